@@ -1,0 +1,17 @@
+# Flags shared by every room. The agent lives in other people's processes, so
+# it is never instrumented: stagger_agent_options() leaves sanitizers out.
+add_library(stagger_options INTERFACE)
+target_include_directories(stagger_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
+target_compile_options(stagger_options INTERFACE
+  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wconversion -Wno-sign-conversion)
+if(STAGGER_SANITIZE)
+  target_compile_options(stagger_options INTERFACE
+    -fsanitize=${STAGGER_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(stagger_options INTERFACE -fsanitize=${STAGGER_SANITIZE})
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
