@@ -1,0 +1,49 @@
+// What the engine wants done, in order. Every action carries its reason.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/time.h"
+
+namespace stagger::core {
+
+enum class Reason : std::uint8_t {
+  kFree,         // a turn was free, nobody waited longer
+  kReleased,     // another body ended
+  kHolderGone,   // a holder's process ended or died
+  kLeaseEnded,   // a holder kept its turn longer than its lease
+  kCancelled,    // one that waited gave up
+  kPolicyOff,    // nothing is gated
+  kPolicyChange, // the policy or its limit changed
+  kClientsChange // streams joined or left, so the waiting bound changed
+};
+const char* ToString(Reason reason);  // one plain sentence part: "a turn was free"
+
+struct Grant {
+  ClientId client;
+  TurnSeq seq;
+  DeviceId device;
+  Duration lease{};
+  std::vector<std::uint16_t> cores;  // CPU numbers for this body; empty: wherever the app may run
+  Reason reason;
+};
+struct Expire {  // the turn is taken back; tell the holder
+  ClientId client;
+  TurnSeq seq;
+  DeviceId device;
+  Reason reason;
+};
+struct Configure {  // tell the client how to behave
+  ClientId client;
+  bool gating = true;
+  Duration wait_bound{};
+  Reason reason;
+};
+
+using Action = std::variant<Grant, Expire, Configure>;
+
+}  // namespace stagger::core

@@ -1,0 +1,44 @@
+// What is known of one device: who runs, who waits, and how much bodies overlapped.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/time.h"
+
+namespace stagger::core {
+
+struct RunningTurn {
+  ClientId client;
+  TurnSeq seq;
+  TimePoint granted;
+  TimePoint lease_end;  // kNever when ungated
+  bool gated = true;
+  bool expired = false;  // kept past its lease: no longer counts against k
+  std::vector<std::uint16_t> cores;
+};
+
+struct WaitingTurn {
+  ClientId client;
+  TurnSeq seq;
+  TimePoint requested;
+  Duration since_call{};  // at the request
+};
+
+struct DeviceState {
+  std::string name;
+  std::vector<std::uint16_t> cores;
+  int concurrency = 1;                 // k in force
+  std::vector<RunningTurn> running;    // in order of grant
+  std::vector<WaitingTurn> waiting;    // in order of arrival
+  // Integrals over time: overlap_ratio = over_time / body_time. Expired leases count in neither.
+  // For policy off k is taken as 1 (design: the share of body time in which more than k ran).
+  Duration body_time{};  // sum over running turns
+  Duration over_time{};  // the part of body_time during which more than k turns ran
+  Duration busy_time{};  // wall time with at least one turn running
+  std::uint64_t turns = 0;
+};
+
+}  // namespace stagger::core

@@ -1,0 +1,37 @@
+// What is known of one stream: its spec, what it holds or waits for, and what it has done so far.
+#pragma once
+
+#include <cstdint>
+
+#include "base/ids.h"
+#include "base/time.h"
+#include "core/events.h"
+#include "core/sample_window.h"
+
+namespace stagger::core {
+
+struct StreamCounters {
+  std::uint64_t requested = 0;
+  std::uint64_t granted = 0;
+  std::uint64_t done = 0;       // bodies finished, gated or not
+  std::uint64_t ungated = 0;    // of done: ran without a turn (policy off)
+  std::uint64_t warmup = 0;     // let through by the agent while the session warmed up
+  std::uint64_t expired = 0;    // leases that ended before the body
+  std::uint64_t late = 0;       // releases that came after the lease had ended
+  std::uint64_t cancelled = 0;  // gave up waiting
+  std::uint64_t claimed = 0;    // held when the daemon (re)started
+  std::uint64_t late_deadline = 0;  // call time over the stream's deadline
+  std::uint64_t invalid = 0;    // messages that made no sense
+};
+
+struct Stream {
+  StreamSpec spec;
+  StreamCounters counters;
+  SampleWindow body;   // most recent bodies, from grant to release
+  SampleWindow wait;   // request to grant
+  SampleWindow call;   // whole framework call
+  TimePoint joined;
+  TimePoint last_done{};  // of the most recent body
+};
+
+}  // namespace stagger::core

@@ -1,0 +1,146 @@
+// What an agent (or the command line) and the daemon say to each other, one message per
+// SOCK_SEQPACKET packet. Plain values: no behaviour, no pointers into buffers.
+//
+// Rules:
+// - Durations only, never clock readings: the two sides may not share a clock (containers, VMs).
+// - Every field is bounded; the codec refuses what exceeds its bound (wire/codec.h).
+// - A change that an old peer would misread bumps kProtocolVersion. On a mismatch the daemon
+//   answers Refused and the agent leaves its app uncontrolled.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "base/ids.h"
+#include "base/time.h"
+
+namespace stagger::wire {
+
+inline constexpr std::uint16_t kProtocolVersion = 1;
+inline constexpr std::size_t kMaxName = 64;           // bytes, Hello::name
+inline constexpr std::size_t kMaxText = 512;          // bytes, Refused::reason, Control::verb
+inline constexpr std::size_t kMaxChunk = 48 * 1024;   // bytes, Control::body, ControlReply::chunk
+inline constexpr std::size_t kMaxPacket = 64 * 1024;  // bytes, any encoded message
+
+// Device 0 is the machine's CPU cores taken as one.
+inline constexpr DeviceId kCpuDevice{0};
+
+// CPUs by number, 0..255; empty means "wherever the app may run anyway".
+struct CoreMask {
+  std::array<std::uint64_t, 4> words{};
+  bool empty() const { return (words[0] | words[1] | words[2] | words[3]) == 0; }
+  void Set(unsigned cpu) {
+    if (cpu < 256) words[cpu / 64] |= std::uint64_t{1} << (cpu % 64);
+  }
+  bool Has(unsigned cpu) const { return cpu < 256 && (words[cpu / 64] >> (cpu % 64) & 1) != 0; }
+  friend bool operator==(const CoreMask&, const CoreMask&) = default;
+};
+
+// ---- agent -> daemon -------------------------------------------------------------------------
+
+// First packet of an agent. The process id comes from the socket's peer credentials.
+struct Hello {
+  std::uint16_t version = kProtocolVersion;
+  std::string name;                // the stream's name; may be empty (daemon makes one)
+  std::uint32_t fps_milli = 0;     // required rate in 1/1000 fps; 0: not stated
+  std::uint32_t deadline_us = 0;   // 0: not stated
+  std::uint32_t weight_milli = 1000;
+  friend bool operator==(const Hello&, const Hello&) = default;
+};
+
+// A body is about to start. `seq` rises by one per request within a connection.
+struct Request {
+  TurnSeq seq;
+  DeviceId device;
+  Duration since_call{};  // from the framework call's start to now
+  bool gated = true;      // false: no turn is awaited (policy off); told only to be counted
+  friend bool operator==(const Request&, const Request&) = default;
+};
+
+// The body is over; the turn goes back. Also sent for ungated bodies, and late ones.
+struct Release {
+  TurnSeq seq;
+  Duration body{};  // grant (or start, if ungated) to end
+  Duration wait{};  // request to grant; 0 if ungated
+  Duration call{};  // the whole framework call: what the app sees as inference time
+  friend bool operator==(const Release&, const Release&) = default;
+};
+
+// The requester gave up waiting (its bound passed) and runs uncontrolled.
+struct Cancel {
+  TurnSeq seq;
+  friend bool operator==(const Cancel&, const Cancel&) = default;
+};
+
+// Sent after Hello by an agent that attaches while one of its bodies is running,
+// so that a restarted daemon knows who holds what. Released like any other turn.
+struct Claim {
+  TurnSeq seq;
+  DeviceId device;
+  Duration held{};  // how long the body has been running
+  friend bool operator==(const Claim&, const Claim&) = default;
+};
+
+// Inferences the agent let through without telling the daemon one by one (warm-up).
+struct Ungated {
+  std::uint32_t warmup = 0;  // how many since the last such message
+  friend bool operator==(const Ungated&, const Ungated&) = default;
+};
+
+// ---- command line -> daemon (instead of Hello) -------------------------------------------------
+
+struct Control {
+  std::uint16_t version = kProtocolVersion;
+  std::string verb;  // "status", "policy", "stop"
+  std::string body;  // JSON arguments, may be empty
+  friend bool operator==(const Control&, const Control&) = default;
+};
+
+// ---- daemon -> agent ---------------------------------------------------------------------------
+
+struct Welcome {
+  std::uint16_t version = kProtocolVersion;
+  ClientId client;
+  friend bool operator==(const Welcome&, const Welcome&) = default;
+};
+
+// How to behave from now on; sent after Welcome and at each change.
+struct Config {
+  bool gating = true;     // false: policy off, bodies start without waiting
+  Duration wait_bound{};  // longest a body may wait before it runs uncontrolled
+  friend bool operator==(const Config&, const Config&) = default;
+};
+
+struct Grant {
+  TurnSeq seq;
+  Duration lease{};  // the turn is taken back this long after now
+  CoreMask cores;    // where the body should run
+  friend bool operator==(const Grant&, const Grant&) = default;
+};
+
+// The lease ended before the body did; others may run now. Release is still expected.
+struct Expired {
+  TurnSeq seq;
+  friend bool operator==(const Expired&, const Expired&) = default;
+};
+
+struct Refused {
+  std::string reason;
+  friend bool operator==(const Refused&, const Refused&) = default;
+};
+
+// ---- daemon -> command line --------------------------------------------------------------------
+
+struct ControlReply {
+  bool ok = true;
+  bool more = false;  // further chunks follow
+  std::string chunk;  // JSON if ok, else one line of error
+  friend bool operator==(const ControlReply&, const ControlReply&) = default;
+};
+
+using Message = std::variant<Hello, Request, Release, Cancel, Claim, Ungated, Control, Welcome,
+                             Config, Grant, Expired, Refused, ControlReply>;
+
+}  // namespace stagger::wire
