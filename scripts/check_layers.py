@@ -1,0 +1,86 @@
+#!/usr/bin/python3
+"""Checks that the rooms under src/ include each other only as ALLOWED says.
+
+    check_layers.py [SOURCE_ROOT]
+
+Examples must know nothing of src/; tests may include anything.
+"""
+import os
+import re
+import sys
+
+# room -> rooms (or single headers) whose headers it may include, besides its own.
+ALLOWED = {
+    "base": [],
+    "wire": ["base"],
+    "core": ["base/time.h", "base/ids.h", "base/result.h"],
+    "device": ["base", "core"],
+    "agent": ["base", "wire"],
+    "executor": ["base", "wire"],
+    "daemon": ["base", "wire", "core", "device", "web"],
+    "sim": ["base", "core"],
+    "vgpu": ["base", "sim"],
+    "cli": ["base", "wire", "core", "sim"],
+    "web": [],
+}
+INCLUDE = re.compile(r'\s*#\s*include\s*(["<])([^">]+)[">]')
+SOURCES = (".cc", ".cpp", ".c", ".h", ".hpp", ".inc", ".S")
+
+
+def sources(folder):
+    for path, folders, files in os.walk(folder):
+        folders.sort()
+        yield from (os.path.join(path, name) for name in sorted(files) if name.endswith(SOURCES))
+
+
+def included_from_src(root, file, quote, name):
+    """The path below src/ that this include line reaches, or None."""
+    src = os.path.join(root, "src")
+    beside = os.path.normpath(os.path.join(os.path.dirname(file), name))
+    if quote == '"' and os.path.exists(beside):
+        found = beside
+    else:
+        found = os.path.normpath(os.path.join(src, name))
+        # A header that does not exist (yet, or is generated) still names its room.
+        if not os.path.exists(found) and name.split("/")[0] not in ALLOWED:
+            return None
+    inside = os.path.relpath(found, src)
+    return None if inside.startswith("..") else inside
+
+
+def violations(root, file, allowed, who):
+    with open(file, encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, 1):
+            match = INCLUDE.match(line)
+            header = match and included_from_src(root, file, *match.groups())
+            if not header or "/" not in header:
+                continue
+            if header in allowed or header.split("/")[0] in allowed:
+                continue
+            may = ", ".join(sorted(set(allowed) - {who})) or "nothing"
+            yield f"{os.path.relpath(file, root)}:{number}: {who} must not include {header} (it may use: {may})"
+
+
+def main(arguments):
+    here = os.path.dirname(os.path.abspath(__file__))
+    root = os.path.abspath(arguments[0] if arguments else os.path.dirname(here))
+    problems, count = [], 0
+    for room in sorted(os.listdir(os.path.join(root, "src"))):
+        folder = os.path.join(root, "src", room)
+        if not os.path.isdir(folder):
+            continue
+        if room not in ALLOWED:
+            problems.append(f"src/{room}: a new room: say in scripts/check_layers.py what it may include")
+            continue
+        for file in sources(folder):
+            count += 1
+            problems += violations(root, file, ALLOWED[room] + [room], room)
+    for file in sources(os.path.join(root, "examples")):
+        count += 1
+        problems += violations(root, file, [], "an example")
+    print("\n".join(problems) if problems else f"layers: {count} files keep to their rooms")
+    return 1 if problems or not count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

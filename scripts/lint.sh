@@ -1,0 +1,27 @@
+#!/bin/sh
+# Every check that needs no running program. lint.sh BUILD_DIR, which must hold
+# a clang build with compile_commands.json; ./dev lint makes it first.
+# All checks run; the exit code says whether any of them failed.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+build=$1
+failed=
+
+check() {
+  name=$1
+  shift
+  echo "lint: $name" >&2
+  "$@" || failed="$failed $name"
+}
+
+check format scripts/format.sh --check
+check layers scripts/check_layers.py
+check purity scripts/check_purity.sh "$(find "$build" -name 'libstagger_core.a')"
+check exports scripts/check_agent_exports.sh "$(find "$build/lib" -name 'libstagger_agent.so')"
+check clang-tidy run-clang-tidy -quiet -p "$build" '/src/.*\.cc$'
+
+if [ -n "$failed" ]; then
+  echo "lint: failed:$failed" >&2
+  exit 1
+fi
+echo "lint: all checks passed" >&2
