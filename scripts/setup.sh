@@ -83,7 +83,7 @@ npm_fetch() {  # npm_fetch NAME@VERSION SHA: sets $tgz
   rm -rf "$tmp/npm" && mkdir "$tmp/npm"
   (cd "$tmp/npm" && npm pack "$1" --ignore-scripts --silent --cache "$tmp/npm-cache" \
     --fetch-retries=2 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000) >>"$log" 2>&1 ||
-    die "npm could not fetch $1 from $(npm config get registry); check the network or npm's registry setting, then run ./dev setup again"
+    die "npm could not fetch $1 from $(npm config get registry 2>/dev/null); check the network or npm's registry setting, then run ./dev setup again"
   rm -rf "$tmp/npm-cache"
   tgz=$(echo "$tmp"/npm/*.tgz)
   check_sha "$tgz" "$2" "$1"
@@ -147,7 +147,9 @@ make_video() {
 # --- what is missing? -------------------------------------------------------------
 wanted=$packages
 [ "${1:-}" = --clang ] && wanted="$packages $clang_packages"
-command -v dpkg-query >/dev/null && [ "$(uname -m)" = x86_64 ] || die "needs Debian 12 on x86-64"
+if ! command -v dpkg-query >/dev/null || [ "$(uname -m)" != x86_64 ]; then
+  die "needs Debian 12 on x86-64"
+fi
 # Any Node 18 or newer with npm will do; only without one is Debian's installed.
 node_major=$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/') || true
 if [ "${node_major:-0}" -lt 18 ] || ! command -v npm >/dev/null; then wanted="$wanted nodejs npm"; fi
