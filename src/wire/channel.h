@@ -1,5 +1,6 @@
 // A SOCK_SEQPACKET Unix socket that carries messages, and how to find and open one.
-// Not thread-safe by itself: one reader and one writer at a time.
+// Not thread-safe by itself: one reader and one writer at a time. Nothing here blocks, prints or
+// throws; the daemon's side of opening is wire/listener.h.
 #pragma once
 
 #include <sys/types.h>
@@ -13,6 +14,8 @@
 
 namespace stagger::wire {
 
+inline constexpr std::size_t kMaxSocketPath = 107;  // what sockaddr_un takes, less its NUL
+
 // $STAGGER_SOCKET, else $XDG_RUNTIME_DIR/stagger/daemon.sock, else /tmp/stagger-UID/daemon.sock.
 std::string DefaultSocketPath();
 
@@ -22,13 +25,11 @@ struct PeerCredentials {
   gid_t gid = 0;
 };
 
-// Listens at `path`. Makes the parent folder (0700) if missing and refuses one that others own or
-// can write to. Removes a stale socket (nobody answers there) of our own, never a live one.
-// `group` empty: socket mode 0600; else 0660 and that group. Errors name path, owner, limit.
-Result<UniqueFd> Listen(const std::string& path, const std::string& group);
-
 // Connects, non-blocking afterwards, CLOEXEC. The error says whether nobody listens there, the
-// path is too long (limit 107), or it is owned by another user (a foreign server is refused).
+// path is too long, or a foreign server is there: whoever answers must be root or this process's
+// user, because a path in /tmp proves nothing. A daemon shared by several users (a group socket)
+// runs as another user, and in a container users may be numbered differently: for these,
+// $STAGGER_SERVER_UID names the one uid, as seen from here, that is trusted as well, or "any".
 Result<UniqueFd> Connect(const std::string& path);
 
 Result<PeerCredentials> PeerOf(int fd);
@@ -37,11 +38,20 @@ enum class Io : std::uint8_t {
   kOk,
   kWouldBlock,  // nothing to read / no room to write
   kClosed,      // the peer is gone
-  kMalformed,   // a packet came that does not decode; the connection should be dropped
+  kMalformed,   // Receive: a packet came that does not decode; the connection should be dropped.
+                // Send: a field exceeds its bound, nothing was sent.
 };
 
-// One packet, MSG_DONTWAIT | MSG_NOSIGNAL.
+// One packet, MSG_DONTWAIT | MSG_NOSIGNAL. Allocates only for Control and ControlReply.
 Io Send(int fd, const Message& message);
+
+// One packet; `message` changes only with kOk. A greeting (Hello, Control, Welcome) of another
+// protocol version arrives as kOk with that version and defaults elsewhere, so that it can be
+// refused properly: look at `version` first. Descriptors sent along are malformed (and closed).
 Io Receive(int fd, Message* message);
+
+// The same for agents, on stacks that belong to somebody else: takes kMaxShortPacket bytes of it
+// rather than kMaxPacket. What only the command line receives is malformed here.
+Io ReceiveShort(int fd, Message* message);
 
 }  // namespace stagger::wire

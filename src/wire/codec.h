@@ -1,7 +1,9 @@
 // Message <-> bytes. Explicit little-endian, no casts of structs, no allocation beyond the
-// strings themselves. Layout: u16 type, u16 reserved (0), u32 payload length, payload.
-// Pure and thread-safe. Decode accepts exactly what Encode produces: wrong lengths, unknown
-// types, over-long strings, negative or absurd durations, non-0/1 flags and trailing bytes are errors.
+// strings themselves. Layout: u16 type, u16 reserved (0), u32 payload length, payload (the
+// message's fields in order; text is u16 length + bytes, a duration is i64 nanoseconds, a flag
+// is one byte). Pure and thread-safe. Canonical: Decode accepts exactly what Encode produces, and
+// wrong lengths, unknown types, over-long or ill-formed text, negative or absurd durations,
+// flags other than 0/1 and trailing bytes are errors.
 #pragma once
 
 #include <cstddef>
@@ -13,11 +15,21 @@
 
 namespace stagger::wire {
 
-// Appends nothing and returns false if a field exceeds its bound (kMaxName, ...).
+// Writes the packet to the front of `out` and returns its size. 0 if a field exceeds its bound or
+// `out` is too short (kMaxShortPacket suffices for everything but Control and ControlReply).
+// Allocates nothing.
+std::size_t Encode(const Message& message, std::span<std::byte> out);
+
+// Appends the packet. Appends nothing and returns false if a field exceeds its bound.
 bool Encode(const Message& message, std::vector<std::byte>* out);
 
 // nullopt for anything malformed. Never reads outside `packet`, never throws.
 std::optional<Message> Decode(std::span<const std::byte> packet);
+
+// A Hello, Control or Welcome of another protocol version, of which nothing but the version can be
+// understood: that message with its version and defaults elsewhere. nullopt for anything else,
+// our own version included.
+std::optional<Message> DecodeForeign(std::span<const std::byte> packet);
 
 // "Request", "Grant" ... for logs.
 const char* NameOf(const Message& message);

@@ -4,11 +4,16 @@
 // Rules:
 // - Durations only, never clock readings: the two sides may not share a clock (containers, VMs).
 // - Every field is bounded; the codec refuses what exceeds its bound (wire/codec.h).
+// - Text that people will see (a name, a reason, a verb) is UTF-8 without control characters
+//   (wire/text.h), so that no client can break a terminal or a JSON document of ours.
 // - A change that an old peer would misread bumps kProtocolVersion. On a mismatch the daemon
-//   answers Refused and the agent leaves its app uncontrolled.
+//   answers Refused and the agent leaves its app uncontrolled. So that this works between any two
+//   versions, three things never change: the packet header, `version` as the first field of
+//   Hello, Control and Welcome, and all of Refused.
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -23,6 +28,19 @@ inline constexpr std::size_t kMaxName = 64;           // bytes, Hello::name
 inline constexpr std::size_t kMaxText = 512;          // bytes, Refused::reason, Control::verb
 inline constexpr std::size_t kMaxChunk = 48 * 1024;   // bytes, Control::body, ControlReply::chunk
 inline constexpr std::size_t kMaxPacket = 64 * 1024;  // bytes, any encoded message
+inline constexpr std::size_t kMaxShortPacket = 1024;  // bytes, all but Control and ControlReply
+
+inline constexpr Duration kMaxDuration = std::chrono::hours{1};  // of any duration; the least is 0
+inline constexpr std::uint32_t kMaxFpsMilli = 10'000'000;        // Hello::fps_milli
+inline constexpr std::uint32_t kMaxDeadlineUs = 3'600'000'000;   // Hello::deadline_us
+inline constexpr std::uint32_t kMaxWeightMilli = 1'000'000;      // Hello::weight_milli, least 1
+inline constexpr std::uint32_t kMaxDevice = 255;                 // any DeviceId
+
+// A measured duration as the codec takes it: a clock that stood still or a call of two hours
+// must not keep a Release from being sent.
+inline constexpr Duration Bounded(Duration d) {
+  return d < Duration{0} ? Duration{0} : d > kMaxDuration ? kMaxDuration : d;
+}
 
 // Device 0 is the machine's CPU cores taken as one.
 inline constexpr DeviceId kCpuDevice{0};
@@ -43,10 +61,10 @@ struct CoreMask {
 // First packet of an agent. The process id comes from the socket's peer credentials.
 struct Hello {
   std::uint16_t version = kProtocolVersion;
-  std::string name;                // the stream's name; may be empty (daemon makes one)
-  std::uint32_t fps_milli = 0;     // required rate in 1/1000 fps; 0: not stated
-  std::uint32_t deadline_us = 0;   // 0: not stated
-  std::uint32_t weight_milli = 1000;
+  std::string name;                   // the stream's name; may be empty (daemon makes one)
+  std::uint32_t fps_milli = 0;        // required rate in 1/1000 fps; 0: not stated
+  std::uint32_t deadline_us = 0;      // 0: not stated
+  std::uint32_t weight_milli = 1000;  // 1..kMaxWeightMilli
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 

@@ -1,0 +1,324 @@
+#include "wire/codec.h"
+
+#include <concepts>
+#include <limits>
+#include <string_view>
+#include <type_traits>
+
+#include "wire/text.h"
+
+namespace stagger::wire {
+namespace {
+
+constexpr std::size_t kHeaderSize = 8;
+
+// The numbers are the format: they are never reused, and tests hold golden bytes of each.
+template <typename M>
+constexpr std::uint16_t kType = 0;
+template <>
+constexpr std::uint16_t kType<Hello> = 1;
+template <>
+constexpr std::uint16_t kType<Request> = 2;
+template <>
+constexpr std::uint16_t kType<Release> = 3;
+template <>
+constexpr std::uint16_t kType<Cancel> = 4;
+template <>
+constexpr std::uint16_t kType<Claim> = 5;
+template <>
+constexpr std::uint16_t kType<Ungated> = 6;
+template <>
+constexpr std::uint16_t kType<Control> = 16;
+template <>
+constexpr std::uint16_t kType<Welcome> = 32;
+template <>
+constexpr std::uint16_t kType<Config> = 33;
+template <>
+constexpr std::uint16_t kType<Grant> = 34;
+template <>
+constexpr std::uint16_t kType<Expired> = 35;
+template <>
+constexpr std::uint16_t kType<Refused> = 36;
+template <>
+constexpr std::uint16_t kType<ControlReply> = 48;
+
+template <std::unsigned_integral T>
+constexpr T kAny = std::numeric_limits<T>::max();
+
+// Writes fields; past the end of `out` it only counts, so that one pass tells the size needed.
+class Writer {
+ public:
+  static constexpr bool kWrites = true;
+  explicit Writer(std::span<std::byte> out) : out_(out) {}
+
+  template <std::unsigned_integral T>
+  void Number(T value, T low = 0, T high = kAny<T>) {
+    if (value < low || value > high) ok_ = false;
+    for (std::size_t i = 0; i < sizeof(T); ++i) {
+      Put(static_cast<std::byte>(static_cast<std::uint64_t>(value) >> (8 * i) & 0xff));
+    }
+  }
+  void Flag(bool value) { Number<std::uint8_t>(value ? 1 : 0); }
+  void Time(Duration value) {
+    if (value < Duration{0} || value > kMaxDuration) ok_ = false;
+    Number(static_cast<std::uint64_t>(value.count()));
+  }
+  void Bytes(std::string_view value, std::size_t max) {
+    static_assert(kMaxChunk <= kAny<std::uint16_t>);
+    if (value.size() > max) {
+      ok_ = false;
+      return;
+    }
+    Number(static_cast<std::uint16_t>(value.size()));
+    for (const char c : value) Put(static_cast<std::byte>(c));
+  }
+  void Text(std::string_view value, std::size_t max) {
+    Bytes(value, max);
+    if (ok_ && !IsText(value)) ok_ = false;
+  }
+
+  bool ok() const { return ok_; }
+  std::size_t size() const { return size_; }
+
+ private:
+  void Put(std::byte b) {
+    if (size_ < out_.size()) out_[size_] = b;
+    ++size_;
+  }
+
+  std::span<std::byte> out_;
+  std::size_t size_ = 0;
+  bool ok_ = true;
+};
+
+// Reads fields; after the first error nothing more is read or changed.
+class Reader {
+ public:
+  static constexpr bool kWrites = false;
+  explicit Reader(std::span<const std::byte> in) : in_(in) {}
+
+  template <std::unsigned_integral T>
+  void Number(T& value, T low = 0, T high = kAny<T>) {
+    std::uint64_t raw = 0;
+    const auto bytes = Take(sizeof(T));
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      raw |= std::to_integer<std::uint64_t>(bytes[i]) << (8 * i);
+    }
+    const T read = static_cast<T>(raw);
+    if (!ok_ || read < low || read > high) {
+      ok_ = false;
+      return;
+    }
+    value = read;
+  }
+  void Flag(bool& value) {
+    std::uint8_t raw = 0;
+    Number<std::uint8_t>(raw, 0, 1);
+    value = raw == 1;
+  }
+  void Time(Duration& value) {
+    std::uint64_t raw = 0;
+    Number<std::uint64_t>(raw, 0, static_cast<std::uint64_t>(kMaxDuration.count()));
+    value = Duration{static_cast<std::int64_t>(raw)};
+  }
+  void Bytes(std::string& value, std::size_t max) {
+    const std::string_view bytes = TakeString(max);
+    value.assign(bytes.data(), bytes.size());
+  }
+  void Text(std::string& value, std::size_t max) {
+    const std::string_view bytes = TakeString(max);
+    if (!IsText(bytes)) ok_ = false;
+    if (ok_) value.assign(bytes.data(), bytes.size());
+  }
+
+  bool ok() const { return ok_; }
+  bool AtEnd() const { return in_.empty(); }
+
+ private:
+  std::span<const std::byte> Take(std::size_t count) {
+    if (!ok_ || count > in_.size()) {
+      ok_ = false;
+      return {};
+    }
+    const auto taken = in_.first(count);
+    in_ = in_.subspan(count);
+    return taken;
+  }
+  std::string_view TakeString(std::size_t max) {
+    std::uint16_t size = 0;
+    Number<std::uint16_t>(size);
+    if (size > max) ok_ = false;
+    const auto bytes = Take(size);
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  }
+
+  std::span<const std::byte> in_;
+  bool ok_ = true;
+};
+
+// Each message's fields, once, for both directions.
+template <typename A, typename M>
+using Ref = std::conditional_t<A::kWrites, const M&, M&>;
+
+template <typename A>
+void Fields(A& a, Ref<A, Hello> m) {
+  a.Number(m.version);
+  a.Text(m.name, kMaxName);
+  a.Number(m.fps_milli, 0U, kMaxFpsMilli);
+  a.Number(m.deadline_us, 0U, kMaxDeadlineUs);
+  a.Number(m.weight_milli, 1U, kMaxWeightMilli);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Request> m) {
+  a.Number(m.seq.value);
+  a.Number(m.device.value, 0U, kMaxDevice);
+  a.Time(m.since_call);
+  a.Flag(m.gated);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Release> m) {
+  a.Number(m.seq.value);
+  a.Time(m.body);
+  a.Time(m.wait);
+  a.Time(m.call);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Cancel> m) {
+  a.Number(m.seq.value);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Claim> m) {
+  a.Number(m.seq.value);
+  a.Number(m.device.value, 0U, kMaxDevice);
+  a.Time(m.held);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Ungated> m) {
+  a.Number(m.warmup);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Control> m) {
+  a.Number(m.version);
+  a.Text(m.verb, kMaxText);
+  a.Bytes(m.body, kMaxChunk);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Welcome> m) {
+  a.Number(m.version);
+  a.Number(m.client.value);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Config> m) {
+  a.Flag(m.gating);
+  a.Time(m.wait_bound);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Grant> m) {
+  a.Number(m.seq.value);
+  a.Time(m.lease);
+  for (auto& word : m.cores.words) a.Number(word);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Expired> m) {
+  a.Number(m.seq.value);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Refused> m) {
+  a.Text(m.reason, kMaxText);
+}
+template <typename A>
+void Fields(A& a, Ref<A, ControlReply> m) {
+  a.Flag(m.ok);
+  a.Flag(m.more);
+  a.Bytes(m.chunk, kMaxChunk);
+}
+
+// The size the packet needs, whether or not it fits; 0 if a field exceeds its bound.
+std::size_t Write(const Message& message, std::span<std::byte> out) {
+  return std::visit(
+      [&]<typename M>(const M& m) -> std::size_t {
+        Writer payload(out.size() > kHeaderSize ? out.subspan(kHeaderSize) : out.first(0));
+        Fields(payload, m);
+        if (!payload.ok()) return 0;
+        Writer header(out);
+        header.Number(kType<M>);
+        header.Number<std::uint16_t>(0);
+        header.Number(static_cast<std::uint32_t>(payload.size()));
+        return kHeaderSize + payload.size();
+      },
+      message);
+}
+
+template <typename M>
+bool DecodeAs(std::uint16_t type, std::span<const std::byte> payload, Message* message) {
+  if (type != kType<M>) return false;
+  M m;
+  Reader reader(payload);
+  Fields(reader, m);
+  if (!reader.ok() || !reader.AtEnd()) return false;
+  *message = std::move(m);
+  return true;
+}
+
+template <typename... M>
+bool DecodeAny(std::uint16_t type, std::span<const std::byte> payload,
+               std::variant<M...>* message) {
+  static_assert(((kType<M> != 0) && ...), "a message without a number");
+  return (DecodeAs<M>(type, payload, message) || ...);
+}
+
+// The packet's type, its payload left in `packet`; 0 (no type's number) if the header is wrong.
+std::uint16_t TakeHeader(std::span<const std::byte>* packet) {
+  std::uint16_t type = 0;
+  std::uint16_t reserved = 0;
+  std::uint32_t length = 0;
+  Reader header(*packet);
+  header.Number(type);
+  header.Number<std::uint16_t>(reserved, 0, 0);
+  header.Number(length);
+  if (!header.ok() || packet->size() > kMaxPacket || length != packet->size() - kHeaderSize) {
+    return 0;
+  }
+  *packet = packet->subspan(kHeaderSize);
+  return type;
+}
+
+}  // namespace
+
+std::size_t Encode(const Message& message, std::span<std::byte> out) {
+  const std::size_t needed = Write(message, out);
+  return needed <= out.size() ? needed : 0;
+}
+
+bool Encode(const Message& message, std::vector<std::byte>* out) {
+  const std::size_t needed = Write(message, {});
+  if (needed == 0) return false;
+  const std::size_t before = out->size();
+  out->resize(before + needed);
+  Write(message, std::span(*out).subspan(before));
+  return true;
+}
+
+std::optional<Message> Decode(std::span<const std::byte> packet) {
+  const std::uint16_t type = TakeHeader(&packet);
+  std::optional<Message> message(std::in_place);
+  if (!DecodeAny(type, packet, &*message)) message.reset();
+  return message;
+}
+
+std::optional<Message> DecodeForeign(std::span<const std::byte> packet) {
+  const std::uint16_t type = TakeHeader(&packet);
+  std::uint16_t version = kProtocolVersion;
+  Reader(packet).Number(version);
+  if (version == kProtocolVersion) return std::nullopt;
+  const auto with_version = [version]<typename M>(M m) -> Message {
+    m.version = version;
+    return m;
+  };
+  if (type == kType<Hello>) return with_version(Hello{});
+  if (type == kType<Control>) return with_version(Control{});
+  if (type == kType<Welcome>) return with_version(Welcome{});
+  return std::nullopt;
+}
+
+}  // namespace stagger::wire
