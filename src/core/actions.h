@@ -12,14 +12,15 @@
 namespace stagger::core {
 
 enum class Reason : std::uint8_t {
-  kFree,         // a turn was free, nobody waited longer
-  kReleased,     // another body ended
-  kHolderGone,   // a holder's process ended or died
-  kLeaseEnded,   // a holder kept its turn longer than its lease
-  kCancelled,    // one that waited gave up
-  kPolicyOff,    // nothing is gated
-  kPolicyChange, // the policy or its limit changed
-  kClientsChange // streams joined or left, so the waiting bound changed
+  kFree,           // a turn was free, nobody waited longer
+  kReleased,       // another body ended
+  kHolderGone,     // a holder's process ended or died
+  kLeaseEnded,     // a holder kept its turn longer than its lease
+  kCancelled,      // one that waited gave up
+  kPolicyOff,      // nothing is gated
+  kPolicyChange,   // the policy or its limit changed
+  kClientsChange,  // streams joined or left, so the waiting bound changed
+  kBodiesChange    // bodies became longer or shorter, so the waiting bound changed
 };
 const char* ToString(Reason reason);  // one plain sentence part: "a turn was free"
 
@@ -30,18 +31,21 @@ struct Grant {
   Duration lease{};
   std::vector<std::uint16_t> cores;  // CPU numbers for this body; empty: wherever the app may run
   Reason reason;
+  friend bool operator==(const Grant&, const Grant&) = default;
 };
 struct Expire {  // the turn is taken back; tell the holder
   ClientId client;
   TurnSeq seq;
   DeviceId device;
   Reason reason;
+  friend bool operator==(const Expire&, const Expire&) = default;
 };
 struct Configure {  // tell the client how to behave
   ClientId client;
   bool gating = true;
   Duration wait_bound{};
   Reason reason;
+  friend bool operator==(const Configure&, const Configure&) = default;
 };
 
 using Action = std::variant<Grant, Expire, Configure>;

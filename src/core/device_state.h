@@ -14,7 +14,7 @@ struct RunningTurn {
   ClientId client;
   TurnSeq seq;
   TimePoint granted;
-  TimePoint lease_end;  // kNever when ungated
+  TimePoint lease_end;  // kNever if the body began while nothing was gated
   bool gated = true;
   bool expired = false;  // kept past its lease: no longer counts against k
   std::vector<std::uint16_t> cores;
@@ -30,15 +30,19 @@ struct WaitingTurn {
 struct DeviceState {
   std::string name;
   std::vector<std::uint16_t> cores;
-  int concurrency = 1;                 // k in force
-  std::vector<RunningTurn> running;    // in order of grant
-  std::vector<WaitingTurn> waiting;    // in order of arrival
+  int concurrency = 1;               // k in force; 1 while nothing is gated
+  int in_force = 0;                  // of running: those not expired, which k is compared with
+  std::vector<RunningTurn> running;  // in order of grant
+  std::vector<WaitingTurn> waiting;  // in order of arrival
   // Integrals over time: overlap_ratio = over_time / body_time. Expired leases count in neither.
   // For policy off k is taken as 1 (design: the share of body time in which more than k ran).
-  Duration body_time{};  // sum over running turns
-  Duration over_time{};  // the part of body_time during which more than k turns ran
-  Duration busy_time{};  // wall time with at least one turn running
-  std::uint64_t turns = 0;
+  Duration body_time{};     // sum over running turns
+  Duration over_time{};     // the part of body_time during which more than k turns ran
+  Duration busy_time{};     // wall time with at least one turn running
+  std::uint64_t turns = 0;  // bodies begun here, gated or not
 };
+
+// Adds `elapsed` to the integrals, during which nothing began or ended.
+void Accrue(DeviceState& device, Duration elapsed);
 
 }  // namespace stagger::core

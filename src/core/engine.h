@@ -5,6 +5,7 @@
 // Single-threaded. Same events in, same actions out (integer time, ordered containers).
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <span>
@@ -22,8 +23,8 @@
 namespace stagger::core {
 
 struct DeviceSpec {
-  std::string name;                   // "cpu:0"
-  std::vector<std::uint16_t> cores;   // CPU numbers bodies may be given; empty for a GPU
+  std::string name;                  // "cpu:0"
+  std::vector<std::uint16_t> cores;  // CPU numbers bodies may be given; empty for a GPU
 };
 
 struct EngineConfig {
@@ -31,14 +32,16 @@ struct EngineConfig {
   PolicySpec policy;
   Duration lease_floor = std::chrono::milliseconds{250};
   double lease_factor = 4.0;  // lease = max(floor, factor * the stream's body p99)
+  // No lease is longer, whatever a client says of its bodies: nobody waits longer than this either.
+  Duration lease_ceiling = std::chrono::seconds{60};
   // A stream counts as active, and so as a rival for cores, this long after its last body.
   Duration active_window = std::chrono::seconds{1};
 };
 
 class Engine {
  public:
-  // Error: no devices, an unknown policy, a concurrency out of 0..1024 (0: the default, one turn per
-  // core on a CPU device, one on others).
+  // Error: no devices, an unknown policy, a concurrency out of 0..1024 (0: the default, one turn
+  // per core on a CPU device, one on others).
   static Result<Engine> Create(EngineConfig config);
 
   Engine(Engine&&) noexcept;
@@ -49,14 +52,18 @@ class Engine {
   // sense (an unknown client, a seq released twice, an unknown device) change nothing but a
   // counter: no client can hurt the engine. The returned actions must be carried out in order.
   std::vector<Action> Step(const Event& event, TimePoint now);
+  // The same, appending to a vector that the caller keeps: no allocation once it has grown.
+  void Step(const Event& event, TimePoint now, std::vector<Action>* actions);
 
-  // When Step(Tick{}) is due next: the earliest lease end, or kNever.
+  // When Step(Tick{}) is due next: the earliest lease end or moment a policy waits for, or kNever.
   TimePoint NextDeadline() const;
 
   // Views for status; valid until the next Step.
   const std::map<ClientId, Stream>& streams() const;
   std::span<const DeviceState> devices() const;
   const PolicySpec& policy() const;
+  // Events that made no sense and concern no known stream; the rest are in StreamCounters::invalid.
+  std::uint64_t invalid_events() const;
 
  private:
   struct Impl;

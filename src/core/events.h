@@ -14,19 +14,23 @@ struct StreamSpec {
   double required_fps = 0;  // 0: not stated
   Duration deadline{};      // from a call's start; 0: not stated
   double weight = 1;
+  friend bool operator==(const StreamSpec&, const StreamSpec&) = default;
 };
 
 struct PolicySpec {
   std::string name = "fifo";  // core/policies.h lists them
   int concurrency = 0;        // k per device; 0: default (one per core on a CPU device, else 1)
+  friend bool operator==(const PolicySpec&, const PolicySpec&) = default;
 };
 
 struct ClientJoined {
   ClientId client;
   StreamSpec spec;
+  friend bool operator==(const ClientJoined&, const ClientJoined&) = default;
 };
 struct ClientLeft {  // its connection ended: exit, kill, crash
   ClientId client;
+  friend bool operator==(const ClientLeft&, const ClientLeft&) = default;
 };
 struct TurnRequested {
   ClientId client;
@@ -34,6 +38,7 @@ struct TurnRequested {
   DeviceId device;
   Duration since_call{};
   bool gated = true;  // false: the body has started already, only count it
+  friend bool operator==(const TurnRequested&, const TurnRequested&) = default;
 };
 struct TurnReleased {
   ClientId client;
@@ -41,25 +46,32 @@ struct TurnReleased {
   Duration body{};
   Duration wait{};
   Duration call{};
+  friend bool operator==(const TurnReleased&, const TurnReleased&) = default;
 };
 struct TurnCancelled {  // gave up waiting; its body runs uncontrolled
   ClientId client;
   TurnSeq seq;
+  friend bool operator==(const TurnCancelled&, const TurnCancelled&) = default;
 };
 struct TurnClaimed {  // after a daemon restart: this client's body has been running for `held`
   ClientId client;
   TurnSeq seq;
   DeviceId device;
   Duration held{};
+  friend bool operator==(const TurnClaimed&, const TurnClaimed&) = default;
 };
 struct WarmupPassed {
   ClientId client;
   std::uint32_t count = 0;
+  friend bool operator==(const WarmupPassed&, const WarmupPassed&) = default;
 };
 struct PolicySet {
   PolicySpec policy;
+  friend bool operator==(const PolicySet&, const PolicySet&) = default;
 };
-struct Tick {};
+struct Tick {
+  friend bool operator==(const Tick&, const Tick&) = default;
+};
 
 using Event = std::variant<ClientJoined, ClientLeft, TurnRequested, TurnReleased, TurnCancelled,
                            TurnClaimed, WarmupPassed, PolicySet, Tick>;

@@ -1,5 +1,6 @@
 // The most recent durations of one kind, with exact order statistics over the window.
-// Add is O(log n) or better in practice; P99 must be cheap enough to ask at every grant.
+// Add finds its place in O(log n) and moves what lies between (at most 2 KiB); order statistics
+// are O(1), cheap enough to ask at every release.
 #pragma once
 
 #include <cstddef>

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/time.h"
@@ -13,25 +15,40 @@ namespace stagger::core {
 struct StreamCounters {
   std::uint64_t requested = 0;
   std::uint64_t granted = 0;
-  std::uint64_t done = 0;       // bodies finished, gated or not
-  std::uint64_t ungated = 0;    // of done: ran without a turn (policy off)
-  std::uint64_t warmup = 0;     // let through by the agent while the session warmed up
-  std::uint64_t expired = 0;    // leases that ended before the body
-  std::uint64_t late = 0;       // releases that came after the lease had ended
-  std::uint64_t cancelled = 0;  // gave up waiting
-  std::uint64_t claimed = 0;    // held when the daemon (re)started
+  std::uint64_t done = 0;           // bodies finished, gated or not
+  std::uint64_t ungated = 0;        // of done: ran without a turn (policy off)
+  std::uint64_t warmup = 0;         // let through by the agent while the session warmed up
+  std::uint64_t expired = 0;        // leases that ended before the body
+  std::uint64_t late = 0;           // releases that came after the lease had ended
+  std::uint64_t cancelled = 0;      // gave up waiting
+  std::uint64_t claimed = 0;        // held when the daemon (re)started
   std::uint64_t late_deadline = 0;  // call time over the stream's deadline
-  std::uint64_t invalid = 0;    // messages that made no sense
+  std::uint64_t invalid = 0;        // messages that made no sense
+};
+
+// A stream's place at one device. It holds at most one turn there.
+struct Seat {
+  enum class Holds : std::uint8_t { kNothing, kWaits, kRuns, kExpired };
+
+  Holds holds = Holds::kNothing;
+  TurnSeq seq;                       // of what it holds
+  std::optional<TurnSeq> cancelled;  // gave up waiting; its body may still report its end
+  std::optional<TimePoint> last_done;
+  std::vector<std::uint16_t> last_cores;  // where its caches are warm
 };
 
 struct Stream {
   StreamSpec spec;
   StreamCounters counters;
-  SampleWindow body;   // most recent bodies, from grant to release
-  SampleWindow wait;   // request to grant
-  SampleWindow call;   // whole framework call
+  SampleWindow body;  // most recent bodies, from grant to release
+  SampleWindow wait;  // request to grant
+  SampleWindow call;  // whole framework call
   TimePoint joined;
-  TimePoint last_done{};  // of the most recent body
+  TimePoint last_done{};    // of the most recent body
+  std::vector<Seat> seats;  // by DeviceId
+  Duration lease{};         // its next turn's
+  bool told_gating = true;  // what its last Configure said
+  Duration told_bound{};
 };
 
 }  // namespace stagger::core

@@ -1,0 +1,63 @@
+// The engine's inside; only engine*.cc include this. engine.cc: creation, the step, the views;
+// engine_streams.cc: who is there and what they are told; engine_turns.cc: a turn's life.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "core/cores.h"
+#include "core/engine.h"
+#include "core/policies.h"
+
+namespace stagger::core {
+
+struct Engine::Impl {
+  explicit Impl(EngineConfig engine_config);
+
+  EngineConfig config;
+  const Policy* policy;  // config.policy names it
+  std::map<ClientId, Stream> streams;
+  std::vector<DeviceState> devices;
+  std::vector<TimePoint> ask_again;  // by DeviceId: when the policy wants to be asked, or kNever
+  TimePoint now{};
+  std::vector<Action>* actions = nullptr;  // of the step under way
+  std::uint64_t invalid = 0;
+  Duration leases{};       // of all streams, added up
+  Duration leases_told{};  // `leases` when the bounds were last compared with what was told
+  CoreChooser cores;
+
+  // engine.cc
+  void Step(const Event& event, TimePoint at);
+  void PassTime(TimePoint at);
+
+  // engine_streams.cc
+  void On(const ClientJoined& event);
+  void On(const ClientLeft& event);
+  void On(const WarmupPassed& event);
+  void On(const PolicySet& event);
+  void On(const Tick&) {}
+  void SetPolicy(const PolicySpec& spec);
+  void SetLease(Stream& stream);
+  Duration BoundFor(const Stream& stream) const;
+  void Tell(ClientId client, Stream& stream, Reason reason);
+  void TellWhereWorthIt(Reason reason);
+  Stream* FindStream(ClientId client);  // null: counted as invalid
+
+  // engine_turns.cc
+  void On(const TurnRequested& event);
+  void On(const TurnReleased& event);
+  void On(const TurnCancelled& event);
+  void On(const TurnClaimed& event);
+  void ExpireLeases();
+  void Dispatch(DeviceId device, Reason cause);
+  void GrantWaiting(DeviceId id, std::size_t index, Reason reason);
+  RunningTurn& StartRunning(DeviceState& device, Seat& seat, RunningTurn turn);
+  void Leave(DeviceState& device, ClientId client, Seat& seat);
+  void AssignCores(DeviceId id, Seat& seat, RunningTurn& turn);
+  Duration Sane(Duration claimed, Stream& stream) const;
+
+  DeviceState& At(DeviceId id) { return devices[id.value]; }
+};
+
+}  // namespace stagger::core

@@ -1,0 +1,120 @@
+#include <algorithm>
+
+#include "base/check.h"
+#include "core/engine_impl.h"
+#include "core/wait_bound.h"
+
+namespace stagger::core {
+
+Stream* Engine::Impl::FindStream(ClientId client) {
+  const auto found = streams.find(client);
+  if (found == streams.end()) {
+    ++invalid;
+    return nullptr;
+  }
+  return &found->second;
+}
+
+void Engine::Impl::On(const ClientJoined& event) {
+  const auto [place, is_new] = streams.try_emplace(event.client);
+  Stream& stream = place->second;
+  if (!is_new) {
+    ++stream.counters.invalid;
+    return;
+  }
+  stream.spec = event.spec;
+  if (!(stream.spec.required_fps >= 0)) stream.spec.required_fps = 0;
+  if (!(stream.spec.weight > 0)) stream.spec.weight = 1;
+  stream.spec.deadline = std::max(stream.spec.deadline, Duration{});
+  stream.joined = now;
+  stream.seats.resize(devices.size());
+  SetLease(stream);
+  Tell(event.client, stream, Reason::kClientsChange);
+  TellWhereWorthIt(Reason::kClientsChange);
+}
+
+void Engine::Impl::On(const ClientLeft& event) {
+  const auto found = streams.find(event.client);
+  if (found == streams.end()) {
+    ++invalid;
+    return;
+  }
+  Stream& stream = found->second;
+  std::vector<DeviceId> freed;
+  for (std::uint32_t id = 0; id < devices.size(); ++id) {
+    if (stream.seats[id].holds == Seat::Holds::kRuns) freed.push_back(DeviceId{id});
+    Leave(devices[id], event.client, stream.seats[id]);
+  }
+  leases -= stream.lease;
+  streams.erase(found);
+  for (const DeviceId device : freed) Dispatch(device, Reason::kHolderGone);
+  TellWhereWorthIt(Reason::kClientsChange);
+}
+
+void Engine::Impl::On(const WarmupPassed& event) {
+  if (Stream* stream = FindStream(event.client)) stream->counters.warmup += event.count;
+}
+
+void Engine::Impl::On(const PolicySet& event) {
+  if (!Validate(event.policy)) {
+    ++invalid;
+    return;
+  }
+  const bool gated_before = policy->gates;
+  SetPolicy(event.policy);
+  if (policy->gates && !gated_before) {
+    // Bodies that began ungated do occupy the device, so they count against k: else the first turns
+    // under the new policy would collide with them. From here on they have a lease like any other,
+    // so that one that hangs cannot hold the device for ever.
+    for (DeviceState& device : devices) {
+      for (RunningTurn& turn : device.running) {
+        if (turn.lease_end == kNever) turn.lease_end = now + streams.at(turn.client).lease;
+      }
+    }
+  }
+  const Reason reason = policy->gates ? Reason::kPolicyChange : Reason::kPolicyOff;
+  TellWhereWorthIt(reason);
+  for (std::uint32_t id = 0; id < devices.size(); ++id) Dispatch(DeviceId{id}, reason);
+}
+
+void Engine::Impl::SetPolicy(const PolicySpec& spec) {
+  config.policy = spec;
+  policy = FindPolicy(spec.name);
+  CHECK(policy != nullptr);
+  for (DeviceState& device : devices) device.concurrency = Limit(*policy, spec, device);
+}
+
+void Engine::Impl::SetLease(Stream& stream) {
+  // The ceiling comes before the cast: a factor is a number the owner chose, and may be huge.
+  const double wanted =
+      config.lease_factor * static_cast<double>(stream.body.Quantile(0.99).count());
+  const double most = static_cast<double>(config.lease_ceiling.count());
+  const Duration lease{static_cast<Duration::rep>(std::min(wanted, most))};
+  leases -= stream.lease;
+  stream.lease = std::max(lease, config.lease_floor);
+  leases += stream.lease;
+}
+
+// The bound holds on every device: any of the others may come to any of them.
+Duration Engine::Impl::BoundFor(const Stream& stream) const {
+  int k = kMaxConcurrency;
+  for (const DeviceState& device : devices) k = std::min(k, device.concurrency);
+  return WaitBound(leases - stream.lease, k);
+}
+
+void Engine::Impl::Tell(ClientId client, Stream& stream, Reason reason) {
+  stream.told_gating = policy->gates;
+  stream.told_bound = BoundFor(stream);
+  actions->push_back(Configure{client, stream.told_gating, stream.told_bound, reason});
+}
+
+void Engine::Impl::TellWhereWorthIt(Reason reason) {
+  leases_told = leases;
+  for (auto& [client, stream] : streams) {
+    if (stream.told_gating != policy->gates || WorthTelling(stream.told_bound, BoundFor(stream))) {
+      Tell(client, stream, reason);
+    }
+  }
+}
+
+}  // namespace stagger::core

@@ -1,0 +1,253 @@
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "core/engine_impl.h"
+
+namespace stagger::core {
+namespace {
+
+using Holds = Seat::Holds;
+
+constexpr Duration kAbsurd = std::chrono::hours{1};
+
+Seat* FindSeat(Stream& stream, TurnSeq seq) {
+  const auto found = std::ranges::find_if(stream.seats, [seq](const Seat& seat) {
+    return seat.holds != Holds::kNothing && seat.seq == seq;
+  });
+  return found == stream.seats.end() ? nullptr : &*found;
+}
+
+template <typename Turns>
+auto FindTurn(Turns& turns, ClientId client) {
+  const auto found =
+      std::ranges::find_if(turns, [client](const auto& turn) { return turn.client == client; });
+  CHECK(found != turns.end());  // its seat says that it is there
+  return found;
+}
+
+}  // namespace
+
+// What a client says of time is clamped to what can be true, and counted when it could not be.
+Duration Engine::Impl::Sane(Duration claimed, Stream& stream) const {
+  if (claimed >= Duration{} && claimed <= kAbsurd) return claimed;
+  ++stream.counters.invalid;
+  return std::clamp(claimed, Duration{}, kAbsurd);
+}
+
+void Engine::Impl::On(const TurnRequested& event) {
+  Stream* stream = FindStream(event.client);
+  if (stream == nullptr) return;
+  if (event.device.value >= devices.size()) {
+    ++stream->counters.invalid;
+    return;
+  }
+  DeviceState& device = At(event.device);
+  Seat& seat = stream->seats[event.device.value];
+  const bool waits = seat.holds == Holds::kWaits;
+  const bool runs = seat.holds == Holds::kRuns;
+  // "Ungated" tells a fact, a body that has begun. So the one before it is over, and its end was
+  // lost; anything else that comes while a turn is held makes no sense.
+  const bool supersedes = runs && !event.gated;
+  if (waits || runs) ++stream->counters.invalid;
+  if ((waits || runs) && !supersedes) return;
+  if (FindSeat(*stream, event.seq) != nullptr) {
+    ++stream->counters.invalid;
+    return;
+  }
+  // A client asks again only once its last body is over: what it still has here is over too.
+  Leave(device, event.client, seat);
+  ++stream->counters.requested;
+  if (!event.gated) {
+    const TimePoint lease_end = policy->gates ? now + stream->lease : kNever;
+    StartRunning(device, seat, {event.client, event.seq, now, lease_end, false, false, {}});
+    // It counts against k from here on even so: it does occupy the device.
+    return;
+  }
+  seat.holds = Holds::kWaits;
+  seat.seq = event.seq;
+  device.waiting.push_back({event.client, event.seq, now, Sane(event.since_call, *stream)});
+  Dispatch(event.device, Reason::kFree);
+}
+
+void Engine::Impl::On(const TurnReleased& event) {
+  Stream* stream = FindStream(event.client);
+  if (stream == nullptr) return;
+  Seat* seat = FindSeat(*stream, event.seq);
+  bool held = true;
+  if (seat == nullptr) {
+    // One that gave up waiting ran uncontrolled; its end is still worth knowing.
+    const auto gave_up =
+        std::ranges::find(stream->seats, std::optional{event.seq}, &Seat::cancelled);
+    if (gave_up == stream->seats.end()) {
+      ++stream->counters.invalid;
+      return;
+    }
+    seat = &*gave_up;
+    held = false;
+  }
+  const DeviceId id{static_cast<std::uint32_t>(seat - stream->seats.data())};
+  DeviceState& device = At(id);
+  if (held && seat->holds == Holds::kWaits) {
+    // Its body is over without a turn: a grant would only make others wait for nobody.
+    ++stream->counters.invalid;
+    Leave(device, event.client, *seat);
+    return;
+  }
+
+  Duration body = Sane(event.body, *stream);
+  bool gated = false;
+  if (held) {
+    const RunningTurn& turn = *FindTurn(device.running, event.client);
+    gated = turn.gated;
+    // Nobody earns a longer lease with bodies longer than the time it held its turn.
+    if (gated) body = std::min(body, now - turn.granted);
+    if (turn.expired) ++stream->counters.late;
+  }
+  const Duration call = Sane(event.call, *stream);
+  stream->body.Add(body);
+  stream->call.Add(call);
+  if (gated) stream->wait.Add(Sane(event.wait, *stream));
+  ++stream->counters.done;
+  if (!gated) ++stream->counters.ungated;
+  if (stream->spec.deadline > Duration{} && call > stream->spec.deadline) {
+    ++stream->counters.late_deadline;
+  }
+  stream->last_done = now;
+  seat->last_done = now;
+  if (held) {
+    Leave(device, event.client, *seat);
+  } else {
+    seat->cancelled.reset();
+  }
+  SetLease(*stream);
+  if (held) Dispatch(id, Reason::kReleased);
+  // Bodies vary all the time: look at everybody's bound only once the whole has moved by 1/8.
+  const Duration moved = leases > leases_told ? leases - leases_told : leases_told - leases;
+  if (moved * 8 > leases_told) TellWhereWorthIt(Reason::kBodiesChange);
+}
+
+void Engine::Impl::On(const TurnCancelled& event) {
+  Stream* stream = FindStream(event.client);
+  if (stream == nullptr) return;
+  Seat* seat = FindSeat(*stream, event.seq);
+  if (seat == nullptr) {
+    ++stream->counters.invalid;
+    return;
+  }
+  ++stream->counters.cancelled;
+  // It may hold the turn by now: a grant and a cancel can cross on the wire.
+  const DeviceId id{static_cast<std::uint32_t>(seat - stream->seats.data())};
+  Leave(At(id), event.client, *seat);
+  seat->cancelled = event.seq;
+  Dispatch(id, Reason::kCancelled);
+}
+
+void Engine::Impl::On(const TurnClaimed& event) {
+  Stream* stream = FindStream(event.client);
+  if (stream == nullptr) return;
+  if (event.device.value >= devices.size() || FindSeat(*stream, event.seq) != nullptr ||
+      stream->seats[event.device.value].holds != Holds::kNothing) {
+    ++stream->counters.invalid;
+    return;
+  }
+  ++stream->counters.claimed;
+  // The body runs whether we like it or not, so it is recorded even beyond k.
+  const TimePoint granted = now - Sane(event.held, *stream);
+  const TimePoint lease_end = policy->gates ? now + stream->lease : kNever;
+  StartRunning(At(event.device), stream->seats[event.device.value],
+               {event.client, event.seq, granted, lease_end, policy->gates, false, {}});
+}
+
+void Engine::Impl::ExpireLeases() {
+  for (std::uint32_t id = 0; id < devices.size(); ++id) {
+    DeviceState& device = devices[id];
+    bool freed = false;
+    for (RunningTurn& turn : device.running) {
+      if (turn.expired || turn.lease_end > now) continue;
+      turn.expired = true;
+      freed = true;
+      --device.in_force;
+      Stream& stream = streams.at(turn.client);
+      ++stream.counters.expired;
+      stream.seats[id].holds = Holds::kExpired;
+      actions->push_back(Expire{turn.client, turn.seq, DeviceId{id}, Reason::kLeaseEnded});
+    }
+    if (freed) Dispatch(DeviceId{id}, Reason::kLeaseEnded);
+  }
+}
+
+void Engine::Impl::Dispatch(DeviceId id, Reason cause) {
+  DeviceState& device = At(id);
+  for (;;) {
+    const Decision decision = policy->next({device, streams, now, cause});
+    if (decision.next == Decision::kNobody) {
+      // A moment that has passed would have the driver come back at once, for ever.
+      CHECK(decision.not_before > now);
+      ask_again[id.value] = decision.not_before;
+      return;
+    }
+    CHECK(decision.next < device.waiting.size());
+    GrantWaiting(id, decision.next, decision.reason);
+  }
+}
+
+void Engine::Impl::GrantWaiting(DeviceId id, std::size_t index, Reason reason) {
+  DeviceState& device = At(id);
+  const auto place = device.waiting.begin() + static_cast<std::ptrdiff_t>(index);
+  const WaitingTurn waited = *place;
+  Stream& stream = streams.at(waited.client);
+  Seat& seat = stream.seats[id.value];
+  RunningTurn turn{waited.client, waited.seq, now, now + stream.lease, true, false, {}};
+  AssignCores(id, seat, turn);
+  device.waiting.erase(place);
+  ++stream.counters.granted;
+  const RunningTurn& running = StartRunning(device, seat, std::move(turn));
+  actions->push_back(Grant{running.client, running.seq, id, stream.lease, running.cores, reason});
+}
+
+void Engine::Impl::AssignCores(DeviceId id, Seat& seat, RunningTurn& turn) {
+  const DeviceState& device = At(id);
+  if (!policy->gates || device.cores.empty()) return;
+  // Rivals: whoever runs or waits here, or did a moment ago. No more than k of them matter.
+  const auto enough = static_cast<std::size_t>(device.concurrency);
+  std::size_t active = device.running.size() + device.waiting.size();
+  for (auto stream = streams.begin(); active < enough && stream != streams.end(); ++stream) {
+    const Seat& other = stream->second.seats[id.value];
+    if (other.holds == Holds::kNothing && other.last_done &&
+        now - *other.last_done <= config.active_window) {
+      ++active;
+    }
+  }
+  cores.Choose(device, seat, CoreShare(device, active), &turn.cores);
+  seat.last_cores = turn.cores;
+}
+
+RunningTurn& Engine::Impl::StartRunning(DeviceState& device, Seat& seat, RunningTurn turn) {
+  seat.holds = Holds::kRuns;
+  seat.seq = turn.seq;
+  ++device.in_force;
+  ++device.turns;
+  return device.running.emplace_back(std::move(turn));
+}
+
+// Takes back whatever the seat holds; the caller dispatches.
+void Engine::Impl::Leave(DeviceState& device, ClientId client, Seat& seat) {
+  switch (seat.holds) {
+    case Holds::kNothing:
+      return;
+    case Holds::kWaits:
+      device.waiting.erase(FindTurn(device.waiting, client));
+      break;
+    case Holds::kRuns:
+      --device.in_force;
+      [[fallthrough]];
+    case Holds::kExpired:
+      device.running.erase(FindTurn(device.running, client));
+      break;
+  }
+  seat.holds = Holds::kNothing;
+  CHECK(device.in_force >= 0);
+}
+
+}  // namespace stagger::core

@@ -1,0 +1,58 @@
+// Policies: who gets the next turn on a device. A policy is stateless: it sees one device as it is
+// and says who is next, and why. The engine does the rest (leases, cores, counters), the same for
+// all.
+//
+// To add one: write policies/NAME.cc with its Next function, and give it a row in policies.cc.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <span>
+#include <string_view>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "core/actions.h"
+#include "core/device_state.h"
+#include "core/events.h"
+#include "core/stream.h"
+
+namespace stagger::core {
+
+inline constexpr int kMaxConcurrency = 1024;
+
+struct DeviceView {
+  const DeviceState& device;
+  const std::map<ClientId, Stream>& streams;  // has every client that runs or waits
+  TimePoint now;
+  Reason cause;  // what has just happened that may have made room
+};
+
+struct Decision {
+  static constexpr std::size_t kNobody = static_cast<std::size_t>(-1);
+
+  std::size_t next = kNobody;     // index into device.waiting
+  Reason reason = Reason::kFree;  // why this one, now
+  TimePoint not_before = kNever;  // with kNobody: ask again then, even if nothing happens
+};
+
+struct Policy {
+  std::string_view name;
+  std::string_view summary;  // for the command line's help
+  bool gates;                // false: bodies start without asking
+  bool concurrent;           // heeds PolicySpec::concurrency; otherwise k is 1
+  // Asked again after each grant until it says kNobody.
+  Decision (*next)(const DeviceView& view);
+};
+
+std::span<const Policy> Policies();
+const Policy* FindPolicy(std::string_view name);  // null if there is none
+
+// Error: no such policy, or a concurrency out of 0..kMaxConcurrency.
+Result<void> Validate(const PolicySpec& spec);
+
+// k on this device: as asked, or one turn per core, or one where there are no cores.
+int Limit(const Policy& policy, const PolicySpec& spec, const DeviceState& device);
+
+}  // namespace stagger::core
