@@ -13,7 +13,7 @@ import sys
 ALLOWED = {
     "base": [],
     "wire": ["base"],
-    "core": ["base/time.h", "base/ids.h", "base/result.h"],
+    "core": ["base/check.h", "base/ids.h", "base/result.h", "base/time.h"],
     "device": ["base", "core"],
     "agent": ["base", "wire"],
     "executor": ["base", "wire"],
