@@ -1,0 +1,33 @@
+// One gated body: asks for the turn when made, places the threads, gives the turn back when it ends.
+#pragma once
+
+#include <memory>
+
+#include "agent/gate.h"
+#include "agent/pool.h"
+#include "agent/sessions.h"
+
+namespace stagger::agent {
+
+class Body {
+ public:
+  explicit Body(const void* session);
+  ~Body();
+  Body(const Body&) = delete;
+  Body& operator=(const Body&) = delete;
+
+  TimePoint call_start() const { return call_start_; }
+  // The body goes on after this object: whoever takes the ticket leaves the gate with it.
+  Ticket HandOver();
+
+ private:
+  TimePoint call_start_;
+  std::shared_ptr<Session> session_;
+  Ticket ticket_;
+  alignas(PlaceCaller) unsigned char caller_[sizeof(PlaceCaller)];
+  bool placed_ = false;
+
+  void ReturnCaller();
+};
+
+}  // namespace stagger::agent

@@ -1,0 +1,96 @@
+#include "agent/hooks/dynamic_linker.h"
+
+#include <dlfcn.h>
+#include <link.h>
+
+#include <cstring>
+#include <initializer_list>
+
+#include "agent/hooks/onnxruntime.h"
+
+using DlsymFunction = void* (*)(void*, const char*);
+
+// Read by the dlsym stub (dlsym_x86_64.S), which jumps to it with the app's arguments and return
+// address untouched: RTLD_NEXT must mean "after the caller", not "after the agent".
+extern "C" __attribute__((visibility("hidden"))) DlsymFunction stagger_real_dlsym;
+DlsymFunction stagger_real_dlsym = nullptr;
+
+namespace stagger::agent {
+namespace {
+
+DlsymFunction Real() {
+  DlsymFunction real = __atomic_load_n(&stagger_real_dlsym, __ATOMIC_ACQUIRE);
+  if (real != nullptr) return real;
+  // glibc < 2.34 has dlsym in libdl under the architecture's base version, later ones in libc.
+  for (const char* version : {"GLIBC_2.34", "GLIBC_2.17", "GLIBC_2.2.5"}) {
+    real = reinterpret_cast<DlsymFunction>(dlvsym(RTLD_NEXT, "dlsym", version));
+    if (real != nullptr) break;
+  }
+  __atomic_store_n(&stagger_real_dlsym, real, __ATOMIC_RELEASE);
+  return real;
+}
+
+}  // namespace
+
+void* RealDlsym(void* handle, const char* name) {
+  void* found = Real()(handle, name);
+  if (found == nullptr) dlerror();  // our own failed look-up is not the app's error
+  return found;
+}
+
+void* FindRuntimeEntry(const void* caller) {
+  // The caller's own dependencies first: an addon dlopened with its private runtime must get that
+  // one, and a process may hold several.
+  Dl_info info;
+  link_map* map = nullptr;
+  if (dladdr1(caller, &info, reinterpret_cast<void**>(&map), RTLD_DL_LINKMAP) != 0 &&
+      map != nullptr && map->l_name != nullptr && map->l_name[0] != '\0') {
+    if (void* handle = dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD)) {
+      void* found = RealDlsym(handle, "OrtGetApiBase");
+      dlclose(handle);
+      if (found != nullptr && !IsOurEntry(found)) return found;
+    } else {
+      dlerror();
+    }
+  }
+  if (void* found = RealDlsym(RTLD_NEXT, "OrtGetApiBase")) return found;
+  // Loaded with RTLD_LOCAL by something that is not the caller: whatever runtime is there.
+  void* found = nullptr;
+  dl_iterate_phdr(
+      [](dl_phdr_info* object, std::size_t, void* out) {
+        const char* slash = std::strrchr(object->dlpi_name, '/');
+        const char* base = slash != nullptr ? slash + 1 : object->dlpi_name;
+        if (std::strncmp(base, "libonnxruntime.so", 17) != 0) return 0;
+        void* handle = dlopen(object->dlpi_name, RTLD_LAZY | RTLD_NOLOAD);
+        if (handle == nullptr) return 0;
+        *static_cast<void**>(out) = RealDlsym(handle, "OrtGetApiBase");
+        dlclose(handle);
+        return *static_cast<void**>(out) != nullptr ? 1 : 0;
+      },
+      &found);
+  return found;
+}
+
+}  // namespace stagger::agent
+
+// Decides about one dlsym call: what to hand out instead, or null to let the real one answer.
+extern "C" __attribute__((visibility("hidden"))) void* stagger_dlsym_filter(void* handle,
+                                                                            const char* name) {
+  using namespace stagger::agent;
+  if (Real() == nullptr || name == nullptr || std::strcmp(name, "OrtGetApiBase") != 0) {
+    return nullptr;
+  }
+  // RTLD_NEXT depends on the caller, whom only the real one sees; nobody looks a runtime up so.
+  if (handle == RTLD_NEXT) return nullptr;
+  void* found = handle == RTLD_DEFAULT ? RealDlsym(RTLD_NEXT, name) : RealDlsym(handle, name);
+  if (found == nullptr || IsOurEntry(found)) return nullptr;
+  return HookedEntryFor(found);
+}
+
+#if !defined(__x86_64__)
+// Elsewhere a sibling call (-O2) keeps the caller's return address.
+extern "C" __attribute__((visibility("default"))) void* dlsym(void* handle, const char* name) {
+  if (void* instead = stagger_dlsym_filter(handle, name)) return instead;
+  return stagger_real_dlsym(handle, name);
+}
+#endif

@@ -1,0 +1,12 @@
+// Finding the runtime the way the app found it: linked, dlopened, or asked for by dlsym.
+#pragma once
+
+namespace stagger::agent {
+
+// The real dlsym, called from here (so RTLD_NEXT and RTLD_DEFAULT mean "after the agent").
+void* RealDlsym(void* handle, const char* name);
+
+// OrtGetApiBase as the code at `caller` would have found it without us; null if there is none.
+void* FindRuntimeEntry(const void* caller);
+
+}  // namespace stagger::agent

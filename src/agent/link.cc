@@ -1,0 +1,147 @@
+#include "agent/link.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <string>
+#include <variant>
+
+#include "agent/say.h"
+#include "base/clock.h"
+#include "wire/channel.h"
+
+namespace stagger::agent {
+namespace {
+
+constexpr Duration kFirstRetry = std::chrono::milliseconds{50};
+constexpr Duration kLastRetry = std::chrono::milliseconds{400};  // attached again within 1 s
+constexpr Duration kHandshake = std::chrono::seconds{1};
+// closefrom() in the app takes our socket away without waking a poll on it; looking now and then
+// is what notices it.
+constexpr int kLookEveryMs = 400;
+// Out of the way of apps that expect the lowest free number from open().
+constexpr int kHighFd = 500;
+
+bool AwaitMessage(int fd, TimePoint until, wire::Message* message) {
+  while (true) {
+    switch (wire::Receive(fd, message)) {
+      case wire::Io::kOk:
+        return true;
+      case wire::Io::kClosed:
+      case wire::Io::kMalformed:
+        return false;
+      case wire::Io::kWouldBlock:
+        break;
+    }
+    const Duration left = until - Now();
+    if (left <= Duration::zero()) return false;
+    pollfd poll_fd{fd, POLLIN, 0};
+    poll(&poll_fd, 1, static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(left).count()));
+  }
+}
+
+}  // namespace
+
+void Link::Nudge() {
+  if (!started_.load(std::memory_order_relaxed) && !started_.exchange(true)) {
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_t thread;
+    const bool running = pthread_create(&thread, nullptr, &Link::Main, this) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    if (running) {
+      pthread_detach(thread);
+    } else {
+      SayOnce(Topic::kDaemon, "no thread could be started; running uncontrolled");
+    }
+  } else if (waiting_.load(std::memory_order_relaxed)) {
+    MutexLock lock(&mutex_);
+    waiting_.store(false);
+    nudged_.NotifyAll();
+  }
+}
+
+void* Link::Main(void* self) {
+  prctl(PR_SET_NAME, "stagger-link", 0, 0, 0);
+  static_cast<Link*>(self)->Run();
+  return nullptr;
+}
+
+void Link::Run() {
+  Duration pause = kFirstRetry;
+  while (true) {
+    switch (Connect()) {
+      case Outcome::kAttached:
+        WatchUntilGone();
+        pause = kFirstRetry;
+        break;
+      case Outcome::kRetry:
+        break;
+      case Outcome::kNeverAgain:
+        return;
+    }
+    // A pause, and then only when something infers: an idle app costs nothing.
+    const TimePoint until = Now() + pause;
+    {
+      MutexLock lock(&mutex_);
+      while (Now() < until) nudged_.WaitUntil(&mutex_, until);
+    }
+    AwaitNudge();
+    pause = std::min(pause * 2, kLastRetry);
+  }
+}
+
+void Link::AwaitNudge() {
+  MutexLock lock(&mutex_);
+  waiting_.store(true);
+  while (waiting_.load()) nudged_.WaitUntil(&mutex_, Now() + std::chrono::hours{1});
+}
+
+Link::Outcome Link::Connect() {
+  Result<UniqueFd> connected = wire::Connect(options_->socket);
+  if (!connected) {
+    SayOnce(Topic::kDaemon, "running uncontrolled: " + connected.error().message);
+    return Outcome::kRetry;
+  }
+  const int high = fcntl(connected->get(), F_DUPFD_CLOEXEC, kHighFd);
+  UniqueFd socket = high >= 0 ? UniqueFd(high) : std::move(*connected);
+  if (high >= 0) connected->Reset();
+
+  wire::Message message;
+  const TimePoint until = Now() + kHandshake;
+  if (wire::Send(socket.get(), options_->hello) != wire::Io::kOk) return Outcome::kRetry;
+  bool welcomed = false;
+  while (AwaitMessage(socket.get(), until, &message)) {
+    if (const auto* refused = std::get_if<wire::Refused>(&message)) {
+      SayOnce(Topic::kDaemon, "running uncontrolled: the daemon refused: " + refused->reason);
+      return Outcome::kNeverAgain;
+    }
+    if (std::holds_alternative<wire::Welcome>(message)) welcomed = true;
+    if (const auto* config = std::get_if<wire::Config>(&message); config != nullptr && welcomed) {
+      gate_->Attach(std::move(socket), *config);
+      return Outcome::kAttached;
+    }
+  }
+  SayOnce(Topic::kDaemon, "running uncontrolled: the daemon at " + options_->socket + " did not answer");
+  return Outcome::kRetry;
+}
+
+void Link::WatchUntilGone() {
+  while (gate_->attached()) gate_->AwaitHangup(kLookEveryMs);
+  gate_->Detach();
+}
+
+void Link::AfterForkInChild() {
+  mutex_.Renew();
+  nudged_.Renew();
+  started_.store(false);
+  waiting_.store(false);
+}
+
+}  // namespace stagger::agent

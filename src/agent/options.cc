@@ -1,0 +1,54 @@
+#include "agent/options.h"
+
+#include <cmath>
+#include <cstdlib>
+
+#include "wire/channel.h"
+
+namespace stagger::agent {
+namespace {
+
+bool ReadNumber(const char* variable, double low, double high, double* out,
+                std::string* complaint) {
+  const char* text = getenv(variable);
+  if (text == nullptr || *text == '\0') return false;
+  char* end = nullptr;
+  const double value = strtod(text, &end);
+  if (*end != '\0' || !std::isfinite(value) || value < low || value > high) {
+    *complaint = std::string(variable) + "=" + std::string(text).substr(0, 40) +
+                 " is not a number in its range; ignored";
+    return false;
+  }
+  *out = value;
+  return true;
+}
+
+}  // namespace
+
+Options ReadOptions(std::string* complaint) {
+  Options options;
+  options.socket = wire::DefaultSocketPath();
+  if (const char* name = getenv("STAGGER_NAME")) {
+    options.hello.name = std::string(name).substr(0, wire::kMaxName);
+  }
+  double number = 0;
+  if (ReadNumber("STAGGER_FPS", 0.001, 100000, &number, complaint)) {
+    options.hello.fps_milli = static_cast<std::uint32_t>(number * 1000);
+  }
+  if (ReadNumber("STAGGER_DEADLINE_MS", 0.001, 3600000, &number, complaint)) {
+    options.hello.deadline_us = static_cast<std::uint32_t>(number * 1000);
+  }
+  if (ReadNumber("STAGGER_WEIGHT", 0.001, 1000000, &number, complaint)) {
+    options.hello.weight_milli = static_cast<std::uint32_t>(number * 1000);
+  }
+  if (ReadNumber("STAGGER_WARMUP", 0, 1000000, &number, complaint)) {
+    options.warmup = static_cast<unsigned>(number);
+  }
+  if (ReadNumber("STAGGER_COOPERATIVE", 0, 1, &number, complaint)) {
+    options.cooperative = number != 0;
+  }
+  if (ReadNumber("STAGGER_QUIET", 0, 1, &number, complaint)) options.quiet = number != 0;
+  return options;
+}
+
+}  // namespace stagger::agent

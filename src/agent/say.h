@@ -1,0 +1,15 @@
+// The agent's only voice: at most one line per reason and process, on stderr. Never per call.
+#pragma once
+
+#include <string>
+
+namespace stagger::agent {
+
+enum class Topic : unsigned char { kDaemon, kRuntime, kOptions, kBound, kCount };
+
+// Writes "stagger: TEXT\n" with one write(2), the first time `topic` is used; later calls are free.
+void SayOnce(Topic topic, const std::string& text);
+
+void SetQuiet(bool quiet);
+
+}  // namespace stagger::agent

@@ -1,0 +1,51 @@
+// What the agent knows of the app's sessions and session options, by their addresses.
+// Thread-safe; lookups hold the lock for a map access only.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+
+#include "agent/pool.h"
+#include "agent/sync.h"
+
+namespace stagger::agent {
+
+// What an app chose itself for a set of session options; what it chose, stays.
+struct OptionFacts {
+  bool threads = false;         // intra-op thread count
+  bool custom_threads = false;  // its own thread functions
+  bool shared_pool = false;     // the environment's global pools instead of the session's
+  bool accelerator = false;     // an execution provider other than the CPU's
+};
+
+struct Session {
+  std::unique_ptr<Pool> pool;  // null: the threads are not ours to place
+  std::atomic<unsigned> warmup_left{0};
+  bool controlled = true;  // false: it computes on a device this agent does not gate
+};
+
+class Sessions {
+ public:
+  OptionFacts FactsOf(const void* options);
+  void Update(const void* options, void (*change)(OptionFacts*));
+  void CopyFacts(const void* from, const void* to);
+  void ForgetOptions(const void* options);
+
+  void Add(const void* session, std::shared_ptr<Session> record);
+  // A session made in a way we don't hook is met here first; it gets a record with `warmup`.
+  std::shared_ptr<Session> Find(const void* session, unsigned warmup);
+  // The record, so that it outlives the runtime's release of its threads.
+  std::shared_ptr<Session> Take(const void* session);
+
+  void BeforeFork() { mutex_.Lock(); }
+  void AfterForkInParent() { mutex_.Unlock(); }
+  void AfterForkInChild() { mutex_.Renew(); }
+
+ private:
+  Mutex mutex_;
+  std::map<const void*, OptionFacts> options_;
+  std::map<const void*, std::shared_ptr<Session>> sessions_;
+};
+
+}  // namespace stagger::agent

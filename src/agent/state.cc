@@ -1,0 +1,50 @@
+#include "agent/state.h"
+
+#include <pthread.h>
+
+#include <new>
+#include <string>
+
+#include "agent/say.h"
+
+namespace stagger::agent {
+namespace {
+
+State* state = nullptr;
+alignas(State) unsigned char storage[sizeof(State)];
+pthread_once_t once = PTHREAD_ONCE_INIT;
+
+}  // namespace
+
+State::State() : link(&options, &gate) {
+  std::string complaint;
+  options = ReadOptions(&complaint);
+  SetQuiet(options.quiet);
+  if (!complaint.empty()) SayOnce(Topic::kOptions, complaint);
+}
+
+State& State::Get() {
+  pthread_once(&once, [] {
+    state = ::new (storage) State();
+    // A fork in the middle of a hook must leave the child with usable locks and nothing held.
+    pthread_atfork(
+        [] {
+          state->sessions.BeforeFork();
+          state->link.BeforeFork();
+          state->gate.BeforeFork();
+        },
+        [] {
+          state->gate.AfterForkInParent();
+          state->link.AfterForkInParent();
+          state->sessions.AfterForkInParent();
+        },
+        [] {
+          state->gate.AfterForkInChild();
+          state->link.AfterForkInChild();
+          state->sessions.AfterForkInChild();
+        });
+  });
+  return *state;
+}
+
+}  // namespace stagger::agent

@@ -1,0 +1,62 @@
+// Mutex and condition variable on plain pthreads: std::condition_variable would pull in symbols
+// newer than the agent's oldest glibc, and waits here are on the monotonic clock.
+#pragma once
+
+#include <pthread.h>
+
+#include <ctime>
+
+#include "base/time.h"
+
+namespace stagger::agent {
+
+class Mutex {
+ public:
+  Mutex() { pthread_mutex_init(&mutex_, nullptr); }
+  Mutex(const Mutex&) = delete;
+  Mutex& operator=(const Mutex&) = delete;
+  void Lock() { pthread_mutex_lock(&mutex_); }
+  void Unlock() { pthread_mutex_unlock(&mutex_); }
+  // After fork, in the child: the thread that held it may not exist here.
+  void Renew() { pthread_mutex_init(&mutex_, nullptr); }
+
+ private:
+  friend class Condition;
+  pthread_mutex_t mutex_;
+};
+
+class MutexLock {
+ public:
+  explicit MutexLock(Mutex* mutex) : mutex_(mutex) { mutex_->Lock(); }
+  ~MutexLock() { mutex_->Unlock(); }
+  MutexLock(const MutexLock&) = delete;
+  MutexLock& operator=(const MutexLock&) = delete;
+
+ private:
+  Mutex* mutex_;
+};
+
+class Condition {
+ public:
+  Condition() { Renew(); }
+  Condition(const Condition&) = delete;
+  Condition& operator=(const Condition&) = delete;
+  void Renew() {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&condition_, &attributes);
+    pthread_condattr_destroy(&attributes);
+  }
+  void WaitUntil(Mutex* mutex, TimePoint until) {
+    const auto ns = until.since_epoch.count();
+    timespec ts{static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
+    pthread_cond_timedwait(&condition_, &mutex->mutex_, &ts);
+  }
+  void NotifyAll() { pthread_cond_broadcast(&condition_); }
+
+ private:
+  pthread_cond_t condition_;
+};
+
+}  // namespace stagger::agent
