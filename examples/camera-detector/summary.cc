@@ -75,6 +75,9 @@ void Summary::Add(const FrameTimes& times, const std::vector<Detection>& detecti
   ++n.done;
   n.inference.Add(Milliseconds(times.end - times.start));
   n.latency.Add(Milliseconds(times.result - times.arrival));
+  n.decode.Add(Milliseconds(times.taken - times.arrival));
+  n.prepare.Add(Milliseconds(times.start - times.taken));
+  n.finish.Add(Milliseconds(times.result - times.end));
   for (const Detection& detection : detections) ++n.per_class[detection.class_id];
   n.recent.push_back(times.result);
   while (n.recent.front() < times.result - kRecent) n.recent.pop_front();
@@ -94,7 +97,7 @@ void Summary::SetArrived(std::int64_t frames) {
 void Summary::Finish(TimePoint now) {
   const std::lock_guard lock(mutex_);
   numbers_.finished = true;
-  numbers_.finish = now;
+  numbers_.end = now;
 }
 
 std::string Summary::ToJson(TimePoint now) const {
@@ -103,7 +106,7 @@ std::string Summary::ToJson(TimePoint now) const {
     const std::lock_guard lock(mutex_);
     n = numbers_;
   }
-  if (n.finished) now = n.finish;
+  if (n.finished) now = n.end;
   const double seconds = n.started ? Milliseconds(now - n.start) / 1000 : 0;
   const std::int64_t drops = n.frames - n.done;
 
@@ -121,6 +124,12 @@ std::string Summary::ToJson(TimePoint now) const {
       {"fps", PerSecond(n.done, seconds)},
       {"inference_ms", n.inference.ToJson()},
       {"latency_ms", n.latency.ToJson()},
+      // Means, in the order a frame goes through them.
+      {"stages_ms",
+       {{"decode", Round3(n.decode.mean())},
+        {"prepare", Round3(n.prepare.mean())},
+        {"inference", Round3(n.inference.mean())},
+        {"finish", Round3(n.finish.mean())}}},
   };
   json["detections"] = nlohmann::ordered_json::object();
   for (const auto& [class_id, count] : n.per_class) {

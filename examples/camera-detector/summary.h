@@ -37,12 +37,12 @@ class Distribution {
 
 // What stays the same during a run.
 struct RunFacts {
-  std::string source;
-  std::string model;
+  std::string source = {};
+  std::string model = {};
   bool every_frame = false;
   int threads = 0;
   bool tuned = false;
-  std::vector<std::string> labels;
+  std::vector<std::string> labels = {};
 };
 
 // When one frame went through which stage.
@@ -70,10 +70,11 @@ class Summary {
   struct Numbers {
     bool started = false;
     bool finished = false;
-    TimePoint start, finish;
+    TimePoint start, end;
     std::int64_t frames = 0;
     std::int64_t done = 0;
     Distribution inference, latency;
+    Distribution decode, prepare, finish;  // what surrounds the inference
     std::map<int, std::int64_t> per_class;
     std::deque<TimePoint> recent;  // results of the last seconds
     std::uint64_t hash = kHashSeed;
