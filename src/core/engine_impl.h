@@ -49,6 +49,7 @@ struct Engine::Impl {
   void On(const TurnReleased& event);
   void On(const TurnCancelled& event);
   void On(const TurnClaimed& event);
+  void Record(Stream& stream, const TurnReleased& event, const Detached& turn);
   void ExpireLeases();
   void Dispatch(DeviceId device, Reason cause);
   void GrantWaiting(DeviceId id, std::size_t index, Reason reason);

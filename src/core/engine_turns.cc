@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/check.h"
@@ -16,6 +17,26 @@ Seat* FindSeat(Stream& stream, TurnSeq seq) {
     return seat.holds != Holds::kNothing && seat.seq == seq;
   });
   return found == stream.seats.end() ? nullptr : &*found;
+}
+
+DeviceId IdOf(const Stream& stream, const Seat& seat) {
+  return {static_cast<std::uint32_t>(&seat - stream.seats.data())};
+}
+
+void Detach(Seat& seat, Detached turn) {
+  if (seat.detached.size() == Seat::kMaxDetached) seat.detached.erase(seat.detached.begin());
+  seat.detached.push_back(turn);
+}
+
+std::optional<Detached> TakeDetached(Stream& stream, TurnSeq seq) {
+  for (Seat& seat : stream.seats) {
+    const auto found = std::ranges::find(seat.detached, seq, &Detached::seq);
+    if (found == seat.detached.end()) continue;
+    const Detached turn = *found;
+    seat.detached.erase(found);
+    return turn;
+  }
+  return std::nullopt;
 }
 
 template <typename Turns>
@@ -55,8 +76,13 @@ void Engine::Impl::On(const TurnRequested& event) {
     ++stream->counters.invalid;
     return;
   }
-  // A client asks again only once its last body is over: what it still has here is over too.
-  Leave(device, event.client, seat);
+  // What it still has here is over for us: a body that ran out of its lease, whose process goes on
+  // with its next one, or one whose end was lost.
+  if (seat.holds != Holds::kNothing) {
+    const RunningTurn& turn = *FindTurn(device.running, event.client);
+    Detach(seat, {turn.seq, turn.granted, turn.gated, turn.expired});
+    Leave(device, event.client, seat);
+  }
   ++stream->counters.requested;
   if (!event.gated) {
     const TimePoint lease_end = policy->gates ? now + stream->lease : kNever;
@@ -74,57 +100,48 @@ void Engine::Impl::On(const TurnReleased& event) {
   Stream* stream = FindStream(event.client);
   if (stream == nullptr) return;
   Seat* seat = FindSeat(*stream, event.seq);
-  bool held = true;
   if (seat == nullptr) {
-    // One that gave up waiting ran uncontrolled; its end is still worth knowing.
-    const auto gave_up =
-        std::ranges::find(stream->seats, std::optional{event.seq}, &Seat::cancelled);
-    if (gave_up == stream->seats.end()) {
+    const std::optional<Detached> body = TakeDetached(*stream, event.seq);
+    if (!body) {
       ++stream->counters.invalid;
       return;
     }
-    seat = &*gave_up;
-    held = false;
-  }
-  const DeviceId id{static_cast<std::uint32_t>(seat - stream->seats.data())};
-  DeviceState& device = At(id);
-  if (held && seat->holds == Holds::kWaits) {
+    Record(*stream, event, *body);
+  } else if (seat->holds == Holds::kWaits) {
     // Its body is over without a turn: a grant would only make others wait for nobody.
     ++stream->counters.invalid;
-    Leave(device, event.client, *seat);
+    Leave(At(IdOf(*stream, *seat)), event.client, *seat);
     return;
-  }
-
-  Duration body = Sane(event.body, *stream);
-  bool gated = false;
-  if (held) {
-    const RunningTurn& turn = *FindTurn(device.running, event.client);
-    gated = turn.gated;
-    // Nobody earns a longer lease with bodies longer than the time it held its turn.
-    if (gated) body = std::min(body, now - turn.granted);
-    if (turn.expired) ++stream->counters.late;
-  }
-  const Duration call = Sane(event.call, *stream);
-  stream->body.Add(body);
-  stream->call.Add(call);
-  if (gated) stream->wait.Add(Sane(event.wait, *stream));
-  ++stream->counters.done;
-  if (!gated) ++stream->counters.ungated;
-  if (stream->spec.deadline > Duration{} && call > stream->spec.deadline) {
-    ++stream->counters.late_deadline;
-  }
-  stream->last_done = now;
-  seat->last_done = now;
-  if (held) {
-    Leave(device, event.client, *seat);
   } else {
-    seat->cancelled.reset();
+    const DeviceId id = IdOf(*stream, *seat);
+    const RunningTurn& turn = *FindTurn(At(id).running, event.client);
+    Record(*stream, event, {turn.seq, turn.granted, turn.gated, turn.expired});
+    seat->last_done = now;
+    Leave(At(id), event.client, *seat);
+    Dispatch(id, Reason::kReleased);
   }
-  SetLease(*stream);
-  if (held) Dispatch(id, Reason::kReleased);
   // Bodies vary all the time: look at everybody's bound only once the whole has moved by 1/8.
   const Duration moved = leases > leases_told ? leases - leases_told : leases_told - leases;
   if (moved * 8 > leases_told) TellWhereWorthIt(Reason::kBodiesChange);
+}
+
+void Engine::Impl::Record(Stream& stream, const TurnReleased& event, const Detached& turn) {
+  Duration body = Sane(event.body, stream);
+  // Nobody earns a longer lease with a body longer than the time it held its turn. (An ungated
+  // body began before we heard of it, so there we have only its word, and the ceiling.)
+  if (turn.gated) body = std::min(body, now - turn.granted);
+  const Duration call = Sane(event.call, stream);
+  stream.body.Add(body);
+  stream.call.Add(call);
+  if (turn.gated) stream.wait.Add(Sane(event.wait, stream));
+  ++stream.counters.done;
+  if (!turn.gated) ++stream.counters.ungated;
+  if (turn.late) ++stream.counters.late;
+  if (stream.spec.deadline > Duration{} && call > stream.spec.deadline) {
+    ++stream.counters.late_deadline;
+  }
+  stream.last_done = now;
+  SetLease(stream);
 }
 
 void Engine::Impl::On(const TurnCancelled& event) {
@@ -137,9 +154,9 @@ void Engine::Impl::On(const TurnCancelled& event) {
   }
   ++stream->counters.cancelled;
   // It may hold the turn by now: a grant and a cancel can cross on the wire.
-  const DeviceId id{static_cast<std::uint32_t>(seat - stream->seats.data())};
+  const DeviceId id = IdOf(*stream, *seat);
   Leave(At(id), event.client, *seat);
-  seat->cancelled = event.seq;
+  Detach(*seat, {event.seq, now, false, false});
   Dispatch(id, Reason::kCancelled);
 }
 

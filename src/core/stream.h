@@ -1,6 +1,7 @@
 // What is known of one stream: its spec, what it holds or waits for, and what it has done so far.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -16,7 +17,7 @@ struct StreamCounters {
   std::uint64_t requested = 0;
   std::uint64_t granted = 0;
   std::uint64_t done = 0;           // bodies finished, gated or not
-  std::uint64_t ungated = 0;        // of done: ran without a turn (policy off)
+  std::uint64_t ungated = 0;        // of done: ran without a turn (policy off, or gave up waiting)
   std::uint64_t warmup = 0;         // let through by the agent while the session warmed up
   std::uint64_t expired = 0;        // leases that ended before the body
   std::uint64_t late = 0;           // releases that came after the lease had ended
@@ -26,13 +27,23 @@ struct StreamCounters {
   std::uint64_t invalid = 0;        // messages that made no sense
 };
 
+// A turn that is over for the engine while its body may run on: it gave up waiting, or its lease
+// ended and the stream asked anew. Its release is still worth recording.
+struct Detached {
+  TurnSeq seq;
+  TimePoint granted;
+  bool gated = true;  // false: its body ran without a turn
+  bool late = false;  // its lease had ended
+};
+
 // A stream's place at one device. It holds at most one turn there.
 struct Seat {
   enum class Holds : std::uint8_t { kNothing, kWaits, kRuns, kExpired };
+  static constexpr std::size_t kMaxDetached = 4;  // then the oldest is forgotten
 
   Holds holds = Holds::kNothing;
-  TurnSeq seq;                       // of what it holds
-  std::optional<TurnSeq> cancelled;  // gave up waiting; its body may still report its end
+  TurnSeq seq;  // of what it holds
+  std::vector<Detached> detached;
   std::optional<TimePoint> last_done;
   std::vector<std::uint16_t> last_cores;  // where its caches are warm
 };

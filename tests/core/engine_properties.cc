@@ -1,0 +1,344 @@
+// What holds for every sequence of events, sensible or not. A world of a few clients is driven by
+// random moves; a shadow of what the engine said is kept beside it and compared at every step.
+#include <rapidcheck.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/engine.h"
+
+namespace stagger::core {
+namespace {
+
+enum class Kind : std::uint8_t {
+  kJoin,
+  kLeave,
+  kAsk,
+  kBeginUngated,
+  kRelease,
+  kCancel,
+  kClaim,
+  kWarmup,
+  kPolicy,
+  kTick,
+  kNonsense
+};
+
+// Indices, not events: which event a move becomes depends on the world it meets, so that most make
+// sense, and that a shrunk sequence still does.
+struct Move {
+  Kind kind{};
+  std::uint64_t client = 0;
+  std::uint32_t device = 0;
+  std::int64_t ms = 0;  // that pass before it
+  int k = 0;
+};
+
+void showValue(const Move& move, std::ostream& out) {
+  static constexpr const char* kNames[] = {"join",    "leave",  "ask",     "begin",
+                                           "release", "cancel", "claim",   "warmup",
+                                           "policy",  "tick",   "nonsense"};
+  out << kNames[static_cast<int>(move.kind)] << "(client " << move.client << ", device "
+      << move.device << ", after " << move.ms << " ms, k " << move.k << ")";
+}
+
+constexpr std::uint64_t kClients = 6;
+constexpr std::uint32_t kDevices = 2;
+
+rc::Gen<Move> AnyMove(bool well_behaved) {
+  // Asking and releasing come most often, as they do in life.
+  const auto kind = well_behaved ? rc::gen::weightedElement<Kind>({{2, Kind::kJoin},
+                                                                   {1, Kind::kLeave},
+                                                                   {12, Kind::kAsk},
+                                                                   {8, Kind::kRelease},
+                                                                   {2, Kind::kCancel},
+                                                                   {2, Kind::kTick}})
+                                 : rc::gen::weightedElement<Kind>({{3, Kind::kJoin},
+                                                                   {1, Kind::kLeave},
+                                                                   {12, Kind::kAsk},
+                                                                   {2, Kind::kBeginUngated},
+                                                                   {9, Kind::kRelease},
+                                                                   {2, Kind::kCancel},
+                                                                   {1, Kind::kClaim},
+                                                                   {1, Kind::kWarmup},
+                                                                   {1, Kind::kPolicy},
+                                                                   {3, Kind::kTick},
+                                                                   {2, Kind::kNonsense}});
+  const auto ms = rc::gen::weightedOneOf<std::int64_t>(
+      {{8, rc::gen::inRange<std::int64_t>(0, 60)}, {1, rc::gen::inRange<std::int64_t>(60, 700)}});
+  return rc::gen::build<Move>(
+      rc::gen::set(&Move::kind, kind),
+      rc::gen::set(&Move::client, rc::gen::inRange<std::uint64_t>(0, kClients)),
+      rc::gen::set(&Move::device, rc::gen::inRange<std::uint32_t>(0, kDevices)),
+      rc::gen::set(&Move::ms, ms), rc::gen::set(&Move::k, rc::gen::inRange(0, 4)));
+}
+
+std::vector<Move> AnyMoves(bool well_behaved) {
+  return *rc::gen::scale(3.0, rc::gen::container<std::vector<Move>>(AnyMove(well_behaved)));
+}
+
+Duration Ms(std::int64_t ms) { return std::chrono::milliseconds{ms}; }
+
+EngineConfig TwoDevices(int k) {
+  EngineConfig config;
+  config.devices = {{"cpu:0", {0, 1, 2, 3}}, {"gpu:0", {}}};
+  config.policy = {"fifo", k};
+  return config;
+}
+
+// Drives the engine and checks each answer against its own books, which know nothing of how the
+// engine keeps its own.
+class World {
+ public:
+  explicit World(int k) : engine_(std::move(Engine::Create(TwoDevices(k))).value()) {}
+
+  void Make(const Move& move) {
+    now_ = now_ + Ms(move.ms);
+    Do(EventOf(move));
+  }
+
+  void Do(const Event& event) {
+    const auto before =
+        std::vector<DeviceState>(engine_.devices().begin(), engine_.devices().end());
+    const std::vector<Action> actions = engine_.Step(event, now_);
+    events_.emplace_back(event, now_);
+    said_.push_back(actions);
+    for (const Action& action : actions) {
+      std::visit(
+          [](const auto& a) { RC_ASSERT(std::string(ToString(a.reason)) != "no reason known"); },
+          action);
+    }
+    CheckOrder(before, event, actions);
+    CheckGone(event, actions);
+    CheckDevices();
+    CheckTime(before);
+  }
+
+  // Nobody releases any more; only time passes. Everybody who waits must still get a turn.
+  void CheckNobodyStarves() {
+    if (engine_.policy().name == "off") return;
+    const TimePoint from = now_;
+    std::map<std::uint32_t, Duration> work;
+    for (std::uint32_t id = 0; id < kDevices; ++id) {
+      for (const RunningTurn& turn : engine_.devices()[id].running) {
+        if (!turn.expired) work[id] += turn.lease_end - now_;
+      }
+      for (const WaitingTurn& turn : engine_.devices()[id].waiting) {
+        work[id] += engine_.streams().at(turn.client).lease;
+      }
+    }
+    for (int steps = 0; engine_.NextDeadline() != kNever; ++steps) {
+      RC_ASSERT(steps < 1000);
+      RC_ASSERT(engine_.NextDeadline() > now_);
+      now_ = engine_.NextDeadline();
+      Do(Tick{});
+      for (const Action& action : said_.back()) {
+        const auto* grant = std::get_if<Grant>(&action);
+        if (grant == nullptr) continue;
+        // While anybody waits at least k run, so all that lies before it is done in work / k.
+        const int k = engine_.devices()[grant->device.value].concurrency;
+        RC_ASSERT(now_ - from <= work[grant->device.value] / k + Duration{k});
+      }
+    }
+    for (const DeviceState& device : engine_.devices()) {
+      RC_ASSERT(device.waiting.empty());
+      RC_ASSERT(device.in_force == 0);
+    }
+  }
+
+  void CheckReplayAgrees(int k) const {
+    Engine again = std::move(Engine::Create(TwoDevices(k))).value();
+    for (std::size_t i = 0; i < events_.size(); ++i) {
+      RC_ASSERT(again.Step(events_[i].first, events_[i].second) == said_[i]);
+    }
+  }
+
+  const Engine& engine() const { return engine_; }
+
+ private:
+  Event EventOf(const Move& move) {
+    const ClientId client{move.client};
+    switch (move.kind) {
+      case Kind::kJoin:
+        return ClientJoined{client, {}};
+      case Kind::kLeave:
+        return ClientLeft{client};
+      case Kind::kAsk:
+        return TurnRequested{client, {++seq_}, {move.device}, Ms(1), true};
+      case Kind::kBeginUngated:
+        return TurnRequested{client, {++seq_}, {move.device}, Ms(1), false};
+      case Kind::kRelease:
+        return TurnReleased{client, HeldBy(client, move), Ms(move.ms), {}, {}};
+      case Kind::kCancel:
+        return TurnCancelled{client, HeldBy(client, move)};
+      case Kind::kClaim:
+        return TurnClaimed{client, {++seq_}, {move.device}, Ms(move.ms)};
+      case Kind::kWarmup:
+        return WarmupPassed{client, 1};
+      case Kind::kPolicy:
+        return PolicySet{{move.k == 0 ? "off" : "fifo", move.k}};
+      case Kind::kTick:
+        return Tick{};
+      case Kind::kNonsense:
+        break;
+    }
+    switch (move.k) {
+      case 0:
+        return TurnRequested{client, {++seq_}, {kDevices + move.device}, Ms(-1), true};
+      case 1:
+        return TurnReleased{client, {seq_}, Ms(-1), Duration::min(), Duration::max()};
+      case 2:
+        return PolicySet{{"lottery", 1}};
+      default:
+        return TurnClaimed{client, {seq_}, {move.device}, Duration::min()};
+    }
+  }
+
+  // A turn of this client's on the move's device if it has one, else one that does not exist.
+  TurnSeq HeldBy(ClientId client, const Move& move) const {
+    const DeviceState& device = engine_.devices()[move.device];
+    for (const RunningTurn& turn : device.running) {
+      if (turn.client == client) return turn.seq;
+    }
+    for (const WaitingTurn& turn : device.waiting) {
+      if (turn.client == client) return turn.seq;
+    }
+    return {0};
+  }
+
+  // Grants come from the head of the queue, and never beyond k.
+  void CheckOrder(const std::vector<DeviceState>& before, const Event& event,
+                  const std::vector<Action>& actions) {
+    std::map<std::uint32_t, std::vector<ClientId>> queue;
+    for (std::uint32_t id = 0; id < kDevices; ++id) {
+      for (const WaitingTurn& turn : before[id].waiting) {
+        const auto* left = std::get_if<ClientLeft>(&event);
+        const auto* cancelled = std::get_if<TurnCancelled>(&event);
+        const auto* released = std::get_if<TurnReleased>(&event);
+        const bool given_up =
+            (left && left->client == turn.client) ||
+            (cancelled && cancelled->client == turn.client && cancelled->seq == turn.seq) ||
+            (released && released->client == turn.client && released->seq == turn.seq);
+        // It may have been granted by a lease that ended first, in this same step.
+        const bool granted = std::ranges::any_of(actions, [&](const Action& action) {
+          const auto* grant = std::get_if<Grant>(&action);
+          return grant && grant->client == turn.client && grant->seq == turn.seq;
+        });
+        if (!given_up || granted) queue[id].push_back(turn.client);
+      }
+    }
+    if (const auto* asked = std::get_if<TurnRequested>(&event); asked && asked->gated) {
+      if (asked->device.value < kDevices) queue[asked->device.value].push_back(asked->client);
+    }
+    for (const Action& action : actions) {
+      const auto* grant = std::get_if<Grant>(&action);
+      if (grant == nullptr) continue;
+      auto& waiting = queue[grant->device.value];
+      RC_ASSERT(!waiting.empty());
+      RC_ASSERT(waiting.front() == grant->client);
+      waiting.erase(waiting.begin());
+      RC_ASSERT(grant->lease > Duration{});
+      if (grant->reason == Reason::kPolicyOff) continue;
+      const DeviceState& device = engine_.devices()[grant->device.value];
+      // A lease may have ended first in this step, under the limit that then changed.
+      const bool changes = std::holds_alternative<PolicySet>(event);
+      if (changes && grant->reason != Reason::kPolicyChange) continue;
+      // A body that began by itself, in this step after the grant, is beyond the engine's say.
+      const auto* asked = std::get_if<TurnRequested>(&event);
+      const bool begun = std::holds_alternative<TurnClaimed>(event) || (asked && !asked->gated);
+      RC_ASSERT(device.in_force <= device.concurrency + (begun ? 1 : 0));
+      RC_ASSERT(grant->cores.empty() == device.cores.empty());
+      RC_ASSERT(std::ranges::is_sorted(grant->cores));
+      RC_ASSERT(std::ranges::includes(device.cores, grant->cores));
+    }
+  }
+
+  void CheckGone(const Event& event, const std::vector<Action>& actions) const {
+    const auto* left = std::get_if<ClientLeft>(&event);
+    if (left == nullptr) return;
+    RC_ASSERT(!engine_.streams().contains(left->client));
+    for (const DeviceState& device : engine_.devices()) {
+      for (const RunningTurn& turn : device.running) RC_ASSERT(turn.client != left->client);
+      for (const WaitingTurn& turn : device.waiting) RC_ASSERT(turn.client != left->client);
+    }
+    for (const Action& action : actions) {
+      std::visit([&](const auto& a) { RC_ASSERT(a.client != left->client); }, action);
+    }
+  }
+
+  void CheckDevices() const {
+    const bool gates = engine_.policy().name != "off";
+    for (const DeviceState& device : engine_.devices()) {
+      std::set<ClientId> clients;
+      int in_force = 0;
+      for (const RunningTurn& turn : device.running) {
+        RC_ASSERT(clients.insert(turn.client).second);  // one turn per client and device
+        RC_ASSERT(engine_.streams().contains(turn.client));
+        RC_ASSERT(turn.granted <= now_);
+        if (gates) RC_ASSERT(turn.expired || (turn.lease_end > now_ && turn.lease_end != kNever));
+        in_force += turn.expired ? 0 : 1;
+      }
+      for (const WaitingTurn& turn : device.waiting) RC_ASSERT(clients.insert(turn.client).second);
+      RC_ASSERT(in_force == device.in_force);
+      // Work-conserving: nobody waits beside a free turn.
+      RC_ASSERT(device.waiting.empty() || (gates && device.in_force >= device.concurrency));
+      RC_ASSERT(engine_.NextDeadline() > now_);
+    }
+  }
+
+  void CheckTime(const std::vector<DeviceState>& before) const {
+    for (std::uint32_t id = 0; id < kDevices; ++id) {
+      const DeviceState& device = engine_.devices()[id];
+      RC_ASSERT(device.over_time <= device.body_time);
+      RC_ASSERT(device.busy_time <= device.body_time);
+      RC_ASSERT(device.busy_time <= now_.since_epoch);
+      RC_ASSERT(device.body_time >= before[id].body_time);
+      RC_ASSERT(device.body_time <= device.busy_time * static_cast<int>(kClients));
+    }
+  }
+
+  Engine engine_;
+  TimePoint now_{};
+  std::uint64_t seq_ = 0;
+  std::vector<std::pair<Event, TimePoint>> events_;
+  std::vector<std::vector<Action>> said_;
+};
+
+bool Properties() {
+  bool ok = true;
+  ok &= rc::check("whatever happens: fifo, within k, work-conserving, with reasons, no starvation",
+                  [] {
+                    const int k = *rc::gen::inRange(0, 4);
+                    World world(k);
+                    for (const Move& move : AnyMoves(false)) world.Make(move);
+                    world.CheckNobodyStarves();
+                  });
+  ok &= rc::check("well-behaved clients never overlap beyond k", [] {
+    const int k = *rc::gen::inRange(1, 4);
+    World world(k);
+    for (const Move& move : AnyMoves(true)) {
+      world.Make(move);
+      for (const DeviceState& device : world.engine().devices()) {
+        RC_ASSERT(device.in_force <= k);
+        RC_ASSERT(device.over_time == Duration{});
+      }
+    }
+    world.CheckNobodyStarves();
+  });
+  ok &= rc::check("the same events again give the same actions", [] {
+    const int k = *rc::gen::inRange(0, 4);
+    World world(k);
+    for (const Move& move : AnyMoves(false)) world.Make(move);
+    world.CheckReplayAgrees(k);
+  });
+  return ok;
+}
+
+}  // namespace
+}  // namespace stagger::core
+
+int main() { return stagger::core::Properties() ? 0 : 1; }
