@@ -2,10 +2,12 @@
 // says how well it kept up. One thread does all of it; the annotated video, if
 // asked for, is drawn and served by others.
 #include <time.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -42,6 +44,16 @@ void BurnCpu(double milliseconds) {
 void CreateFile(const std::string& flag, const std::string& path, std::ofstream* file) {
   file->open(path, std::ios::trunc);
   if (!*file) throw std::runtime_error(flag + " '" + path + "': expected a path to write to");
+}
+
+// Said at the start: a long run must not end without a place for its summary.
+void CheckSummaryPlace(const std::string& path) {
+  if (path.empty()) return;
+  const std::string folder = std::filesystem::absolute(path).parent_path().string();
+  const bool exists = access(path.c_str(), F_OK) == 0;
+  if (access(exists ? path.c_str() : folder.c_str(), W_OK) != 0) {
+    throw std::runtime_error("--json-out '" + path + "': expected a path to write to");
+  }
 }
 
 // Ready and Wait are how several cameras start together.
@@ -136,6 +148,7 @@ void Print(const Options& options, const std::string& json) {
 }
 
 void Run(const Options& options) {
+  CheckSummaryPlace(options.json_out);
   const StopSignal stop;
   std::vector<std::string> labels = ReadLabels(options.labels);
   Summary summary(FactsOf(options, labels));
