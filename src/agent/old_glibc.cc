@@ -5,7 +5,7 @@
 #define STAGGER_HIDDEN extern "C" __attribute__((visibility("hidden"), used))
 
 // glibc 2.32: lets shared_ptr skip atomics. "No" is always right.
-STAGGER_HIDDEN char __libc_single_threaded;
+extern "C" __attribute__((visibility("hidden"))) char __libc_single_threaded;
 char __libc_single_threaded = 0;
 
 // glibc 2.35: the unwinder's way to find frames. Nothing is ever thrown in the agent, so "not
@@ -18,3 +18,12 @@ STAGGER_HIDDEN int __pthread_key_create(pthread_key_t* key, void (*destroy)(void
 int __pthread_key_create(pthread_key_t* key, void (*destroy)(void*)) {
   return pthread_key_create(key, destroy);
 }
+
+#if defined(__x86_64__)
+// Likewise. The name at the old version needs an alias of its own to be called from here.
+extern "C" int stagger_old_pthread_once(pthread_once_t*, void (*)());
+__asm__(".symver stagger_old_pthread_once,pthread_once@GLIBC_2.2.5");
+STAGGER_HIDDEN int pthread_once(pthread_once_t* control, void (*routine)()) {
+  return stagger_old_pthread_once(control, routine);
+}
+#endif

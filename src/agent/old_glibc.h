@@ -12,7 +12,6 @@ STAGGER_BIND_OLD(pthread_create);
 STAGGER_BIND_OLD(pthread_join);
 STAGGER_BIND_OLD(pthread_detach);
 STAGGER_BIND_OLD(pthread_sigmask);
-STAGGER_BIND_OLD(pthread_once);
 STAGGER_BIND_OLD(pthread_key_create);
 STAGGER_BIND_OLD(dlerror);
 #undef STAGGER_BIND_OLD
