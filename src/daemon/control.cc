@@ -1,0 +1,70 @@
+#include "daemon/control.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "daemon/driver.h"
+
+namespace stagger::daemon {
+
+namespace {
+
+using nlohmann::json;
+
+Control::Answer Refusal(std::string line) {
+  return {.ok = false, .stop = false, .body = Printable(std::move(line))};
+}
+
+}  // namespace
+
+Control::Answer Control::Handle(const std::string& verb, const std::string& body, Standing standing,
+                                TimePoint now) {
+  if (verb == "status") return {.ok = true, .stop = false, .body = status_(now)};
+  if (verb == "policy") return Policy(body, standing, now);
+  if (verb == "stop") {
+    if (standing != Standing::kOwner) return Refusal("only the daemon's owner may stop it");
+    return {.ok = true, .stop = true, .body = R"({"stopping":true})"};
+  }
+  return Refusal(fmt::format("unknown command '{}': this daemon knows status, policy, stop", verb));
+}
+
+Control::Answer Control::Policy(const std::string& body, Standing standing, TimePoint now) {
+  if (body.empty()) return {.ok = true, .stop = false, .body = PolicyInForce()};
+  if (standing != Standing::kOwner) return Refusal("only the daemon's owner may change the policy");
+  const json args = json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (!args.is_object()) return Refusal("policy: the arguments are not a JSON object");
+
+  core::PolicySpec policy = driver_->engine().policy();
+  for (const auto& [key, value] : args.items()) {
+    if (key == "name" && value.is_string()) {
+      policy.name = value.get<std::string>();
+      // A limit chosen for one policy means little for another.
+      if (!args.contains("concurrency")) policy.concurrency = 0;
+    } else if (key == "concurrency" && value.is_number_integer() && value >= 0 && value <= 1024) {
+      policy.concurrency = value.get<int>();
+    } else if (key == "spacing_ms") {
+      if (!value.is_null()) return Refusal("policy: no policy of this version takes spacing_ms");
+    } else {
+      return Refusal(fmt::format("policy: bad argument {}: expected \"name\" (text) and "
+                                 "\"concurrency\" (0 to 1024)",
+                                 json(key).dump(-1, ' ', true, json::error_handler_t::replace)));
+    }
+  }
+  if (auto set = driver_->SetPolicy(policy, now); !set) return Refusal(set.error().message);
+  return {.ok = true, .stop = false, .body = PolicyInForce()};
+}
+
+std::string Control::PolicyInForce() const {
+  const core::Engine& engine = driver_->engine();
+  json devices = json::array();
+  for (const core::DeviceState& device : engine.devices()) {
+    devices.push_back({{"name", device.name}, {"concurrency", device.concurrency}});
+  }
+  return json{{"name", engine.policy().name},
+              {"concurrency", engine.policy().concurrency},
+              {"devices", devices}}
+      .dump();
+}
+
+}  // namespace stagger::daemon

@@ -1,0 +1,39 @@
+// The verbs of the command line: status, policy, stop. Loop thread only.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/time.h"
+#include "daemon/peer.h"
+
+namespace stagger::daemon {
+
+class Driver;
+
+class Control {
+ public:
+  struct Answer {
+    bool ok = true;
+    bool stop = false;  // once the answer is out
+    std::string body;   // JSON if ok, else one line
+  };
+
+  // `status` gives the status document as text, fresh.
+  Control(Driver* driver, std::function<std::string(TimePoint)> status, std::function<void()> stop)
+      : driver_(driver), status_(std::move(status)), stop_(std::move(stop)) {}
+
+  // Members of the group may look; only the owner may change anything.
+  Answer Handle(const std::string& verb, const std::string& body, Standing standing, TimePoint now);
+  void Stop() { stop_(); }
+
+ private:
+  Answer Policy(const std::string& body, Standing standing, TimePoint now);
+  std::string PolicyInForce() const;
+
+  Driver* driver_;
+  std::function<std::string(TimePoint)> status_;
+  std::function<void()> stop_;
+};
+
+}  // namespace stagger::daemon

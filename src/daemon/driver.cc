@@ -1,0 +1,163 @@
+#include "daemon/driver.h"
+
+#include <spdlog/spdlog.h>
+
+#include <optional>
+#include <utility>
+
+#include "core/policies.h"
+#include "daemon/peer.h"
+
+namespace stagger::daemon {
+
+namespace {
+
+template <typename... F>
+struct Overloaded : F... {
+  using F::operator()...;
+};
+template <typename... F>
+Overloaded(F...) -> Overloaded<F...>;
+
+constexpr Duration kExpiryLogEvery = std::chrono::seconds{10};
+
+core::StreamSpec SpecOf(const wire::Hello& hello, std::string name) {
+  core::StreamSpec spec;
+  spec.name = std::move(name);
+  spec.required_fps = hello.fps_milli / 1000.0;
+  spec.deadline = std::chrono::microseconds{hello.deadline_us};
+  if (hello.deadline_us == 0 && spec.required_fps > 0) {
+    spec.deadline = FromMs(1000.0 / spec.required_fps);
+  }
+  spec.weight = hello.weight_milli / 1000.0;
+  return spec;
+}
+
+wire::CoreMask MaskOf(const std::vector<std::uint16_t>& cores) {
+  wire::CoreMask mask;
+  for (const std::uint16_t core : cores) mask.Set(core);
+  return mask;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Driver>> Driver::Create(core::EngineConfig config, Outbox* outbox,
+                                               TimePoint now) {
+  const std::size_t devices = config.devices.size();
+  auto engine = core::Engine::Create(std::move(config));
+  if (!engine) return engine.error();
+  return std::unique_ptr<Driver>(new Driver(std::move(engine).value(), devices, outbox, now));
+}
+
+Driver::Driver(core::Engine engine, std::size_t devices, Outbox* outbox, TimePoint now)
+    : engine_(std::move(engine)), outbox_(outbox), ledger_(devices, now) {}
+
+std::string Driver::Join(ClientId client, const wire::Hello& hello, const std::string& fallback,
+                         pid_t pid, uid_t uid, std::string command, TimePoint now) {
+  std::string name = Printable(hello.name.empty() ? fallback : hello.name);
+  if (name.empty()) name = "app";
+  if (ledger_.NameTaken(name)) {
+    int n = 2;
+    while (ledger_.NameTaken(name + "-" + std::to_string(n))) ++n;
+    name += "-" + std::to_string(n);
+  }
+  ledger_.Joined(client,
+                 StreamRecord{name, pid, uid, Printable(std::move(command)), RateWindow(now), 0});
+  const core::StreamSpec spec = SpecOf(hello, name);
+  spdlog::info("stream '{}' joined: pid {}, {}", name, pid,
+               spec.required_fps > 0 ? fmt::format("{:g} fps required, deadline {:g} ms",
+                                                   spec.required_fps, ToMs(spec.deadline))
+                                     : std::string("no rate stated"));
+  Apply(core::ClientJoined{client, spec}, client, now);
+  return name;
+}
+
+void Driver::Leave(ClientId client, TimePoint now) {
+  const auto stream = engine_.streams().find(client);
+  if (stream == engine_.streams().end()) return;
+  const core::StreamCounters counters = stream->second.counters;
+  if (const StreamRecord* record = ledger_.Find(client)) {
+    spdlog::info("stream '{}' left: pid {}, {} done, {} granted, {} ungated, {} warm-up, {} expired, "
+                 "{} cancelled in {:.1f} s",
+                 record->name, record->pid, counters.done, counters.granted, counters.ungated,
+                 counters.warmup, counters.expired, counters.cancelled,
+                 ToMs(now - stream->second.joined) / 1000);
+  }
+  expiry_logs_.erase(client);
+  ledger_.Leaving(client, counters);
+  Apply(core::ClientLeft{client}, client, now);
+}
+
+bool Driver::OnMessage(ClientId client, const wire::Message& message, TimePoint now) {
+  const auto event = std::visit(
+      Overloaded{
+          [&](const wire::Request& m) -> std::optional<core::Event> {
+            return core::TurnRequested{client, m.seq, m.device, m.since_call, m.gated};
+          },
+          [&](const wire::Release& m) -> std::optional<core::Event> {
+            return core::TurnReleased{client, m.seq, m.body, m.wait, m.call};
+          },
+          [&](const wire::Cancel& m) -> std::optional<core::Event> {
+            return core::TurnCancelled{client, m.seq};
+          },
+          [&](const wire::Claim& m) -> std::optional<core::Event> {
+            return core::TurnClaimed{client, m.seq, m.device, m.held};
+          },
+          [&](const wire::Ungated& m) -> std::optional<core::Event> {
+            return core::WarmupPassed{client, m.warmup};
+          },
+          [](const auto&) -> std::optional<core::Event> { return std::nullopt; },
+      },
+      message);
+  if (!event) return false;
+  Apply(*event, client, now);
+  return true;
+}
+
+Result<void> Driver::SetPolicy(const core::PolicySpec& policy, TimePoint now) {
+  if (auto valid = core::Validate(policy); !valid) return valid.error();
+  const core::PolicySpec before = engine_.policy();
+  Apply(core::PolicySet{policy}, ClientId{}, now);
+  spdlog::info("policy {} (concurrency {}) replaces {} (concurrency {})", policy.name,
+               policy.concurrency, before.name, before.concurrency);
+  return {};
+}
+
+void Driver::Apply(const core::Event& event, ClientId cause, TimePoint now) {
+  // Delivering never comes back here: who cannot be reached is seen off later (Server::Settle).
+  actions_.clear();
+  engine_.Step(event, now, &actions_);
+  ledger_.Observe(engine_, cause, now);
+  for (const core::Action& action : actions_) {
+    std::visit(Overloaded{
+                   [&](const core::Grant& a) {
+                     outbox_->Deliver(a.client, wire::Grant{a.seq, a.lease, MaskOf(a.cores)});
+                   },
+                   [&](const core::Expire& a) {
+                     LogExpiry(a, now);
+                     outbox_->Deliver(a.client, wire::Expired{a.seq});
+                   },
+                   [&](const core::Configure& a) {
+                     outbox_->Deliver(a.client, wire::Config{a.gating, a.wait_bound});
+                   },
+               },
+               action);
+  }
+}
+
+void Driver::LogExpiry(const core::Expire& expire, TimePoint now) {
+  const auto [it, first] = expiry_logs_.try_emplace(expire.client, ExpiryLog{now, 0});
+  if (!first && now - it->second.last < kExpiryLogEvery) {
+    ++it->second.silent;
+    return;
+  }
+  const StreamRecord* record = ledger_.Find(expire.client);
+  spdlog::warn("stream '{}' kept its turn {} longer than its lease; others may run{}",
+               record != nullptr ? record->name : "?", expire.seq.value,
+               it->second.silent > 0 ? fmt::format(" ({} more since the last such line)",
+                                                   it->second.silent)
+                                     : std::string());
+  it->second = ExpiryLog{now, 0};
+}
+
+}  // namespace stagger::daemon

@@ -1,0 +1,65 @@
+// Between wire and engine: messages become events, actions become messages. Decides nothing.
+// Loop thread only. Never blocks: an outbox that cannot deliver deals with its client itself.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "core/engine.h"
+#include "daemon/ledger.h"
+#include "wire/messages.h"
+
+namespace stagger::daemon {
+
+// Where messages for clients go. Deliver may be told of clients that have just gone.
+class Outbox {
+ public:
+  virtual ~Outbox() = default;
+  virtual void Deliver(ClientId client, const wire::Message& message) = 0;
+};
+
+class Driver {
+ public:
+  static Result<std::unique_ptr<Driver>> Create(core::EngineConfig config, Outbox* outbox,
+                                                TimePoint now);
+
+  // The name the stream got: `hello.name` or `fallback`, made unique.
+  std::string Join(ClientId client, const wire::Hello& hello, const std::string& fallback,
+                   pid_t pid, uid_t uid, std::string command, TimePoint now);
+  void Leave(ClientId client, TimePoint now);
+
+  // False: a message that no joined agent may send.
+  bool OnMessage(ClientId client, const wire::Message& message, TimePoint now);
+
+  // Error: one line, for the person who asked; nothing has changed then.
+  Result<void> SetPolicy(const core::PolicySpec& policy, TimePoint now);
+
+  void Tick(TimePoint now) { Apply(core::Tick{}, ClientId{}, now); }
+  TimePoint NextDeadline() const { return engine_.NextDeadline(); }
+
+  const core::Engine& engine() const { return engine_; }
+  const Ledger& ledger() const { return ledger_; }
+  Ledger& ledger() { return ledger_; }
+
+ private:
+  Driver(core::Engine engine, std::size_t devices, Outbox* outbox, TimePoint now);
+  void Apply(const core::Event& event, ClientId cause, TimePoint now);
+  void LogExpiry(const core::Expire& expire, TimePoint now);
+
+  core::Engine engine_;
+  Outbox* outbox_;
+  Ledger ledger_;
+  std::vector<core::Action> actions_;  // of the step at hand; kept to spare an allocation per turn
+
+  struct ExpiryLog {
+    TimePoint last;
+    int silent = 0;
+  };
+  std::map<ClientId, ExpiryLog> expiry_logs_;
+};
+
+}  // namespace stagger::daemon

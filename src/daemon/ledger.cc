@@ -1,0 +1,65 @@
+#include "daemon/ledger.h"
+
+#include <utility>
+
+namespace stagger::daemon {
+
+Ledger::Ledger(std::size_t devices, TimePoint now)
+    : started_(now), busy_(devices, Busy{RateWindow(now), {}}) {}
+
+void Ledger::Joined(ClientId client, StreamRecord record) {
+  streams_.emplace(client, std::move(record));
+}
+
+void Ledger::Leaving(ClientId client, const core::StreamCounters& counters) {
+  AddCounters(&left_, counters);
+  streams_.erase(client);
+}
+
+void Ledger::Observe(const core::Engine& engine, ClientId client, TimePoint now) {
+  const auto record = streams_.find(client);
+  const auto stream = engine.streams().find(client);
+  if (record != streams_.end() && stream != engine.streams().end()) {
+    const std::uint64_t done = stream->second.counters.done;
+    if (done > record->second.done_seen) {
+      record->second.done.Add(now, static_cast<std::int64_t>(done - record->second.done_seen));
+      record->second.done_seen = done;
+    }
+  }
+  const auto devices = engine.devices();
+  for (std::size_t i = 0; i < busy_.size() && i < devices.size(); ++i) {
+    const Duration gained = devices[i].busy_time - busy_[i].seen;
+    if (gained > Duration{0}) {
+      busy_[i].window.Add(now, gained.count());
+      busy_[i].seen = devices[i].busy_time;
+    }
+  }
+}
+
+const StreamRecord* Ledger::Find(ClientId client) const {
+  const auto it = streams_.find(client);
+  return it == streams_.end() ? nullptr : &it->second;
+}
+
+bool Ledger::NameTaken(const std::string& name) const {
+  for (const auto& [client, record] : streams_) {
+    if (record.name == name) return true;
+  }
+  return false;
+}
+
+void AddCounters(core::StreamCounters* sum, const core::StreamCounters& more) {
+  sum->requested += more.requested;
+  sum->granted += more.granted;
+  sum->done += more.done;
+  sum->ungated += more.ungated;
+  sum->warmup += more.warmup;
+  sum->expired += more.expired;
+  sum->late += more.late;
+  sum->cancelled += more.cancelled;
+  sum->claimed += more.claimed;
+  sum->late_deadline += more.late_deadline;
+  sum->invalid += more.invalid;
+}
+
+}  // namespace stagger::daemon

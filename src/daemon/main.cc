@@ -1,0 +1,172 @@
+// staggerd: wires the parts together and runs the loop. Exit codes: 0 ok, 1 failed, 2 bad usage.
+
+#include <fcntl.h>
+#include <sched.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <vector>
+
+#include "base/clock.h"
+#include "core/policies.h"
+#include "daemon/control.h"
+#include "daemon/driver.h"
+#include "daemon/event_loop.h"
+#include "daemon/http_server.h"
+#include "daemon/notify.h"
+#include "daemon/options.h"
+#include "daemon/server.h"
+#include "daemon/snapshot_board.h"
+#include "daemon/status.h"
+#include "wire/channel.h"
+#include "wire/listener.h"
+
+namespace stagger::daemon {
+namespace {
+
+// A command line may ask again at once, but not make the loop build documents all the time.
+constexpr Duration kControlMaxAge = std::chrono::milliseconds{20};
+
+std::vector<std::uint16_t> OwnCores() {
+  std::vector<std::uint16_t> cores;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return cores;
+  for (unsigned cpu = 0; cpu < 256; ++cpu) {  // what the wire's core mask can name
+    if (CPU_ISSET(cpu, &set)) cores.push_back(static_cast<std::uint16_t>(cpu));
+  }
+  return cores;
+}
+
+// Two descriptors per client; the usual soft limit is 1024.
+void RaiseFileLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 4096);
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Signals become reads. Before any thread starts, so that all of them inherit the mask.
+Result<UniqueFd> TakeSignals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  UniqueFd fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!fd.valid()) return Error{"cannot take signals"};
+  return fd;
+}
+
+Result<void> Serve(const Options& options) {
+  const std::string path = options.socket.empty() ? wire::DefaultSocketPath() : options.socket;
+  std::optional<gid_t> group;
+  if (!options.group.empty()) {
+    auto gid = wire::GroupId(options.group);
+    if (!gid) return gid.error();
+    group = *gid;
+  }
+  auto signals = TakeSignals();
+  if (!signals) return signals.error();
+  RaiseFileLimit();
+  auto listener = wire::Listen(path, options.group);
+  if (!listener) return listener.error();
+  struct Unlink {
+    const std::string& path;
+    ~Unlink() { unlink(path.c_str()); }
+  } unlink_at_end{path};
+
+  auto loop = EventLoop::Create();
+  if (!loop) return loop.error();
+  Server server(loop->get(), group);
+  core::EngineConfig config;
+  config.devices.push_back({"cpu:0", OwnCores()});
+  config.policy = options.policy;
+  config.lease_floor = options.lease_floor;
+  config.lease_ceiling = std::max(config.lease_ceiling, config.lease_floor);
+  auto driver = Driver::Create(std::move(config), &server, Now());
+  if (!driver) return driver.error();
+
+  auto board = SnapshotBoard::Create();
+  if (!board) return board.error();
+  std::unique_ptr<HttpServer> http;
+  std::string http_address;
+  if (options.http) {
+    if (!options.http_address.loopback()) {
+      spdlog::warn("the dashboard listens at {}: whoever reaches that address may look",
+                   options.http_address.ToString());
+    }
+    auto started = HttpServer::Start(options.http_address, !options.http_chosen, board->get());
+    if (!started) return started.error();
+    http = std::move(started).value();
+    http_address = http->address().ToString();
+  }
+
+  Status status(driver->get(), {path, http_address});
+  Control control(
+      driver->get(), [&](TimePoint now) { return Dump(status.Latest(kControlMaxAge, now)->status); },
+      [&] { (*loop)->Stop(); });
+  auto on_asked = (*loop)->Watch((*board)->asked_fd(), EPOLLIN, [&](std::uint32_t) {
+    (*board)->ClearAsked();
+    (*board)->Publish(status.Latest(SnapshotBoard::kMaxAge, Now()));
+    server.Settle();
+  });
+  if (!on_asked) return on_asked.error();
+  auto on_signal = (*loop)->Watch(signals->get(), EPOLLIN, [&](std::uint32_t) {
+    signalfd_siginfo info{};
+    if (read(signals->get(), &info, sizeof info) != sizeof info) return;
+    spdlog::info("signal {}: leaving; apps run on uncontrolled", info.ssi_signo);
+    (*loop)->Stop();
+  });
+  if (!on_signal) return on_signal.error();
+  if (auto ok = server.Start(std::move(listener->socket), driver->get(), &control); !ok) {
+    return ok.error();
+  }
+
+  spdlog::info("staggerd {} serves {}: policy {}, {} turn(s) at once, dashboard {}", STAGGER_VERSION,
+               path, (*driver)->engine().policy().name,
+               (*driver)->engine().devices().front().concurrency,
+               http_address.empty() ? std::string("off") : "http://" + http_address + "/");
+  WriteReady(options.ready_fd, http_address);
+  NotifySystemd();
+  const auto end = (*loop)->Run();
+  if (!end) return end.error();
+  unlink(path.c_str());
+  spdlog::shutdown();
+  // Requests under way on the dashboard's threads may take a while; nothing of ours waits for them.
+  _exit(0);
+}
+
+int Main(int argc, char** argv) {
+  const auto complain = [](const Error& error, int code) {
+    std::fprintf(stderr, "staggerd: %s\n", error.message.c_str());
+    return code;
+  };
+  auto parsed = ParseOptions(argc, argv);
+  if (!parsed) return complain(parsed.error(), 2);
+  if (parsed->exit) {
+    std::fputs(parsed->text.c_str(), stdout);
+    return 0;
+  }
+  const Options& options = parsed->options;
+  if (auto valid = core::Validate(options.policy); !valid) return complain(valid.error(), 2);
+  if (options.ready_fd >= 0 && fcntl(options.ready_fd, F_GETFD) < 0) {
+    return complain(Error{"--ready-fd: descriptor is not open"}, 2);
+  }
+  spdlog::set_default_logger(spdlog::stderr_color_mt("staggerd"));
+  spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e staggerd %^%l%$: %v");
+  spdlog::flush_on(spdlog::level::info);
+  if (auto served = Serve(options); !served) return complain(served.error(), 1);
+  return 0;
+}
+
+}  // namespace
+}  // namespace stagger::daemon
+
+int main(int argc, char** argv) { return stagger::daemon::Main(argc, argv); }

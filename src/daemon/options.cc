@@ -1,0 +1,175 @@
+#include "daemon/options.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <fstream>
+#include <optional>
+#include <set>
+#include <sstream>
+
+namespace stagger::daemon {
+
+namespace {
+
+constexpr int kMaxConcurrency = 1024;
+constexpr double kMaxLeaseFloorMs = 60'000;
+
+std::optional<double> NumberIn(const std::string& text, double low, double high) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  if (!(value >= low && value <= high)) return std::nullopt;
+  return value;
+}
+
+// One setting, from either place. Error: what was expected.
+Result<void> Apply(const std::string& key, const std::string& value, Options* options) {
+  if (key == "socket") {
+    if (value.empty()) return Error{"socket: a path is expected"};
+    options->socket = value;
+  } else if (key == "group") {
+    options->group = value;
+  } else if (key == "policy") {
+    options->policy.name = value;
+  } else if (key == "concurrency") {
+    const auto k = NumberIn(value, 0, kMaxConcurrency);
+    if (!k || *k != static_cast<int>(*k)) {
+      return Error{fmt::format("concurrency '{}': a whole number from 0 (default) to {} is expected",
+                               value, kMaxConcurrency)};
+    }
+    options->policy.concurrency = static_cast<int>(*k);
+  } else if (key == "lease_floor_ms") {
+    const auto ms = NumberIn(value, 1, kMaxLeaseFloorMs);
+    if (!ms) {
+      return Error{fmt::format("lease floor '{}': 1 to {} ms is expected", value, kMaxLeaseFloorMs)};
+    }
+    options->lease_floor = FromMs(*ms);
+  } else if (key == "http") {
+    options->http = value != "off";
+    options->http_chosen = true;
+    if (!options->http) return {};
+    auto address = ParseHttpAddress(value);
+    if (!address) return address.error();
+    options->http_address = std::move(address).value();
+  } else {
+    return Error{fmt::format("unknown key '{}': known are policy, concurrency, socket, http, group, "
+                             "lease_floor_ms",
+                             key)};
+  }
+  return {};
+}
+
+std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+}  // namespace
+
+bool HttpAddress::loopback() const {
+  return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
+}
+
+std::string HttpAddress::ToString() const {
+  return host.find(':') != std::string::npos ? fmt::format("[{}]:{}", host, port)
+                                             : fmt::format("{}:{}", host, port);
+}
+
+Result<HttpAddress> ParseHttpAddress(const std::string& text) {
+  const Error bad{fmt::format("http address '{}': HOST:PORT, PORT or off is expected", text)};
+  HttpAddress address{"127.0.0.1", 0};
+  std::string port = text;
+  if (const std::size_t colon = text.rfind(':'); colon != std::string::npos) {
+    address.host = text.substr(0, colon);
+    port = text.substr(colon + 1);
+    if (address.host.size() > 2 && address.host.front() == '[' && address.host.back() == ']') {
+      address.host = address.host.substr(1, address.host.size() - 2);
+    } else if (address.host.find(':') != std::string::npos) {
+      return bad;  // a bare IPv6 address: where its port begins is anybody's guess
+    }
+    if (address.host.empty()) return bad;
+  }
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), address.port);
+  if (error != std::errc{} || end != port.data() + port.size() || address.port < 0 ||
+      address.port > 65535) {
+    return bad;
+  }
+  return address;
+}
+
+Result<void> ApplyConfigText(const std::string& file, const std::string& yaml, Options* options) {
+  try {
+    const YAML::Node root = YAML::Load(yaml);
+    if (root.IsNull()) return {};
+    if (!root.IsMap()) return Error{file + ":1: 'key: value' lines are expected"};
+    std::set<std::string> seen;
+    for (const auto& entry : root) {
+      const int line = entry.first.Mark().line + 1;
+      const auto key = entry.first.as<std::string>();
+      if (!seen.insert(key).second) {
+        return Error{fmt::format("{}:{}: '{}' is given twice", file, line, key)};
+      }
+      if (!entry.second.IsScalar()) {
+        return Error{fmt::format("{}:{}: '{}' needs one value", file, line, key)};
+      }
+      if (auto ok = Apply(key, entry.second.Scalar(), options); !ok) {
+        return Error{fmt::format("{}:{}: {}", file, line, ok.error().message)};
+      }
+    }
+  } catch (const YAML::Exception& e) {
+    return Error{fmt::format("{}:{}: {}", file, e.mark.line + 1, FirstLine(e.msg))};
+  }
+  return {};
+}
+
+Result<ParsedOptions> ParseOptions(int argc, char** argv) {
+  ParsedOptions parsed;
+  std::string config;
+  std::string socket;
+  std::string policy;
+  std::string concurrency;
+  std::string http;
+  std::string group;
+  std::string lease_floor;
+
+  CLI::App app{"The Stagger daemon: gives every inference body its turn.", "staggerd"};
+  app.set_version_flag("--version", std::string("staggerd ") + STAGGER_VERSION);
+  app.add_option("--config", config, "YAML file with the same settings; the command line wins");
+  app.add_option("--socket", socket, "Unix socket [$STAGGER_SOCKET, else per user]");
+  app.add_option("--policy", policy, "Who gets the next turn: off, fifo, ... [fifo]");
+  app.add_option("--concurrency", concurrency, "Turns at once per device [0: one per core]");
+  app.add_option("--http", http, "Dashboard address, or off [127.0.0.1:7878]");
+  app.add_option("--group", group, "Group whose members may take part [nobody else]");
+  app.add_option("--lease-floor", lease_floor, "Shortest lease in ms [250]");
+  app.add_option("--ready-fd", parsed.options.ready_fd,
+                 "Write 'READY http=ADDRESS' to this descriptor once clients may come, and close it");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() != 0) return Error{FirstLine(e.what())};
+    std::ostringstream out;
+    std::ostringstream err;
+    app.exit(e, out, err);
+    parsed.exit = true;
+    parsed.text = out.str();
+    return parsed;
+  }
+
+  Options& options = parsed.options;
+  if (!config.empty()) {
+    std::ifstream in(config);
+    std::stringstream text;
+    if (!in || !(text << in.rdbuf())) return Error{"cannot read the configuration file " + config};
+    if (auto ok = ApplyConfigText(config, text.str(), &options); !ok) return ok.error();
+  }
+  const std::pair<const char*, const std::string*> given[] = {
+      {"socket", &socket}, {"policy", &policy}, {"concurrency", &concurrency},
+      {"http", &http},     {"group", &group},   {"lease_floor_ms", &lease_floor}};
+  for (const auto& [key, value] : given) {
+    if (value->empty()) continue;
+    if (auto ok = Apply(key, *value, &options); !ok) return ok.error();
+  }
+  return parsed;
+}
+
+}  // namespace stagger::daemon

@@ -1,0 +1,45 @@
+// What staggerd was asked to do: command line over configuration file over defaults.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "core/events.h"
+
+namespace stagger::daemon {
+
+struct HttpAddress {
+  std::string host;
+  int port = 0;
+  bool loopback() const;
+  std::string ToString() const;  // "127.0.0.1:7878", "[::1]:7878"
+};
+
+struct Options {
+  std::string socket;  // empty: the default path
+  std::string group;
+  core::PolicySpec policy;
+  Duration lease_floor = std::chrono::milliseconds{250};
+  bool http = true;
+  bool http_chosen = false;  // by the user: then a taken port is an error
+  HttpAddress http_address{"127.0.0.1", 7878};
+  int ready_fd = -1;
+};
+
+struct ParsedOptions {
+  Options options;
+  bool exit = false;  // --help, --version: `text` goes to stdout
+  std::string text;
+};
+
+// Error: one line, for exit code 2.
+Result<ParsedOptions> ParseOptions(int argc, char** argv);
+
+// "HOST:PORT", "PORT", "[::1]:PORT".
+Result<HttpAddress> ParseHttpAddress(const std::string& text);
+
+// The configuration file's keys over `options`. Errors name file and line.
+Result<void> ApplyConfigText(const std::string& file, const std::string& yaml, Options* options);
+
+}  // namespace stagger::daemon

@@ -1,0 +1,191 @@
+#include "daemon/status.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <utility>
+
+namespace stagger::daemon {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr Duration kRateWindow = std::chrono::seconds{5};
+constexpr Duration kBusyWindow = std::chrono::seconds{10};
+
+double Rounded(double value, double unit) { return std::round(value / unit) * unit; }
+double Ms(Duration d) { return Rounded(ToMs(d), 0.001); }
+double Seconds(Duration d) { return Rounded(ToMs(d) / 1000, 0.001); }
+
+json Ratio(double part, double whole) {
+  if (!(whole > 0)) return nullptr;
+  return Rounded(std::clamp(part / whole, 0.0, 1.0), 0.0001);
+}
+
+json Summary(const core::SampleWindow& samples) {
+  if (samples.empty()) {
+    return {{"min", nullptr}, {"mean", nullptr}, {"p50", nullptr}, {"p99", nullptr},
+            {"max", nullptr}};
+  }
+  return {{"min", Ms(samples.min())},
+          {"mean", Ms(samples.mean())},
+          {"p50", Ms(samples.Quantile(0.5))},
+          {"p99", Ms(samples.Quantile(0.99))},
+          {"max", Ms(samples.max())}};
+}
+
+void PutCounters(const core::StreamCounters& counters, json* out) {
+  (*out)["done"] = counters.done;
+  (*out)["granted"] = counters.granted;
+  (*out)["ungated"] = counters.ungated;
+  (*out)["warmup"] = counters.warmup;
+  (*out)["expired"] = counters.expired;
+  (*out)["late"] = counters.late;
+  (*out)["cancelled"] = counters.cancelled;
+  (*out)["claimed"] = counters.claimed;
+}
+
+// Who runs and who waits; running wins where a stream does both on different devices.
+std::map<ClientId, const char*> States(const core::Engine& engine) {
+  std::map<ClientId, const char*> states;
+  for (const core::DeviceState& device : engine.devices()) {
+    for (const core::WaitingTurn& turn : device.waiting) states.emplace(turn.client, "waiting");
+  }
+  for (const core::DeviceState& device : engine.devices()) {
+    for (const core::RunningTurn& turn : device.running) states[turn.client] = "running";
+  }
+  return states;
+}
+
+}  // namespace
+
+std::string Dump(const json& status) {
+  return status.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::shared_ptr<const Snapshot> Status::Latest(Duration max_age, TimePoint now) {
+  if (latest_ == nullptr || now - latest_->taken > max_age) {
+    driver_->Tick(now);  // brings the time integrals up to now
+    latest_ = std::make_shared<const Snapshot>(Snapshot{Build(now), now});
+  }
+  return latest_;
+}
+
+json Status::Build(TimePoint now) const {
+  const core::Engine& engine = driver_->engine();
+  const Ledger& ledger = driver_->ledger();
+  json status;
+  status["version"] = STAGGER_VERSION;
+  status["pid"] = getpid();
+  status["uptime_s"] = Seconds(now - ledger.started());
+  status["socket"] = facts_.socket;
+  status["http"] = facts_.http.empty() ? json(nullptr) : json(facts_.http);
+  status["policy"] = {{"name", engine.policy().name}, {"concurrency", engine.policy().concurrency}};
+  status["devices"] = Devices(now);
+  status["streams"] = Streams(now);
+
+  core::StreamCounters sum = ledger.left();
+  double fps = 0;
+  double required = 0;
+  std::uint64_t missed = 0;
+  for (const auto& [client, stream] : engine.streams()) AddCounters(&sum, stream.counters);
+  for (const json& stream : status["streams"]) {
+    fps += stream["fps"].get<double>();
+    if (stream["fps_required"].is_number()) required += stream["fps_required"].get<double>();
+    if (stream["missed"].is_number()) missed += stream["missed"].get<std::uint64_t>();
+  }
+  json totals;
+  PutCounters(sum, &totals);
+  totals["streams"] = engine.streams().size();
+  totals["fps"] = Rounded(fps, 0.01);
+  totals["fps_required"] = Rounded(required, 0.001);
+  totals["missed"] = missed;
+  totals["clients_refused"] = ledger.refused;
+  totals["clients_dropped"] = ledger.dropped;
+  status["totals"] = std::move(totals);
+  return status;
+}
+
+json Status::Devices(TimePoint now) const {
+  const auto name_of = [&](ClientId client) -> json {
+    const StreamRecord* record = driver_->ledger().Find(client);
+    return record != nullptr ? json(record->name) : json(nullptr);
+  };
+  json devices = json::array();
+  std::size_t index = 0;
+  for (const core::DeviceState& device : driver_->engine().devices()) {
+    json running = json::array();
+    for (const core::RunningTurn& turn : device.running) {
+      running.push_back({{"stream", name_of(turn.client)},
+                         {"for_ms", Ms(now - turn.granted)},
+                         {"expired", turn.expired}});
+    }
+    json waiting = json::array();
+    for (const core::WaitingTurn& turn : device.waiting) {
+      waiting.push_back({{"stream", name_of(turn.client)}, {"for_ms", Ms(now - turn.requested)}});
+    }
+    const double busy_ns_per_s = driver_->ledger().busy(index++).PerSecond(now, kBusyWindow);
+    devices.push_back({{"name", device.name},
+                       {"cores", device.cores},
+                       {"concurrency", device.concurrency},
+                       {"running", std::move(running)},
+                       {"waiting", std::move(waiting)},
+                       {"utilisation_ratio", Ratio(busy_ns_per_s, 1e9)},
+                       {"body_time_ms", Ms(device.body_time)},
+                       {"busy_time_ms", Ms(device.busy_time)},
+                       {"overlap_ratio", Ratio(static_cast<double>(device.over_time.count()),
+                                               static_cast<double>(device.body_time.count()))},
+                       {"turns", device.turns}});
+  }
+  return devices;
+}
+
+json Status::Streams(TimePoint now) const {
+  const core::Engine& engine = driver_->engine();
+  const auto states = States(engine);
+  json streams = json::array();
+  for (const auto& [client, stream] : engine.streams()) {
+    const StreamRecord* record = driver_->ledger().Find(client);
+    if (record == nullptr) continue;
+    const core::StreamCounters& counters = stream.counters;
+    const bool rated = stream.spec.required_fps > 0;
+    const double attached_s = ToMs(now - stream.joined) / 1000;
+    json missed = nullptr;
+    if (rated) {
+      const auto due = static_cast<std::uint64_t>(stream.spec.required_fps * attached_s);
+      const std::uint64_t had = counters.done + counters.warmup;
+      missed = due > had ? due - had : 0;
+    }
+    const bool timed = stream.spec.deadline > Duration{0};
+    const auto state = states.find(client);
+    json entry = {
+        {"name", record->name},
+        {"pid", record->pid},
+        {"command", record->command},
+        {"fps_required", rated ? json(stream.spec.required_fps) : json(nullptr)},
+        {"fps", Rounded(record->done.PerSecond(now, kRateWindow), 0.01)},
+        {"deadline_ms", timed ? json(Ms(stream.spec.deadline)) : json(nullptr)},
+        {"weight", stream.spec.weight},
+        {"deadline_miss_ratio", timed ? Ratio(static_cast<double>(counters.late_deadline),
+                                              static_cast<double>(counters.done))
+                                      : json(nullptr)},
+        {"missed", std::move(missed)},
+        {"drops", nullptr},
+        {"skipped", 0},
+        {"wait_ms", Summary(stream.wait)},
+        {"body_ms", Summary(stream.body)},
+        {"inference_ms", Summary(stream.call)},
+        {"state", state == states.end() ? "idle" : state->second},
+        {"attached_s", Rounded(attached_s, 0.001)},
+        {"video", nullptr},
+    };
+    PutCounters(counters, &entry);
+    streams.push_back(std::move(entry));
+  }
+  return streams;
+}
+
+}  // namespace stagger::daemon

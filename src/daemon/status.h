@@ -1,0 +1,44 @@
+// The status document (docs/status-api.md): engine, ledger and server facts as one JSON object.
+// Loop thread only; the result is a value that other threads may read.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/time.h"
+#include "daemon/driver.h"
+
+namespace stagger::daemon {
+
+struct DaemonFacts {
+  std::string socket;
+  std::string http;  // "127.0.0.1:7878"; empty: off
+};
+
+struct Snapshot {
+  nlohmann::json status;
+  TimePoint taken;
+};
+
+class Status {
+ public:
+  Status(Driver* driver, DaemonFacts facts) : driver_(driver), facts_(std::move(facts)) {}
+
+  // No older than `max_age`; built anew only if the last one is.
+  std::shared_ptr<const Snapshot> Latest(Duration max_age, TimePoint now);
+
+ private:
+  nlohmann::json Build(TimePoint now) const;
+  nlohmann::json Devices(TimePoint now) const;
+  nlohmann::json Streams(TimePoint now) const;
+
+  Driver* driver_;
+  DaemonFacts facts_;
+  std::shared_ptr<const Snapshot> latest_;
+};
+
+// As compact text; whatever is not UTF-8 is replaced.
+std::string Dump(const nlohmann::json& status);
+
+}  // namespace stagger::daemon
