@@ -17,7 +17,7 @@ check() {
 check format scripts/format.sh --check
 check layers scripts/check_layers.py
 check purity scripts/check_purity.sh "$(find "$build" -name 'libstagger_core.a')"
-check exports scripts/check_agent_exports.sh "$(find "$build/lib" -name 'libstagger_agent.so')"
+check exports scripts/check_agent_exports.sh "$(find "$build/lib" -name 'libstagger-agent.so')"
 check clang-tidy run-clang-tidy -quiet -p "$build" '/src/.*\.cc$'
 
 if [ -n "$failed" ]; then
