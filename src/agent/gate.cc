@@ -1,9 +1,9 @@
 #include "agent/gate.h"
 
 #include <poll.h>
-#include <sys/syscall.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -192,7 +192,8 @@ Ticket Gate::Ask(TimePoint call_start) {
     changed_.NotifyAll();
   }
   if (attached_) {
-    SayOnce(Topic::kBound, "the daemon gave no turn within its bound; running uncontrolled until it does");
+    SayOnce(Topic::kBound,
+            "the daemon gave no turn within its bound; running uncontrolled until it does");
     Send(wire::Cancel{turn_.seq});
     muted_ = true;
     muted_until_ = Now() + kMutePause;
@@ -229,6 +230,8 @@ void Gate::Attach(UniqueFd socket, const wire::Config& config) {
   attached_ = true;
   muted_ = false;
   if (turn_.phase == Phase::kHeld) {
+    // Its lease is now this daemon's to end: until it says so, our bodies join the turn.
+    turn_.lease_end = kNever;
     Send(wire::Claim{turn_.seq, wire::kCpuDevice, Now() - turn_.start});
   }
 }

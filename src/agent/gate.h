@@ -19,9 +19,9 @@ namespace stagger::agent {
 
 // What Enter hands out and Leave takes back.
 struct Ticket {
-  TurnSeq seq{};           // 0: uncontrolled, nothing to give back
-  wire::CoreMask cores;    // where the body should run; empty: anywhere
-  TimePoint start;         // when the body may start
+  TurnSeq seq{};         // 0: uncontrolled, nothing to give back
+  wire::CoreMask cores;  // where the body should run; empty: anywhere
+  TimePoint start;       // when the body may start
   Duration wait{};
 };
 

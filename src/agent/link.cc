@@ -128,7 +128,8 @@ Link::Outcome Link::Connect() {
       return Outcome::kAttached;
     }
   }
-  SayOnce(Topic::kDaemon, "running uncontrolled: the daemon at " + options_->socket + " did not answer");
+  SayOnce(Topic::kDaemon,
+          "running uncontrolled: the daemon at " + options_->socket + " did not answer");
   return Outcome::kRetry;
 }
 

@@ -1,6 +1,7 @@
 // Force-included into every file of the agent. Binds the functions that glibc 2.32-2.34 moved or
 // re-versioned to the versions every glibc since 2.28 has, so that one agent built on Debian 12
-// loads into apps in older containers (RHEL 8, Ubuntu 20.04). Checked by a test on the built library.
+// loads into apps in older containers (RHEL 8, Ubuntu 20.04). Checked by a test on the built
+// library.
 #pragma once
 
 #if defined(__x86_64__)

@@ -8,11 +8,11 @@
 namespace stagger::agent {
 
 struct Options {
-  std::string socket;        // STAGGER_SOCKET, else the default path
-  wire::Hello hello;         // STAGGER_NAME, STAGGER_FPS, STAGGER_DEADLINE_MS, STAGGER_WEIGHT
-  unsigned warmup = 2;       // STAGGER_WARMUP: first inferences of a session that are not gated
-  bool cooperative = true;   // STAGGER_COOPERATIVE=0: leave the app's thread pools as they are
-  bool quiet = false;        // STAGGER_QUIET=1: not even the one line that says why
+  std::string socket;       // STAGGER_SOCKET, else the default path
+  wire::Hello hello;        // STAGGER_NAME, STAGGER_FPS, STAGGER_DEADLINE_MS, STAGGER_WEIGHT
+  unsigned warmup = 2;      // STAGGER_WARMUP: first inferences of a session that are not gated
+  bool cooperative = true;  // STAGGER_COOPERATIVE=0: leave the app's thread pools as they are
+  bool quiet = false;       // STAGGER_QUIET=1: not even the one line that says why
 };
 
 // Values that don't parse keep their default and are named in `complaint` (empty if none):

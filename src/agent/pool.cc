@@ -31,8 +31,8 @@ int UsableCores() {
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
     if (!CPU_ISSET(cpu, &allowed)) continue;
     int first = cpu;
-    const std::string path = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) +
-                             "/topology/thread_siblings_list";
+    const std::string path =
+        "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings_list";
     if (FILE* file = fopen(path.c_str(), "re")) {
       char text[32] = {};
       if (fgets(text, sizeof text, file) != nullptr) first = atoi(text);

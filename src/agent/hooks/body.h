@@ -1,4 +1,5 @@
-// One gated body: asks for the turn when made, places the threads, gives the turn back when it ends.
+// One gated body: asks for the turn when made, places the threads, gives the turn back when it
+// ends.
 #pragma once
 
 #include <memory>

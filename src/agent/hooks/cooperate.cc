@@ -1,7 +1,5 @@
 #include "agent/hooks/cooperate.h"
 
-#include <cstdlib>
-
 #include "agent/say.h"
 #include "agent/state.h"
 
@@ -20,19 +18,14 @@ bool Has(const OrtApi& api, const OrtSessionOptions* options, const char* key) {
   return Ok(api, api.HasSessionConfigEntry(options, key, &has)) && has != 0;
 }
 
-bool Adjust(const OrtApi& api, OrtSessionOptions* options, const OptionFacts& facts, Pool* pool,
-            unsigned version) {
+bool Adjust(const OrtApi& api, OrtSessionOptions* options, const OptionFacts& facts, Pool* pool) {
   constexpr const char* kSpin = "session.intra_op.allow_spinning";
   constexpr const char* kSpinTime = "session.intra_op.spin_duration_us";
   constexpr const char* kSpinStop = "session.force_spinning_stop";
   if (!Has(api, options, kSpin) && !Has(api, options, kSpinTime) && !Has(api, options, kSpinStop)) {
-    const char* us = getenv("STAGGER_SPIN_US");
-    if (version >= 28 && us != nullptr && atoi(us) > 0) {
-      if (!Ok(api, api.AddSessionConfigEntry(options, kSpinTime, us))) return false;
-      if (!Ok(api, api.AddSessionConfigEntry(options, kSpinStop, "1"))) return false;
-    } else if (!Ok(api, api.AddSessionConfigEntry(options, kSpin, "0"))) {
-      return false;
-    }
+    // Bounded spinning (50 us) was measured too: a lone app gains a tenth, several apps that share
+    // cores lose more (docs/measurements/cpu.md).
+    if (!Ok(api, api.AddSessionConfigEntry(options, kSpin, "0"))) return false;
   }
   // Left at its default the runtime pins its threads one to a core, the same cores in every app.
   if (!facts.threads && !Ok(api, api.SetIntraOpNumThreads(options, UsableCores()))) return false;
@@ -63,7 +56,7 @@ Cooperation Prepare(const OrtApi& api, unsigned version, const OrtSessionOptions
     return cooperation;
   }
   auto pool = std::make_unique<Pool>();
-  if (!Adjust(api, clone, facts, pool.get(), version)) {
+  if (!Adjust(api, clone, facts, pool.get())) {
     api.ReleaseSessionOptions(clone);
     return cooperation;
   }

@@ -24,12 +24,12 @@ namespace {
 constexpr int kMaxRuntimes = 4;
 
 struct Runtime {
-  void* entry = nullptr;           // the real OrtGetApiBase
+  void* entry = nullptr;  // the real OrtGetApiBase
   const OrtApiBase* base = nullptr;
   OrtApiBase hooked_base{};
-  const OrtApi* api = nullptr;     // the real table; the same for every version asked for
-  OrtApi* hooked_api = nullptr;    // our copy
-  unsigned version = 0;            // 29 for "1.29.0": which entries the table has
+  const OrtApi* api = nullptr;   // the real table; the same for every version asked for
+  OrtApi* hooked_api = nullptr;  // our copy
+  unsigned version = 0;          // 29 for "1.29.0": which entries the table has
 };
 
 Mutex runtimes_mutex;
@@ -56,9 +56,7 @@ struct Hooks {
   static Runtime& Self() { return runtimes[kIndex]; }
   static const OrtApi& Real() { return *Self().api; }
 
-  static const OrtApiBase* ORT_API_CALL GetApiBase() noexcept {
-    return &Self().hooked_base;
-  }
+  static const OrtApiBase* ORT_API_CALL GetApiBase() noexcept { return &Self().hooked_base; }
 
   static const OrtApi* ORT_API_CALL GetApi(std::uint32_t version) noexcept {
     const OrtApi* real = Self().base->GetApi(version);
@@ -121,12 +119,12 @@ struct Hooks {
 
   static OrtStatus* ORT_API_CALL SetIntraOpNumThreads(OrtSessionOptions* options,
                                                       int threads) noexcept {
-    if (threads > 0) State::Get().sessions.Update(options, [](OptionFacts* f) { f->threads = true; });
+    if (threads > 0)
+      State::Get().sessions.Update(options, [](OptionFacts* f) { f->threads = true; });
     return Real().SetIntraOpNumThreads(options, threads);
   }
-  static OrtStatus* ORT_API_CALL
-  SessionOptionsSetCustomCreateThreadFn(OrtSessionOptions* options,
-                                        OrtCustomCreateThreadFn create) noexcept {
+  static OrtStatus* ORT_API_CALL SessionOptionsSetCustomCreateThreadFn(
+      OrtSessionOptions* options, OrtCustomCreateThreadFn create) noexcept {
     State::Get().sessions.Update(options, [](OptionFacts* f) { f->custom_threads = true; });
     return Real().SessionOptionsSetCustomCreateThreadFn(options, create);
   }
@@ -159,10 +157,9 @@ struct Hooks {
   // ---- inference -------------------------------------------------------------------------------
 
   static OrtStatus* ORT_API_CALL Run(OrtSession* session, const OrtRunOptions* options,
-                                     const char* const* input_names,
-                                     const OrtValue* const* inputs, std::size_t input_count,
-                                     const char* const* output_names, std::size_t output_count,
-                                     OrtValue** outputs) noexcept {
+                                     const char* const* input_names, const OrtValue* const* inputs,
+                                     std::size_t input_count, const char* const* output_names,
+                                     std::size_t output_count, OrtValue** outputs) noexcept {
     const Body body(session);
     return Real().Run(session, options, input_names, inputs, input_count, output_names,
                       output_count, outputs);
@@ -175,9 +172,9 @@ struct Hooks {
   static OrtStatus* ORT_API_CALL RunAsync(OrtSession* session, const OrtRunOptions* options,
                                           const char* const* input_names,
                                           const OrtValue* const* inputs, std::size_t input_count,
-                                          const char* const* output_names,
-                                          std::size_t output_count, OrtValue** outputs,
-                                          RunAsyncCallbackFn callback, void* user_data) noexcept {
+                                          const char* const* output_names, std::size_t output_count,
+                                          OrtValue** outputs, RunAsyncCallbackFn callback,
+                                          void* user_data) noexcept {
     auto* async = static_cast<AsyncBody*>(malloc(sizeof(AsyncBody)));
     if (async == nullptr || callback == nullptr) {
       free(async);
@@ -189,9 +186,8 @@ struct Hooks {
     async->ticket = body.HandOver();
     const Ticket ticket = async->ticket;
     const TimePoint call_start = async->call_start;
-    OrtStatus* status =
-        Real().RunAsync(session, options, input_names, inputs, input_count, output_names,
-                        output_count, outputs, &AsyncDone, async);
+    OrtStatus* status = Real().RunAsync(session, options, input_names, inputs, input_count,
+                                        output_names, output_count, outputs, &AsyncDone, async);
     if (status != nullptr) {  // refused: the callback will not come
       State::Get().gate.Leave(ticket, call_start);
       free(async);
@@ -289,7 +285,8 @@ void* HookedEntryFor(void* real_entry) {
     }
     return reinterpret_cast<void*>(kEntries[i]);
   }
-  SayOnce(Topic::kRuntime, "more runtimes in one process than can be hooked; the last runs uncontrolled");
+  SayOnce(Topic::kRuntime,
+          "more runtimes in one process than can be hooked; the last runs uncontrolled");
   return real_entry;
 }
 
