@@ -57,24 +57,6 @@ std::optional<struct statx> Stat(int folder, const char* name) {
   return info;
 }
 
-Result<gid_t> GroupId(const std::string& group) {
-  if (group.empty()) return kNoGroup;
-  gid_t gid = 0;
-  const char* last = group.data() + group.size();
-  const auto [end, error] = std::from_chars(group.data(), last, gid);
-  if (error == std::errc{} && end == last && gid != kNoGroup) return gid;
-  struct group entry {};
-  struct group* found = nullptr;
-  std::vector<char> buffer(1024);
-  int result = 0;
-  while ((result = getgrnam_r(group.c_str(), &entry, buffer.data(), buffer.size(), &found)) ==
-         ERANGE) {
-    buffer.resize(buffer.size() * 2);
-  }
-  if (found == nullptr) return Error{"there is no group '" + group + "' on this machine"};
-  return found->gr_gid;
-}
-
 // Opens the parent folder, made if missing, once it is sure that only we decide what is in it.
 Result<UniqueFd> OpenFolder(const std::string& folder, gid_t group) {
   const bool made = mkdir(folder.c_str(), 0700) == 0;
@@ -185,12 +167,29 @@ Result<UniqueFd> Bind(int folder, const std::string& name, const std::string& pa
 
 }  // namespace
 
+Result<gid_t> GroupId(const std::string& group) {
+  gid_t gid = 0;
+  const char* last = group.data() + group.size();
+  const auto [end, error] = std::from_chars(group.data(), last, gid);
+  if (error == std::errc{} && end == last && gid != kNoGroup) return gid;
+  struct group entry {};
+  struct group* found = nullptr;
+  std::vector<char> buffer(1024);
+  int result = 0;
+  while ((result = getgrnam_r(group.c_str(), &entry, buffer.data(), buffer.size(), &found)) ==
+         ERANGE) {
+    buffer.resize(buffer.size() * 2);
+  }
+  if (found == nullptr) return Error{"there is no group '" + group + "' on this machine"};
+  return found->gr_gid;
+}
+
 Result<Listener> Listen(const std::string& path, const std::string& group) {
   const auto address = AddressOf(path);
   if (!address) return address.error();
   const auto place = PlaceOf(path);
   if (!place) return place.error();
-  const auto gid = GroupId(group);
+  const auto gid = group.empty() ? Result<gid_t>(kNoGroup) : GroupId(group);
   if (!gid) return gid.error();
   const auto folder = OpenFolder(place->folder, *gid);
   if (!folder) return folder.error();

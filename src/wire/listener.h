@@ -3,6 +3,8 @@
 // For start-up: blocks for file operations, and looks up a group by name.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 
 #include "base/fd.h"
@@ -25,5 +27,8 @@ struct Listener {
 // To leave: unlink the path, then drop the Listener. The lock file stays: removing it would let
 // two daemons hold different files of the same name.
 Result<Listener> Listen(const std::string& path, const std::string& group);
+
+// A group by name or number; an error if there is none of that name.
+Result<gid_t> GroupId(const std::string& group);
 
 }  // namespace stagger::wire

@@ -1,0 +1,83 @@
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
+
+#include <array>
+
+#include "wire/codec.h"
+#include "wire/text.h"
+
+namespace stagger::wire {
+namespace {
+
+template <typename T>
+T UpTo(T low, T high) {
+  const auto anywhere = rc::gen::resize(rc::kNominalSize, rc::gen::inRange<T>(low, high));
+  return *rc::gen::oneOf(rc::gen::just(low), rc::gen::just(high), anywhere);
+}
+
+Duration AnyDuration() { return Duration{UpTo<std::int64_t>(0, kMaxDuration.count())}; }
+std::uint64_t AnyU64() { return *rc::gen::arbitrary<std::uint64_t>(); }
+std::uint16_t AnyU16() { return *rc::gen::arbitrary<std::uint16_t>(); }
+bool AnyFlag() { return *rc::gen::arbitrary<bool>(); }
+DeviceId AnyDevice() { return {UpTo<std::uint32_t>(0, kMaxDevice)}; }
+std::string AnyBytes() { return *rc::gen::arbitrary<std::string>(); }
+std::string AnyText(std::size_t max) { return CleanText(AnyBytes(), max); }
+
+Message AnyMessage(std::size_t kind) {
+  switch (kind) {
+    case 0:
+      return Hello{AnyU16(), AnyText(kMaxName), UpTo<std::uint32_t>(0, kMaxFpsMilli),
+                   UpTo<std::uint32_t>(0, kMaxDeadlineUs), UpTo<std::uint32_t>(1, kMaxWeightMilli)};
+    case 1:
+      return Request{{AnyU64()}, AnyDevice(), AnyDuration(), AnyFlag()};
+    case 2:
+      return Release{{AnyU64()}, AnyDuration(), AnyDuration(), AnyDuration()};
+    case 3:
+      return Cancel{{AnyU64()}};
+    case 4:
+      return Claim{{AnyU64()}, AnyDevice(), AnyDuration()};
+    case 5:
+      return Ungated{*rc::gen::arbitrary<std::uint32_t>()};
+    case 6:
+      return Control{AnyU16(), AnyText(kMaxText), AnyBytes()};
+    case 7:
+      return Welcome{AnyU16(), {AnyU64()}};
+    case 8:
+      return Config{AnyFlag(), AnyDuration()};
+    case 9:
+      return Grant{{AnyU64()}, AnyDuration(), {{AnyU64(), AnyU64(), AnyU64(), AnyU64()}}};
+    case 10:
+      return Expired{{AnyU64()}};
+    case 11:
+      return Refused{AnyText(kMaxText)};
+    default:
+      return ControlReply{AnyFlag(), AnyFlag(), AnyBytes()};
+  }
+}
+
+RC_GTEST_PROP(CodecProperty, DecodeUndoesEncode, ()) {
+  for (std::size_t kind = 0; kind < std::variant_size_v<Message>; ++kind) {
+    const Message message = AnyMessage(kind);
+    std::vector<std::byte> packet;
+    RC_ASSERT(message.index() == kind);
+    RC_ASSERT(Encode(message, &packet));
+    RC_ASSERT(Decode(packet) == message);
+
+    std::array<std::byte, kMaxPacket> buffer;
+    const std::size_t size = Encode(message, std::span(buffer));
+    const auto end = buffer.begin() + static_cast<std::ptrdiff_t>(size);
+    RC_ASSERT(std::vector(buffer.begin(), end) == packet);
+  }
+}
+
+RC_GTEST_PROP(CodecProperty, CleanTextIsAlwaysSendable, ()) {
+  const std::string bytes = AnyBytes();
+  const std::string clean = CleanText(bytes, kMaxName);
+  RC_ASSERT(IsText(clean));
+  RC_ASSERT(clean.size() <= kMaxName);
+  if (IsText(bytes) && bytes.size() <= kMaxName) RC_ASSERT(clean == bytes);
+}
+
+}  // namespace
+}  // namespace stagger::wire

@@ -1,0 +1,268 @@
+#include "wire/codec.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "wire/samples.h"
+
+namespace stagger::wire {
+namespace {
+
+using Packet = std::vector<std::byte>;
+
+Packet Encoded(const Message& message) {
+  Packet packet;
+  EXPECT_TRUE(Encode(message, &packet)) << NameOf(message);
+  return packet;
+}
+
+void ExpectRoundTrip(const Message& message) {
+  const Packet packet = Encoded(message);
+  const auto decoded = Decode(packet);
+  ASSERT_TRUE(decoded) << NameOf(message);
+  EXPECT_EQ(*decoded, message) << NameOf(message);
+}
+
+void ExpectRefused(const Message& message) {
+  Packet packet{std::byte{7}};
+  EXPECT_FALSE(Encode(message, &packet)) << NameOf(message);
+  EXPECT_EQ(packet, Packet{std::byte{7}}) << "a refused message leaves bytes behind";
+  std::array<std::byte, kMaxPacket> buffer;
+  EXPECT_EQ(Encode(message, std::span(buffer)), 0U) << NameOf(message);
+}
+
+// `sample` with the bytes at `offset` replaced.
+Packet Patched(const Message& sample, std::size_t offset, std::string_view hex) {
+  Packet packet = Encoded(sample);
+  std::ranges::copy(FromHex(hex), packet.begin() + static_cast<std::ptrdiff_t>(offset));
+  return packet;
+}
+
+TEST(Codec, SamplesCoverEveryMessage) {
+  std::set<std::size_t> kinds;
+  std::set<std::string> names;
+  for (const auto& sample : Samples()) {
+    kinds.insert(sample.message.index());
+    names.insert(NameOf(sample.message));
+  }
+  EXPECT_EQ(kinds.size(), std::variant_size_v<Message>);
+  EXPECT_EQ(names.size(), std::variant_size_v<Message>);
+}
+
+TEST(Codec, GoldenBytes) {
+  for (const auto& sample : Samples()) {
+    EXPECT_EQ(Encoded(sample.message), FromHex(sample.hex)) << NameOf(sample.message);
+    const auto decoded = Decode(FromHex(sample.hex));
+    ASSERT_TRUE(decoded) << NameOf(sample.message);
+    EXPECT_EQ(*decoded, sample.message) << NameOf(sample.message);
+  }
+}
+
+TEST(Codec, EdgeValuesRoundTrip) {
+  constexpr auto kU16 = std::numeric_limits<std::uint16_t>::max();
+  constexpr auto kU32 = std::numeric_limits<std::uint32_t>::max();
+  constexpr auto kU64 = std::numeric_limits<std::uint64_t>::max();
+  constexpr CoreMask kAllCores{{kU64, kU64, kU64, kU64}};
+  const std::string every_byte = [] {
+    std::string s;
+    for (int i = 0; i < 256; ++i) s += static_cast<char>(i);
+    return s;
+  }();
+  const std::vector<Message> messages = {
+      Hello{0, "", 0, 0, 1},
+      Hello{kU16, std::string(kMaxName, 'n'), kMaxFpsMilli, kMaxDeadlineUs, kMaxWeightMilli},
+      Request{{0}, {0}, Duration{0}, false},
+      Request{{kU64}, {kMaxDevice}, kMaxDuration, true},
+      Release{{0}, Duration{0}, Duration{0}, Duration{0}},
+      Release{{kU64}, kMaxDuration, kMaxDuration, kMaxDuration},
+      Cancel{{kU64}},
+      Claim{{kU64}, {kMaxDevice}, kMaxDuration},
+      Ungated{0},
+      Ungated{kU32},
+      Control{0, "", ""},
+      Control{kU16, std::string(kMaxText, 'v'), std::string(kMaxChunk, '\0')},
+      Control{1, "status", every_byte},
+      Welcome{0, {0}},
+      Welcome{kU16, {kU64}},
+      Config{true, kMaxDuration},
+      Grant{{0}, Duration{1}, {}},
+      Grant{{kU64}, kMaxDuration, kAllCores},
+      Expired{{kU64}},
+      Refused{""},
+      Refused{std::string(kMaxText, 'r')},
+      ControlReply{true, true, std::string(kMaxChunk, '\xff')},
+      ControlReply{false, false, every_byte},
+  };
+  for (const auto& message : messages) ExpectRoundTrip(message);
+}
+
+TEST(Codec, RefusesToEncodeWhatExceedsItsBound) {
+  constexpr Duration kTooLong = kMaxDuration + Duration{1};
+  const std::vector<Message> messages = {
+      Hello{1, std::string(kMaxName + 1, 'n'), 0, 0, 1},
+      Hello{1, "a\nb", 0, 0, 1},
+      Hello{1, "\xff", 0, 0, 1},
+      Hello{1, std::string("a\0b", 3), 0, 0, 1},
+      Hello{1, "", kMaxFpsMilli + 1, 0, 1},
+      Hello{1, "", 0, kMaxDeadlineUs + 1, 1},
+      Hello{1, "", 0, 0, 0},
+      Hello{1, "", 0, 0, kMaxWeightMilli + 1},
+      Request{{1}, {kMaxDevice + 1}, Duration{0}, true},
+      Request{{1}, {0}, Duration{-1}, true},
+      Request{{1}, {0}, kTooLong, true},
+      Release{{1}, Duration{-1}, Duration{0}, Duration{0}},
+      Release{{1}, Duration{0}, Duration::min(), Duration{0}},
+      Release{{1}, Duration{0}, Duration{0}, Duration::max()},
+      Claim{{1}, {kMaxDevice + 1}, Duration{0}},
+      Claim{{1}, {0}, kTooLong},
+      Control{1, std::string(kMaxText + 1, 'v'), ""},
+      Control{1, "a\tb", ""},
+      Control{1, "", std::string(kMaxChunk + 1, ' ')},
+      Control{1, "", std::string(1 << 17, ' ')},
+      Config{true, kTooLong},
+      Grant{{1}, Duration{-1}, {}},
+      Refused{std::string(kMaxText + 1, 'r')},
+      Refused{"\x1b[2J"},
+      ControlReply{true, false, std::string(kMaxChunk + 1, ' ')},
+  };
+  for (const auto& message : messages) ExpectRefused(message);
+}
+
+TEST(Codec, BoundedMakesAnyDurationSendable) {
+  EXPECT_EQ(Bounded(Duration::min()), Duration{0});
+  EXPECT_EQ(Bounded(Duration{5}), Duration{5});
+  EXPECT_EQ(Bounded(Duration::max()), kMaxDuration);
+}
+
+TEST(Codec, AppendsToWhatIsThere) {
+  Packet bytes{std::byte{1}, std::byte{2}};
+  ASSERT_TRUE(Encode(Cancel{{3}}, &bytes));
+  EXPECT_EQ(Packet(bytes.begin() + 2, bytes.end()), Encoded(Cancel{{3}}));
+}
+
+TEST(Codec, EncodesIntoABufferOfExactlyTheRightSizeButNoSmaller) {
+  for (const auto& sample : Samples()) {
+    const Packet expected = FromHex(sample.hex);
+    for (std::size_t size = 0; size <= expected.size() + 1; ++size) {
+      Packet buffer(size + 1, std::byte{0xee});  // the last byte must stay as it is
+      const std::size_t written = Encode(sample.message, std::span(buffer).first(size));
+      EXPECT_EQ(written, size < expected.size() ? 0 : expected.size());
+      EXPECT_EQ(buffer.back(), std::byte{0xee}) << NameOf(sample.message) << " in " << size;
+      buffer.resize(written);
+      EXPECT_EQ(buffer, written > 0 ? expected : Packet{});
+    }
+  }
+}
+
+TEST(Codec, OnlyControlNeedsMoreThanAShortPacket) {
+  EXPECT_LE(Encoded(Hello{1, std::string(kMaxName, 'n'), 0, 0, 1}).size(), kMaxShortPacket);
+  EXPECT_LE(Encoded(Refused{std::string(kMaxText, 'r')}).size(), kMaxShortPacket);
+  const Control largest{1, std::string(kMaxText, 'v'), std::string(kMaxChunk, 'b')};
+  EXPECT_LE(Encoded(largest).size(), kMaxPacket);
+}
+
+TEST(Codec, EveryTruncationIsRejected) {
+  for (const auto& sample : Samples()) {
+    const Packet packet = FromHex(sample.hex);
+    for (std::size_t size = 0; size < packet.size(); ++size) {
+      // Copied to the heap at its own size, so that a sanitizer sees a read past the end.
+      const Packet cut(packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(size));
+      EXPECT_FALSE(Decode(cut)) << NameOf(sample.message) << " cut to " << size;
+      EXPECT_FALSE(DecodeForeign(cut)) << NameOf(sample.message) << " cut to " << size;
+    }
+  }
+}
+
+// As above with a header that claims the shorter length, so that the fields themselves run out.
+TEST(Codec, EveryHonestTruncationIsRejected) {
+  for (const auto& sample : Samples()) {
+    const Packet packet = FromHex(sample.hex);
+    for (std::size_t size = 8; size < packet.size(); ++size) {
+      Packet cut(packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(size));
+      cut[4] = static_cast<std::byte>(size - 8);
+      EXPECT_FALSE(Decode(cut)) << NameOf(sample.message) << " cut to " << size;
+    }
+  }
+}
+
+TEST(Codec, TrailingBytesAreRejected) {
+  for (const auto& sample : Samples()) {
+    Packet packet = FromHex(sample.hex);
+    packet.push_back(std::byte{0});
+    EXPECT_FALSE(Decode(packet)) << NameOf(sample.message);
+    packet[4] = static_cast<std::byte>(packet.size() - 8);
+    EXPECT_FALSE(Decode(packet)) << NameOf(sample.message) << ", length adjusted";
+  }
+}
+
+TEST(Codec, EveryBitFlipIsRejectedOrAnotherValidMessage) {
+  for (const auto& sample : Samples()) {
+    Packet packet = FromHex(sample.hex);
+    for (std::size_t bit = 0; bit < packet.size() * 8; ++bit) {
+      const auto mask = static_cast<std::byte>(1U << (bit % 8));
+      packet[bit / 8] ^= mask;
+      if (const auto decoded = Decode(packet)) {
+        EXPECT_NE(*decoded, sample.message) << "bit " << bit;
+        EXPECT_EQ(Encoded(*decoded), packet) << "bit " << bit;
+      }
+      packet[bit / 8] ^= mask;
+    }
+  }
+}
+
+TEST(Codec, RejectsWhatEncodeNeverProduces) {
+  const Request request{{1}, {0}, Duration{0}, true};
+  const Config config{true, Duration{0}};
+  const Hello hello{1, "ab", 0, 0, 1};
+  ASSERT_TRUE(Decode(Patched(request, 28, "00")));
+  EXPECT_FALSE(Decode(Patched(request, 28, "02"))) << "flag 2";
+  EXPECT_FALSE(Decode(Patched(request, 16, "00010000"))) << "device 256";
+  EXPECT_FALSE(Decode(Patched(request, 20, "ffffffffffffffff"))) << "negative duration";
+  EXPECT_FALSE(Decode(Patched(config, 9, "01a0b83046030000"))) << "an hour and a nanosecond";
+  EXPECT_FALSE(Decode(Patched(request, 2, "01"))) << "reserved";
+  EXPECT_FALSE(Decode(Patched(request, 0, "0000"))) << "type 0";
+  EXPECT_FALSE(Decode(Patched(request, 0, "0201"))) << "type 0x102";
+  EXPECT_FALSE(Decode(Patched(request, 4, "00000080"))) << "absurd length";
+  EXPECT_FALSE(Decode(Patched(hello, 12, "0a"))) << "line break in a name";
+  EXPECT_FALSE(Decode(Patched(hello, 13, "c3"))) << "half a character";
+  EXPECT_FALSE(Decode(Patched(hello, 10, "ffff"))) << "name runs past the end";
+  EXPECT_FALSE(Decode(Patched(hello, 22, "00000000"))) << "weight 0";
+  EXPECT_FALSE(Decode({}));
+  EXPECT_FALSE(Decode(Packet(kMaxPacket + 1)));
+}
+
+TEST(Codec, NamesOverTheBoundAreRejectedEvenIfComplete) {
+  Packet packet = Encoded(Hello{1, std::string(kMaxName, 'n'), 0, 0, 1});
+  packet.insert(packet.begin() + 12, std::byte{'n'});
+  packet[4] = static_cast<std::byte>(packet.size() - 8);
+  packet[10] = static_cast<std::byte>(kMaxName + 1);
+  EXPECT_FALSE(Decode(packet));
+}
+
+TEST(Codec, GreetingsOfAnotherVersionKeepTheirVersion) {
+  Hello hello;
+  hello.version = 2;
+  Packet packet = Encoded(hello);
+  packet.insert(packet.end(), 40, std::byte{0xab});  // fields that this version does not know
+  packet[4] = static_cast<std::byte>(packet.size() - 8);
+  EXPECT_FALSE(Decode(packet));
+  EXPECT_EQ(DecodeForeign(packet), Message(hello));
+
+  const Packet welcome = FromHex("20000000020000000300");
+  ASSERT_TRUE(DecodeForeign(welcome));
+  EXPECT_EQ(std::get<Welcome>(*DecodeForeign(welcome)).version, 3);
+  const Packet control = FromHex("10000000020000000300");
+  ASSERT_TRUE(DecodeForeign(control));
+  EXPECT_EQ(std::get<Control>(*DecodeForeign(control)).version, 3);
+
+  EXPECT_FALSE(DecodeForeign(FromHex("20000000020000000100"))) << "our own version";
+  EXPECT_FALSE(DecodeForeign(FromHex("020000000200000003000"))) << "not a greeting";
+  EXPECT_FALSE(DecodeForeign(FromHex("200000000100000003"))) << "half a version";
+  EXPECT_FALSE(DecodeForeign({}));
+}
+
+}  // namespace
+}  // namespace stagger::wire

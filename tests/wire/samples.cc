@@ -1,0 +1,52 @@
+#include "wire/samples.h"
+
+#include <charconv>
+
+namespace stagger::wire {
+namespace {
+
+using std::chrono::milliseconds;
+
+CoreMask Cores() {
+  CoreMask mask;
+  for (const unsigned cpu : {0U, 2U, 255U}) mask.Set(cpu);
+  return mask;
+}
+
+}  // namespace
+
+std::vector<Sample> Samples() {
+  return {
+      {Hello{1, "gate-1\u00e9", 10'000, 100'000, 1'500},
+       "010000001800000001000800676174652d31c3a910270000a0860100dc050000"},
+      {Request{{0x0102030405060708}, {2}, std::chrono::microseconds{1'500}, true},
+       "020000001500000008070605040302010200000060e316000000000001"},
+      {Release{{9}, milliseconds{48}, milliseconds{2}, milliseconds{61}},
+       "03000000200000000900000000000000006cdc020000000080841e000000000040c9a20300000000"},
+      {Cancel{{10}}, "04000000080000000a00000000000000"},
+      {Claim{{11}, kCpuDevice, kMaxDuration},
+       "05000000140000000b000000000000000000000000a0b83046030000"},
+      {Ungated{4}, "060000000400000004000000"},
+      {Control{1, "policy", "{\"k\":2}"}, "100000001300000001000600706f6c69637907007b226b223a327d"},
+      {Welcome{1, {0xfedcba9876543210}}, "200000000a00000001001032547698badcfe"},
+      {Config{false, milliseconds{250}}, "21000000090000000080b2e60e00000000"},
+      {Grant{{12}, milliseconds{100}, Cores()},
+       "22000000300000000c0000000000000000e1f50500000000"
+       "0500000000000000000000000000000000000000000000000000000000000080"},
+      {Expired{{13}}, "23000000080000000d00000000000000"},
+      {Refused{"version 2"}, "240000000b000000090076657273696f6e2032"},
+      {ControlReply{true, false, "{}"}, "3000000006000000010002007b7d"},
+  };
+}
+
+std::vector<std::byte> FromHex(std::string_view hex) {
+  std::vector<std::byte> bytes;
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+    unsigned value = 0;
+    std::from_chars(hex.data() + i, hex.data() + i + 2, value, 16);
+    bytes.push_back(static_cast<std::byte>(value));
+  }
+  return bytes;
+}
+
+}  // namespace stagger::wire
