@@ -1,0 +1,28 @@
+// What an app's environment must hold to be under control, and what a stream may ask for.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+
+namespace stagger::cli {
+
+using Environment = std::map<std::string, std::string>;
+
+struct StreamSettings {
+  std::string name;  // empty: the daemon makes one
+  std::optional<double> fps;
+  std::optional<double> deadline_ms;
+  std::optional<double> weight;
+};
+
+// LD_PRELOAD (the agent before what is there already) and the STAGGER_ variables the agent reads.
+Environment AppEnvironment(const std::string& agent, const std::string& socket,
+                           const StreamSettings& stream);
+
+// Too long for the wire, or with characters that would break a line of output.
+Result<void> CheckStreamName(const std::string& name);
+
+}  // namespace stagger::cli

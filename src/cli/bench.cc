@@ -1,0 +1,30 @@
+// stagger bench: picks the bench.
+#include "cli/bench.h"
+
+#include <fmt/core.h>
+
+#include "cli/arguments.h"
+
+namespace stagger::cli {
+
+int BenchVerb(const Arguments& arguments) {
+  constexpr const char* kKnown = "cpu, gate";
+  if (arguments.empty()) {
+    PrintError(fmt::format("bench: which one? known: {}", kKnown));
+    return kExitUsage;
+  }
+  const Arguments rest(arguments.begin() + 1, arguments.end());
+  const std::string& name = arguments.front();
+  if (name == "cpu") return BenchCpu(rest);
+  if (name == "gate") return BenchGate(rest);
+  if (name == "--help" || name == "-h") {
+    fmt::print("usage: stagger bench NAME [options]      stagger bench NAME --help explains one\n\n");
+    fmt::print("  cpu   camera apps on this machine's cores: bare, tuned by hand, controlled\n");
+    fmt::print("  gate  what a turn costs: grants, hand-overs, a killed holder, the daemon's CPU\n");
+    return kExitOk;
+  }
+  PrintError(fmt::format("bench: unknown bench '{}'; known: {}", name, kKnown));
+  return kExitUsage;
+}
+
+}  // namespace stagger::cli

@@ -1,0 +1,11 @@
+// The benches behind `stagger bench NAME`. Each takes the words after its name.
+#pragma once
+
+#include "cli/verbs.h"
+
+namespace stagger::cli {
+
+int BenchCpu(const Arguments& arguments);
+int BenchGate(const Arguments& arguments);
+
+}  // namespace stagger::cli

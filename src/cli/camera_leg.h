@@ -1,0 +1,53 @@
+// Runs one leg of a demo or bench: camera apps started together, bare or under a daemon of their own,
+// for a given time, and then stopped and counted. All of it is gone when the function returns.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "cli/installation.h"
+#include "cli/keeper.h"
+#include "cli/leg.h"
+#include "cli/machine.h"
+#include "cli/stop_signal.h"
+
+namespace stagger::cli {
+
+struct LegPlan {
+  std::string name;
+  int cameras = 1;
+  std::optional<double> fps;  // per camera; unset: each frame as soon as the last one is done
+  double seconds = 10;
+  double work_ms = 8;                 // CPU time per frame after the inference
+  bool tuned = false;                 // the app's own switch: no spinning threads
+  std::optional<std::string> policy;  // unset: no daemon, no agent
+  std::optional<int> concurrency;     // unset: the daemon's default
+};
+
+struct LegRun {
+  Leg leg;
+  Disturbance disturbance;
+};
+
+struct Progress {
+  double elapsed = 0;  // seconds, of plan.seconds
+  std::size_t frames = 0;  // results so far, all cameras
+};
+
+struct LegTools {
+  const Installation& installation;
+  Keeper& keeper;
+  StopSignal& stop;
+  // Called a few times a second while the cameras run; may be empty.
+  std::function<void(const LegPlan&, const Progress&)> progress;
+};
+
+// An error when an app or the daemon failed (with its own last words), or `stop` was raised.
+Result<LegRun> RunLeg(const LegPlan& plan, const LegTools& tools);
+
+// The command line of one camera, without the program's name.
+std::vector<std::string> CameraArguments(const LegPlan& plan, int camera);
+
+}  // namespace stagger::cli

@@ -1,0 +1,84 @@
+#include "cli/installation.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string_view>
+
+namespace stagger::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+Result<std::string> Existing(const std::string& path, std::string_view what, std::string_view fix) {
+  if (access(path.c_str(), R_OK) != 0) {
+    return Error{fmt::format("{} is not at {}; {}", what, path, fix)};
+  }
+  return path;
+}
+
+std::string FromEnvironment(const char* variable, const fs::path& otherwise) {
+  const char* value = std::getenv(variable);
+  if (value == nullptr || *value == '\0') return otherwise.string();
+  return fs::absolute(value).lexically_normal().string();
+}
+
+}  // namespace
+
+Result<Installation> Installation::Find() {
+  std::error_code failure;
+  const fs::path self = fs::read_symlink("/proc/self/exe", failure);
+  if (failure) return Error{"cannot tell where this program lies: /proc/self/exe is unreadable"};
+  const fs::path root = self.parent_path().parent_path();
+  Installation found;
+  found.daemon_ = FromEnvironment("STAGGERD", root / "bin" / "staggerd");
+  found.agent_ = FromEnvironment("STAGGER_AGENT", root / "lib" / "libstagger-agent.so");
+  found.examples_ = (root / "examples").string();
+  return found;
+}
+
+Result<std::string> Installation::Daemon() const {
+  return Existing(daemon_, "the daemon", "build it, or set STAGGERD to its path");
+}
+
+Result<std::string> Installation::Agent() const {
+  if (agent_.find_first_of(": ") != std::string::npos) {
+    return Error{fmt::format(
+        "the agent's path '{}' holds a colon or a space, which LD_PRELOAD cannot carry; move it, or "
+        "set STAGGER_AGENT to a copy elsewhere",
+        agent_)};
+  }
+  return Existing(agent_, "the agent", "build it, or set STAGGER_AGENT to its path");
+}
+
+Result<std::string> Installation::CameraDetector() const {
+  return Existing(examples_ + "/camera-detector", "the example app", "build the examples first");
+}
+
+std::string PreloadValue(const std::string& agent, const char* existing) {
+  if (existing == nullptr || *existing == '\0') return agent;
+  return agent + ":" + existing;
+}
+
+std::string FindInPath(const std::string& name) {
+  const auto runnable = [](const std::string& path) {
+    return access(path.c_str(), X_OK) == 0 && !fs::is_directory(path);
+  };
+  if (name.empty()) return "";
+  if (name.find('/') != std::string::npos) return runnable(name) ? name : "";
+  const char* path = std::getenv("PATH");
+  std::string_view rest = path != nullptr ? path : "/bin:/usr/bin";
+  while (true) {
+    const std::size_t colon = rest.find(':');
+    const std::string_view folder = rest.substr(0, colon);
+    const std::string candidate =
+        folder.empty() ? name : std::string(folder) + "/" + name;  // empty means the current folder
+    if (runnable(candidate)) return candidate;
+    if (colon == std::string_view::npos) return "";
+    rest.remove_prefix(colon + 1);
+  }
+}
+
+}  // namespace stagger::cli

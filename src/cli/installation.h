@@ -1,0 +1,35 @@
+// Where the pieces of this installation lie: next to the running program (../bin, ../lib,
+// ../examples), or where $STAGGERD and $STAGGER_AGENT say.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+
+namespace stagger::cli {
+
+class Installation {
+ public:
+  static Result<Installation> Find();
+
+  // Absolute paths. An error when the file is missing (or, for the agent, when its path holds a
+  // character that LD_PRELOAD cannot carry).
+  Result<std::string> Daemon() const;
+  Result<std::string> Agent() const;
+  Result<std::string> CameraDetector() const;
+
+  const std::string& examples() const { return examples_; }
+
+ private:
+  std::string daemon_;
+  std::string agent_;
+  std::string examples_;
+};
+
+// LD_PRELOAD's new value: the agent first, then what was there.
+std::string PreloadValue(const std::string& agent, const char* existing);
+
+// The path execvp would run for `name`; empty if there is none.
+std::string FindInPath(const std::string& name);
+
+}  // namespace stagger::cli

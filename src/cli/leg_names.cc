@@ -1,0 +1,34 @@
+#include "cli/leg_names.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <set>
+
+namespace stagger::cli {
+
+std::string Join(const std::vector<std::string>& words, const std::string& separator) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : separator) + word;
+  return text;
+}
+
+Result<std::vector<std::string>> ChooseLegs(const std::string& list,
+                                            const std::vector<std::string>& known) {
+  std::set<std::string> wanted;
+  for (std::size_t begin = 0; begin <= list.size();) {
+    const std::size_t end = std::min(list.find(',', begin), list.size());
+    const std::string name = list.substr(begin, end - begin);
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      return Error{fmt::format("--legs: unknown leg '{}'; known: {}", name, Join(known, ", "))};
+    }
+    wanted.insert(name);
+    begin = end + 1;
+  }
+  std::vector<std::string> chosen;
+  std::copy_if(known.begin(), known.end(), std::back_inserter(chosen),
+               [&](const std::string& name) { return wanted.count(name) > 0; });
+  return chosen;
+}
+
+}  // namespace stagger::cli

@@ -1,0 +1,38 @@
+// What machine this is, and how busy somebody else keeps it while we measure.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "base/time.h"
+
+namespace stagger::cli {
+
+// Cores we may run on.
+int Cores();
+// {"name","cores","model"}
+nlohmann::ordered_json DescribeCpu();
+
+// CPU time of the whole machine since it started, from /proc/stat.
+struct MachineTime {
+  Duration busy{};   // by anybody, this machine's kernel included
+  Duration stolen{};  // wanted, but the hypervisor gave it to others
+  Duration total{};
+};
+std::optional<MachineTime> ParseMachineTime(const std::string& proc_stat, long ticks_per_second);
+std::optional<MachineTime> ReadMachineTime();
+
+struct Disturbance {
+  double foreign_ratio = 0;  // of the machine's capacity, used by processes that aren't ours
+  double stolen_ratio = 0;
+  bool disturbed() const;
+};
+// `ours`: CPU time our processes took between the two readings.
+Disturbance DisturbanceBetween(const MachineTime& before, const MachineTime& after, Duration ours);
+
+// CPU time of this process and of its children that were reaped.
+Duration OwnCpuTime();
+
+}  // namespace stagger::cli

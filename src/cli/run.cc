@@ -1,0 +1,84 @@
+// stagger run: becomes the app, with the agent preloaded. Nothing of ours stays between the app and
+// its terminal, its signals or its parent.
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "cli/app_environment.h"
+#include "cli/arguments.h"
+#include "cli/daemon_control.h"
+#include "cli/installation.h"
+#include "cli/verbs.h"
+
+namespace stagger::cli {
+
+int RunVerb(const Arguments& arguments) {
+  // All after the first "--" is the app's own, whatever it looks like.
+  const auto separator = std::find(arguments.begin(), arguments.end(), "--");
+  const Arguments own(arguments.begin(), separator);
+  const Arguments command(separator == arguments.end() ? separator : separator + 1,
+                          arguments.end());
+
+  CLI::App app{"Starts an app under control and becomes it.\n"
+               "stagger run [OPTIONS] -- COMMAND [ARGUMENT...]",
+               "stagger run"};
+  StreamSettings stream;
+  std::string socket;
+  app.add_option("--name", stream.name, "the stream's name in status and logs");
+  app.add_option("--fps", stream.fps, "the rate this stream needs")->check(CheckPositive);
+  app.add_option("--deadline", stream.deadline_ms, "milliseconds a result may take")
+      ->check(CheckPositive);
+  app.add_option("--weight", stream.weight, "who gives way under overload (default 1)")
+      ->check(CheckPositive);
+  app.add_option("--socket", socket, "the daemon's socket");
+  app.footer("Everything after -- is the app's own command line.");
+  if (const auto code = ParseArguments(app, own)) return *code;
+  if (command.empty()) {
+    PrintError("run: no command; usage: stagger run [options] -- COMMAND [ARGUMENT...]");
+    return kExitUsage;
+  }
+  if (const Result<void> valid = CheckStreamName(stream.name); !valid) {
+    PrintError("run: --name: " + valid.error().message);
+    return kExitUsage;
+  }
+
+  const std::string path = FindInPath(command.front());
+  if (path.empty()) {
+    const bool has_slash = command.front().find('/') != std::string::npos;
+    PrintError(fmt::format("cannot run '{}': {}", command.front(),
+                           has_slash ? "no such program" : "not found in PATH"));
+    return kExitFailed;
+  }
+  const Result<Installation> installation = Installation::Find();
+  if (!installation) {
+    PrintError(installation.error().message);
+    return kExitFailed;
+  }
+  const Result<std::string> agent = installation->Agent();
+  if (!agent) {
+    PrintError(agent.error().message);
+    return kExitFailed;
+  }
+  socket = SocketPath(socket);
+  if (const Result<void> listens = DaemonListens(socket); !listens) {
+    PrintError(fmt::format("warning: '{}' runs uncontrolled until a daemon answers: {}",
+                           command.front(), listens.error().message));
+  }
+
+  for (const auto& [variable, value] : AppEnvironment(*agent, socket, stream)) {
+    setenv(variable.c_str(), value.c_str(), 1);
+  }
+  std::vector<char*> argv;
+  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  execv(path.c_str(), argv.data());
+  PrintError(fmt::format("cannot run '{}': {}", command.front(), std::strerror(errno)));
+  return kExitFailed;
+}
+
+}  // namespace stagger::cli

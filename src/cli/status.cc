@@ -1,0 +1,110 @@
+// stagger status: what a running daemon knows, as two tables or as its own JSON.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/arguments.h"
+#include "cli/daemon_control.h"
+#include "cli/table.h"
+#include "cli/verbs.h"
+
+namespace stagger::cli {
+namespace {
+
+using nlohmann::json;
+
+const json* Find(const json& object, const char* key) {
+  if (!object.is_object()) return nullptr;
+  const auto found = object.find(key);
+  return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+std::string Text(const json& object, const char* key) {
+  const json* value = Find(object, key);
+  if (value == nullptr) return "-";
+  return value->is_string() ? value->get<std::string>() : value->dump();
+}
+
+std::string Number(const json& object, const char* key, int digits) {
+  const json* value = Find(object, key);
+  if (value == nullptr || !value->is_number()) return "-";
+  return fmt::format("{:.{}f}", value->get<double>(), digits);
+}
+
+// A distribution's mean and p99, as "12.3 / 20.1".
+std::string MeanP99(const json& object, const char* key) {
+  const json* value = Find(object, key);
+  if (value == nullptr) return "-";
+  return Number(*value, "mean", 1) + " / " + Number(*value, "p99", 1);
+}
+
+std::string Percent(const json& object, const char* key) {
+  const json* value = Find(object, key);
+  if (value == nullptr || !value->is_number()) return "-";
+  return fmt::format("{:.1f} %", value->get<double>() * 100);
+}
+
+json ListOf(const json& status, const char* key) {
+  const json* list = Find(status, key);
+  return list != nullptr && list->is_array() ? *list : json::array();
+}
+
+// A JSON array's length, or the number itself.
+std::string Count(const json& object, const char* key) {
+  const json* value = Find(object, key);
+  if (value == nullptr) return "-";
+  return value->is_array() ? std::to_string(value->size()) : value->dump();
+}
+
+void Print(const json& status) {
+  const json* policy = Find(status, "policy");
+  if (policy != nullptr) {
+    fmt::print("policy {}\n\n", policy->is_object() ? Text(*policy, "name") : Text(status, "policy"));
+  }
+  Table devices({"DEVICE", "K", "RUNNING", "WAITING", "BUSY", "OVERLAP"});
+  for (const json& device : ListOf(status, "devices")) {
+    devices.AddRow({Text(device, "name"), Text(device, "concurrency"), Count(device, "running"),
+                    Count(device, "waiting"), Percent(device, "utilisation_ratio"),
+                    Percent(device, "overlap_ratio")});
+  }
+  fmt::print("{}\n", devices.ToString());
+  const json streams = ListOf(status, "streams");
+  if (streams.empty()) {
+    fmt::print("no streams yet; start an app with: stagger run -- CMD...\n");
+    return;
+  }
+  Table table({"STREAM", "PID", "STATE", "WANTS", "FPS", "DONE", "WAIT ms", "BODY ms", "INFERENCE ms"});
+  for (const json& stream : streams) {
+    table.AddRow({Text(stream, "name"), Text(stream, "pid"), Text(stream, "state"),
+                  Number(stream, "fps_required", 1), Number(stream, "fps", 1), Text(stream, "done"),
+                  MeanP99(stream, "wait_ms"), MeanP99(stream, "body_ms"),
+                  MeanP99(stream, "inference_ms")});
+  }
+  fmt::print("{}(times: mean / p99 of the most recent)\n", table.ToString());
+}
+
+}  // namespace
+
+int StatusVerb(const Arguments& arguments) {
+  CLI::App app{"Shows each stream and device of a running daemon.", "stagger status"};
+  bool as_json = false;
+  std::string socket;
+  app.add_flag("--json", as_json, "one JSON object instead of tables");
+  app.add_option("--socket", socket, "the daemon's socket");
+  if (const auto code = ParseArguments(app, arguments)) return *code;
+  socket = SocketPath(socket);
+
+  const Result<nlohmann::json> status = AskDaemon(socket, "status");
+  if (!status) {
+    PrintError(status.error().message);
+    return kExitFailed;
+  }
+  if (as_json) {
+    fmt::print("{}\n", status->dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  } else {
+    Print(*status);
+  }
+  return kExitOk;
+}
+
+}  // namespace stagger::cli

@@ -1,0 +1,28 @@
+// The verbs of `stagger`: each takes the words after its name and returns the exit code.
+// Run once, on the main thread. A verb prints results on stdout and everything else on stderr, where
+// an error is one line; no verb throws.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace stagger::cli {
+
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitInterrupted = 130;  // Ctrl-C or SIGTERM before the work was done
+
+using Arguments = std::vector<std::string>;
+
+int RunVerb(const Arguments& arguments);
+int UpVerb(const Arguments& arguments);
+int StatusVerb(const Arguments& arguments);
+int PolicyVerb(const Arguments& arguments);
+int DemoVerb(const Arguments& arguments);
+int BenchVerb(const Arguments& arguments);
+
+// Picks the verb.
+int Main(const Arguments& arguments);
+
+}  // namespace stagger::cli
