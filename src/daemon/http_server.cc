@@ -20,7 +20,7 @@ constexpr Duration kSnapshotLimit = std::chrono::milliseconds{300};
 // The page may load itself, its data, and the pictures that apps of this machine serve.
 constexpr const char* kContentPolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self' http://127.0.0.1:* http://localhost:*; base-uri 'none'; form-action 'none'; "
+    "img-src data: http://127.0.0.1:* http://localhost:*; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'";
 
 bool IsLiteralAddress(const std::string& host) {

@@ -16,13 +16,14 @@ using nlohmann::json;
 constexpr Duration kRateWindow = std::chrono::seconds{5};
 constexpr Duration kBusyWindow = std::chrono::seconds{10};
 
-double Rounded(double value, double unit) { return std::round(value / unit) * unit; }
-double Ms(Duration d) { return Rounded(ToMs(d), 0.001); }
-double Seconds(Duration d) { return Rounded(ToMs(d) / 1000, 0.001); }
+// `parts` to the unit: 1000 keeps three decimals, and no tail of binary noise in the text.
+double Rounded(double value, double parts) { return std::round(value * parts) / parts; }
+double Ms(Duration d) { return Rounded(ToMs(d), 1000); }
+double Seconds(Duration d) { return Rounded(ToMs(d) / 1000, 1000); }
 
 json Ratio(double part, double whole) {
   if (!(whole > 0)) return nullptr;
-  return Rounded(std::clamp(part / whole, 0.0, 1.0), 0.0001);
+  return Rounded(std::clamp(part / whole, 0.0, 1.0), 10000);
 }
 
 json Summary(const core::SampleWindow& samples) {
@@ -100,8 +101,8 @@ json Status::Build(TimePoint now) const {
   json totals;
   PutCounters(sum, &totals);
   totals["streams"] = engine.streams().size();
-  totals["fps"] = Rounded(fps, 0.01);
-  totals["fps_required"] = Rounded(required, 0.001);
+  totals["fps"] = Rounded(fps, 100);
+  totals["fps_required"] = Rounded(required, 1000);
   totals["missed"] = missed;
   totals["clients_refused"] = ledger.refused;
   totals["clients_dropped"] = ledger.dropped;
@@ -166,7 +167,7 @@ json Status::Streams(TimePoint now) const {
         {"pid", record->pid},
         {"command", record->command},
         {"fps_required", rated ? json(stream.spec.required_fps) : json(nullptr)},
-        {"fps", Rounded(record->done.PerSecond(now, kRateWindow), 0.01)},
+        {"fps", Rounded(record->done.PerSecond(now, kRateWindow), 100)},
         {"deadline_ms", timed ? json(Ms(stream.spec.deadline)) : json(nullptr)},
         {"weight", stream.spec.weight},
         {"deadline_miss_ratio", timed ? Ratio(static_cast<double>(counters.late_deadline),
@@ -179,7 +180,7 @@ json Status::Streams(TimePoint now) const {
         {"body_ms", Summary(stream.body)},
         {"inference_ms", Summary(stream.call)},
         {"state", state == states.end() ? "idle" : state->second},
-        {"attached_s", Rounded(attached_s, 0.001)},
+        {"attached_s", Rounded(attached_s, 1000)},
         {"video", nullptr},
     };
     PutCounters(counters, &entry);

@@ -1,0 +1,121 @@
+#include "daemon/daemon_process.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "base/fd.h"
+#include "daemon/wire_client.h"
+
+namespace stagger::daemon_test {
+
+namespace {
+
+pid_t Spawn(const std::vector<std::string>& args, int ready_fd, const std::string& log) {
+  std::vector<std::string> words = {STAGGERD_PATH};
+  words.insert(words.end(), args.begin(), args.end());
+  if (ready_fd >= 0) words.insert(words.end(), {"--ready-fd", std::to_string(ready_fd)});
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const pid_t pid = fork();
+  if (pid != 0) return pid;
+  const int err = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  dup2(err, STDERR_FILENO);
+  if (ready_fd >= 0) fcntl(ready_fd, F_SETFD, 0);
+  execv(argv[0], argv.data());
+  _exit(127);
+}
+
+int WaitFor(pid_t pid) {
+  int status = 0;
+  waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream in(path);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+// Up to a newline, the end of the file, or the limit.
+std::string ReadLine(int fd) {
+  std::string line;
+  const auto end = std::chrono::steady_clock::now() + kLimit;
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
+        end - std::chrono::steady_clock::now());
+    pollfd ready{fd, POLLIN, 0};
+    if (left.count() <= 0 || poll(&ready, 1, static_cast<int>(left.count())) <= 0) return line;
+    char c = 0;
+    if (read(fd, &c, 1) != 1 || c == '\n') return line;
+    line += c;
+  }
+}
+
+}  // namespace
+
+TempDir::TempDir() {
+  std::string name = (std::filesystem::temp_directory_path() / "staggerd-test-XXXXXX").string();
+  path_ = mkdtemp(name.data());
+}
+
+TempDir::~TempDir() { std::filesystem::remove_all(path_); }
+
+DaemonProcess::DaemonProcess(std::vector<std::string> args)
+    : socket_(dir_.File("daemon.sock")), args_(std::move(args)) {
+  args_.insert(args_.begin(), {"--socket", socket_});
+  if (std::find(args_.begin(), args_.end(), "--http") == args_.end()) {
+    args_.insert(args_.end(), {"--http", "off"});
+  }
+  Start();
+}
+
+DaemonProcess::~DaemonProcess() {
+  if (pid_ > 0) Stop(SIGKILL);
+  if (::testing::Test::HasFailure()) std::fprintf(stderr, "daemon's log:\n%s", Log().c_str());
+}
+
+void DaemonProcess::Start() {
+  int ends[2] = {-1, -1};
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  const UniqueFd read_end(ends[0]);
+  UniqueFd write_end(ends[1]);
+  pid_ = Spawn(args_, write_end.get(), dir_.File("log"));
+  write_end.Reset();
+  const std::string line = ReadLine(read_end.get());
+  ASSERT_EQ(line.substr(0, 11), "READY http=") << Log();
+  http_ = line.substr(11);
+}
+
+Exit DaemonProcess::Stop(int signal) {
+  kill(pid_, signal);
+  const int code = WaitFor(pid_);
+  pid_ = -1;
+  return {code, Log()};
+}
+
+std::string DaemonProcess::Log() const { return ReadFile(dir_.File("log")); }
+
+nlohmann::json DaemonProcess::Status() const {
+  return nlohmann::json::parse(Command(socket_, "status").chunk);
+}
+
+Exit RunDaemon(const std::vector<std::string>& args) {
+  const TempDir dir;
+  const pid_t pid = Spawn(args, -1, dir.File("log"));
+  const int code = WaitFor(pid);
+  return {code, ReadFile(dir.File("log"))};
+}
+
+}  // namespace stagger::daemon_test

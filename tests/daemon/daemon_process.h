@@ -1,0 +1,58 @@
+// A staggerd of the test's own, in a temporary folder, gone at the end of the test.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace stagger::daemon_test {
+
+inline constexpr std::chrono::seconds kLimit{10};  // generous: the machine may be busy
+
+class TempDir {
+ public:
+  TempDir();
+  ~TempDir();
+  const std::string& path() const { return path_; }
+  std::string File(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+struct Exit {
+  int code = -1;  // -1: ended by a signal
+  std::string err;
+};
+
+class DaemonProcess {
+ public:
+  explicit DaemonProcess(std::vector<std::string> args = {});  // --http off unless given
+  ~DaemonProcess();
+
+  // Starts it (again), and waits until it is ready.
+  void Start();
+  Exit Stop(int signal);
+
+  const std::string& socket() const { return socket_; }
+  const std::string& http() const { return http_; }  // "127.0.0.1:1234" or "off"
+  pid_t pid() const { return pid_; }
+  std::string Log() const;
+  nlohmann::json Status() const;  // over the socket
+
+ private:
+  TempDir dir_;
+  std::string socket_;
+  std::vector<std::string> args_;
+  std::string http_;
+  pid_t pid_ = -1;
+};
+
+// Runs staggerd to its end: for what must fail at once.
+Exit RunDaemon(const std::vector<std::string>& args);
+
+}  // namespace stagger::daemon_test

@@ -1,0 +1,75 @@
+// One session on a socket pair whose other end does not read; time is what the test says.
+#include "daemon/session.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+namespace stagger::daemon {
+namespace {
+
+class SessionTest : public ::testing::Test {
+ protected:
+  SessionTest() {
+    int ends[2] = {-1, -1};
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+    peer_ = UniqueFd(ends[1]);
+    session_ = std::make_unique<Session>(ClientId{1}, UniqueFd(ends[0]),
+                                         wire::PeerCredentials{getpid(), geteuid(), getegid()},
+                                         Standing::kOwner, now_);
+  }
+
+  // Sends until the socket has no room for more.
+  int Fill() {
+    int sent = 0;
+    while (!session_->has_pending() && sent < 100'000) {
+      EXPECT_TRUE(session_->Send(wire::Config{true, FromMs(++sent)}, now_));
+    }
+    return sent;
+  }
+
+  TimePoint now_{std::chrono::seconds{100}};
+  UniqueFd peer_;
+  std::unique_ptr<Session> session_;
+};
+
+TEST_F(SessionTest, MustSayWhoItIsWithinFiveSeconds) {
+  EXPECT_EQ(session_->deadline(), now_ + std::chrono::seconds{5});
+}
+
+TEST_F(SessionTest, KeepsOnlyTheLatestConfigForOneThatDoesNotRead) {
+  Fill();
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_TRUE(session_->Send(wire::Config{false, FromMs(i)}, now_));
+  }
+  wire::Message message;
+  while (wire::Receive(peer_.get(), &message) == wire::Io::kOk) {
+  }
+  ASSERT_TRUE(session_->Flush(now_));
+  EXPECT_FALSE(session_->has_pending());
+  ASSERT_EQ(wire::Receive(peer_.get(), &message), wire::Io::kOk);
+  EXPECT_EQ(message, wire::Message(wire::Config{false, FromMs(999)}));
+  EXPECT_EQ(wire::Receive(peer_.get(), &message), wire::Io::kWouldBlock);
+}
+
+TEST_F(SessionTest, IsGivenUpWhenAGrantFindsNoRoom) {
+  Fill();
+  EXPECT_FALSE(session_->Send(wire::Grant{TurnSeq{1}, FromMs(250), {}}, now_));
+}
+
+TEST_F(SessionTest, KeepsABoundedNumberOfExpiries) {
+  Fill();
+  int kept = 0;
+  while (kept < 1000 && session_->Send(wire::Expired{TurnSeq{1}}, now_)) ++kept;
+  EXPECT_LT(kept, 100);
+}
+
+TEST_F(SessionTest, TellsWhenItsPeerIsGone) {
+  peer_.Reset();
+  EXPECT_FALSE(session_->Send(wire::Config{}, now_));
+}
+
+}  // namespace
+}  // namespace stagger::daemon
