@@ -40,6 +40,12 @@ function put(node, text, bad) {
 }
 
 const key = (stream) => `${stream.pid}/${stream.name}`;
+const byName = new Intl.Collator(undefined, {numeric: true});
+
+// At its place without touching what is in place already: a picture that moves flickers.
+function place(parent, node, index) {
+  if (parent.children[index] !== node) parent.insertBefore(node, parent.children[index] ?? null);
+}
 
 // ---- header and devices
 
@@ -104,7 +110,7 @@ function svg(tag, attributes) {
 
 function trend(rates, required) {
   const width = 120, height = 22;
-  const top = Math.max(required ?? 0, ...rates, 0.1) * 1.15;
+  const top = Math.max(required ?? 0, ...rates, 0.1) * 1.3;
   const y = (rate) => (height - 1 - (rate / top) * (height - 2)).toFixed(1);
   const x = (i) => (width - (rates.length - 1 - i) * (width / (TREND_POINTS - 1))).toFixed(1);
   const picture = svg("svg", {width, height, role: "img"});
@@ -176,13 +182,12 @@ function showStreams(streams) {
       rows.delete(id);
     }
   }
-  for (const stream of streams) {
-    if (!rows.has(key(stream))) {
-      rows.set(key(stream), newRow());
-      body.append(rows.get(key(stream)).row);
-    }
-    showStream(rows.get(key(stream)), stream);
-  }
+  streams.forEach((stream, i) => {
+    if (!rows.has(key(stream))) rows.set(key(stream), newRow());
+    const entry = rows.get(key(stream));
+    place(body, entry.row, i);
+    showStream(entry, stream);
+  });
 }
 
 // ---- video
@@ -220,18 +225,16 @@ function showVideos(streams) {
       videos.delete(id);
     }
   }
-  for (const stream of shown) {
-    if (!videos.has(key(stream))) {
-      videos.set(key(stream), newVideo(stream));
-      byId("videos").append(videos.get(key(stream)).figure);
-    }
+  shown.forEach((stream, i) => {
+    if (!videos.has(key(stream))) videos.set(key(stream), newVideo(stream));
     const video = videos.get(key(stream));
+    place(byId("videos"), video.figure, i);
     if (video.url !== stream.video) {
       video.url = stream.video;
       connectVideo(video);
     }
     put(video.rate, `${number(stream.fps, 1)} fps`);
-  }
+  });
 }
 
 // Nobody looks: the apps need not encode pictures for us.
@@ -265,6 +268,7 @@ async function poll() {
   showGone(status === null);
   if (status === null) return;
   lastSeen = new Date();
+  status.streams.sort((a, b) => byName.compare(a.name, b.name));
   showHeader(status);
   showDevices(status.devices);
   showStreams(status.streams);
