@@ -39,7 +39,8 @@ std::optional<int> ParseArguments(CLI::App& app, const Arguments& arguments) {
     fmt::print("{}", app.help());
     return kExitOk;
   } catch (const CLI::ParseError& e) {
-    PrintError(fmt::format("{}: {} (see {} --help)", app.get_name(), e.what(), app.get_name()));
+    const std::string name = app.get_name();  // "stagger run"
+    PrintError(fmt::format("{}: {} (see {} --help)", name.substr(name.find(' ') + 1), e.what(), name));
     return kExitUsage;
   }
 }

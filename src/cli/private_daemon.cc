@@ -4,7 +4,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
+#include <sstream>
 
 #include "base/clock.h"
 #include "cli/daemon_control.h"
@@ -15,15 +17,26 @@ namespace {
 constexpr Duration kStartTimeout = std::chrono::seconds{5};
 constexpr Duration kStopGrace = std::chrono::seconds{2};
 
+std::string LastLineOf(std::istream& text) {
+  std::string last;
+  for (std::string line; std::getline(text, line);) {
+    if (line.find_first_not_of(" \t\r") != std::string::npos) last = line;
+  }
+  return last;
+}
+
+std::string LastWords(int pipe) {
+  char buffer[65536];
+  const ssize_t count = read(pipe, buffer, sizeof buffer);
+  std::istringstream text(std::string(buffer, static_cast<std::size_t>(std::max<ssize_t>(count, 0))));
+  return LastLineOf(text);
+}
+
 }  // namespace
 
 std::string LastLine(const std::string& path) {
   std::ifstream file(path);
-  std::string last;
-  for (std::string line; std::getline(file, line);) {
-    if (line.find_first_not_of(" \t\r") != std::string::npos) last = line;
-  }
-  return last;
+  return LastLineOf(file);
 }
 
 Result<PrivateDaemon> PrivateDaemon::Start(const Installation& installation, const DaemonSpec& spec,
@@ -37,8 +50,11 @@ Result<PrivateDaemon> PrivateDaemon::Start(const Installation& installation, con
   if (spec.concurrency) {
     child.argv.insert(child.argv.end(), {"--concurrency", std::to_string(*spec.concurrency)});
   }
-  child.err_file = spec.err_file;
-  child.out_file = spec.err_file.empty() ? "/dev/null" : spec.err_file + ".out";
+  child.pipe_output = spec.err_file.empty();
+  if (!child.pipe_output) {
+    child.err_file = spec.err_file;
+    child.out_file = "/dev/null";
+  }
   Result<ChildProcess> process = ChildProcess::Start(child, keeper);
   if (!process) return process.error();
   keeper.WatchPath(spec.socket);
@@ -47,8 +63,9 @@ Result<PrivateDaemon> PrivateDaemon::Start(const Installation& installation, con
   const TimePoint deadline = Now() + kStartTimeout;
   while (!DaemonListens(spec.socket)) {
     if (const std::optional<ExitStatus> status = daemon.process_.Poll()) {
-      const std::string words = spec.err_file.empty() ? "" : ": " + LastLine(spec.err_file);
-      return Error{fmt::format("the daemon did not start ({}){}", ToString(*status), words)};
+      const std::string words =
+          child.pipe_output ? LastWords(daemon.process_.err_fd()) : LastLine(spec.err_file);
+      return Error{fmt::format("the daemon did not start ({}): {}", ToString(*status), words)};
     }
     if (Now() > deadline) {
       return Error{fmt::format("the daemon did not listen at {} within 5 s", spec.socket)};

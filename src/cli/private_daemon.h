@@ -16,7 +16,7 @@ struct DaemonSpec {
   std::string policy;              // empty: the daemon's default
   std::optional<int> concurrency;  // unset: the daemon's default
   std::string http = "off";
-  std::string err_file;  // its log; empty: our stderr
+  std::string err_file;  // its log; empty: a pipe to read from process()
 };
 
 class PrivateDaemon {
@@ -42,6 +42,6 @@ class PrivateDaemon {
 };
 
 // The last line with something in it, for error messages; empty if there is none.
-std::string LastLine(const std::string& file);
+std::string LastLine(const std::string& path);
 
 }  // namespace stagger::cli

@@ -37,11 +37,14 @@ int RunVerb(const Arguments& arguments) {
       ->check(CheckPositive);
   app.add_option("--socket", socket, "the daemon's socket");
   app.footer("Everything after -- is the app's own command line.");
-  if (const auto code = ParseArguments(app, own)) return *code;
-  if (command.empty()) {
+  const bool help = std::any_of(own.begin(), own.end(), [](const std::string& word) {
+    return word == "--help" || word == "-h";
+  });
+  if (command.empty() && !help) {
     PrintError("run: no command; usage: stagger run [options] -- COMMAND [ARGUMENT...]");
     return kExitUsage;
   }
+  if (const auto code = ParseArguments(app, own)) return *code;
   if (const Result<void> valid = CheckStreamName(stream.name); !valid) {
     PrintError("run: --name: " + valid.error().message);
     return kExitUsage;

@@ -1,13 +1,133 @@
-// stagger up: every app of a site file, supervised.
+// stagger up: every app of a site file under control, and a daemon if none runs.
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <optional>
+
 #include "cli/arguments.h"
 #include "cli/bench.h"
+#include "cli/daemon_control.h"
+#include "cli/installation.h"
+#include "cli/private_daemon.h"
+#include "cli/site_file.h"
+#include "cli/supervisor.h"
 #include "cli/verbs.h"
 
 namespace stagger::cli {
+namespace {
 
-int UpVerb(const Arguments&) {
-  PrintError("up: not there yet");
-  return kExitFailed;
+// $PATH, then the site file's folder, then the examples that came with us.
+Result<std::string> FindProgram(const std::string& program, const Site& site,
+                                const Installation& installation) {
+  if (program.front() == '/') {
+    if (!FindInPath(program).empty()) return program;
+    return Error{fmt::format("cannot run '{}': no such program", program)};
+  }
+  const bool plain = program.find('/') == std::string::npos;
+  if (plain) {
+    if (std::string found = FindInPath(program); !found.empty()) return found;
+  }
+  if (std::string found = FindInPath(site.folder + "/" + program); !found.empty()) return found;
+  if (plain) {
+    std::string found = FindInPath(installation.examples() + "/" + program);
+    if (!found.empty()) return found;
+    return Error{fmt::format("cannot run '{}': not in PATH, nor in {}, nor in {}", program,
+                             site.folder, installation.examples())};
+  }
+  return Error{fmt::format("cannot run '{}': not found in {}", program, site.folder)};
+}
+
+Result<std::vector<Supervised>> Prepare(const Site& site, const Installation& installation,
+                                        const std::string& socket) {
+  const Result<std::string> agent = installation.Agent();
+  if (!agent) return agent.error();
+  std::vector<Supervised> apps;
+  for (const SiteApp& app : site.apps) {
+    Result<std::string> program = FindProgram(app.command.front(), site, installation);
+    if (!program) return Error{fmt::format("{}: {}", app.stream.name, program.error().message)};
+    Supervised supervised;
+    supervised.name = app.stream.name;
+    supervised.spec.path = std::move(program).value();
+    supervised.spec.argv = app.command;
+    supervised.spec.pipe_output = true;
+    supervised.spec.environment = AppEnvironment(*agent, socket, app.stream);
+    for (const auto& [name, value] : app.environment) {
+      // The site's own preload comes after ours, as one in our environment would.
+      supervised.spec.environment[name] =
+          name == "LD_PRELOAD" ? PreloadValue(*agent, value.c_str()) : value;
+    }
+    apps.push_back(std::move(supervised));
+  }
+  return apps;
+}
+
+// A daemon that runs already takes the site's policy, if it names one.
+Result<void> ApplyPolicy(const Site& site, const std::string& socket) {
+  nlohmann::json body = nlohmann::json::object();
+  if (!site.policy.empty()) body["name"] = site.policy;
+  if (site.concurrency) body["concurrency"] = *site.concurrency;
+  if (body.empty()) return {};
+  const Result<nlohmann::json> answer = AskDaemon(socket, "policy", body);
+  if (!answer) return answer.error();
+  return {};
+}
+
+Result<void> RunSite(const Site& site, const std::string& socket, const std::string& http) {
+  Result<Installation> installation = Installation::Find();
+  if (!installation) return installation.error();
+  Result<std::vector<Supervised>> apps = Prepare(site, *installation, socket);
+  if (!apps) return apps.error();
+  Result<Keeper> keeper = Keeper::Start();
+  if (!keeper) return keeper.error();
+  Result<StopSignal> stop = StopSignal::Block();
+  if (!stop) return stop.error();
+
+  std::optional<PrivateDaemon> daemon;
+  if (DaemonListens(socket)) {
+    fmt::print(stderr, "stagger: using the daemon at {}\n", socket);
+    if (const Result<void> applied = ApplyPolicy(site, socket); !applied) return applied.error();
+  } else {
+    DaemonSpec spec;
+    spec.socket = socket;
+    spec.policy = site.policy;
+    spec.concurrency = site.concurrency;
+    spec.http = http;
+    Result<PrivateDaemon> started = PrivateDaemon::Start(*installation, spec, *keeper);
+    if (!started) return started.error();
+    daemon.emplace(std::move(started).value());
+  }
+  Supervisor supervisor(std::move(apps).value(), *keeper, *stop);
+  return supervisor.Run(daemon ? &daemon->process() : nullptr);
+}
+
+}  // namespace
+
+int UpVerb(const Arguments& arguments) {
+  CLI::App app{
+      "Starts every app of a site file under control, and a daemon if none runs. An app that fails is "
+      "started again; Ctrl-C stops all of it.",
+      "stagger up"};
+  std::string file;
+  std::string socket;
+  std::string http = "127.0.0.1:7878";
+  app.add_option("site", file, "the site file (YAML)")->required();
+  app.add_option("--socket", socket, "the daemon's socket");
+  app.add_option("--http", http, "the dashboard's address, or off, if a daemon is started here")
+      ->capture_default_str();
+  if (const auto code = ParseArguments(app, arguments)) return *code;
+
+  const Result<Site> site = ReadSite(file);
+  if (!site) {
+    PrintError(site.error().message);
+    return kExitUsage;
+  }
+  const Result<void> ran = RunSite(*site, SocketPath(socket), http);
+  if (!ran) {
+    PrintError("up: " + ran.error().message);
+    return kExitFailed;
+  }
+  return kExitOk;
 }
 
 int DemoVerb(const Arguments&) {

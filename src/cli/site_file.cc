@@ -1,0 +1,234 @@
+#include "cli/site_file.h"
+
+#include <fmt/core.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "cli/leg_names.h"
+#include "core/policies.h"
+
+namespace stagger::cli {
+namespace {
+
+constexpr int kMaxCopies = 1000;
+constexpr std::size_t kMaxFile = 1024 * 1024;
+
+// Thrown and caught within this file: yaml-cpp throws anyway, and reading is a deep descent.
+struct BadSite {
+  std::string message;
+};
+
+class SiteReader {
+ public:
+  explicit SiteReader(std::string path) : path_(std::move(path)) {}
+
+  Site Read(const YAML::Node& root) {
+    if (!root.IsMap()) Fail(root, "a site file is a map with 'apps'");
+    CheckKeys(root, "", {"policy", "concurrency", "devices", "apps"});
+    Site site;
+    site.folder = std::filesystem::absolute(path_).parent_path().string();
+    if (const YAML::Node node = root["policy"]) site.policy = Policy(node);
+    if (const YAML::Node node = root["concurrency"]) site.concurrency = Concurrency(node);
+    if (const YAML::Node node = root["devices"]) {
+      if (!node.IsScalar() || node.Scalar() != "auto") {
+        Fail(node, "devices: only 'auto' is supported: this machine's CPU cores taken as one");
+      }
+    }
+    const YAML::Node apps = root["apps"];
+    if (!apps) Fail(root, "apps: missing; expected a list of apps");
+    if (!apps.IsSequence() || apps.size() == 0) Fail(apps, "apps: expected a list with at least one app");
+    for (std::size_t i = 0; i < apps.size(); ++i) App(apps[i], fmt::format("apps[{}]", i), &site);
+    return site;
+  }
+
+ private:
+  [[noreturn]] void Fail(const YAML::Node& node, const std::string& what) const {
+    const YAML::Mark mark = node.Mark();
+    throw BadSite{fmt::format("{}:{}:{}: {}", path_, mark.line + 1, mark.column + 1, what)};
+  }
+
+  // What an error shows of a value.
+  static std::string Shown(const YAML::Node& node) {
+    if (node.IsMap()) return "a map";
+    if (node.IsSequence()) return "a list";
+    if (!node.IsScalar()) return "nothing";
+    const std::string text = node.Scalar().substr(0, 60);
+    const bool plain = std::all_of(text.begin(), text.end(),
+                                   [](unsigned char c) { return c >= 0x20 && c != 0x7f; });
+    return plain && !text.empty() ? text : "'" + std::string(plain ? "" : "?") + "'";
+  }
+
+  void CheckKeys(const YAML::Node& map, const std::string& where,
+                 const std::vector<std::string>& known) const {
+    std::set<std::string> seen;
+    for (const auto& entry : map) {
+      const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "";
+      const std::string dotted = where.empty() ? "" : where + ": ";
+      if (std::find(known.begin(), known.end(), key) == known.end()) {
+        Fail(entry.first, fmt::format("{}unknown field '{}'; known: {}", dotted, Shown(entry.first),
+                                      Join(known, ", ")));
+      }
+      if (!seen.insert(key).second) Fail(entry.first, fmt::format("{}'{}' twice", dotted, key));
+    }
+  }
+
+  std::string Policy(const YAML::Node& node) const {
+    const std::string name = node.IsScalar() ? node.Scalar() : "";
+    if (core::FindPolicy(name) != nullptr) return name;
+    std::vector<std::string> known;
+    for (const core::Policy& policy : core::Policies()) known.emplace_back(policy.name);
+    Fail(node, fmt::format("policy: {} is not a policy; known: {}", Shown(node), Join(known, ", ")));
+  }
+
+  std::optional<int> Concurrency(const YAML::Node& node) const {
+    if (node.IsScalar() && node.Scalar() == "auto") return std::nullopt;
+    return Whole(node, "concurrency", "a limit", 1, core::kMaxConcurrency, "'auto' or ");
+  }
+
+  int Whole(const YAML::Node& node, const std::string& where, const std::string& kind, int min,
+            int max, const std::string& or_else = "") const {
+    int value = 0;
+    if (!node.IsScalar() || !YAML::convert<int>::decode(node, value) || value < min || value > max) {
+      Fail(node, fmt::format("{}: {} is not {}; expected {}a whole number from {} to {}", where,
+                             Shown(node), kind, or_else, min, max));
+    }
+    return value;
+  }
+
+  double Positive(const YAML::Node& node, const std::string& where, const std::string& kind) const {
+    double value = 0;
+    if (!node.IsScalar() || !YAML::convert<double>::decode(node, value) || !std::isfinite(value) ||
+        value <= 0) {
+      Fail(node, fmt::format("{}: {} is not {}; expected a number > 0", where, Shown(node), kind));
+    }
+    return value;
+  }
+
+  std::string Name(const YAML::Node& app, const std::string& where) const {
+    const YAML::Node node = app["name"];
+    if (!node) Fail(app, where + ": no name; every app needs one");
+    if (!node.IsScalar() || node.Scalar().empty()) {
+      Fail(node, fmt::format("{}.name: {} is not a name", where, Shown(node)));
+    }
+    return node.Scalar();
+  }
+
+  std::vector<std::string> Command(const YAML::Node& app, const std::string& where) const {
+    const YAML::Node node = app["command"];
+    if (!node) Fail(app, where + ": no command; expected e.g. command: [camera-detector, --fps, \"10\"]");
+    if (node.IsScalar()) {
+      Fail(node, where + ".command: a plain text; expected a list, one word each, since no shell "
+                         "takes it apart: [program, argument, ...]");
+    }
+    if (!node.IsSequence() || node.size() == 0) {
+      Fail(node, where + ".command: expected a list: [program, argument, ...]");
+    }
+    std::vector<std::string> words;
+    for (std::size_t i = 0; i < node.size(); ++i) {
+      if (!node[i].IsScalar()) {
+        Fail(node[i], fmt::format("{}.command[{}]: {} is not a word", where, i, Shown(node[i])));
+      }
+      words.push_back(node[i].Scalar());
+    }
+    if (words.front().empty()) Fail(node[0], where + ".command[0]: an empty program name");
+    return words;
+  }
+
+  Environment Variables(const YAML::Node& node, const std::string& where) const {
+    Environment environment;
+    if (!node) return environment;
+    if (!node.IsMap()) Fail(node, where + ".env: expected a map of names to texts");
+    for (const auto& entry : node) {
+      const std::string name = entry.first.IsScalar() ? entry.first.Scalar() : "";
+      if (name.empty() || name.find('=') != std::string::npos) {
+        Fail(entry.first, fmt::format("{}.env: '{}' is not a variable's name", where, name));
+      }
+      if (!entry.second.IsScalar()) {
+        Fail(entry.second, fmt::format("{}.env.{}: expected a text", where, name));
+      }
+      environment[name] = entry.second.Scalar();
+    }
+    return environment;
+  }
+
+  void App(const YAML::Node& node, const std::string& where, Site* site) {
+    if (!node.IsMap()) Fail(node, where + ": expected a map with name and command");
+    CheckKeys(node, where, {"name", "command", "fps", "deadline_ms", "weight", "copies", "env"});
+    const std::string name = Name(node, where);
+    const std::vector<std::string> command = Command(node, where);
+    SiteApp app;
+    app.environment = Variables(node["env"], where);
+    if (const YAML::Node value = node["fps"]) app.stream.fps = Positive(value, where + ".fps", "a rate");
+    if (const YAML::Node value = node["deadline_ms"]) {
+      app.stream.deadline_ms = Positive(value, where + ".deadline_ms", "a time");
+    }
+    if (const YAML::Node value = node["weight"]) {
+      app.stream.weight = Positive(value, where + ".weight", "a weight");
+    }
+    const YAML::Node copies = node["copies"];
+    const int count = copies ? Whole(copies, where + ".copies", "a count", 1, kMaxCopies) : 1;
+    for (int copy = 1; copy <= count; ++copy) {
+      app.stream.name = copies ? fmt::format("{}-{}", name, copy) : name;
+      app.command = command;
+      for (std::string& word : app.command) ReplaceNumber(&word, copy);
+      if (const Result<void> valid = CheckStreamName(app.stream.name); !valid) {
+        Fail(node["name"], fmt::format("{}.name: {}", where, valid.error().message));
+      }
+      if (const auto [first, fresh] = names_.emplace(app.stream.name, node["name"].Mark().line + 1);
+          !fresh) {
+        Fail(node["name"], fmt::format("{}.name: '{}' is already the app of line {}; names must differ",
+                                       where, app.stream.name, first->second));
+      }
+      site->apps.push_back(app);
+    }
+  }
+
+  static void ReplaceNumber(std::string* word, int copy) {
+    const std::string number = std::to_string(copy);
+    for (std::size_t at = 0; (at = word->find("{n}", at)) != std::string::npos; at += number.size()) {
+      word->replace(at, 3, number);
+    }
+  }
+
+  std::string path_;
+  std::map<std::string, int> names_;  // and the line each was given in
+};
+
+}  // namespace
+
+Result<Site> ParseSite(const std::string& text, const std::string& path) {
+  try {
+    const YAML::Node root = YAML::Load(text);
+    if (root.IsNull()) return Error{path + ": empty; expected a map with 'apps'"};
+    return SiteReader(path).Read(root);
+  } catch (const BadSite& bad) {
+    return Error{bad.message};
+  } catch (const YAML::Exception& e) {
+    return Error{fmt::format("{}:{}:{}: {}", path, e.mark.line + 1, e.mark.column + 1, e.msg)};
+  }
+}
+
+Result<Site> ReadSite(const std::string& path) {
+  std::error_code failure;
+  if (std::filesystem::is_directory(path, failure)) {
+    return Error{fmt::format("{} is a folder; expected a site file", path)};
+  }
+  std::ifstream file(path);
+  if (!file) return Error{fmt::format("cannot read {}: {}", path, std::strerror(errno))};
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (text.str().size() > kMaxFile) {
+    return Error{fmt::format("{} is larger than 1 MiB; expected a site file", path)};
+  }
+  return ParseSite(text.str(), path);
+}
+
+}  // namespace stagger::cli

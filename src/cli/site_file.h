@@ -1,0 +1,34 @@
+// A site file: which apps a machine runs, at which rates. Reading it is all or nothing: an unknown
+// field, a wrong type or a name used twice is an error with file, line and column.
+// Pure but for ReadSite, which reads one file.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/app_environment.h"
+
+namespace stagger::cli {
+
+// One process to run: an app of the file, or one of its copies.
+struct SiteApp {
+  StreamSettings stream;
+  std::vector<std::string> command;  // "{n}" replaced by the copy's number
+  Environment environment;
+};
+
+struct Site {
+  std::string folder;              // the file's own, to find programs beside it
+  std::string policy;              // empty: the daemon's default
+  std::optional<int> concurrency;  // unset: the daemon's default
+  std::vector<SiteApp> apps;
+};
+
+Result<Site> ReadSite(const std::string& path);
+// `path` is for messages and the folder only.
+Result<Site> ParseSite(const std::string& text, const std::string& path);
+
+}  // namespace stagger::cli
