@@ -136,10 +136,11 @@ class App:
         self.process.stdin.write(b"\n")
         self.process.stdin.flush()
 
-    def end(self):
+    def end(self, at_pause=lambda: None):
         """Reads to the end; the outcome that must be the same all ways."""
         while (line := self.line()) is not None:
             if line == "pause":
+                at_pause()
                 self.go_on()
         return self.process.wait(DEADLINE_S), self.lines
 
@@ -194,6 +195,14 @@ class ProcessTest(unittest.TestCase):
         return App(self.popen(command, env=self.environment(socket, name, **more),
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               stderr=open(os.path.join(self.folder, name + ".err"), "ab")))
+
+    def names(self, app):
+        """The names of the app's threads."""
+        names = []
+        for task in os.listdir(f"/proc/{app.pid}/task"):
+            with open(f"/proc/{app.pid}/task/{task}/comm") as file:
+                names.append(file.read().strip())
+        return names
 
     def said(self, name="app"):
         with open(os.path.join(self.folder, name + ".err"), errors="replace") as file:

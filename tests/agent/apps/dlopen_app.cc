@@ -1,5 +1,5 @@
 // An app that finds the runtime after its start: `dlopen_app RUNTIME MODEL TIMES COUNT` opens it by
-// path, infers, closes it, and does that again.
+// path, infers (waiting for a line on stdin after "pause"), closes it, and does that again.
 #include <dlfcn.h>
 
 #include <cstdio>
@@ -19,7 +19,13 @@ int main(int argc, char** argv) {
     {
       Model model(base()->GetApi(16), argv[2]);
       for (int i = 0; i < std::atoi(argv[4]); ++i) {
-        std::printf("%d %d %.6f\n", k, i, static_cast<double>(model.Run(32)));
+        if (i == 5) {  // someone may want to look
+          std::puts("pause");
+          std::fflush(stdout);
+          if (std::getchar() == EOF) return 5;
+        }
+        const float value = model.Run(32);
+        if (i % 100 == 0) std::printf("%d %d %.6f\n", k, i, static_cast<double>(value));
       }
     }
     std::printf("closed %d\n", dlclose(runtime));

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <string>
 #include <thread>
 #include <vector>
@@ -50,6 +51,8 @@ int Threads(const char* path, int count) {
   Model first(Api(), path);
   Model second(Api(), path);
   std::atomic<int> good{0};
+  first.Run(64);
+  Pause();
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
@@ -63,9 +66,10 @@ int Threads(const char* path, int count) {
   return 0;
 }
 
-int Kinds(const char* path) {
+int Kinds(const char* path, int count) {
   Model model(Api(), path, {2, false});
-  for (int i = 0; i < 5; ++i) {
+  for (int i = 0; i < count; ++i) {
+    if (i == 5) Pause();
     Print(i, model.Run(32));
     Print(i, model.RunAsync(32));
     Print(i, model.RunWithBinding(32));
@@ -76,10 +80,11 @@ int Kinds(const char* path) {
 int Fork(const char* path) {
   Model model(Api(), path);
   for (int i = 0; i < 5; ++i) Print(i, model.Run(32));
+  Pause();
   const pid_t child = fork();
   if (child == 0) {
     Model own(Api(), path);
-    for (int i = 100; i < 110; ++i) Print(i, own.Run(32));
+    for (int i = 100; i < 300; ++i) Print(i, own.Run(32));
     _exit(6);
   }
   int status = 0;
@@ -92,7 +97,8 @@ int Fork(const char* path) {
 int Spawn(const char* path) {
   Model model(Api(), path);
   for (int i = 0; i < 5; ++i) Print(i, model.Run(32));
-  char self[] = "/proc/self/exe", mode[] = "run", count[] = "5", size[] = "32";
+  Pause();
+  char self[] = "/proc/self/exe", mode[] = "run", count[] = "200", size[] = "32";
   std::string copy = path;
   char* argv[] = {self, mode, copy.data(), count, size, nullptr};
   pid_t child = 0;
@@ -131,18 +137,23 @@ int CloseFrom(const char* path, const char* folder) {
     if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) return 10;
   }
   std::printf("file %s\n", content.c_str());
-  return 0;
+  std::fflush(stdout);
+  _exit(0);  // the runtime, too, misses its files when it is torn down
 }
 
 int ExitInBody(const char* path) {
   Model* model = new Model(Api(), path);
   std::atomic<bool> running{false};
+  Print(0, model->Run(32));
+  Pause();
   std::thread([&] {
-    Print(0, model->Run(32));
     running = true;
-    for (;;) model->Run(512);
+    model->Run(3000);  // many seconds: the runtime may not be torn down under a starting body
   }).detach();
   while (!running) std::this_thread::yield();
+  // Well inside the long body, that is: the process has computed for a while since.
+  const std::clock_t start = std::clock();
+  while (std::clock() - start < CLOCKS_PER_SEC / 10) std::this_thread::yield();
   Pause();
   std::exit(3);
 }
@@ -184,7 +195,7 @@ int main(int argc, char** argv) {
     return RunMany(path, std::atoi(argv[3]), std::atoi(argv[4]), argc - 5, argv + 5);
   }
   if (mode == "threads") return Threads(path, std::atoi(argv[3]));
-  if (mode == "kinds") return Kinds(path);
+  if (mode == "kinds") return Kinds(path, std::atoi(argv[3]));
   if (mode == "fork") return Fork(path);
   if (mode == "spawn") return Spawn(path);
   if (mode == "closefrom") return CloseFrom(path, argv[3]);
