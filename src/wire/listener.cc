@@ -175,11 +175,10 @@ Result<gid_t> GroupId(const std::string& group) {
   struct group entry {};
   struct group* found = nullptr;
   std::vector<char> buffer(1024);
-  int result = 0;
-  while ((result = getgrnam_r(group.c_str(), &entry, buffer.data(), buffer.size(), &found)) ==
-         ERANGE) {
-    buffer.resize(buffer.size() * 2);
-  }
+  const auto look_up = [&] {
+    return getgrnam_r(group.c_str(), &entry, buffer.data(), buffer.size(), &found);
+  };
+  while (look_up() == ERANGE) buffer.resize(buffer.size() * 2);
   if (found == nullptr) return Error{"there is no group '" + group + "' on this machine"};
   return found->gr_gid;
 }
