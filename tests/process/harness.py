@@ -87,6 +87,13 @@ class Daemon:
         finally:
             connection.close()
 
+    def fresh_status(self):
+        """A status built after this call began: the daemon may answer with its last one for a while."""
+        first = self.status()["uptime_s"]
+        second = wait_until(lambda: (s := self.status())["uptime_s"] > first and s, "a newer status")
+        return wait_until(lambda: (s := self.status())["uptime_s"] > second["uptime_s"] and s,
+                          "a newer status")
+
     def totals(self):
         return self.status()["totals"]
 
