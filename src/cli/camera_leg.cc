@@ -231,8 +231,10 @@ Result<Leg> Measure(const LegPlan& plan, const LegTools& tools, const ScratchDir
 }  // namespace
 
 std::vector<std::string> CameraArguments(const LegPlan& plan, int camera) {
-  std::vector<std::string> arguments{"--quiet", "--seconds", fmt::format("{}", plan.seconds),
-                                     "--work-ms", fmt::format("{}", plan.work_ms)};
+  std::vector<std::string> arguments{"--quiet", "--work-ms", fmt::format("{}", plan.work_ms)};
+  if (plan.seconds > 0) {
+    arguments.insert(arguments.end(), {"--seconds", fmt::format("{}", plan.seconds)});
+  }
   const double step = kClipSeconds / std::max(plan.cameras, 1);
   arguments.insert(arguments.end(), {"--offset", fmt::format("{:.1f}", step * camera)});
   if (plan.fps) {

@@ -47,7 +47,7 @@ struct LegTools {
 // An error when an app or the daemon failed (with its own last words), or `stop` was raised.
 Result<LegRun> RunLeg(const LegPlan& plan, const LegTools& tools);
 
-// The command line of one camera, without the program's name.
+// The command line of one camera, without the program's name; 0 seconds: no end.
 std::vector<std::string> CameraArguments(const LegPlan& plan, int camera);
 
 }  // namespace stagger::cli

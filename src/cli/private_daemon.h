@@ -25,7 +25,7 @@ class PrivateDaemon {
   static Result<PrivateDaemon> Start(const Installation& installation, const DaemonSpec& spec,
                                      Keeper& keeper);
   PrivateDaemon(PrivateDaemon&&) noexcept = default;
-  PrivateDaemon& operator=(PrivateDaemon&&) = delete;
+  PrivateDaemon& operator=(PrivateDaemon&&) noexcept = default;
   ~PrivateDaemon();
 
   const std::string& socket() const { return socket_; }

@@ -130,11 +130,6 @@ int UpVerb(const Arguments& arguments) {
   return kExitOk;
 }
 
-int DemoVerb(const Arguments&) {
-  PrintError("demo: not there yet");
-  return kExitFailed;
-}
-
 int BenchGate(const Arguments&) {
   PrintError("bench gate: not there yet");
   return kExitFailed;
