@@ -31,9 +31,9 @@ inline constexpr std::size_t kMaxPacket = 64 * 1024;  // bytes, any encoded mess
 inline constexpr std::size_t kMaxShortPacket = 1024;  // bytes, all but Control and ControlReply
 
 inline constexpr Duration kMaxDuration = std::chrono::hours{1};  // of any duration; the least is 0
-inline constexpr std::uint32_t kMaxFpsMilli = 10'000'000;        // Hello::fps_milli
+inline constexpr std::uint32_t kMaxFpsMilli = 100'000'000;       // Hello::fps_milli
 inline constexpr std::uint32_t kMaxDeadlineUs = 3'600'000'000;   // Hello::deadline_us
-inline constexpr std::uint32_t kMaxWeightMilli = 1'000'000;      // Hello::weight_milli, least 1
+inline constexpr std::uint32_t kMaxWeightMilli = 1'000'000'000;  // Hello::weight_milli, least 1
 inline constexpr std::uint32_t kMaxDevice = 255;                 // any DeviceId
 
 // A measured duration as the codec takes it: a clock that stood still or a call of two hours
