@@ -74,7 +74,7 @@ void Gate::Drain() {
   wire::Message message;
   while (attached_) {
     if (!SocketIsOurs()) return Drop();
-    switch (wire::Receive(socket_.get(), &message)) {
+    switch (wire::ReceiveShort(socket_.get(), &message)) {
       case wire::Io::kOk:
         Handle(message, now);
         break;
@@ -159,7 +159,8 @@ Ticket Gate::Ask(TimePoint call_start) {
     if (!Send(wire::Ungated{warmup_})) return {};
     warmup_ = 0;
   }
-  if (!Send(wire::Request{turn_.seq, wire::kCpuDevice, asked - call_start, gated})) return {};
+  if (!Send(wire::Request{turn_.seq, wire::kCpuDevice, wire::Bounded(asked - call_start), gated}))
+    return {};
   if (!gated) {
     turn_.phase = Phase::kHeld;
     turn_.bodies = 1;
@@ -212,7 +213,8 @@ void Gate::Leave(const Ticket& ticket, TimePoint call_start) {
   }
   if (turn == nullptr || --turn->bodies > 0) return;
   const TimePoint now = Now();
-  const wire::Release release{turn->seq, now - turn->start, turn->wait, now - call_start};
+  const wire::Release release{turn->seq, wire::Bounded(now - turn->start),
+                              wire::Bounded(turn->wait), wire::Bounded(now - call_start)};
   *turn = {};
   Send(release);
 }
@@ -232,7 +234,7 @@ void Gate::Attach(UniqueFd socket, const wire::Config& config) {
   if (turn_.phase == Phase::kHeld) {
     // Its lease is now this daemon's to end: until it says so, our bodies join the turn.
     turn_.lease_end = kNever;
-    Send(wire::Claim{turn_.seq, wire::kCpuDevice, Now() - turn_.start});
+    Send(wire::Claim{turn_.seq, wire::kCpuDevice, wire::Bounded(Now() - turn_.start)});
   }
 }
 

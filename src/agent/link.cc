@@ -28,7 +28,7 @@ constexpr int kHighFd = 500;
 
 bool AwaitMessage(int fd, TimePoint until, wire::Message* message) {
   while (true) {
-    switch (wire::Receive(fd, message)) {
+    switch (wire::ReceiveShort(fd, message)) {
       case wire::Io::kOk:
         return true;
       case wire::Io::kClosed:

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "wire/channel.h"
+#include "wire/text.h"
 
 namespace stagger::agent {
 namespace {
@@ -29,7 +30,7 @@ Options ReadOptions(std::string* complaint) {
   Options options;
   options.socket = wire::DefaultSocketPath();
   if (const char* name = getenv("STAGGER_NAME")) {
-    options.hello.name = std::string(name).substr(0, wire::kMaxName);
+    options.hello.name = wire::CleanText(name, wire::kMaxName);
   }
   double number = 0;
   if (ReadNumber("STAGGER_FPS", 0.001, 100000, &number, complaint)) {
