@@ -6,7 +6,6 @@
 #include <optional>
 
 #include "cli/arguments.h"
-#include "cli/bench.h"
 #include "cli/daemon_control.h"
 #include "cli/installation.h"
 #include "cli/private_daemon.h"
@@ -128,11 +127,6 @@ int UpVerb(const Arguments& arguments) {
     return kExitFailed;
   }
   return kExitOk;
-}
-
-int BenchGate(const Arguments&) {
-  PrintError("bench gate: not there yet");
-  return kExitFailed;
 }
 
 }  // namespace stagger::cli

@@ -1,0 +1,236 @@
+// stagger bench gate: what a turn costs, beside a bare ping-pong between two processes.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <optional>
+
+#include "cli/arguments.h"
+#include "cli/bench.h"
+#include "cli/claims.h"
+#include "cli/gate_trial.h"
+#include "cli/installation.h"
+#include "cli/leg.h"
+#include "cli/machine.h"
+#include "cli/private_daemon.h"
+#include "cli/progress_line.h"
+#include "cli/scratch_dir.h"
+#include "cli/table.h"
+
+namespace stagger::cli {
+namespace {
+
+constexpr int kRate = 60;            // turns a second while the daemon's CPU time is taken
+constexpr double kKilledLimitUs = 10'000;
+
+struct Settings {
+  int repeats = 10;
+  int seconds = 5;
+  int samples = 500;
+  int kills = 20;
+  bool as_json = false;
+};
+
+struct Findings {
+  std::vector<GateBlock> blocks;
+  std::vector<bool> disturbed;  // per block
+  std::vector<Paired> shares;   // per second
+};
+
+using Series = std::vector<double> GateBlock::*;
+
+struct Kind {
+  const char* name;
+  Series series;
+  const char* what;
+};
+constexpr Kind kKinds[] = {
+    {"ping-pong", &GateBlock::ping_pong, "a bare packet there and back"},
+    {"grant", &GateBlock::grant, "request to grant, nobody waiting"},
+    {"hand-over", &GateBlock::hand_over, "release to the next one's grant"},
+    {"killed-holder", &GateBlock::killed, "the holder's kill to the next one's grant"},
+};
+
+Result<Findings> Measure(const Settings& settings, PrivateDaemon& daemon, StopSignal& stop) {
+  ProgressLine line;
+  Findings findings;
+  const pid_t pid = daemon.process().pid();
+  {
+    Result<GateTrial> trial = GateTrial::Prepare(daemon.socket());
+    if (!trial) return trial.error();
+    const auto ours = [&] {
+      return OwnCpuTime() + trial->PartnersCpuTime() + ProcessCpuTime(pid).value_or(Duration{});
+    };
+    // The first block warms everything up and is not counted.
+    for (int block = 0; block <= settings.repeats; ++block) {
+      line.Update(fmt::format("block {}/{}", block, settings.repeats));
+      const std::optional<MachineTime> before = ReadMachineTime();
+      const Duration ours_before = ours();
+      Result<GateBlock> result = trial->RunBlock(settings.samples, settings.kills, stop);
+      if (!result) return result.error();
+      const std::optional<MachineTime> after = ReadMachineTime();
+      if (block == 0) continue;
+      findings.disturbed.push_back(
+          before && after && DisturbanceBetween(*before, *after, ours() - ours_before).disturbed());
+      findings.blocks.push_back(std::move(result).value());
+    }
+  }
+  line.Update(fmt::format("the daemon at {} turns a second: {} s", kRate, settings.seconds));
+  const std::optional<MachineTime> before = ReadMachineTime();
+  const Duration ours_before = OwnCpuTime() + ProcessCpuTime(pid).value_or(Duration{});
+  const Result<std::vector<double>> shares =
+      DaemonShare(daemon.socket(), pid, kRate, settings.seconds, stop);
+  if (!shares) return shares.error();
+  const std::optional<MachineTime> after = ReadMachineTime();
+  const Duration ours = OwnCpuTime() + ProcessCpuTime(pid).value_or(Duration{}) - ours_before;
+  const bool disturbed = before && after && DisturbanceBetween(*before, *after, ours).disturbed();
+  for (const double share : *shares) findings.shares.push_back({share, disturbed});
+  line.Finish(fmt::format("{} blocks done", settings.repeats));
+  return findings;
+}
+
+double PartOf(const std::vector<double>& values, double Distribution::* part) {
+  return (*Describe(values)).*part;
+}
+
+std::vector<Claim> Claims(const Findings& findings) {
+  const auto ratios = [&](Series series, double Distribution::* part) {
+    std::vector<Paired> values;
+    for (std::size_t i = 0; i < findings.blocks.size(); ++i) {
+      const GateBlock& block = findings.blocks[i];
+      values.push_back({PartOf(block.*series, part) / PartOf(block.ping_pong, part),
+                        findings.disturbed[i]});
+    }
+    return values;
+  };
+  std::vector<Paired> killed;
+  for (std::size_t i = 0; i < findings.blocks.size(); ++i) {
+    killed.push_back({PartOf(findings.blocks[i].killed, &Distribution::max), findings.disturbed[i]});
+  }
+  return {
+      Judge("grant p50 / ping-pong p50", ratios(&GateBlock::grant, &Distribution::p50), Bound::kAtMost, 2),
+      Judge("grant p99 / ping-pong p99", ratios(&GateBlock::grant, &Distribution::p99), Bound::kAtMost, 10),
+      Judge("hand-over p50 / ping-pong p50", ratios(&GateBlock::hand_over, &Distribution::p50),
+            Bound::kAtMost, 2),
+      Judge("hand-over p99 / ping-pong p99", ratios(&GateBlock::hand_over, &Distribution::p99),
+            Bound::kAtMost, 10),
+      Judge("killed-holder, worst of a block (us)", killed, Bound::kAtMost, kKilledLimitUs),
+      Judge(fmt::format("daemon's share of a core at {} turns/s", kRate), findings.shares,
+            Bound::kAtMost, 0.02),
+  };
+}
+
+// Each figure's median over the blocks.
+Distribution MedianOfBlocks(const Findings& findings, Series series) {
+  Distribution result;
+  for (const auto part : {&Distribution::min, &Distribution::mean, &Distribution::p50,
+                          &Distribution::p99, &Distribution::max}) {
+    std::vector<double> values;
+    for (const GateBlock& block : findings.blocks) values.push_back(PartOf(block.*series, part));
+    result.*part = *Median(values);
+  }
+  return result;
+}
+
+void PrintText(const Settings& settings, const Findings& findings, const std::vector<Claim>& claims) {
+  Table table({"leg", "p50 us", "p99 us", "max us", "x p50", "x p99", "what"});
+  const Distribution base = MedianOfBlocks(findings, &GateBlock::ping_pong);
+  for (const Kind& kind : kKinds) {
+    const Distribution d = MedianOfBlocks(findings, kind.series);
+    table.AddRow({kind.name, fmt::format("{:.1f}", d.p50), fmt::format("{:.1f}", d.p99),
+                  fmt::format("{:.1f}", d.max), fmt::format("{:.2f}", d.p50 / base.p50),
+                  fmt::format("{:.2f}", d.p99 / base.p99), kind.what});
+  }
+  fmt::print("{} blocks of {} samples each ({} kills), interleaved; medians over the blocks\n\n",
+             settings.repeats, settings.samples, settings.kills);
+  fmt::print("{}\n{}", table.ToString(), ToText(claims));
+}
+
+void PrintJson(const Settings& settings, const Findings& findings, const std::vector<Claim>& claims) {
+  nlohmann::ordered_json json;
+  json["bench"] = "gate";
+  json["legs"] = nlohmann::ordered_json::array();
+  for (const Kind& kind : kKinds) {
+    Leg leg;
+    leg.name = kind.name;
+    const bool bare = kind.series == &GateBlock::ping_pong;
+    if (!bare) leg.policy = "fifo";
+    if (!bare) leg.concurrency = 1;
+    leg.apps = kind.series == &GateBlock::grant ? 1 : 2;
+    leg.repeats = settings.repeats;
+    nlohmann::ordered_json entry = ToJson(leg);
+    const Distribution d = MedianOfBlocks(findings, kind.series);
+    const auto in_ms = [](double us) { return us / 1000; };
+    entry["handoff_ms"] = {{"min", in_ms(d.min)},
+                           {"mean", in_ms(d.mean)},
+                           {"p50", in_ms(d.p50)},
+                           {"p99", in_ms(d.p99)},
+                           {"max", in_ms(d.max)}};
+    json["legs"].push_back(entry);
+  }
+  json["device"] = DescribeCpu();
+  json["repeats"] = settings.repeats;
+  json["samples"] = settings.samples;
+  json["kills"] = settings.kills;
+  json["claims"] = nlohmann::ordered_json::array();
+  for (const Claim& claim : claims) json["claims"].push_back(ToJson(claim));
+  fmt::print("{}\n", json.dump(2));
+}
+
+Result<Findings> MeasureWithDaemon(const Settings& settings, Keeper& keeper, StopSignal& stop) {
+  const Result<Installation> installation = Installation::Find();
+  if (!installation) return installation.error();
+  const Result<ScratchDir> dir = ScratchDir::Make(keeper);
+  if (!dir) return dir.error();
+  DaemonSpec spec;
+  spec.socket = dir->File("daemon.sock");
+  spec.policy = "fifo";
+  spec.concurrency = 1;
+  spec.err_file = dir->File("staggerd.err");
+  Result<PrivateDaemon> daemon = PrivateDaemon::Start(*installation, spec, keeper);
+  if (!daemon) return daemon.error();
+  return Measure(settings, *daemon, stop);
+}
+
+}  // namespace
+
+int BenchGate(const Arguments& arguments) {
+  Settings settings;
+  CLI::App app{
+      "What a turn costs: processes that talk to a daemon directly, beside a bare ping-pong between two "
+      "processes, interleaved block by block; and the daemon's own CPU time.",
+      "stagger bench gate"};
+  app.add_option("--repeats", settings.repeats, "blocks")->check(CLI::Range(1, 1000))->capture_default_str();
+  app.add_option("--seconds", settings.seconds, "how long the daemon's CPU time is taken")
+      ->check(CLI::Range(1, 3600))
+      ->capture_default_str();
+  app.add_option("--samples", settings.samples, "of each kind per block")
+      ->check(CLI::Range(10, 100000))
+      ->capture_default_str();
+  app.add_option("--kills", settings.kills, "holders killed per block")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_flag("--json", settings.as_json, "one JSON object instead of tables");
+  if (const auto code = ParseArguments(app, arguments)) return *code;
+
+  Result<Keeper> keeper = Keeper::Start();
+  Result<StopSignal> stop = StopSignal::Block();
+  for (const Error* error : {keeper ? nullptr : &keeper.error(), stop ? nullptr : &stop.error()}) {
+    if (error == nullptr) continue;
+    PrintError(error->message);
+    return kExitFailed;
+  }
+  const Result<Findings> findings = MeasureWithDaemon(settings, *keeper, *stop);
+  if (!findings) {
+    PrintError("bench gate: " + findings.error().message);
+    return stop->Raised() ? kExitInterrupted : kExitFailed;
+  }
+  const std::vector<Claim> claims = Claims(*findings);
+  if (settings.as_json) {
+    PrintJson(settings, *findings, claims);
+  } else {
+    PrintText(settings, *findings, claims);
+  }
+  return ExitCode(claims);
+}
+
+}  // namespace stagger::cli
