@@ -1,0 +1,145 @@
+#include "cli/site_file.h"
+
+#include <gtest/gtest.h>
+
+namespace stagger::cli {
+namespace {
+
+std::string Complaint(const std::string& text) {
+  const Result<Site> site = ParseSite(text, "site.yaml");
+  return site ? "accepted" : site.error().message;
+}
+
+TEST(SiteFile, ReadsEverything) {
+  const Result<Site> site = ParseSite(R"(
+policy: fifo
+concurrency: 2
+devices: auto
+apps:
+  - name: gate
+    command: [camera-detector, --offset, "{n}0", "copy-{n}-of-{n}"]
+    fps: 10
+    deadline_ms: 100
+    weight: 2
+    copies: 2
+    env: {MODE: day}
+  - name: yard
+    command: [yard]
+)",
+                                      "/etc/sites/site.yaml");
+  ASSERT_TRUE(site) << site.error().message;
+  EXPECT_EQ(site->folder, "/etc/sites");
+  EXPECT_EQ(site->policy, "fifo");
+  EXPECT_EQ(site->concurrency, 2);
+  ASSERT_EQ(site->apps.size(), 3u);
+  EXPECT_EQ(site->apps[0].stream.name, "gate-1");
+  EXPECT_EQ(site->apps[1].stream.name, "gate-2");
+  EXPECT_EQ(site->apps[1].command,
+            (std::vector<std::string>{"camera-detector", "--offset", "20", "copy-2-of-2"}));
+  EXPECT_EQ(site->apps[1].stream.fps, 10);
+  EXPECT_EQ(site->apps[1].stream.deadline_ms, 100);
+  EXPECT_EQ(site->apps[1].stream.weight, 2);
+  EXPECT_EQ(site->apps[1].environment.at("MODE"), "day");
+  EXPECT_EQ(site->apps[2].stream.name, "yard");
+  EXPECT_FALSE(site->apps[2].stream.fps);
+}
+
+TEST(SiteFile, AutoIsTheDefault) {
+  const Result<Site> site = ParseSite("concurrency: auto\napps: [{name: a, command: [ls]}]", "s");
+  ASSERT_TRUE(site) << site.error().message;
+  EXPECT_FALSE(site->concurrency);
+  EXPECT_TRUE(site->policy.empty());
+}
+
+TEST(SiteFile, OneCopyIsNumberedToo) {
+  const Result<Site> site = ParseSite("apps: [{name: a, command: [ls], copies: 1}]", "s");
+  ASSERT_TRUE(site);
+  EXPECT_EQ(site->apps[0].stream.name, "a-1");
+}
+
+struct Wrong {
+  const char* text;
+  const char* complaint;
+};
+
+class SiteFileErrors : public testing::TestWithParam<Wrong> {};
+
+TEST_P(SiteFileErrors, SayWhereAndWhatIsExpected) {
+  const std::string complaint = Complaint(GetParam().text);
+  EXPECT_EQ(complaint, GetParam().complaint);
+  EXPECT_EQ(complaint.find('\n'), std::string::npos);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, SiteFileErrors,
+    testing::Values(
+        Wrong{"", "site.yaml: empty; expected a map with 'apps'"},
+        Wrong{"just text", "site.yaml:1:1: a site file is a map with 'apps'"},
+        Wrong{"apps: [\n", "site.yaml:2:1: end of sequence flow not found"},
+        Wrong{"policy: fifo\n", "site.yaml:1:1: apps: missing; expected a list of apps"},
+        Wrong{"apps: []\n", "site.yaml:1:7: apps: expected a list with at least one app"},
+        Wrong{"apps: 3\n", "site.yaml:1:7: apps: expected a list with at least one app"},
+        Wrong{"colour: red\napps: []\n",
+              "site.yaml:1:1: unknown field 'colour'; known: policy, concurrency, devices, apps"},
+        Wrong{"policy: best\napps: []\n", "site.yaml:1:9: policy: best is not a policy; known: off, fifo"},
+        Wrong{"policy: [fifo]\napps: []\n",
+              "site.yaml:1:9: policy: a list is not a policy; known: off, fifo"},
+        Wrong{"concurrency: many\n",
+              "site.yaml:1:14: concurrency: many is not a limit; expected 'auto' or a whole number from 1 "
+              "to 1024"},
+        Wrong{"concurrency: 0\n",
+              "site.yaml:1:14: concurrency: 0 is not a limit; expected 'auto' or a whole number from 1 to "
+              "1024"},
+        Wrong{"devices: [gpu:0]\n",
+              "site.yaml:1:10: devices: only 'auto' is supported: this machine's CPU cores taken as one"},
+        Wrong{"apps:\n  - ls\n", "site.yaml:2:5: apps[0]: expected a map with name and command"},
+        Wrong{"apps:\n  - command: [ls]\n", "site.yaml:2:5: apps[0]: no name; every app needs one"},
+        Wrong{"apps:\n  - name: [a]\n    command: [ls]\n",
+              "site.yaml:2:11: apps[0].name: a list is not a name"},
+        Wrong{"apps:\n  - name: a\n",
+              "site.yaml:2:5: apps[0]: no command; expected e.g. command: [camera-detector, --fps, \"10\"]"},
+        Wrong{"apps:\n  - name: a\n    command: ls -l\n",
+              "site.yaml:3:14: apps[0].command: a plain text; expected a list, one word each, since no "
+              "shell takes it apart: [program, argument, ...]"},
+        Wrong{"apps:\n  - name: a\n    command: []\n",
+              "site.yaml:3:14: apps[0].command: expected a list: [program, argument, ...]"},
+        Wrong{"apps:\n  - name: a\n    command: [ls, [x]]\n",
+              "site.yaml:3:19: apps[0].command[1]: a list is not a word"},
+        Wrong{"apps:\n  - name: a\n    command: [ls]\n  - name: b\n    command: [ls]\n    fps: -3\n",
+              "site.yaml:6:10: apps[1].fps: -3 is not a rate; expected a number > 0"},
+        Wrong{"apps:\n  - name: a\n    command: [ls]\n    fps: 0\n",
+              "site.yaml:4:10: apps[0].fps: 0 is not a rate; expected a number > 0"},
+        Wrong{"apps:\n  - name: a\n    command: [ls]\n    fps: .inf\n",
+              "site.yaml:4:10: apps[0].fps: .inf is not a rate; expected a number > 0"},
+        Wrong{"apps:\n  - name: a\n    command: [ls]\n    deadline_ms: soon\n",
+              "site.yaml:4:18: apps[0].deadline_ms: soon is not a time; expected a number > 0"},
+        Wrong{"apps:\n  - name: a\n    command: [ls]\n    weight: {}\n",
+              "site.yaml:4:13: apps[0].weight: a map is not a weight; expected a number > 0"},
+        Wrong{"apps:\n  - name: a\n    command: [ls]\n    copies: 2.5\n",
+              "site.yaml:4:13: apps[0].copies: 2.5 is not a count; expected a whole number from 1 to 1000"},
+        Wrong{"apps:\n  - name: a\n    command: [ls]\n    fsp: 3\n",
+              "site.yaml:4:5: apps[0]: unknown field 'fsp'; known: name, command, fps, deadline_ms, weight, "
+              "copies, env"},
+        Wrong{"apps:\n  - name: a\n    command: [ls]\n    env: [A]\n",
+              "site.yaml:4:10: apps[0].env: expected a map of names to texts"},
+        Wrong{"apps:\n  - name: a\n    command: [ls]\n    env: {A: [1]}\n",
+              "site.yaml:4:14: apps[0].env.A: expected a text"},
+        Wrong{"apps:\n  - name: a\n    command: [ls]\n  - name: a\n    command: [ls]\n",
+              "site.yaml:4:11: apps[1].name: 'a' is already the app of line 2; names must differ"},
+        Wrong{"apps:\n  - {name: a-1, command: [ls]}\n  - {name: a, command: [ls], copies: 2}\n",
+              "site.yaml:3:12: apps[1].name: 'a-1' is already the app of line 2; names must differ"}));
+
+TEST(SiteFile, NamesFitTheWire) {
+  const std::string name(70, 'x');
+  EXPECT_EQ(Complaint("apps: [{name: " + name + ", command: [ls]}]"),
+            "site.yaml:1:15: apps[0].name: the name is 70 bytes long; the limit is 64");
+}
+
+TEST(SiteFile, MissingFile) {
+  EXPECT_EQ(ReadSite("/nonexistent/site.yaml").error().message,
+            "cannot read /nonexistent/site.yaml: No such file or directory");
+  EXPECT_EQ(ReadSite("/tmp").error().message, "/tmp is a folder; expected a site file");
+}
+
+}  // namespace
+}  // namespace stagger::cli
