@@ -16,15 +16,16 @@ Environment AppEnvironment(const std::string& agent, const std::string& socket,
   environment["STAGGER_SOCKET"] = socket;
   if (!stream.name.empty()) environment["STAGGER_NAME"] = stream.name;
   if (stream.fps) environment["STAGGER_FPS"] = fmt::format("{}", *stream.fps);
-  if (stream.deadline_ms) environment["STAGGER_DEADLINE_MS"] = fmt::format("{}", *stream.deadline_ms);
+  if (stream.deadline_ms)
+    environment["STAGGER_DEADLINE_MS"] = fmt::format("{}", *stream.deadline_ms);
   if (stream.weight) environment["STAGGER_WEIGHT"] = fmt::format("{}", *stream.weight);
   return environment;
 }
 
 Result<void> CheckStreamName(const std::string& name) {
   if (name.size() > wire::kMaxName) {
-    return Error{fmt::format("the name is {} bytes long; the limit is {}", name.size(),
-                             wire::kMaxName)};
+    return Error{
+        fmt::format("the name is {} bytes long; the limit is {}", name.size(), wire::kMaxName)};
   }
   for (const char c : name) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {

@@ -40,7 +40,8 @@ std::optional<int> ParseArguments(CLI::App& app, const Arguments& arguments) {
     return kExitOk;
   } catch (const CLI::ParseError& e) {
     const std::string name = app.get_name();  // "stagger run"
-    PrintError(fmt::format("{}: {} (see {} --help)", name.substr(name.find(' ') + 1), e.what(), name));
+    PrintError(
+        fmt::format("{}: {} (see {} --help)", name.substr(name.find(' ') + 1), e.what(), name));
     return kExitUsage;
   }
 }

@@ -18,9 +18,11 @@ int BenchVerb(const Arguments& arguments) {
   if (name == "cpu") return BenchCpu(rest);
   if (name == "gate") return BenchGate(rest);
   if (name == "--help" || name == "-h") {
-    fmt::print("usage: stagger bench NAME [options]      stagger bench NAME --help explains one\n\n");
+    fmt::print(
+        "usage: stagger bench NAME [options]      stagger bench NAME --help explains one\n\n");
     fmt::print("  cpu   camera apps on this machine's cores: bare, tuned by hand, controlled\n");
-    fmt::print("  gate  what a turn costs: grants, hand-overs, a killed holder, the daemon's CPU\n");
+    fmt::print(
+        "  gate  what a turn costs: grants, hand-overs, a killed holder, the daemon's CPU\n");
     return kExitOk;
   }
   PrintError(fmt::format("bench: unknown bench '{}'; known: {}", name, kKnown));

@@ -30,7 +30,8 @@ struct Settings {
 
 std::vector<LegPlan> Plans(const Settings& settings) {
   std::vector<LegPlan> plans;
-  const auto add = [&](const std::string& name, int cameras, std::optional<double> fps) -> LegPlan& {
+  const auto add = [&](const std::string& name, int cameras,
+                       std::optional<double> fps) -> LegPlan& {
     LegPlan plan;
     plan.name = name;
     plan.cameras = cameras;
@@ -46,8 +47,8 @@ std::vector<LegPlan> Plans(const Settings& settings) {
   };
   add("alone-bare", 1, std::nullopt);
   control(add("alone-controlled", 1, std::nullopt));
-  for (const auto& [load, fps] : {std::pair<std::string, std::optional<double>>{"saturated", {}},
-                                  {"paced", settings.fps}}) {
+  for (const auto& [load, fps] :
+       {std::pair<std::string, std::optional<double>>{"saturated", {}}, {"paced", settings.fps}}) {
     add(load + "-uncontrolled", settings.cameras, fps);
     add(load + "-tuned", settings.cameras, fps).tuned = true;
     add(load + "-cooperative", settings.cameras, fps).policy = "off";
@@ -90,8 +91,8 @@ std::string Outcome(const LegRun& run) {
   return text;
 }
 
-// Every leg once per repeat, each repeat starting with another one, so that no leg always follows the
-// same neighbour or profits from an early, quiet machine.
+// Every leg once per repeat, each repeat starting with another one, so that no leg always follows
+// the same neighbour or profits from an early, quiet machine.
 Result<LegRuns> Measure(const Settings& settings, const std::vector<LegPlan>& plans,
                         const Installation& installation, Keeper& keeper, StopSignal& stop) {
   ProgressLine line;
@@ -141,16 +142,16 @@ void PrintText(const Settings& settings, const std::vector<Leg>& legs,
   Table table({"leg", "fps", "min..max", "drops %", "mean ms", "p50", "p99", "max", "body ms",
                "overlap %"});
   for (const Leg& leg : legs) {
-    const auto part = [&](double Distribution::* member) {
+    const auto part = [&](double Distribution::*member) {
       return leg.inference_ms ? number((*leg.inference_ms).*member, 1, 1) : "-";
     };
-    table.AddRow({leg.name, number(leg.fps, 1, 1),
-                  leg.fps_spread ? fmt::format("{:.1f}..{:.1f}", leg.fps_spread->min, leg.fps_spread->max)
-                                 : "-",
-                  number(leg.drop_ratio, 100, 1), part(&Distribution::mean),
-                  part(&Distribution::p50), part(&Distribution::p99), part(&Distribution::max),
-                  leg.body_ms ? number(leg.body_ms->mean, 1, 1) : "-",
-                  number(leg.overlap_ratio, 100, 1)});
+    table.AddRow(
+        {leg.name, number(leg.fps, 1, 1),
+         leg.fps_spread ? fmt::format("{:.1f}..{:.1f}", leg.fps_spread->min, leg.fps_spread->max)
+                        : "-",
+         number(leg.drop_ratio, 100, 1), part(&Distribution::mean), part(&Distribution::p50),
+         part(&Distribution::p99), part(&Distribution::max),
+         leg.body_ms ? number(leg.body_ms->mean, 1, 1) : "-", number(leg.overlap_ratio, 100, 1)});
   }
   fmt::print("{} cameras on {} cores, {} repeats of {:g} s, {:g} ms of work per frame; medians\n\n",
              settings.cameras, Cores(), settings.repeats, settings.seconds, settings.work_ms);
@@ -169,7 +170,8 @@ void PrintJson(const Settings& settings, const std::vector<Leg>& legs,
   json["seconds"] = settings.seconds;
   json["work_ms"] = settings.work_ms;
   json["repeats"] = settings.repeats;
-  json["disturbed"] = doubt.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(doubt);
+  json["disturbed"] =
+      doubt.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(doubt);
   json["claims"] = nlohmann::ordered_json::array();
   for (const Claim& claim : claims) json["claims"].push_back(ToJson(claim));
   fmt::print("{}\n", json.dump(2));
@@ -180,8 +182,10 @@ void PrintJson(const Settings& settings, const std::vector<Leg>& legs,
 int BenchCpu(const Arguments& arguments) {
   Settings settings;
   CLI::App app{
-      "Camera apps on this machine's cores: one alone, then several as fast as they can (saturated-) "
-      "and at a rate (paced-); uncontrolled, tuned by hand, cooperative (the agent without turns) and "
+      "Camera apps on this machine's cores: one alone, then several as fast as they can "
+      "(saturated-) "
+      "and at a rate (paced-); uncontrolled, tuned by hand, cooperative (the agent without turns) "
+      "and "
       "controlled. Every leg runs once per repeat; ratios are taken within a repeat.",
       "stagger bench cpu"};
   app.add_option("--repeats", settings.repeats, "how often each leg runs")
@@ -201,8 +205,10 @@ int BenchCpu(const Arguments& arguments) {
       ->capture_default_str();
   app.add_option("--concurrency", settings.concurrency, "bodies at once in the controlled legs")
       ->check(CLI::Range(1, 1024));
-  app.add_option("--legs", settings.legs, "all, or names separated by commas")->capture_default_str();
+  app.add_option("--legs", settings.legs, "all, or names separated by commas")
+      ->capture_default_str();
   app.add_flag("--json", settings.as_json, "one JSON object instead of tables");
+  app.footer("exit code 1: a claim failed (inconclusive ones don't count); 130: stopped by Ctrl-C");
   if (const auto code = ParseArguments(app, arguments)) return *code;
   std::vector<LegPlan> plans = Plans(settings);
   if (!KeepChosen(settings.legs, &plans)) return kExitUsage;

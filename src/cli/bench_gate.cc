@@ -19,7 +19,7 @@
 namespace stagger::cli {
 namespace {
 
-constexpr int kRate = 60;            // turns a second while the daemon's CPU time is taken
+constexpr int kRate = 60;  // turns a second while the daemon's CPU time is taken
 constexpr double kKilledLimitUs = 10'000;
 
 struct Settings {
@@ -88,27 +88,30 @@ Result<Findings> Measure(const Settings& settings, PrivateDaemon& daemon, StopSi
   return findings;
 }
 
-double PartOf(const std::vector<double>& values, double Distribution::* part) {
+double PartOf(const std::vector<double>& values, double Distribution::*part) {
   return (*Describe(values)).*part;
 }
 
 std::vector<Claim> Claims(const Findings& findings) {
-  const auto ratios = [&](Series series, double Distribution::* part) {
+  const auto ratios = [&](Series series, double Distribution::*part) {
     std::vector<Paired> values;
     for (std::size_t i = 0; i < findings.blocks.size(); ++i) {
       const GateBlock& block = findings.blocks[i];
-      values.push_back({PartOf(block.*series, part) / PartOf(block.ping_pong, part),
-                        findings.disturbed[i]});
+      values.push_back(
+          {PartOf(block.*series, part) / PartOf(block.ping_pong, part), findings.disturbed[i]});
     }
     return values;
   };
   std::vector<Paired> killed;
   for (std::size_t i = 0; i < findings.blocks.size(); ++i) {
-    killed.push_back({PartOf(findings.blocks[i].killed, &Distribution::max), findings.disturbed[i]});
+    killed.push_back(
+        {PartOf(findings.blocks[i].killed, &Distribution::max), findings.disturbed[i]});
   }
   return {
-      Judge("grant p50 / ping-pong p50", ratios(&GateBlock::grant, &Distribution::p50), Bound::kAtMost, 2),
-      Judge("grant p99 / ping-pong p99", ratios(&GateBlock::grant, &Distribution::p99), Bound::kAtMost, 10),
+      Judge("grant p50 / ping-pong p50", ratios(&GateBlock::grant, &Distribution::p50),
+            Bound::kAtMost, 2),
+      Judge("grant p99 / ping-pong p99", ratios(&GateBlock::grant, &Distribution::p99),
+            Bound::kAtMost, 10),
       Judge("hand-over p50 / ping-pong p50", ratios(&GateBlock::hand_over, &Distribution::p50),
             Bound::kAtMost, 2),
       Judge("hand-over p99 / ping-pong p99", ratios(&GateBlock::hand_over, &Distribution::p99),
@@ -131,7 +134,8 @@ Distribution MedianOfBlocks(const Findings& findings, Series series) {
   return result;
 }
 
-void PrintText(const Settings& settings, const Findings& findings, const std::vector<Claim>& claims) {
+void PrintText(const Settings& settings, const Findings& findings,
+               const std::vector<Claim>& claims) {
   Table table({"leg", "p50 us", "p99 us", "max us", "x p50", "x p99", "what"});
   const Distribution base = MedianOfBlocks(findings, &GateBlock::ping_pong);
   for (const Kind& kind : kKinds) {
@@ -145,7 +149,8 @@ void PrintText(const Settings& settings, const Findings& findings, const std::ve
   fmt::print("{}\n{}", table.ToString(), ToText(claims));
 }
 
-void PrintJson(const Settings& settings, const Findings& findings, const std::vector<Claim>& claims) {
+void PrintJson(const Settings& settings, const Findings& findings,
+               const std::vector<Claim>& claims) {
   nlohmann::ordered_json json;
   json["bench"] = "gate";
   json["legs"] = nlohmann::ordered_json::array();
@@ -196,10 +201,13 @@ Result<Findings> MeasureWithDaemon(const Settings& settings, Keeper& keeper, Sto
 int BenchGate(const Arguments& arguments) {
   Settings settings;
   CLI::App app{
-      "What a turn costs: processes that talk to a daemon directly, beside a bare ping-pong between two "
+      "What a turn costs: processes that talk to a daemon directly, beside a bare ping-pong "
+      "between two "
       "processes, interleaved block by block; and the daemon's own CPU time.",
       "stagger bench gate"};
-  app.add_option("--repeats", settings.repeats, "blocks")->check(CLI::Range(1, 1000))->capture_default_str();
+  app.add_option("--repeats", settings.repeats, "blocks")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
   app.add_option("--seconds", settings.seconds, "how long the daemon's CPU time is taken")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
@@ -210,6 +218,7 @@ int BenchGate(const Arguments& arguments) {
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   app.add_flag("--json", settings.as_json, "one JSON object instead of tables");
+  app.footer("exit code 1: a claim failed (inconclusive ones don't count); 130: stopped by Ctrl-C");
   if (const auto code = ParseArguments(app, arguments)) return *code;
 
   Result<Keeper> keeper = Keeper::Start();

@@ -40,8 +40,9 @@ Result<std::vector<Camera>> StartCameras(const LegPlan& plan, const LegTools& to
     spec.path = *program;
     spec.argv = CameraArguments(plan, i);
     spec.argv.insert(spec.argv.begin(), "camera-detector");
-    for (const auto& [flag, suffix] : {std::pair{"--samples", ".csv"}, std::pair{"--ready-file", ".ready"},
-                                       std::pair{"--json-out", ".json"}}) {
+    for (const auto& [flag, suffix] :
+         {std::pair{"--samples", ".csv"}, std::pair{"--ready-file", ".ready"},
+          std::pair{"--json-out", ".json"}}) {
       spec.argv.insert(spec.argv.end(), {flag, dir.File(name + suffix)});
     }
     spec.argv.insert(spec.argv.end(), {"--wait-for", dir.File("go")});
@@ -103,8 +104,9 @@ class LineCounter {
 };
 
 // Lets them run; asks the daemon shortly before their time is up, while its streams still exist.
-Result<nlohmann::json> Attend(const LegPlan& plan, const LegTools& tools, std::vector<Camera>& cameras,
-                              const ScratchDir& dir, const PrivateDaemon* daemon) {
+Result<nlohmann::json> Attend(const LegPlan& plan, const LegTools& tools,
+                              std::vector<Camera>& cameras, const ScratchDir& dir,
+                              const PrivateDaemon* daemon) {
   std::vector<LineCounter> counters;
   if (tools.progress) {
     for (const Camera& camera : cameras) counters.emplace_back(dir.File(camera.name + ".csv"));
@@ -173,8 +175,8 @@ void AddDaemonView(const nlohmann::json& status, Leg* leg) {
     if (const auto k = NumberAt(device, "concurrency")) leg->concurrency = static_cast<int>(*k);
   }
   if (!status.contains("streams") || !status["streams"].is_array()) return;
-  // Pooled from per-stream figures: the mean is weighted, the median is the streams' middle one, and
-  // the p99 the worst stream's.
+  // Pooled from per-stream figures: the mean is weighted, the median is the streams' middle one,
+  // and the p99 the worst stream's.
   Distribution pooled;
   double weight = 0;
   std::vector<double> medians;

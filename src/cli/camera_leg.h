@@ -1,5 +1,5 @@
-// Runs one leg of a demo or bench: camera apps started together, bare or under a daemon of their own,
-// for a given time, and then stopped and counted. All of it is gone when the function returns.
+// Runs one leg of a demo or bench: camera apps started together, bare or under a daemon of their
+// own, for a given time, and then stopped and counted. All of it is gone when the function returns.
 #pragma once
 
 #include <functional>
@@ -32,7 +32,7 @@ struct LegRun {
 };
 
 struct Progress {
-  double elapsed = 0;  // seconds, of plan.seconds
+  double elapsed = 0;      // seconds, of plan.seconds
   std::size_t frames = 0;  // results so far, all cameras
 };
 

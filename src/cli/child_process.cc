@@ -96,7 +96,8 @@ Result<ChildProcess> ChildProcess::Start(const ChildSpec& spec, Keeper& keeper) 
   if (!open_output(spec.out_file, &out)) return Failure("cannot write " + spec.out_file);
   if (!open_output(spec.err_file, &err)) return Failure("cannot write " + spec.err_file);
   if (spec.pipe_output) {
-    for (auto [read_end, write_end] : {std::pair{&child.out_, &out}, std::pair{&child.err_, &err}}) {
+    for (auto [read_end, write_end] :
+         {std::pair{&child.out_, &out}, std::pair{&child.err_, &err}}) {
       int ends[2];
       if (pipe2(ends, O_CLOEXEC) != 0) return Failure("pipe");
       read_end->Reset(ends[0]);

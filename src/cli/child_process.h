@@ -20,7 +20,7 @@ namespace stagger::cli {
 
 struct ExitStatus {
   bool by_signal = false;
-  int code = 0;        // exit code or signal number
+  int code = 0;         // exit code or signal number
   Duration cpu_time{};  // user and system, with what it waited for itself
   bool ok() const { return !by_signal && code == 0; }
 };

@@ -44,7 +44,8 @@ Claim Judge(std::string name, const std::vector<Paired>& values, Bound bound, do
   }
   const bool enough = !clean.empty() && clean.size() * 2 >= values.size();
   claim.pairs = static_cast<int>(clean.size());
-  // With nothing clean to show, show what was measured all the same: the verdict says what it is worth.
+  // With nothing clean to show, show what was measured all the same: the verdict says what it is
+  // worth.
   if (const std::optional<Spread> spread = SpreadOf(enough ? clean : all)) {
     claim.spread = *spread;
   } else {
@@ -74,7 +75,8 @@ nlohmann::ordered_json ToJson(const Claim& claim) {
   json["bound"] = ToString(claim.bound);
   json["pairs"] = claim.pairs;
   json["verdict"] = ToString(claim.verdict);
-  json["note"] = claim.note.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(claim.note);
+  json["note"] =
+      claim.note.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(claim.note);
   return json;
 }
 

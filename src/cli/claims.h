@@ -31,8 +31,8 @@ struct Paired {
   bool disturbed = false;
 };
 
-// Disturbed repeats don't count; when fewer than half are left nothing can be said. `doubt` (a reason)
-// makes any verdict inconclusive.
+// Disturbed repeats don't count; when fewer than half are left nothing can be said. `doubt` (a
+// reason) makes any verdict inconclusive.
 Claim Judge(std::string name, const std::vector<Paired>& values, Bound bound, double limit,
             std::string_view doubt = "");
 

@@ -58,7 +58,8 @@ Result<nlohmann::json> AskDaemon(const std::string& socket, const std::string& v
         return Error{fmt::format("the daemon at {} closed the connection without answering '{}'",
                                  socket, verb)};
       case wire::Io::kMalformed:
-        return Error{fmt::format("the daemon at {} does not speak this version's protocol", socket)};
+        return Error{
+            fmt::format("the daemon at {} does not speak this version's protocol", socket)};
       case wire::Io::kOk:
         break;
     }

@@ -11,8 +11,8 @@ namespace stagger::cli {
 
 inline constexpr Duration kControlTimeout = std::chrono::seconds{5};
 
-// `body` null: no arguments. An error when nobody answers at `socket`, within `timeout`, or when the
-// daemon says no (its own words).
+// `body` null: no arguments. An error when nobody answers at `socket`, within `timeout`, or when
+// the daemon says no (its own words).
 Result<nlohmann::json> AskDaemon(const std::string& socket, const std::string& verb,
                                  const nlohmann::json& body = nullptr,
                                  Duration timeout = kControlTimeout);

@@ -56,10 +56,9 @@ Result<LegRun> RunShown(const LegPlan& plan, const std::string& label, LegTools 
   }
   Result<LegRun> run = RunLeg(plan, tools);
   if (!run) return run;
-  line.Finish(fmt::format("{}: {:.1f} fps{}", label, run->leg.fps.value_or(0),
-                          run->leg.drop_ratio
-                              ? fmt::format(", {:.1f} % dropped", *run->leg.drop_ratio * 100)
-                              : ""));
+  line.Finish(fmt::format(
+      "{}: {:.1f} fps{}", label, run->leg.fps.value_or(0),
+      run->leg.drop_ratio ? fmt::format(", {:.1f} % dropped", *run->leg.drop_ratio * 100) : ""));
   return run;
 }
 
@@ -76,7 +75,8 @@ Result<DemoReport> Measure(const Settings& settings, const std::vector<std::stri
   DemoReport report;
   report.device = DescribeCpu();
   report.alone_fps = measured->leg.fps.value_or(0);
-  if (report.alone_fps <= 0) return Error{"one app alone finished no frame: is this machine overloaded?"};
+  if (report.alone_fps <= 0)
+    return Error{"one app alone finished no frame: is this machine overloaded?"};
   const DemoSize size = SizeDemo(report.alone_fps, Cores(), settings.cameras, settings.fps);
   report.cameras = size.cameras;
   report.fps = size.fps;
@@ -135,11 +135,12 @@ Result<void> Serve(const Settings& settings, const DemoReport& report, const Leg
     cameras.push_back(std::move(camera));
   }
   const Result<nlohmann::json> status = AskDaemon(spec.socket, "status");
-  const std::string address =
-      status && status->contains("http") && (*status)["http"].is_string()
-          ? (*status)["http"].get<std::string>()
-          : spec.http;
-  fmt::print(stderr, "\nstagger: watch at http://{}/ (Ctrl-C stops everything); also: stagger status --socket {}\n\n",
+  const std::string address = status && status->contains("http") && (*status)["http"].is_string()
+                                  ? (*status)["http"].get<std::string>()
+                                  : spec.http;
+  fmt::print(stderr,
+             "\nstagger: watch at http://{}/ (Ctrl-C stops everything); also: stagger status "
+             "--socket {}\n\n",
              address, spec.socket);
   return Supervisor(std::move(cameras), tools.keeper, tools.stop).Run(&daemon->process());
 }
@@ -179,14 +180,17 @@ int Run(const Settings& settings, const std::vector<std::string>& names) {
 int DemoVerb(const Arguments& arguments) {
   Settings settings;
   CLI::App app{
-      "The paper's experiment on this machine: several camera apps, uncontrolled and then under control, "
+      "The paper's experiment on this machine: several camera apps, uncontrolled and then under "
+      "control, "
       "with real video and a real detector. All cameras of a leg start at once.",
       "stagger demo"};
-  app.add_option("--cameras", settings.cameras, "apps of a contended leg (default: 3 per core, 4 to 16)")
+  app.add_option("--cameras", settings.cameras,
+                 "apps of a contended leg (default: 3 per core, 4 to 16)")
       ->check(CLI::Range(1, 64));
-  app.add_option("--fps", settings.fps,
-                 "each camera's rate (default: from a short measurement of one app alone, so that the "
-                 "machine is contended)")
+  app.add_option(
+         "--fps", settings.fps,
+         "each camera's rate (default: from a short measurement of one app alone, so that the "
+         "machine is contended)")
       ->check(CheckPositive);
   app.add_option("--seconds", settings.seconds, "how long each leg runs")
       ->check(CLI::Range(1.0, 86400.0))
@@ -198,7 +202,8 @@ int DemoVerb(const Arguments& arguments) {
                  "default (alone, uncontrolled, controlled), all, or names separated by commas: " +
                      Join(kLegs, ", "))
       ->capture_default_str();
-  app.add_flag("--serve", settings.serve, "afterwards keep the controlled cameras running, to be watched");
+  app.add_flag("--serve", settings.serve,
+               "afterwards keep the controlled cameras running, to be watched");
   app.add_flag("--json", settings.as_json, "one JSON object instead of the table");
   app.footer("exit code 130: stopped by Ctrl-C before the table was done");
   if (const auto code = ParseArguments(app, arguments)) return *code;

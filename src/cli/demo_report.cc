@@ -21,7 +21,7 @@ std::optional<double> Ratio(std::optional<double> over, std::optional<double> un
   return *over / *under;
 }
 
-std::optional<double> Part(const Leg& leg, double Distribution::* part) {
+std::optional<double> Part(const Leg& leg, double Distribution::*part) {
   if (!leg.inference_ms) return std::nullopt;
   return (*leg.inference_ms).*part;
 }
@@ -37,7 +37,8 @@ std::optional<double> Percent(const std::optional<double>& ratio) {
 // One line that sets `leg` against `base`.
 std::string Comparison(const Leg& leg, const Leg& base) {
   std::string text = fmt::format("{} against {}:", leg.name, base.name);
-  if (const auto ratio = Ratio(leg.fps, base.fps)) text += fmt::format(" throughput x {:.2f},", *ratio);
+  if (const auto ratio = Ratio(leg.fps, base.fps))
+    text += fmt::format(" throughput x {:.2f},", *ratio);
   if (leg.drop_ratio && base.drop_ratio) {
     text += fmt::format(" drops {:.1f} % instead of {:.1f} %,", *leg.drop_ratio * 100,
                         *base.drop_ratio * 100);
@@ -58,9 +59,9 @@ nlohmann::ordered_json OrNull(const std::optional<double>& value) {
 }  // namespace
 
 std::string ToText(const DemoReport& report) {
-  std::string text =
-      fmt::format("{} cameras x {:g} fps for {:g} s, all started at once, {:g} ms of work per frame\n",
-                  report.cameras, report.fps, report.seconds, report.work_ms);
+  std::string text = fmt::format(
+      "{} cameras x {:g} fps for {:g} s, all started at once, {:g} ms of work per frame\n",
+      report.cameras, report.fps, report.seconds, report.work_ms);
   text += fmt::format("on {} cores of {}; one app alone, as fast as it can: {:.1f} fps\n\n",
                       report.device.value("cores", 0), report.device.value("model", "?"),
                       report.alone_fps);
@@ -73,11 +74,16 @@ std::string ToText(const DemoReport& report) {
     table.AddRow(row);
   };
   add("cameras", [](const Leg& leg) { return std::to_string(leg.apps); });
-  add("inference time  min", [](const Leg& leg) { return Cell(Part(leg, &Distribution::min), " ms"); });
-  add("                mean", [](const Leg& leg) { return Cell(Part(leg, &Distribution::mean), " ms"); });
-  add("                p50", [](const Leg& leg) { return Cell(Part(leg, &Distribution::p50), " ms"); });
-  add("                p99", [](const Leg& leg) { return Cell(Part(leg, &Distribution::p99), " ms"); });
-  add("                max", [](const Leg& leg) { return Cell(Part(leg, &Distribution::max), " ms"); });
+  add("inference time  min",
+      [](const Leg& leg) { return Cell(Part(leg, &Distribution::min), " ms"); });
+  add("                mean",
+      [](const Leg& leg) { return Cell(Part(leg, &Distribution::mean), " ms"); });
+  add("                p50",
+      [](const Leg& leg) { return Cell(Part(leg, &Distribution::p50), " ms"); });
+  add("                p99",
+      [](const Leg& leg) { return Cell(Part(leg, &Distribution::p99), " ms"); });
+  add("                max",
+      [](const Leg& leg) { return Cell(Part(leg, &Distribution::max), " ms"); });
   add("dropped frames", [](const Leg& leg) { return Cell(Percent(leg.drop_ratio), " %"); });
   add("throughput", [](const Leg& leg) { return Cell(leg.fps, " fps"); });
   text += table.ToString();
@@ -104,8 +110,8 @@ nlohmann::ordered_json ToJson(const DemoReport& report) {
   json["work_ms"] = report.work_ms;
   json["alone_fps"] = OrNull(report.alone_fps);
   json["start"] = "together";  // all cameras at once: the paper's worst case
-  json["disturbed"] =
-      report.disturbed.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(report.disturbed);
+  json["disturbed"] = report.disturbed.empty() ? nlohmann::ordered_json(nullptr)
+                                               : nlohmann::ordered_json(report.disturbed);
   // Each is the controlled leg's figure over the uncontrolled one's.
   nlohmann::ordered_json ratios{{"fps", nullptr},
                                 {"fps_over_alone", nullptr},
@@ -114,7 +120,8 @@ nlohmann::ordered_json ToJson(const DemoReport& report) {
                                 {"inference_p99", nullptr}};
   const Leg* controlled = FindLeg(report, "controlled");
   const Leg* uncontrolled = FindLeg(report, "uncontrolled");
-  if (controlled != nullptr) ratios["fps_over_alone"] = OrNull(Ratio(controlled->fps, report.alone_fps));
+  if (controlled != nullptr)
+    ratios["fps_over_alone"] = OrNull(Ratio(controlled->fps, report.alone_fps));
   if (controlled != nullptr && uncontrolled != nullptr) {
     ratios["fps"] = OrNull(Ratio(controlled->fps, uncontrolled->fps));
     ratios["drops"] = OrNull(Ratio(controlled->drops, uncontrolled->drops));

@@ -20,7 +20,8 @@ DemoSize SizeDemo(double alone_fps, int cores, std::optional<int> cameras,
   if (cameras) {
     size.cameras = *cameras;
   } else if (fps) {
-    size.cameras = static_cast<int>(std::clamp(std::round(total / *fps), double{kFewest}, double{kMost}));
+    size.cameras =
+        static_cast<int>(std::clamp(std::round(total / *fps), double{kFewest}, double{kMost}));
   } else {
     size.cameras = std::clamp(kCamerasPerCore * cores, kFewest, kMost);
   }

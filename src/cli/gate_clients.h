@@ -54,7 +54,8 @@ class Partner {
   bool PingPong();
   // Sends an order and waits for the partner's word that it is under way.
   bool Order();
-  // What the partner says next: a time on the monotonic clock. nullopt when it is gone, or silent for 5 s.
+  // What the partner says next: a time on the monotonic clock. nullopt when it is gone, or silent
+  // for 5 s.
   std::optional<TimePoint> Answer();
   void Kill();  // SIGKILL, without waiting
 

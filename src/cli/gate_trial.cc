@@ -12,8 +12,8 @@
 namespace stagger::cli {
 namespace {
 
-// Before each sample everybody has come to rest, as between the inferences of a camera; a request in a
-// tight loop would find the daemon awake and its caches warm.
+// Before each sample everybody has come to rest, as between the inferences of a camera; a request
+// in a tight loop would find the daemon awake and its caches warm.
 constexpr timespec kRest{0, 300'000};
 void Rest() { nanosleep(&kRest, nullptr); }
 
@@ -127,8 +127,8 @@ Result<GateBlock> GateTrial::RunBlock(int samples, int kills, StopSignal& stop) 
   return block;
 }
 
-Result<std::vector<double>> DaemonShare(const std::string& socket, pid_t daemon, int rate, int seconds,
-                                        StopSignal& stop) {
+Result<std::vector<double>> DaemonShare(const std::string& socket, pid_t daemon, int rate,
+                                        int seconds, StopSignal& stop) {
   const Duration period = std::chrono::nanoseconds{1'000'000'000LL * kClients / rate};
   const TimePoint start = Now();
   std::vector<Stream> streams;

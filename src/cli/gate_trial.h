@@ -1,5 +1,5 @@
-// The measurements behind `stagger bench gate`, one block at a time, against a daemon that gives one
-// turn at once. Times in microseconds.
+// The measurements behind `stagger bench gate`, one block at a time, against a daemon that gives
+// one turn at once. Times in microseconds.
 #pragma once
 
 #include <string>
@@ -39,7 +39,7 @@ class GateTrial {
 
 // The daemon's share of one core while clients ask for `rate` turns a second in all, one figure per
 // second.
-Result<std::vector<double>> DaemonShare(const std::string& socket, pid_t daemon, int rate, int seconds,
-                                        StopSignal& stop);
+Result<std::vector<double>> DaemonShare(const std::string& socket, pid_t daemon, int rate,
+                                        int seconds, StopSignal& stop);
 
 }  // namespace stagger::cli

@@ -45,10 +45,11 @@ Result<std::string> Installation::Daemon() const {
 
 Result<std::string> Installation::Agent() const {
   if (agent_.find_first_of(": ") != std::string::npos) {
-    return Error{fmt::format(
-        "the agent's path '{}' holds a colon or a space, which LD_PRELOAD cannot carry; move it, or "
-        "set STAGGER_AGENT to a copy elsewhere",
-        agent_)};
+    return Error{
+        fmt::format("the agent's path '{}' holds a colon or a space, which LD_PRELOAD cannot "
+                    "carry; move it, or "
+                    "set STAGGER_AGENT to a copy elsewhere",
+                    agent_)};
   }
   return Existing(agent_, "the agent", "build it, or set STAGGER_AGENT to its path");
 }

@@ -1,8 +1,7 @@
 // A small process beside ours that outlives us for a moment: when we are gone, however we went, it
-// kills the process groups and removes the files we had told it of. Nothing is left behind even after
-// SIGKILL. It ends as soon as our end of its pipe closes.
-// Owned by the main thread. Must be started before any other child, so that it inherits no pipe of
-// theirs.
+// kills the process groups and removes the files we had told it of. Nothing is left behind even
+// after SIGKILL. It ends as soon as our end of its pipe closes. Owned by the main thread. Must be
+// started before any other child, so that it inherits no pipe of theirs.
 #pragma once
 
 #include <sys/types.h>

@@ -40,7 +40,7 @@ std::optional<double> MedianOf(const std::vector<Leg>& legs, Member member) {
 }
 
 std::optional<Distribution> MedianDistribution(const std::vector<Leg>& legs,
-                                               std::optional<Distribution> Leg::* member) {
+                                               std::optional<Distribution> Leg::*member) {
   Distribution result;
   for (const auto part : {&Distribution::min, &Distribution::mean, &Distribution::p50,
                           &Distribution::p99, &Distribution::max}) {
@@ -89,7 +89,8 @@ std::optional<Sample> ParseSample(const std::string& line) {
   long long end = 0;
   long long result = 0;
   char rest = 0;
-  if (std::sscanf(line.c_str(), "%lld,%lld,%lld,%lld%c", &arrival, &start, &end, &result, &rest) != 4) {
+  if (std::sscanf(line.c_str(), "%lld,%lld,%lld,%lld%c", &arrival, &start, &end, &result, &rest) !=
+      4) {
     return std::nullopt;
   }
   return Sample{Duration{arrival}, Duration{start}, Duration{end}, Duration{result}};

@@ -17,7 +17,7 @@ nlohmann::ordered_json DescribeCpu();
 
 // CPU time of the whole machine since it started, from /proc/stat.
 struct MachineTime {
-  Duration busy{};   // by anybody, this machine's kernel included
+  Duration busy{};    // by anybody, this machine's kernel included
   Duration stolen{};  // wanted, but the hypervisor gave it to others
   Duration total{};
 };

@@ -28,7 +28,8 @@ std::string LastLineOf(std::istream& text) {
 std::string LastWords(int pipe) {
   char buffer[65536];
   const ssize_t count = read(pipe, buffer, sizeof buffer);
-  std::istringstream text(std::string(buffer, static_cast<std::size_t>(std::max<ssize_t>(count, 0))));
+  std::istringstream text(
+      std::string(buffer, static_cast<std::size_t>(std::max<ssize_t>(count, 0))));
   return LastLineOf(text);
 }
 

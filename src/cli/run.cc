@@ -24,9 +24,10 @@ int RunVerb(const Arguments& arguments) {
   const Arguments command(separator == arguments.end() ? separator : separator + 1,
                           arguments.end());
 
-  CLI::App app{"Starts an app under control and becomes it.\n"
-               "stagger run [OPTIONS] -- COMMAND [ARGUMENT...]",
-               "stagger run"};
+  CLI::App app{
+      "Starts an app under control and becomes it.\n"
+      "stagger run [OPTIONS] -- COMMAND [ARGUMENT...]",
+      "stagger run"};
   StreamSettings stream;
   std::string socket;
   app.add_option("--name", stream.name, "the stream's name in status and logs");

@@ -12,7 +12,8 @@ namespace stagger::cli {
 
 Result<ScratchDir> ScratchDir::Make(Keeper& keeper) {
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-  for (const std::string& parent : {std::string(runtime != nullptr ? runtime : ""), std::string("/tmp")}) {
+  for (const std::string& parent :
+       {std::string(runtime != nullptr ? runtime : ""), std::string("/tmp")}) {
     // A socket's path holds 107 bytes at most: leave room for its name.
     if (parent.empty() || parent.front() != '/' || parent.size() > 60) continue;
     std::string path = parent + "/stagger-XXXXXX";

@@ -39,9 +39,10 @@ Result<void> Serve(const LegPlan& plan, const LegTools& tools) {
     stream.fps = plan.fps;
     ChildSpec camera;
     camera.path = *program;
-    camera.argv = {"camera-detector", "--quiet", "--http", "0",
-                   "--offset", fmt::format("{}", 79.0 / plan.cameras * i),
-                   "--work-ms", fmt::format("{}", plan.work_ms)};
+    camera.argv = {"camera-detector", "--quiet",
+                   "--http",          "0",
+                   "--offset",        fmt::format("{}", 79.0 / plan.cameras * i),
+                   "--work-ms",       fmt::format("{}", plan.work_ms)};
     if (plan.fps) camera.argv.insert(camera.argv.end(), {"--fps", fmt::format("{}", *plan.fps)});
     camera.environment = AppEnvironment(*agent, daemon->socket(), stream);
     camera.out_file = dir->File(stream.name + ".out");

@@ -44,7 +44,8 @@ class SiteReader {
     }
     const YAML::Node apps = root["apps"];
     if (!apps) Fail(root, "apps: missing; expected a list of apps");
-    if (!apps.IsSequence() || apps.size() == 0) Fail(apps, "apps: expected a list with at least one app");
+    if (!apps.IsSequence() || apps.size() == 0)
+      Fail(apps, "apps: expected a list with at least one app");
     for (std::size_t i = 0; i < apps.size(); ++i) App(apps[i], fmt::format("apps[{}]", i), &site);
     return site;
   }
@@ -85,7 +86,8 @@ class SiteReader {
     if (core::FindPolicy(name) != nullptr) return name;
     std::vector<std::string> known;
     for (const core::Policy& policy : core::Policies()) known.emplace_back(policy.name);
-    Fail(node, fmt::format("policy: {} is not a policy; known: {}", Shown(node), Join(known, ", ")));
+    Fail(node,
+         fmt::format("policy: {} is not a policy; known: {}", Shown(node), Join(known, ", ")));
   }
 
   std::optional<int> Concurrency(const YAML::Node& node) const {
@@ -96,7 +98,8 @@ class SiteReader {
   int Whole(const YAML::Node& node, const std::string& where, const std::string& kind, int min,
             int max, const std::string& or_else = "") const {
     int value = 0;
-    if (!node.IsScalar() || !YAML::convert<int>::decode(node, value) || value < min || value > max) {
+    if (!node.IsScalar() || !YAML::convert<int>::decode(node, value) || value < min ||
+        value > max) {
       Fail(node, fmt::format("{}: {} is not {}; expected {}a whole number from {} to {}", where,
                              Shown(node), kind, or_else, min, max));
     }
@@ -123,10 +126,12 @@ class SiteReader {
 
   std::vector<std::string> Command(const YAML::Node& app, const std::string& where) const {
     const YAML::Node node = app["command"];
-    if (!node) Fail(app, where + ": no command; expected e.g. command: [camera-detector, --fps, \"10\"]");
+    if (!node)
+      Fail(app, where + ": no command; expected e.g. command: [camera-detector, --fps, \"10\"]");
     if (node.IsScalar()) {
-      Fail(node, where + ".command: a plain text; expected a list, one word each, since no shell "
-                         "takes it apart: [program, argument, ...]");
+      Fail(node, where +
+                     ".command: a plain text; expected a list, one word each, since no shell "
+                     "takes it apart: [program, argument, ...]");
     }
     if (!node.IsSequence() || node.size() == 0) {
       Fail(node, where + ".command: expected a list: [program, argument, ...]");
@@ -166,7 +171,8 @@ class SiteReader {
     const std::vector<std::string> command = Command(node, where);
     SiteApp app;
     app.environment = Variables(node["env"], where);
-    if (const YAML::Node value = node["fps"]) app.stream.fps = Positive(value, where + ".fps", "a rate");
+    if (const YAML::Node value = node["fps"])
+      app.stream.fps = Positive(value, where + ".fps", "a rate");
     if (const YAML::Node value = node["deadline_ms"]) {
       app.stream.deadline_ms = Positive(value, where + ".deadline_ms", "a time");
     }
@@ -184,8 +190,9 @@ class SiteReader {
       }
       if (const auto [first, fresh] = names_.emplace(app.stream.name, node["name"].Mark().line + 1);
           !fresh) {
-        Fail(node["name"], fmt::format("{}.name: '{}' is already the app of line {}; names must differ",
-                                       where, app.stream.name, first->second));
+        Fail(node["name"],
+             fmt::format("{}.name: '{}' is already the app of line {}; names must differ", where,
+                         app.stream.name, first->second));
       }
       site->apps.push_back(app);
     }
@@ -193,7 +200,8 @@ class SiteReader {
 
   static void ReplaceNumber(std::string* word, int copy) {
     const std::string number = std::to_string(copy);
-    for (std::size_t at = 0; (at = word->find("{n}", at)) != std::string::npos; at += number.size()) {
+    for (std::size_t at = 0; (at = word->find("{n}", at)) != std::string::npos;
+         at += number.size()) {
       word->replace(at, 3, number);
     }
   }

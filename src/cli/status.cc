@@ -59,7 +59,8 @@ std::string Count(const json& object, const char* key) {
 void Print(const json& status) {
   const json* policy = Find(status, "policy");
   if (policy != nullptr) {
-    fmt::print("policy {}\n\n", policy->is_object() ? Text(*policy, "name") : Text(status, "policy"));
+    fmt::print("policy {}\n\n",
+               policy->is_object() ? Text(*policy, "name") : Text(status, "policy"));
   }
   Table devices({"DEVICE", "K", "RUNNING", "WAITING", "BUSY", "OVERLAP"});
   for (const json& device : ListOf(status, "devices")) {
@@ -73,7 +74,8 @@ void Print(const json& status) {
     fmt::print("no streams yet; start an app with: stagger run -- CMD...\n");
     return;
   }
-  Table table({"STREAM", "PID", "STATE", "WANTS", "FPS", "DONE", "WAIT ms", "BODY ms", "INFERENCE ms"});
+  Table table(
+      {"STREAM", "PID", "STATE", "WANTS", "FPS", "DONE", "WAIT ms", "BODY ms", "INFERENCE ms"});
   for (const json& stream : streams) {
     table.AddRow({Text(stream, "name"), Text(stream, "pid"), Text(stream, "state"),
                   Number(stream, "fps_required", 1), Number(stream, "fps", 1), Text(stream, "done"),

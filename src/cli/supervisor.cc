@@ -48,7 +48,10 @@ bool Pass(int fd, LinePrefix* prefix, FILE* to) {
 
 struct Supervisor::App {
   explicit App(Supervised what)
-      : name(std::move(what.name)), spec(std::move(what.spec)), out(name + " | "), err(name + " | ") {}
+      : name(std::move(what.name)),
+        spec(std::move(what.spec)),
+        out(name + " | "),
+        err(name + " | ") {}
 
   std::string name;
   ChildSpec spec;
@@ -135,7 +138,8 @@ void Supervisor::Forward(App& app) {
 Duration Supervisor::Wait() const {
   TimePoint next = kNever;
   for (const App& app : apps_) next = std::min(next, app.next_start);
-  return next == kNever ? Duration{std::chrono::hours{1}} : std::max(next - Now(), Duration::zero());
+  return next == kNever ? Duration{std::chrono::hours{1}}
+                        : std::max(next - Now(), Duration::zero());
 }
 
 Result<void> Supervisor::Run(ChildProcess* daemon) {

@@ -25,8 +25,8 @@ class Supervisor {
   Supervisor(std::vector<Supervised> apps, Keeper& keeper, StopSignal& stop);
   ~Supervisor();
 
-  // Returns when a signal came or every app has finished (ended with exit code 0), with all stopped.
-  // `daemon` may be null, else its output is a pipe; an error if it ended.
+  // Returns when a signal came or every app has finished (ended with exit code 0), with all
+  // stopped. `daemon` may be null, else its output is a pipe; an error if it ended.
   Result<void> Run(ChildProcess* daemon);
 
  private:

@@ -104,7 +104,8 @@ Result<void> RunSite(const Site& site, const std::string& socket, const std::str
 
 int UpVerb(const Arguments& arguments) {
   CLI::App app{
-      "Starts every app of a site file under control, and a daemon if none runs. An app that fails is "
+      "Starts every app of a site file under control, and a daemon if none runs. An app that fails "
+      "is "
       "started again; Ctrl-C stops all of it.",
       "stagger up"};
   std::string file;

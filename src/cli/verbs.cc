@@ -37,7 +37,8 @@ void PrintHelp() {
   for (const Verb& verb : kVerbs) fmt::print("  {:<8} {}\n", verb.name, verb.summary);
   fmt::print("\nexit codes: 0 ok, 1 failed, 2 bad usage, 130 interrupted\n");
   fmt::print("environment: STAGGER_SOCKET (the daemon's socket), STAGGERD and STAGGER_AGENT\n");
-  fmt::print("  (the daemon and the agent library to use instead of those installed with stagger)\n");
+  fmt::print(
+      "  (the daemon and the agent library to use instead of those installed with stagger)\n");
 }
 
 }  // namespace

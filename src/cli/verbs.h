@@ -1,6 +1,6 @@
 // The verbs of `stagger`: each takes the words after its name and returns the exit code.
-// Run once, on the main thread. A verb prints results on stdout and everything else on stderr, where
-// an error is one line; no verb throws.
+// Run once, on the main thread. A verb prints results on stdout and everything else on stderr,
+// where an error is one line; no verb throws.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
-// The real program, given wrong arguments: one line on stderr, nothing on stdout, the right exit code.
+// The real program, given wrong arguments: one line on stderr, nothing on stdout, the right exit
+// code.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -18,8 +19,8 @@ struct Outcome {
 
 // `redirect` picks which output is returned; the other one is thrown away.
 Outcome Stagger(const std::string& arguments, const std::string& redirect) {
-  const std::string command = "env -u STAGGER_SOCKET -u XDG_RUNTIME_DIR " STAGGER_PATH " " + arguments +
-                              " " + redirect;
+  const std::string command =
+      "env -u STAGGER_SOCKET -u XDG_RUNTIME_DIR " STAGGER_PATH " " + arguments + " " + redirect;
   FILE* pipe = popen(command.c_str(), "r");
   Outcome outcome;
   char buffer[4096];
@@ -65,8 +66,7 @@ INSTANTIATE_TEST_SUITE_P(
         Misuse{"up", 2, "site is required"},
         Misuse{"up /nonexistent.yaml", 2, "cannot read /nonexistent.yaml: No such file"},
         Misuse{"status --socket /nonexistent/s", 1, "no daemon listens at /nonexistent/s"},
-        Misuse{"status extra", 2, "extra"},
-        Misuse{"policy", 2, "name is required"},
+        Misuse{"status extra", 2, "extra"}, Misuse{"policy", 2, "name is required"},
         Misuse{"policy fifo --socket /nonexistent/s", 1, "no daemon listens at /nonexistent/s"},
         Misuse{"policy fifo --concurrency 5000", 2, "--concurrency"},
         Misuse{"demo --legs lame", 2, "unknown leg 'lame'; known: alone"},
@@ -83,7 +83,8 @@ TEST(Misuse, ASocketPathThatIsTooLong) {
 }
 
 TEST(Help, EveryVerbHasOne) {
-  for (const char* verb : {"", "run", "up", "status", "policy", "demo", "bench", "bench cpu", "bench gate"}) {
+  for (const char* verb :
+       {"", "run", "up", "status", "policy", "demo", "bench", "bench cpu", "bench gate"}) {
     const Outcome help = Output(std::string(verb) + " --help");
     EXPECT_EQ(help.exit_code, 0) << verb;
     EXPECT_GT(help.output.size(), 100u) << verb;
@@ -92,9 +93,9 @@ TEST(Help, EveryVerbHasOne) {
 }
 
 TEST(Run, KeepsTheAppsOutputAndExitCode) {
-  const Outcome run =
-      Output("run --socket /nonexistent/s --name cam --fps 5 -- sh -c 'echo $STAGGER_NAME $STAGGER_FPS "
-             "$STAGGER_SOCKET; exit 7'");
+  const Outcome run = Output(
+      "run --socket /nonexistent/s --name cam --fps 5 -- sh -c 'echo $STAGGER_NAME $STAGGER_FPS "
+      "$STAGGER_SOCKET; exit 7'");
   EXPECT_EQ(run.exit_code, 7);
   EXPECT_EQ(run.output, "cam 5 /nonexistent/s\n");
 }
@@ -102,7 +103,9 @@ TEST(Run, KeepsTheAppsOutputAndExitCode) {
 TEST(Run, SaysOnceThatNobodyControls) {
   const Outcome run = Errors("run --socket /nonexistent/s -- true");
   EXPECT_EQ(run.exit_code, 0);
-  EXPECT_EQ(run.output.rfind("stagger: warning: 'true' runs uncontrolled until a daemon answers: ", 0), 0u)
+  EXPECT_EQ(
+      run.output.rfind("stagger: warning: 'true' runs uncontrolled until a daemon answers: ", 0),
+      0u)
       << run.output;
 }
 

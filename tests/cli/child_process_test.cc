@@ -91,7 +91,8 @@ TEST_F(Children, AProgramThatCannotRunIsAnError) {
 }
 
 TEST_F(Children, StoppingTakesGrandchildrenAndTheStubborn) {
-  ChildSpec spec = Shell("trap '' TERM; sleep 1000 & echo $! > " + dir_->File("pid") + "; wait; sleep 1000");
+  ChildSpec spec =
+      Shell("trap '' TERM; sleep 1000 & echo $! > " + dir_->File("pid") + "; wait; sleep 1000");
   Result<ChildProcess> child = ChildProcess::Start(spec, *keeper_);
   ASSERT_TRUE(child);
   ASSERT_TRUE(WaitUntil([&] { return ReadPid("pid") > 0; }));
@@ -125,10 +126,10 @@ TEST_F(Children, NothingSurvivesOurSigkill) {
     if (!keeper) _exit(1);
     Result<ScratchDir> dir = ScratchDir::Make(*keeper);
     if (!dir) _exit(1);
-    Result<ChildProcess> child = ChildProcess::Start(
-        Shell("echo $$ > " + dir_->File("child") + "; sleep 1000 & echo $! > " +
-              dir_->File("grandchild") + "; wait"),
-        *keeper);
+    Result<ChildProcess> child =
+        ChildProcess::Start(Shell("echo $$ > " + dir_->File("child") + "; sleep 1000 & echo $! > " +
+                                  dir_->File("grandchild") + "; wait"),
+                            *keeper);
     std::ofstream(dir_->File("folder.new")) << dir->File("");
     std::filesystem::rename(dir_->File("folder.new"), dir_->File("folder"));
     while (true) pause();

@@ -54,22 +54,23 @@ DemoReport Report() {
 }
 
 TEST(DemoReport, ReadsLikeTheTableItAnswers) {
-  EXPECT_EQ(ToText(Report()),
-            "6 cameras x 10 fps for 15 s, all started at once, 8 ms of work per frame\n"
-            "on 2 cores of Test CPU; one app alone, as fast as it can: 57.0 fps\n"
-            "\n"
-            "                      uncontrolled  controlled\n"
-            "cameras                          6           6\n"
-            "inference time  min        50.0 ms     15.0 ms\n"
-            "                mean      130.0 ms     39.0 ms\n"
-            "                p50       130.0 ms     40.0 ms\n"
-            "                p99       200.0 ms    100.0 ms\n"
-            "                max       210.0 ms    110.0 ms\n"
-            "dropped frames              34.0 %       0.0 %\n"
-            "throughput                40.0 fps    60.0 fps\n"
-            "\n"
-            "controlled against uncontrolled: throughput x 1.50, drops 0.0 % instead of 34.0 %, mean "
-            "inference x 0.30, p99 x 0.50\n");
+  EXPECT_EQ(
+      ToText(Report()),
+      "6 cameras x 10 fps for 15 s, all started at once, 8 ms of work per frame\n"
+      "on 2 cores of Test CPU; one app alone, as fast as it can: 57.0 fps\n"
+      "\n"
+      "                      uncontrolled  controlled\n"
+      "cameras                          6           6\n"
+      "inference time  min        50.0 ms     15.0 ms\n"
+      "                mean      130.0 ms     39.0 ms\n"
+      "                p50       130.0 ms     40.0 ms\n"
+      "                p99       200.0 ms    100.0 ms\n"
+      "                max       210.0 ms    110.0 ms\n"
+      "dropped frames              34.0 %       0.0 %\n"
+      "throughput                40.0 fps    60.0 fps\n"
+      "\n"
+      "controlled against uncontrolled: throughput x 1.50, drops 0.0 % instead of 34.0 %, mean "
+      "inference x 0.30, p99 x 0.50\n");
 }
 
 TEST(DemoReport, SaysWhenTheMachineWasDisturbed) {
@@ -101,13 +102,14 @@ TEST(CameraArguments, SayHowToRun) {
   plan.seconds = 3;
   plan.tuned = true;
   EXPECT_EQ(CameraArguments(plan, 1),
-            (std::vector<std::string>{"--quiet", "--work-ms", "8", "--seconds", "3", "--offset", "39.5",
-                                      "--fps", "7.5", "--tuned"}));
+            (std::vector<std::string>{"--quiet", "--work-ms", "8", "--seconds", "3", "--offset",
+                                      "39.5", "--fps", "7.5", "--tuned"}));
   plan.fps.reset();
   plan.tuned = false;
   plan.seconds = 0;
-  EXPECT_EQ(CameraArguments(plan, 0),
-            (std::vector<std::string>{"--quiet", "--work-ms", "8", "--offset", "0.0", "--every-frame"}));
+  EXPECT_EQ(
+      CameraArguments(plan, 0),
+      (std::vector<std::string>{"--quiet", "--work-ms", "8", "--offset", "0.0", "--every-frame"}));
 }
 
 }  // namespace

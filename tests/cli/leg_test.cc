@@ -53,10 +53,10 @@ TEST(Leg, NoAppsNoFigures) {
 
 TEST(Leg, JsonHasEveryKeyInOrder) {
   const std::vector<std::string> expected{
-      "name",      "policy",     "concurrency",         "apps",         "fps_required", "fps",
-      "frames",    "done",       "drops",               "skipped",      "drop_ratio",
-      "deadline_miss_ratio",     "inference_ms",        "latency_ms",   "body_ms",
-      "overlap_ratio"};
+      "name",         "policy",     "concurrency", "apps",
+      "fps_required", "fps",        "frames",      "done",
+      "drops",        "skipped",    "drop_ratio",  "deadline_miss_ratio",
+      "inference_ms", "latency_ms", "body_ms",     "overlap_ratio"};
   Leg leg;
   leg.name = "x";
   leg.fps = 12.5;
@@ -90,7 +90,8 @@ TEST(Leg, MedianOverRepeats) {
 
 TEST(Leg, ReadsSampleLines) {
   EXPECT_EQ(ParseSample("1,2,3,4")->result, Duration{4});
-  for (const char* bad : {"arrival_ns,start_ns,end_ns,result_ns", "", "1,2,3", "1,2,3,4,5", "1,2,3,"}) {
+  for (const char* bad :
+       {"arrival_ns,start_ns,end_ns,result_ns", "", "1,2,3", "1,2,3,4,5", "1,2,3,"}) {
     EXPECT_FALSE(ParseSample(bad)) << bad;
   }
 }

@@ -81,32 +81,39 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"apps: 3\n", "site.yaml:1:7: apps: expected a list with at least one app"},
         Wrong{"colour: red\napps: []\n",
               "site.yaml:1:1: unknown field 'colour'; known: policy, concurrency, devices, apps"},
-        Wrong{"policy: best\napps: []\n", "site.yaml:1:9: policy: best is not a policy; known: off, fifo"},
+        Wrong{"policy: best\napps: []\n",
+              "site.yaml:1:9: policy: best is not a policy; known: off, fifo"},
         Wrong{"policy: [fifo]\napps: []\n",
               "site.yaml:1:9: policy: a list is not a policy; known: off, fifo"},
         Wrong{"concurrency: many\n",
-              "site.yaml:1:14: concurrency: many is not a limit; expected 'auto' or a whole number from 1 "
+              "site.yaml:1:14: concurrency: many is not a limit; expected 'auto' or a whole number "
+              "from 1 "
               "to 1024"},
         Wrong{"concurrency: 0\n",
-              "site.yaml:1:14: concurrency: 0 is not a limit; expected 'auto' or a whole number from 1 to "
+              "site.yaml:1:14: concurrency: 0 is not a limit; expected 'auto' or a whole number "
+              "from 1 to "
               "1024"},
         Wrong{"devices: [gpu:0]\n",
-              "site.yaml:1:10: devices: only 'auto' is supported: this machine's CPU cores taken as one"},
+              "site.yaml:1:10: devices: only 'auto' is supported: this machine's CPU cores taken "
+              "as one"},
         Wrong{"apps:\n  - ls\n", "site.yaml:2:5: apps[0]: expected a map with name and command"},
         Wrong{"apps:\n  - command: [ls]\n", "site.yaml:2:5: apps[0]: no name; every app needs one"},
         Wrong{"apps:\n  - name: [a]\n    command: [ls]\n",
               "site.yaml:2:11: apps[0].name: a list is not a name"},
         Wrong{"apps:\n  - name: a\n",
-              "site.yaml:2:5: apps[0]: no command; expected e.g. command: [camera-detector, --fps, \"10\"]"},
+              "site.yaml:2:5: apps[0]: no command; expected e.g. command: [camera-detector, --fps, "
+              "\"10\"]"},
         Wrong{"apps:\n  - name: a\n    command: ls -l\n",
-              "site.yaml:3:14: apps[0].command: a plain text; expected a list, one word each, since no "
+              "site.yaml:3:14: apps[0].command: a plain text; expected a list, one word each, "
+              "since no "
               "shell takes it apart: [program, argument, ...]"},
         Wrong{"apps:\n  - name: a\n    command: []\n",
               "site.yaml:3:14: apps[0].command: expected a list: [program, argument, ...]"},
         Wrong{"apps:\n  - name: a\n    command: [ls, [x]]\n",
               "site.yaml:3:19: apps[0].command[1]: a list is not a word"},
-        Wrong{"apps:\n  - name: a\n    command: [ls]\n  - name: b\n    command: [ls]\n    fps: -3\n",
-              "site.yaml:6:10: apps[1].fps: -3 is not a rate; expected a number > 0"},
+        Wrong{
+            "apps:\n  - name: a\n    command: [ls]\n  - name: b\n    command: [ls]\n    fps: -3\n",
+            "site.yaml:6:10: apps[1].fps: -3 is not a rate; expected a number > 0"},
         Wrong{"apps:\n  - name: a\n    command: [ls]\n    fps: 0\n",
               "site.yaml:4:10: apps[0].fps: 0 is not a rate; expected a number > 0"},
         Wrong{"apps:\n  - name: a\n    command: [ls]\n    fps: .inf\n",
@@ -116,9 +123,11 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"apps:\n  - name: a\n    command: [ls]\n    weight: {}\n",
               "site.yaml:4:13: apps[0].weight: a map is not a weight; expected a number > 0"},
         Wrong{"apps:\n  - name: a\n    command: [ls]\n    copies: 2.5\n",
-              "site.yaml:4:13: apps[0].copies: 2.5 is not a count; expected a whole number from 1 to 1000"},
+              "site.yaml:4:13: apps[0].copies: 2.5 is not a count; expected a whole number from 1 "
+              "to 1000"},
         Wrong{"apps:\n  - name: a\n    command: [ls]\n    fsp: 3\n",
-              "site.yaml:4:5: apps[0]: unknown field 'fsp'; known: name, command, fps, deadline_ms, weight, "
+              "site.yaml:4:5: apps[0]: unknown field 'fsp'; known: name, command, fps, "
+              "deadline_ms, weight, "
               "copies, env"},
         Wrong{"apps:\n  - name: a\n    command: [ls]\n    env: [A]\n",
               "site.yaml:4:10: apps[0].env: expected a map of names to texts"},
@@ -127,7 +136,8 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"apps:\n  - name: a\n    command: [ls]\n  - name: a\n    command: [ls]\n",
               "site.yaml:4:11: apps[1].name: 'a' is already the app of line 2; names must differ"},
         Wrong{"apps:\n  - {name: a-1, command: [ls]}\n  - {name: a, command: [ls], copies: 2}\n",
-              "site.yaml:3:12: apps[1].name: 'a-1' is already the app of line 2; names must differ"}));
+              "site.yaml:3:12: apps[1].name: 'a-1' is already the app of line 2; names must "
+              "differ"}));
 
 TEST(SiteFile, NamesFitTheWire) {
   const std::string name(70, 'x');
