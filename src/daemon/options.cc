@@ -5,7 +5,9 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -158,9 +160,11 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
   Options& options = parsed.options;
   if (!config.empty()) {
     std::ifstream in(config);
-    std::stringstream text;
-    if (!in || !(text << in.rdbuf())) return Error{"cannot read the configuration file " + config};
-    if (auto ok = ApplyConfigText(config, text.str(), &options); !ok) return ok.error();
+    if (!in || std::filesystem::is_directory(config)) {
+      return Error{"cannot read the configuration file " + config};
+    }
+    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    if (auto ok = ApplyConfigText(config, text, &options); !ok) return ok.error();
   }
   const std::pair<const char*, const std::string*> given[] = {
       {"socket", &socket}, {"policy", &policy}, {"concurrency", &concurrency},

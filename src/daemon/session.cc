@@ -23,9 +23,11 @@ const char* Session::overdue() const {
   switch (state_) {
     case State::kNew: return "it never said who it is";
     case State::kRefused: return "";
-    default: return "it does not read what it is sent";
+    default: return kDeaf;
   }
 }
+
+Session::Outcome Session::Unreachable() { return {.drop = kDeaf, .refused = {}}; }
 
 Session::Outcome Session::OnMessage(const wire::Message& message, Driver* driver, Control* control,
                                     TimePoint now) {
@@ -71,7 +73,7 @@ Session::Outcome Session::OnFirst(const wire::Message& message, Driver* driver, 
   }
   state_ = State::kAgent;
   // Before the engine hears of it: what it then has to say must come after the welcome.
-  if (!Send(wire::Welcome{wire::kProtocolVersion, id_}, now)) return {.drop = "it left", .refused = {}};
+  if (!Send(wire::Welcome{wire::kProtocolVersion, id_}, now)) return Unreachable();
   name_ = driver->Join(id_, *hello, CommOf(peer_.pid), peer_.pid, peer_.uid, CommandOf(peer_.pid),
                        now);
   return {};
@@ -79,10 +81,11 @@ Session::Outcome Session::OnFirst(const wire::Message& message, Driver* driver, 
 
 Session::Outcome Session::Refuse(std::string reason, TimePoint now) {
   // Closing now, with packets unread, would turn the refusal into a bare ECONNRESET at the peer.
-  const bool sent = Send(wire::Refused{reason}, now);
+  Outcome outcome = Send(wire::Refused{reason}, now) ? Outcome{} : Unreachable();
   state_ = State::kRefused;
   deadline_ = now + kLinger;
-  return {.drop = sent ? "" : "it left", .refused = std::move(reason)};
+  outcome.refused = std::move(reason);
+  return outcome;
 }
 
 Session::Outcome Session::Answer(const wire::Control& request, Control* control, TimePoint now) {
@@ -91,7 +94,7 @@ Session::Outcome Session::Answer(const wire::Control& request, Control* control,
   for (std::size_t at = 0; at == 0 || at < body.size(); at += wire::kMaxChunk) {
     const bool more = body.size() - at > wire::kMaxChunk;
     if (!Send(wire::ControlReply{answer.ok, more, body.substr(at, wire::kMaxChunk)}, now)) {
-      return {.drop = "it left", .refused = {}};
+      return Unreachable();
     }
   }
   if (answer.stop) control->Stop();
@@ -101,7 +104,9 @@ Session::Outcome Session::Answer(const wire::Control& request, Control* control,
 bool Session::Send(const wire::Message& message, TimePoint now) {
   if (!has_pending()) {
     const wire::Io io = wire::Send(fd_.get(), message);
-    if (io == wire::Io::kOk) return true;
+    // A peer that has gone may have left messages that still count. They are read first; the end
+    // of the connection comes after them.
+    if (io == wire::Io::kOk || io == wire::Io::kClosed) return true;
     if (io != wire::Io::kWouldBlock) return false;
     if (deadline_ == kNever) deadline_ = now + kStuckLimit;
   }
@@ -121,27 +126,27 @@ bool Session::Send(const wire::Message& message, TimePoint now) {
   return false;
 }
 
-bool Session::Flush(TimePoint now) {
-  const auto send = [&](const wire::Message& message, auto&& sent) {
-    const wire::Io io = wire::Send(fd_.get(), message);
-    if (io == wire::Io::kOk) {
-      if (state_ != State::kRefused) deadline_ = now + kStuckLimit;  // it reads again
-      sent();
-    }
-    return io;
-  };
-  wire::Io io = wire::Io::kOk;
-  while (io == wire::Io::kOk && has_pending()) {
-    if (!expired_.empty()) {
-      io = send(expired_.front(), [&] { expired_.erase(expired_.begin()); });
-    } else if (config_) {
-      io = send(*config_, [&] { config_.reset(); });
-    } else {
-      io = send(chunks_.front(), [&] { chunks_.pop_front(); });
-    }
+bool Session::SendPending(TimePoint now) {
+  const wire::Io io = !expired_.empty() ? wire::Send(fd_.get(), expired_.front())
+                      : config_         ? wire::Send(fd_.get(), *config_)
+                                        : wire::Send(fd_.get(), chunks_.front());
+  if (io == wire::Io::kWouldBlock) return false;
+  deadline_ = now + kStuckLimit;  // it reads again, or is gone
+  if (!expired_.empty()) {
+    expired_.erase(expired_.begin());
+  } else if (config_) {
+    config_.reset();
+  } else {
+    chunks_.pop_front();
   }
-  if (!has_pending() && state_ != State::kRefused) deadline_ = kNever;
-  return io == wire::Io::kOk || io == wire::Io::kWouldBlock;
+  return true;
+}
+
+void Session::Flush(TimePoint now) {
+  if (state_ == State::kRefused) return;
+  while (has_pending() && SendPending(now)) {
+  }
+  if (!has_pending()) deadline_ = kNever;
 }
 
 }  // namespace stagger::daemon

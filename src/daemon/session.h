@@ -28,6 +28,7 @@ class Session {
   static constexpr Duration kHandshakeLimit = std::chrono::seconds{5};
   static constexpr Duration kLinger = std::chrono::seconds{1};  // for a refusal to be read
   static constexpr Duration kStuckLimit = std::chrono::seconds{5};
+  static constexpr const char* kDeaf = "it does not read what it is sent";
 
   Session(ClientId id, UniqueFd fd, wire::PeerCredentials peer, Standing standing, TimePoint now);
 
@@ -38,9 +39,9 @@ class Session {
   };
   Outcome OnMessage(const wire::Message& message, Driver* driver, Control* control, TimePoint now);
 
-  // False: the client cannot take what it must have, and has to go.
+  // False: the client does not read, so cannot take what it must have, and has to go.
   bool Send(const wire::Message& message, TimePoint now);
-  bool Flush(TimePoint now);  // there is room again
+  void Flush(TimePoint now);  // there is room again
   bool has_pending() const { return config_ || !expired_.empty() || !chunks_.empty(); }
 
   // By when this client must have moved on; kNever if nothing is expected of it.
@@ -56,6 +57,8 @@ class Session {
  private:
   Outcome OnFirst(const wire::Message& message, Driver* driver, Control* control, TimePoint now);
   Outcome Refuse(std::string reason, TimePoint now);
+  static Outcome Unreachable();
+  bool SendPending(TimePoint now);  // one message; false: still no room
   Outcome Answer(const wire::Control& request, Control* control, TimePoint now);
 
   ClientId id_;

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -124,10 +125,15 @@ TEST(Lifecycle, SleepsWhileNothingHappens) {
   client.Release(1);
   while (daemon.Status()["streams"][0]["done"] != 1) {
   }
-  // Timers that were armed for the turn and for the connection may come once more.
-  const long before = Sleeps(daemon.pid());
-  usleep(600'000);
-  EXPECT_LE(Sleeps(daemon.pid()) - before, 4);
+  // Timers that were armed for the turn and for the connection may come once more, and a busy
+  // machine adds sleeps on locks and page faults: one quiet window shows that nothing polls.
+  long fewest = 1000;
+  for (int window = 0; window < 8 && fewest > 2; ++window) {
+    const long before = Sleeps(daemon.pid());
+    usleep(500'000);
+    fewest = std::min(fewest, Sleeps(daemon.pid()) - before);
+  }
+  EXPECT_LE(fewest, 2);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "daemon/control.h"
 
 namespace stagger::daemon {
 namespace {
@@ -47,11 +48,21 @@ TEST_F(SessionTest, KeepsOnlyTheLatestConfigForOneThatDoesNotRead) {
   wire::Message message;
   while (wire::Receive(peer_.get(), &message) == wire::Io::kOk) {
   }
-  ASSERT_TRUE(session_->Flush(now_));
+  session_->Flush(now_);
+  EXPECT_EQ(session_->deadline(), kNever);
   EXPECT_FALSE(session_->has_pending());
   ASSERT_EQ(wire::Receive(peer_.get(), &message), wire::Io::kOk);
   EXPECT_EQ(message, wire::Message(wire::Config{false, FromMs(999)}));
   EXPECT_EQ(wire::Receive(peer_.get(), &message), wire::Io::kWouldBlock);
+}
+
+TEST_F(SessionTest, IsOverdueFiveSecondsAfterItStoppedReading) {
+  Driver* no_driver = nullptr;
+  Control control(no_driver, [](TimePoint) { return std::string("{}"); }, [] {});
+  session_->OnMessage(wire::Control{wire::kProtocolVersion, "status", ""}, no_driver, &control, now_);
+  EXPECT_EQ(session_->deadline(), kNever);
+  Fill();
+  EXPECT_EQ(session_->deadline(), now_ + std::chrono::seconds{5});
 }
 
 TEST_F(SessionTest, IsGivenUpWhenAGrantFindsNoRoom) {
@@ -66,9 +77,14 @@ TEST_F(SessionTest, KeepsABoundedNumberOfExpiries) {
   EXPECT_LT(kept, 100);
 }
 
-TEST_F(SessionTest, TellsWhenItsPeerIsGone) {
+TEST_F(SessionTest, LeavesItToTheReaderToFindItsPeerGone) {
+  ASSERT_EQ(wire::Send(peer_.get(), wire::Ungated{3}), wire::Io::kOk);
   peer_.Reset();
-  EXPECT_FALSE(session_->Send(wire::Config{}, now_));
+  EXPECT_TRUE(session_->Send(wire::Grant{}, now_));
+  EXPECT_FALSE(session_->has_pending());
+  wire::Message message;
+  EXPECT_EQ(wire::Receive(session_->fd(), &message), wire::Io::kOk);
+  EXPECT_EQ(wire::Receive(session_->fd(), &message), wire::Io::kClosed);
 }
 
 }  // namespace

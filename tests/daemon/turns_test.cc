@@ -56,6 +56,25 @@ TEST(Turns, OfADeadClientAreFreeAtOnce) {
   EXPECT_TRUE(next.Await<wire::Grant>());
 }
 
+TEST(Turns, CountEvenIfTheClientLeavesRightAfter) {
+  const DaemonProcess daemon;
+  WireClient client(daemon.socket(), "gate");
+  client.Request(1);
+  ASSERT_TRUE(client.Await<wire::Grant>());
+  // A message it leaves unread: its end then looks like a reset connection.
+  ASSERT_TRUE(Command(daemon.socket(), "policy", R"({"name":"off"})").ok);
+  client.Release(1);
+  client.Send(wire::Ungated{2});
+  client.Close();
+  json status;
+  do {
+    status = daemon.Status();
+  } while (!status["streams"].empty());
+  EXPECT_EQ(status["totals"]["done"], 1);
+  EXPECT_EQ(status["totals"]["warmup"], 2);
+  EXPECT_EQ(status["totals"]["clients_dropped"], 0);
+}
+
 TEST(Turns, AreFreeOnceTheProcessIsDeadEvenIfAChildKeepsItsSocket) {
   const DaemonProcess daemon({"--concurrency", "1", "--lease-floor", "60000"});
   int go[2] = {-1, -1};
