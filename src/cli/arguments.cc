@@ -39,7 +39,7 @@ std::optional<int> ParseArguments(CLI::App& app, const Arguments& arguments) {
     fmt::print("{}", app.help());
     return kExitOk;
   } catch (const CLI::ParseError& e) {
-    const std::string name = app.get_name();  // "stagger run"
+    const std::string& name = app.get_name();  // "stagger run"
     PrintError(
         fmt::format("{}: {} (see {} --help)", name.substr(name.find(' ') + 1), e.what(), name));
     return kExitUsage;

@@ -1,10 +1,10 @@
 #include "cli/camera_leg.h"
 
 #include <fmt/core.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <fstream>
 #include <vector>
 
@@ -210,10 +210,11 @@ Result<Leg> Measure(const LegPlan& plan, const LegTools& tools, const ScratchDir
   if (const Result<void> ready = AwaitReady(cameras, dir, tools.stop); !ready) {
     status = ready.error();
   } else {
-    std::ofstream(dir.File("go"));
+    const std::ofstream go(dir.File("go"));
     status = Attend(plan, tools, cameras, dir, daemon);
   }
   std::vector<ChildProcess*> processes;
+  processes.reserve(cameras.size());
   for (Camera& camera : cameras) processes.push_back(&camera.process);
   StopAll(processes, kStopGrace);
   if (!status) return status.error();

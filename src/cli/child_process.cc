@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -12,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -32,12 +32,13 @@ std::vector<std::string> MergedEnvironment(const Environment& extra) {
     const std::string text = *entry;
     if (extra.count(text.substr(0, text.find('='))) == 0) merged.push_back(text);
   }
-  for (const auto& [name, value] : extra) merged.push_back(name + "=" + value);
+  for (const auto& [name, value] : extra) merged.push_back(fmt::format("{}={}", name, value));
   return merged;
 }
 
 std::vector<char*> Pointers(const std::vector<std::string>& words) {
   std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
   for (const std::string& word : words) pointers.push_back(const_cast<char*>(word.c_str()));
   pointers.push_back(nullptr);
   return pointers;
@@ -208,7 +209,7 @@ std::optional<Duration> ChildProcess::CpuTime() const {
   return ProcessCpuTime(pid_);
 }
 
-void StopAll(std::vector<ChildProcess*> children, Duration grace) {
+void StopAll(const std::vector<ChildProcess*>& children, Duration grace) {
   for (ChildProcess* child : children) child->SignalGroup(SIGTERM);
   const TimePoint deadline = Now() + grace;
   for (ChildProcess* child : children) child->WaitUntil(deadline);

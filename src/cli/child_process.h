@@ -70,7 +70,7 @@ class ChildProcess {
 };
 
 // SIGTERM to every group, SIGKILL to those that still run after `grace`; all are reaped on return.
-void StopAll(std::vector<ChildProcess*> children, Duration grace);
+void StopAll(const std::vector<ChildProcess*>& children, Duration grace);
 
 // CPU time of a process by number, from /proc; its finest clock.
 std::optional<Duration> ProcessCpuTime(pid_t pid);

@@ -33,6 +33,7 @@ const std::vector<LegRun>* RunsOf(const LegRuns& runs, const std::string& name) 
 
 std::vector<Paired> Values(const std::vector<LegRun>& legs, Figure figure) {
   std::vector<Paired> values;
+  values.reserve(legs.size());
   for (const LegRun& run : legs) {
     values.push_back({figure(run.leg).value_or(kNone), run.disturbance.disturbed()});
   }

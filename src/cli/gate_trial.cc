@@ -2,9 +2,9 @@
 
 #include <fmt/core.h>
 #include <poll.h>
-#include <time.h>
 
 #include <algorithm>
+#include <ctime>
 
 #include "base/clock.h"
 #include "cli/child_process.h"

@@ -74,7 +74,7 @@ std::string FindInPath(const std::string& name) {
   while (true) {
     const std::size_t colon = rest.find(':');
     const std::string_view folder = rest.substr(0, colon);
-    const std::string candidate =
+    std::string candidate =
         folder.empty() ? name : std::string(folder) + "/" + name;  // empty means the current folder
     if (runnable(candidate)) return candidate;
     if (colon == std::string_view::npos) return "";

@@ -78,6 +78,7 @@ int RunVerb(const Arguments& arguments) {
     setenv(variable.c_str(), value.c_str(), 1);
   }
   std::vector<char*> argv;
+  argv.reserve(command.size() + 1);
   for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
   execv(path.c_str(), argv.data());

@@ -1,9 +1,9 @@
 #include "cli/scratch_dir.h"
 
 #include <fmt/core.h>
-#include <stdlib.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <utility>

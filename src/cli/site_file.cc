@@ -82,7 +82,7 @@ class SiteReader {
   }
 
   std::string Policy(const YAML::Node& node) const {
-    const std::string name = node.IsScalar() ? node.Scalar() : "";
+    std::string name = node.IsScalar() ? node.Scalar() : "";
     if (core::FindPolicy(name) != nullptr) return name;
     std::vector<std::string> known;
     for (const core::Policy& policy : core::Policies()) known.emplace_back(policy.name);

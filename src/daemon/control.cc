@@ -46,9 +46,10 @@ Control::Answer Control::Policy(const std::string& body, Standing standing, Time
     } else if (key == "spacing_ms") {
       if (!value.is_null()) return Refusal("policy: no policy of this version takes spacing_ms");
     } else {
-      return Refusal(fmt::format("policy: bad argument {}: expected \"name\" (text) and "
-                                 "\"concurrency\" (0 to 1024)",
-                                 json(key).dump(-1, ' ', true, json::error_handler_t::replace)));
+      return Refusal(
+          fmt::format("policy: bad argument {}: expected \"name\" (text) and "
+                      "\"concurrency\" (0 to 1024)",
+                      json(key).dump(-1, ' ', true, json::error_handler_t::replace)));
     }
   }
   if (auto set = driver_->SetPolicy(policy, now); !set) return Refusal(set.error().message);

@@ -77,11 +77,12 @@ void Driver::Leave(ClientId client, TimePoint now) {
   if (stream == engine_.streams().end()) return;
   const core::StreamCounters counters = stream->second.counters;
   if (const StreamRecord* record = ledger_.Find(client)) {
-    spdlog::info("stream '{}' left: pid {}, {} done, {} granted, {} ungated, {} warm-up, {} expired, "
-                 "{} cancelled in {:.1f} s",
-                 record->name, record->pid, counters.done, counters.granted, counters.ungated,
-                 counters.warmup, counters.expired, counters.cancelled,
-                 ToMs(now - stream->second.joined) / 1000);
+    spdlog::info(
+        "stream '{}' left: pid {}, {} done, {} granted, {} ungated, {} warm-up, {} expired, "
+        "{} cancelled in {:.1f} s",
+        record->name, record->pid, counters.done, counters.granted, counters.ungated,
+        counters.warmup, counters.expired, counters.cancelled,
+        ToMs(now - stream->second.joined) / 1000);
   }
   expiry_logs_.erase(client);
   ledger_.Leaving(client, counters);
@@ -89,26 +90,26 @@ void Driver::Leave(ClientId client, TimePoint now) {
 }
 
 bool Driver::OnMessage(ClientId client, const wire::Message& message, TimePoint now) {
-  const auto event = std::visit(
-      Overloaded{
-          [&](const wire::Request& m) -> std::optional<core::Event> {
-            return core::TurnRequested{client, m.seq, m.device, m.since_call, m.gated};
-          },
-          [&](const wire::Release& m) -> std::optional<core::Event> {
-            return core::TurnReleased{client, m.seq, m.body, m.wait, m.call};
-          },
-          [&](const wire::Cancel& m) -> std::optional<core::Event> {
-            return core::TurnCancelled{client, m.seq};
-          },
-          [&](const wire::Claim& m) -> std::optional<core::Event> {
-            return core::TurnClaimed{client, m.seq, m.device, m.held};
-          },
-          [&](const wire::Ungated& m) -> std::optional<core::Event> {
-            return core::WarmupPassed{client, m.warmup};
-          },
-          [](const auto&) -> std::optional<core::Event> { return std::nullopt; },
-      },
-      message);
+  const auto event =
+      std::visit(Overloaded{
+                     [&](const wire::Request& m) -> std::optional<core::Event> {
+                       return core::TurnRequested{client, m.seq, m.device, m.since_call, m.gated};
+                     },
+                     [&](const wire::Release& m) -> std::optional<core::Event> {
+                       return core::TurnReleased{client, m.seq, m.body, m.wait, m.call};
+                     },
+                     [&](const wire::Cancel& m) -> std::optional<core::Event> {
+                       return core::TurnCancelled{client, m.seq};
+                     },
+                     [&](const wire::Claim& m) -> std::optional<core::Event> {
+                       return core::TurnClaimed{client, m.seq, m.device, m.held};
+                     },
+                     [&](const wire::Ungated& m) -> std::optional<core::Event> {
+                       return core::WarmupPassed{client, m.warmup};
+                     },
+                     [](const auto&) -> std::optional<core::Event> { return std::nullopt; },
+                 },
+                 message);
   if (!event) return false;
   Apply(*event, client, now);
   return true;
@@ -154,9 +155,9 @@ void Driver::LogExpiry(const core::Expire& expire, TimePoint now) {
   const StreamRecord* record = ledger_.Find(expire.client);
   spdlog::warn("stream '{}' kept its turn {} longer than its lease; others may run{}",
                record != nullptr ? record->name : "?", expire.seq.value,
-               it->second.silent > 0 ? fmt::format(" ({} more since the last such line)",
-                                                   it->second.silent)
-                                     : std::string());
+               it->second.silent > 0
+                   ? fmt::format(" ({} more since the last such line)", it->second.silent)
+                   : std::string());
   it->second = ExpiryLog{now, 0};
 }
 

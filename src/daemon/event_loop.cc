@@ -60,7 +60,7 @@ Result<void> EventLoop::Run() {
     for (int i = 0; i < n && running_; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       const auto it = watched_.find(event.data.u64);
-      if (it == watched_.end()) continue;  // unwatched earlier in this batch
+      if (it == watched_.end()) continue;                // unwatched earlier in this batch
       const std::shared_ptr<Watched> keep = it->second;  // the handler may unwatch itself
       keep->handler(event.events);
     }
@@ -73,13 +73,13 @@ Result<std::unique_ptr<Timer>> Timer::Create(EventLoop* loop, std::function<void
   if (!fd.valid()) return Failed("cannot make a timer");
   std::unique_ptr<Timer> timer(new Timer(loop, std::move(fd)));
   Timer* raw = timer.get();
-  auto watch = loop->Watch(raw->fd_.get(), EPOLLIN,
-                           [raw, callback = std::move(callback)](std::uint32_t) {
-                             std::uint64_t expirations = 0;
-                             if (read(raw->fd_.get(), &expirations, sizeof expirations) < 0) return;
-                             raw->armed_ = kNever;
-                             callback();
-                           });
+  auto watch =
+      loop->Watch(raw->fd_.get(), EPOLLIN, [raw, callback = std::move(callback)](std::uint32_t) {
+        std::uint64_t expirations = 0;
+        if (read(raw->fd_.get(), &expirations, sizeof expirations) < 0) return;
+        raw->armed_ = kNever;
+        callback();
+      });
   if (!watch) return watch.error();
   timer->watch_ = *watch;
   return timer;

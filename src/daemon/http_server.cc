@@ -25,7 +25,8 @@ constexpr const char* kContentPolicy =
 
 bool IsLiteralAddress(const std::string& host) {
   in6_addr any{};
-  return inet_pton(AF_INET, host.c_str(), &any) == 1 || inet_pton(AF_INET6, host.c_str(), &any) == 1;
+  return inet_pton(AF_INET, host.c_str(), &any) == 1 ||
+         inet_pton(AF_INET6, host.c_str(), &any) == 1;
 }
 
 // The library's default adds SO_REUSEPORT, with which two daemons would share a port silently.

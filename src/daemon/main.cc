@@ -110,7 +110,8 @@ Result<void> Serve(const Options& options) {
 
   Status status(driver->get(), {path, http_address});
   Control control(
-      driver->get(), [&](TimePoint now) { return Dump(status.Latest(kControlMaxAge, now)->status); },
+      driver->get(),
+      [&](TimePoint now) { return Dump(status.Latest(kControlMaxAge, now)->status); },
       [&] { (*loop)->Stop(); });
   auto on_asked = (*loop)->Watch((*board)->asked_fd(), EPOLLIN, [&](std::uint32_t) {
     (*board)->ClearAsked();
@@ -129,8 +130,8 @@ Result<void> Serve(const Options& options) {
     return ok.error();
   }
 
-  spdlog::info("staggerd {} serves {}: policy {}, {} turn(s) at once, dashboard {}", STAGGER_VERSION,
-               path, (*driver)->engine().policy().name,
+  spdlog::info("staggerd {} serves {}: policy {}, {} turn(s) at once, dashboard {}",
+               STAGGER_VERSION, path, (*driver)->engine().policy().name,
                (*driver)->engine().devices().front().concurrency,
                http_address.empty() ? std::string("off") : "http://" + http_address + "/");
   WriteReady(options.ready_fd, http_address);

@@ -58,7 +58,9 @@ std::string MetricsText(const json& status) {
   const json& devices = status["devices"];
   const json& streams = status["streams"];
   const auto field = [](const char* key) { return [key](const json& e) { return e[key]; }; };
-  const auto count = [](const char* key) { return [key](const json& e) { return json(e[key].size()); }; };
+  const auto count = [](const char* key) {
+    return [key](const json& e) { return json(e[key].size()); };
+  };
 
   Family(&out, "stagger_turns_total", "counter", "Bodies that ran on a device.");
   Each(&out, "stagger_turns_total", "device", devices, field("turns"));

@@ -39,14 +39,16 @@ Result<void> Apply(const std::string& key, const std::string& value, Options* op
   } else if (key == "concurrency") {
     const auto k = NumberIn(value, 0, kMaxConcurrency);
     if (!k || *k != static_cast<int>(*k)) {
-      return Error{fmt::format("concurrency '{}': a whole number from 0 (default) to {} is expected",
-                               value, kMaxConcurrency)};
+      return Error{
+          fmt::format("concurrency '{}': a whole number from 0 (default) to {} is expected", value,
+                      kMaxConcurrency)};
     }
     options->policy.concurrency = static_cast<int>(*k);
   } else if (key == "lease_floor_ms") {
     const auto ms = NumberIn(value, 1, kMaxLeaseFloorMs);
     if (!ms) {
-      return Error{fmt::format("lease floor '{}': 1 to {} ms is expected", value, kMaxLeaseFloorMs)};
+      return Error{
+          fmt::format("lease floor '{}': 1 to {} ms is expected", value, kMaxLeaseFloorMs)};
     }
     options->lease_floor = FromMs(*ms);
   } else if (key == "http") {
@@ -57,9 +59,10 @@ Result<void> Apply(const std::string& key, const std::string& value, Options* op
     if (!address) return address.error();
     options->http_address = std::move(address).value();
   } else {
-    return Error{fmt::format("unknown key '{}': known are policy, concurrency, socket, http, group, "
-                             "lease_floor_ms",
-                             key)};
+    return Error{
+        fmt::format("unknown key '{}': known are policy, concurrency, socket, http, group, "
+                    "lease_floor_ms",
+                    key)};
   }
   return {};
 }
@@ -143,8 +146,9 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
   app.add_option("--http", http, "Dashboard address, or off [127.0.0.1:7878]");
   app.add_option("--group", group, "Group whose members may take part [nobody else]");
   app.add_option("--lease-floor", lease_floor, "Shortest lease in ms [250]");
-  app.add_option("--ready-fd", parsed.options.ready_fd,
-                 "Write 'READY http=ADDRESS' to this descriptor once clients may come, and close it");
+  app.add_option(
+      "--ready-fd", parsed.options.ready_fd,
+      "Write 'READY http=ADDRESS' to this descriptor once clients may come, and close it");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

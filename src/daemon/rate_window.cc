@@ -21,8 +21,9 @@ double RateWindow::PerSecond(TimePoint now, Duration window) const {
     if (s >= 0) sum += amounts_[static_cast<std::size_t>(s % kSlots)];
   }
   const TimePoint from = std::max(TimePoint{first * kBucket}, start_);
-  const double seconds = std::chrono::duration<double>(now - from).count();
-  return seconds > 0 ? static_cast<double>(sum) / seconds : 0;
+  // Over less than a second a rate would be mostly chance.
+  const double seconds = std::max(1.0, std::chrono::duration<double>(now - from).count());
+  return static_cast<double>(sum) / seconds;
 }
 
 }  // namespace stagger::daemon

@@ -16,7 +16,8 @@ class RateWindow {
   explicit RateWindow(TimePoint start) : start_(start) {}
 
   void Add(TimePoint now, std::int64_t amount);
-  // Amount per second over the last `window` (at most kLongest), or since the start if that is less.
+  // Amount per second over the last `window` (at most kLongest), or since the start if that is
+  // less.
   double PerSecond(TimePoint now, Duration window) const;
 
  private:

@@ -130,13 +130,17 @@ bool Server::ReadOne(Connection* connection) {
   // is behind that.
   if (io == wire::Io::kClosed) io = wire::Receive(session.fd(), &message);
   switch (io) {
-    case wire::Io::kWouldBlock: return false;
-    case wire::Io::kClosed: Doom(connection, ""); return false;
+    case wire::Io::kWouldBlock:
+      return false;
+    case wire::Io::kClosed:
+      Doom(connection, "");
+      return false;
     case wire::Io::kMalformed:
       if (session.state() == Session::State::kRefused) return true;
       Doom(connection, "it sent a malformed packet");
       return false;
-    case wire::Io::kOk: break;
+    case wire::Io::kOk:
+      break;
   }
   const Session::Outcome outcome = session.OnMessage(message, driver_, control_, Now());
   if (!outcome.refused.empty()) LogRefusal(session, outcome.refused);

@@ -11,7 +11,10 @@ namespace stagger::daemon {
 
 Session::Session(ClientId id, UniqueFd fd, wire::PeerCredentials peer, Standing standing,
                  TimePoint now)
-    : id_(id), fd_(std::move(fd)), peer_(peer), standing_(standing),
+    : id_(id),
+      fd_(std::move(fd)),
+      peer_(peer),
+      standing_(standing),
       deadline_(now + kHandshakeLimit) {}
 
 std::string Session::Label() const {
@@ -21,9 +24,12 @@ std::string Session::Label() const {
 
 const char* Session::overdue() const {
   switch (state_) {
-    case State::kNew: return "it never said who it is";
-    case State::kRefused: return "";
-    default: return kDeaf;
+    case State::kNew:
+      return "it never said who it is";
+    case State::kRefused:
+      return "";
+    default:
+      return kDeaf;
   }
 }
 
@@ -32,8 +38,10 @@ Session::Outcome Session::Unreachable() { return {.drop = kDeaf, .refused = {}};
 Session::Outcome Session::OnMessage(const wire::Message& message, Driver* driver, Control* control,
                                     TimePoint now) {
   switch (state_) {
-    case State::kRefused: return {};
-    case State::kNew: return OnFirst(message, driver, control, now);
+    case State::kRefused:
+      return {};
+    case State::kNew:
+      return OnFirst(message, driver, control, now);
     case State::kControl:
       if (const auto* request = std::get_if<wire::Control>(&message)) {
         return Answer(*request, control, now);
@@ -74,8 +82,8 @@ Session::Outcome Session::OnFirst(const wire::Message& message, Driver* driver, 
   state_ = State::kAgent;
   // Before the engine hears of it: what it then has to say must come after the welcome.
   if (!Send(wire::Welcome{wire::kProtocolVersion, id_}, now)) return Unreachable();
-  name_ = driver->Join(id_, *hello, CommOf(peer_.pid), peer_.pid, peer_.uid, CommandOf(peer_.pid),
-                       now);
+  name_ =
+      driver->Join(id_, *hello, CommOf(peer_.pid), peer_.pid, peer_.uid, CommandOf(peer_.pid), now);
   return {};
 }
 

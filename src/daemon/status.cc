@@ -28,8 +28,8 @@ json Ratio(double part, double whole) {
 
 json Summary(const core::SampleWindow& samples) {
   if (samples.empty()) {
-    return {{"min", nullptr}, {"mean", nullptr}, {"p50", nullptr}, {"p99", nullptr},
-            {"max", nullptr}};
+    return {
+        {"min", nullptr}, {"mean", nullptr}, {"p50", nullptr}, {"p99", nullptr}, {"max", nullptr}};
   }
   return {{"min", Ms(samples.min())},
           {"mean", Ms(samples.mean())},

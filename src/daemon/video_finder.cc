@@ -37,7 +37,7 @@ bool LoopbackOrAny(std::string_view address) {
 
 int PortOf(pid_t pid, const std::map<unsigned long, int>& ports) {
   const std::string folder = fmt::format("/proc/{}/fd", pid);
-  struct stat info{};
+  struct stat info {};
   // The folder of another user's process, or of one that forbids it, stays closed to us.
   if (stat(folder.c_str(), &info) != 0 || info.st_uid != geteuid()) return 0;
   DIR* dir = opendir(folder.c_str());

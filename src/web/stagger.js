@@ -4,6 +4,7 @@ const POLL_MS = 1000;
 const TIMEOUT_MS = 2500;
 const TREND_POINTS = 60;
 const SHORT_OF_RATE = 0.95;  // below this share of the required rate a stream is marked
+const SETTLED_S = 5;          // the window of the rate: before that it says little
 const VIDEO_RETRY_MS = 2000;
 
 const byId = (id) => document.getElementById(id);
@@ -152,7 +153,8 @@ function showStream(entry, stream) {
   const state = cells.state.firstChild;
   state.className = `state ${stream.state}`;
   state.textContent = stream.state;
-  const short = stream.fps_required !== null && stream.fps < stream.fps_required * SHORT_OF_RATE;
+  const short = stream.fps_required !== null && stream.attached_s > SETTLED_S &&
+      stream.fps < stream.fps_required * SHORT_OF_RATE;
   put(cells.fps, number(stream.fps, 1), short);
   cells.fps.title = short ? "below the required rate" : "";
   put(cells.required, number(stream.fps_required, 1));

@@ -53,8 +53,8 @@ std::string ReadLine(int fd) {
   std::string line;
   const auto end = std::chrono::steady_clock::now() + kLimit;
   for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-        end - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
     pollfd ready{fd, POLLIN, 0};
     if (left.count() <= 0 || poll(&ready, 1, static_cast<int>(left.count())) <= 0) return line;
     char c = 0;

@@ -67,8 +67,8 @@ TEST_F(Http, StatusHasTheDocumentedFields) {
   while (daemon_.Status()["streams"][0]["done"] != 1) {
   }
   json status = daemon_.Status();
-  for (const char* key : {"version", "pid", "uptime_s", "socket", "http", "policy", "devices",
-                          "streams", "totals"}) {
+  for (const char* key :
+       {"version", "pid", "uptime_s", "socket", "http", "policy", "devices", "streams", "totals"}) {
     EXPECT_TRUE(status.contains(key)) << key;
   }
   EXPECT_EQ(status["pid"], daemon_.pid());
@@ -82,11 +82,13 @@ TEST_F(Http, StatusHasTheDocumentedFields) {
   EXPECT_EQ(device["name"], "cpu:0");
   EXPECT_EQ(device["turns"], 1);
   const json& stream = status["streams"][0];
-  for (const char* key :
-       {"name", "pid", "command", "fps_required", "fps", "deadline_ms", "weight", "done", "granted",
-        "ungated", "warmup", "expired", "late", "cancelled", "claimed", "deadline_miss_ratio",
-        "missed", "drops", "skipped", "wait_ms", "body_ms", "inference_ms", "state", "attached_s",
-        "video"}) {
+  for (const char* key : {"name",    "pid",          "command", "fps_required",
+                          "fps",     "deadline_ms",  "weight",  "done",
+                          "granted", "ungated",      "warmup",  "expired",
+                          "late",    "cancelled",    "claimed", "deadline_miss_ratio",
+                          "missed",  "drops",        "skipped", "wait_ms",
+                          "body_ms", "inference_ms", "state",   "attached_s",
+                          "video"}) {
     EXPECT_TRUE(stream.contains(key)) << key;
   }
   EXPECT_EQ(stream["warmup"], 2);
@@ -137,7 +139,8 @@ TEST_F(Http, MetricsFollowTheFormat) {
             std::string::npos);
   std::istringstream lines(text);
   std::string line;
-  const std::regex sample(R"(stagger_[a-z_]+\{[a-z]+="([^"\\]|\\.)*"(,quantile="0\.\d+")?\} [-+.e\d]+)");
+  const std::regex sample(
+      R"(stagger_[a-z_]+\{[a-z]+="([^"\\]|\\.)*"(,quantile="0\.\d+")?\} [-+.e\d]+)");
   while (std::getline(lines, line)) {
     EXPECT_TRUE(line.rfind("# ", 0) == 0 || std::regex_match(line, sample)) << line;
   }

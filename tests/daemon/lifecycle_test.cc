@@ -6,9 +6,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -60,7 +60,7 @@ TEST(Lifecycle, ReplacesTheSocketOfADaemonThatWasKilled) {
 
 TEST(Lifecycle, TheSocketIsTheUsersAlone) {
   const DaemonProcess daemon;
-  struct stat info{};
+  struct stat info {};
   ASSERT_EQ(stat(daemon.socket().c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600U);
 }

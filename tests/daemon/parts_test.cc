@@ -45,17 +45,22 @@ TEST(Printable, ReplacesControlsAndBrokenText) {
   EXPECT_EQ(Printable("a\nb\x1b[31m\x7f"), "a_b_[31m_");
   EXPECT_EQ(Printable("\xc3"), "_");
   EXPECT_EQ(Printable("\xff\xfe"), "__");
-  EXPECT_EQ(Printable("\xc2\x9b"), "__");      // a C1 control
+  EXPECT_EQ(Printable("\xc2\x9b"), "__");       // a C1 control
   EXPECT_EQ(Printable("\xed\xa0\x80"), "___");  // a surrogate
 }
 
 TEST(VideoFinder, ReadsTheKernelsTable) {
   const auto ports = ListeningPorts(
-      "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-      "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 111 1 0\n"
-      "   1: 00000000:1F91 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 222 1 0\n"
-      "   2: 0200A8C0:1F92 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 333 1 0\n"
-      "   3: 0100007F:1F93 0100007F:0050 01 00000000:00000000 00:00000000 00000000  1000 0 444 1 0\n"
+      "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout "
+      "inode\n"
+      "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 111 1 "
+      "0\n"
+      "   1: 00000000:1F91 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 222 1 "
+      "0\n"
+      "   2: 0200A8C0:1F92 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 333 1 "
+      "0\n"
+      "   3: 0100007F:1F93 0100007F:0050 01 00000000:00000000 00:00000000 00000000  1000 0 444 1 "
+      "0\n"
       "   4: 00000000000000000000000001000000:1F94 00000000000000000000000000000000:0000 0A "
       "00000000:00000000 00:00000000 00000000  1000 0 555 1 0\n");
   EXPECT_EQ(ports, (std::map<unsigned long, int>{{111, 8080}, {222, 8081}, {555, 8084}}));

@@ -129,7 +129,8 @@ TEST(Protocol, ClosesAConnectionThatSaysNothing) {
 
 TEST(Protocol, TakesCommands) {
   const DaemonProcess daemon;
-  wire::ControlReply reply = Command(daemon.socket(), "policy", R"({"name":"fifo","concurrency":3})");
+  wire::ControlReply reply =
+      Command(daemon.socket(), "policy", R"({"name":"fifo","concurrency":3})");
   ASSERT_TRUE(reply.ok) << reply.chunk;
   EXPECT_EQ(json::parse(reply.chunk)["name"], "fifo");
   EXPECT_EQ(json::parse(reply.chunk)["devices"][0]["concurrency"], 3);

@@ -58,8 +58,10 @@ TEST_F(SessionTest, KeepsOnlyTheLatestConfigForOneThatDoesNotRead) {
 
 TEST_F(SessionTest, IsOverdueFiveSecondsAfterItStoppedReading) {
   Driver* no_driver = nullptr;
-  Control control(no_driver, [](TimePoint) { return std::string("{}"); }, [] {});
-  session_->OnMessage(wire::Control{wire::kProtocolVersion, "status", ""}, no_driver, &control, now_);
+  Control control(
+      no_driver, [](TimePoint) { return std::string("{}"); }, [] {});
+  session_->OnMessage(wire::Control{wire::kProtocolVersion, "status", ""}, no_driver, &control,
+                      now_);
   EXPECT_EQ(session_->deadline(), kNever);
   Fill();
   EXPECT_EQ(session_->deadline(), now_ + std::chrono::seconds{5});

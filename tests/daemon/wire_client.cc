@@ -38,8 +38,8 @@ std::optional<wire::Message> WireClient::Next() {
     const wire::Io io = wire::Receive(fd_.get(), &message);
     if (io == wire::Io::kOk) return message;
     if (io != wire::Io::kWouldBlock) return std::nullopt;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-        end - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
     pollfd ready{fd_.get(), POLLIN, 0};
     if (left.count() <= 0 || poll(&ready, 1, static_cast<int>(left.count())) <= 0) {
       ADD_FAILURE() << "nothing came in time";
