@@ -13,6 +13,7 @@
 #include "cli/leg_names.h"
 #include "cli/progress_line.h"
 #include "cli/table.h"
+#include "cli/workplace.h"
 
 namespace stagger::cli {
 namespace {
@@ -94,7 +95,7 @@ std::string Outcome(const LegRun& run) {
 // Every leg once per repeat, each repeat starting with another one, so that no leg always follows
 // the same neighbour or profits from an early, quiet machine.
 Result<LegRuns> Measure(const Settings& settings, const std::vector<LegPlan>& plans,
-                        const Installation& installation, Keeper& keeper, StopSignal& stop) {
+                        Workplace& place) {
   ProgressLine line;
   LegRuns runs;
   const TimePoint start = Now();
@@ -103,7 +104,7 @@ Result<LegRuns> Measure(const Settings& settings, const std::vector<LegPlan>& pl
       const LegPlan& plan = plans[(i + static_cast<std::size_t>(repeat)) % plans.size()];
       const std::string where = fmt::format("[{}/{}] {:4.0f} s  ", repeat + 1, settings.repeats,
                                             ToMs(Now() - start) / 1000);
-      LegTools tools{installation, keeper, stop, {}};
+      LegTools tools{place.installation, place.keeper, place.stop, {}};
       if (line.live()) {
         tools.progress = [&](const LegPlan& p, const Progress& progress) {
           line.Update(fmt::format("{}{:<24} {:.0f}/{:g} s, {} frames", where, p.name,
@@ -213,19 +214,15 @@ int BenchCpu(const Arguments& arguments) {
   std::vector<LegPlan> plans = Plans(settings);
   if (!KeepChosen(settings.legs, &plans)) return kExitUsage;
 
-  const Result<Installation> installation = Installation::Find();
-  Result<Keeper> keeper = Keeper::Start();
-  Result<StopSignal> stop = StopSignal::Block();
-  for (const Error* error : {installation ? nullptr : &installation.error(),
-                             keeper ? nullptr : &keeper.error(), stop ? nullptr : &stop.error()}) {
-    if (error == nullptr) continue;
-    PrintError(error->message);
+  Result<Workplace> place = Workplace::Open();
+  if (!place) {
+    PrintError(place.error().message);
     return kExitFailed;
   }
-  const Result<LegRuns> runs = Measure(settings, plans, *installation, *keeper, *stop);
+  const Result<LegRuns> runs = Measure(settings, plans, *place);
   if (!runs) {
     PrintError("bench cpu: " + runs.error().message);
-    return stop->Raised() ? kExitInterrupted : kExitFailed;
+    return place->stop.Raised() ? kExitInterrupted : kExitFailed;
   }
   const std::vector<Leg> legs = Medians(plans, *runs);
   const std::vector<Claim> claims = CpuClaims(*runs);

@@ -8,13 +8,13 @@
 #include "cli/bench.h"
 #include "cli/claims.h"
 #include "cli/gate_trial.h"
-#include "cli/installation.h"
 #include "cli/leg.h"
 #include "cli/machine.h"
 #include "cli/private_daemon.h"
 #include "cli/progress_line.h"
 #include "cli/scratch_dir.h"
 #include "cli/table.h"
+#include "cli/workplace.h"
 
 namespace stagger::cli {
 namespace {
@@ -181,19 +181,17 @@ void PrintJson(const Settings& settings, const Findings& findings,
   fmt::print("{}\n", json.dump(2));
 }
 
-Result<Findings> MeasureWithDaemon(const Settings& settings, Keeper& keeper, StopSignal& stop) {
-  const Result<Installation> installation = Installation::Find();
-  if (!installation) return installation.error();
-  const Result<ScratchDir> dir = ScratchDir::Make(keeper);
+Result<Findings> MeasureWithDaemon(const Settings& settings, Workplace& place) {
+  const Result<ScratchDir> dir = ScratchDir::Make(place.keeper);
   if (!dir) return dir.error();
   DaemonSpec spec;
   spec.socket = dir->File("daemon.sock");
   spec.policy = "fifo";
   spec.concurrency = 1;
   spec.err_file = dir->File("staggerd.err");
-  Result<PrivateDaemon> daemon = PrivateDaemon::Start(*installation, spec, keeper);
+  Result<PrivateDaemon> daemon = PrivateDaemon::Start(place.installation, spec, place.keeper);
   if (!daemon) return daemon.error();
-  return Measure(settings, *daemon, stop);
+  return Measure(settings, *daemon, place.stop);
 }
 
 }  // namespace
@@ -221,17 +219,15 @@ int BenchGate(const Arguments& arguments) {
   app.footer("exit code 1: a claim failed (inconclusive ones don't count); 130: stopped by Ctrl-C");
   if (const auto code = ParseArguments(app, arguments)) return *code;
 
-  Result<Keeper> keeper = Keeper::Start();
-  Result<StopSignal> stop = StopSignal::Block();
-  for (const Error* error : {keeper ? nullptr : &keeper.error(), stop ? nullptr : &stop.error()}) {
-    if (error == nullptr) continue;
-    PrintError(error->message);
+  Result<Workplace> place = Workplace::Open();
+  if (!place) {
+    PrintError(place.error().message);
     return kExitFailed;
   }
-  const Result<Findings> findings = MeasureWithDaemon(settings, *keeper, *stop);
+  const Result<Findings> findings = MeasureWithDaemon(settings, *place);
   if (!findings) {
     PrintError("bench gate: " + findings.error().message);
-    return stop->Raised() ? kExitInterrupted : kExitFailed;
+    return place->stop.Raised() ? kExitInterrupted : kExitFailed;
   }
   const std::vector<Claim> claims = Claims(*findings);
   if (settings.as_json) {

@@ -15,6 +15,7 @@
 #include "cli/scratch_dir.h"
 #include "cli/supervisor.h"
 #include "cli/verbs.h"
+#include "cli/workplace.h"
 
 namespace stagger::cli {
 namespace {
@@ -146,20 +147,16 @@ Result<void> Serve(const Settings& settings, const DemoReport& report, const Leg
 }
 
 int Run(const Settings& settings, const std::vector<std::string>& names) {
-  Result<Installation> installation = Installation::Find();
-  Result<Keeper> keeper = Keeper::Start();
-  Result<StopSignal> stop = StopSignal::Block();
-  for (const Error* error : {installation ? nullptr : &installation.error(),
-                             keeper ? nullptr : &keeper.error(), stop ? nullptr : &stop.error()}) {
-    if (error == nullptr) continue;
-    PrintError(error->message);
+  Result<Workplace> place = Workplace::Open();
+  if (!place) {
+    PrintError(place.error().message);
     return kExitFailed;
   }
-  const LegTools tools{*installation, *keeper, *stop, {}};
+  const LegTools tools{place->installation, place->keeper, place->stop, {}};
   const Result<DemoReport> report = Measure(settings, names, tools);
   if (!report) {
     PrintError("demo: " + report.error().message);
-    return stop->Raised() ? kExitInterrupted : kExitFailed;
+    return place->stop.Raised() ? kExitInterrupted : kExitFailed;
   }
   if (settings.as_json) {
     fmt::print("{}\n", ToJson(*report).dump(2));

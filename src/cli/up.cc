@@ -12,6 +12,7 @@
 #include "cli/site_file.h"
 #include "cli/supervisor.h"
 #include "cli/verbs.h"
+#include "cli/workplace.h"
 
 namespace stagger::cli {
 namespace {
@@ -73,14 +74,10 @@ Result<void> ApplyPolicy(const Site& site, const std::string& socket) {
 }
 
 Result<void> RunSite(const Site& site, const std::string& socket, const std::string& http) {
-  Result<Installation> installation = Installation::Find();
-  if (!installation) return installation.error();
-  Result<std::vector<Supervised>> apps = Prepare(site, *installation, socket);
+  Result<Workplace> place = Workplace::Open();
+  if (!place) return place.error();
+  Result<std::vector<Supervised>> apps = Prepare(site, place->installation, socket);
   if (!apps) return apps.error();
-  Result<Keeper> keeper = Keeper::Start();
-  if (!keeper) return keeper.error();
-  Result<StopSignal> stop = StopSignal::Block();
-  if (!stop) return stop.error();
 
   std::optional<PrivateDaemon> daemon;
   if (DaemonListens(socket)) {
@@ -92,11 +89,11 @@ Result<void> RunSite(const Site& site, const std::string& socket, const std::str
     spec.policy = site.policy;
     spec.concurrency = site.concurrency;
     spec.http = http;
-    Result<PrivateDaemon> started = PrivateDaemon::Start(*installation, spec, *keeper);
+    Result<PrivateDaemon> started = PrivateDaemon::Start(place->installation, spec, place->keeper);
     if (!started) return started.error();
     daemon.emplace(std::move(started).value());
   }
-  Supervisor supervisor(std::move(apps).value(), *keeper, *stop);
+  Supervisor supervisor(std::move(apps).value(), place->keeper, place->stop);
   return supervisor.Run(daemon ? &daemon->process() : nullptr);
 }
 
