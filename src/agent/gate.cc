@@ -95,6 +95,8 @@ void Gate::Handle(const wire::Message& message, TimePoint now) {
     if (turn_.phase == Phase::kRequesting && turn_.seq == grant->seq) {
       turn_.phase = Phase::kHeld;
       turn_.cores = grant->cores;
+      turn_.start =
+          now;  // here: another thread of ours may see the grant before the one that asked
       turn_.lease_end = now + grant->lease;
       changed_.NotifyAll();
     }
@@ -110,7 +112,7 @@ Ticket Gate::Enter(TimePoint call_start) {
   if (!attached_) return {};
   const TimePoint now = Now();
   if (turn_.phase == Phase::kHeld) {
-    if (now < turn_.lease_end) return JoinCurrent(now);
+    if (now < turn_.lease_end) return JoinCurrent();
     // Overdue: the daemon lets others run, so this body asks anew instead of riding on. It waits
     // for a turn, never for our own threads.
     for (Turn& slot : overdue_) {
@@ -120,7 +122,7 @@ Ticket Gate::Enter(TimePoint call_start) {
         break;
       }
     }
-    if (turn_.phase == Phase::kHeld) return JoinCurrent(now);  // no slot left: four hung bodies
+    if (turn_.phase == Phase::kHeld) return JoinCurrent();  // no slot left: four hung bodies
   }
   if (turn_.phase == Phase::kRequesting) {
     const TimePoint until = WaitEnd(now);
@@ -128,19 +130,14 @@ Ticket Gate::Enter(TimePoint call_start) {
     while (attached_ && turn_.phase == Phase::kRequesting && turn_.seq == asked && Now() < until) {
       changed_.WaitUntil(&mutex_, until);
     }
-    if (turn_.phase == Phase::kHeld) {
-      Ticket ticket = JoinCurrent(Now());
-      ticket.wait = ticket.start - now;
-      return ticket;
-    }
-    return {};
+    return turn_.phase == Phase::kHeld ? JoinCurrent() : Ticket{};
   }
   return Ask(call_start);
 }
 
-Ticket Gate::JoinCurrent(TimePoint now) {
+Ticket Gate::JoinCurrent() {
   ++turn_.bodies;
-  return {turn_.seq, turn_.cores, now, {}};
+  return {turn_.seq, turn_.cores};
 }
 
 TimePoint Gate::WaitEnd(TimePoint now) const {
@@ -163,9 +160,8 @@ Ticket Gate::Ask(TimePoint call_start) {
     return {};
   if (!gated) {
     turn_.phase = Phase::kHeld;
-    turn_.bodies = 1;
     turn_.start = asked;
-    return {turn_.seq, {}, asked, {}};
+    return JoinCurrent();
   }
   turn_.phase = Phase::kRequesting;
   const TimePoint until = WaitEnd(asked);
@@ -174,10 +170,8 @@ Ticket Gate::Ask(TimePoint call_start) {
     const TimePoint now = Now();
     if (turn_.seq != seq || turn_.phase == Phase::kIdle) return {};  // the connection was replaced
     if (turn_.phase == Phase::kHeld) {
-      turn_.bodies += 1;
-      turn_.start = now;
-      turn_.wait = now - asked;
-      return {turn_.seq, turn_.cores, now, turn_.wait};
+      turn_.wait = turn_.start - asked;
+      return JoinCurrent();
     }
     if (!attached_ || now >= until) break;
     // This thread reads its own answer: no hand-over from a reader thread, one wake-up less.

@@ -21,8 +21,6 @@ namespace stagger::agent {
 struct Ticket {
   TurnSeq seq{};         // 0: uncontrolled, nothing to give back
   wire::CoreMask cores;  // where the body should run; empty: anywhere
-  TimePoint start;       // when the body may start
-  Duration wait{};
 };
 
 class Gate {
@@ -67,7 +65,7 @@ class Gate {
   void Drain();  // reads all that has come
   void Handle(const wire::Message& message, TimePoint now);
   Ticket Ask(TimePoint call_start);
-  Ticket JoinCurrent(TimePoint now);
+  Ticket JoinCurrent();  // one more body under the turn we hold
   TimePoint WaitEnd(TimePoint now) const;
 
   Mutex mutex_;

@@ -1,7 +1,5 @@
 #include "agent/hooks/body.h"
 
-#include <new>
-
 #include "agent/state.h"
 #include "base/clock.h"
 
@@ -23,28 +21,18 @@ Body::Body(const void* session) : call_start_(Now()) {
   // An uncontrolled body has no cores, so its threads go back to wherever the app had them.
   if (session_->pool) {
     session_->pool->Place(ticket_.cores);
-    new (caller_) PlaceCaller(ticket_.cores);
-    placed_ = true;
+    caller_.emplace(ticket_.cores);
   }
 }
 
-void Body::ReturnCaller() {
-  if (!placed_) return;
-  reinterpret_cast<PlaceCaller*>(caller_)->~PlaceCaller();
-  placed_ = false;
-}
-
 Ticket Body::HandOver() {
-  ReturnCaller();  // an asynchronous body computes on the pool's threads only
+  caller_.reset();  // an asynchronous body computes on the pool's threads only
   const Ticket ticket = ticket_;
   ticket_ = {};
   return ticket;
 }
 
-Body::~Body() {
-  if (!session_->controlled) return;
-  State::Get().gate.Leave(ticket_, call_start_);
-  ReturnCaller();
-}
+// The turn goes back before the caller's place does: somebody may wait for it.
+Body::~Body() { State::Get().gate.Leave(ticket_, call_start_); }
 
 }  // namespace stagger::agent

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "agent/gate.h"
 #include "agent/pool.h"
@@ -25,10 +26,7 @@ class Body {
   TimePoint call_start_;
   std::shared_ptr<Session> session_;
   Ticket ticket_;
-  alignas(PlaceCaller) unsigned char caller_[sizeof(PlaceCaller)];
-  bool placed_ = false;
-
-  void ReturnCaller();
+  std::optional<PlaceCaller> caller_;
 };
 
 }  // namespace stagger::agent

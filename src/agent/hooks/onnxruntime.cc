@@ -26,7 +26,6 @@ constexpr int kMaxRuntimes = 4;
 struct Runtime {
   void* entry = nullptr;  // the real OrtGetApiBase
   const OrtApiBase* base = nullptr;
-  OrtApiBase hooked_base{};
   const OrtApi* api = nullptr;   // the real table; the same for every version asked for
   OrtApi* hooked_api = nullptr;  // our copy
   unsigned version = 0;          // 29 for "1.29.0": which entries the table has
@@ -56,7 +55,10 @@ struct Hooks {
   static Runtime& Self() { return runtimes[kIndex]; }
   static const OrtApi& Real() { return *Self().api; }
 
-  static const OrtApiBase* ORT_API_CALL GetApiBase() noexcept { return &Self().hooked_base; }
+  static const OrtApiBase* ORT_API_CALL GetApiBase() noexcept {
+    static constexpr OrtApiBase kBase{&GetApi, &GetVersionString};
+    return &kBase;
+  }
 
   static const OrtApi* ORT_API_CALL GetApi(std::uint32_t version) noexcept {
     const OrtApi* real = Self().base->GetApi(version);
@@ -239,12 +241,7 @@ template <int... kIndices>
 constexpr auto Entries(std::integer_sequence<int, kIndices...>) {
   return std::array{&Hooks<kIndices>::GetApiBase...};
 }
-template <int... kIndices>
-constexpr auto Bases(std::integer_sequence<int, kIndices...>) {
-  return std::array{OrtApiBase{&Hooks<kIndices>::GetApi, &Hooks<kIndices>::GetVersionString}...};
-}
 constexpr auto kEntries = Entries(std::make_integer_sequence<int, kMaxRuntimes>{});
-constexpr auto kBases = Bases(std::make_integer_sequence<int, kMaxRuntimes>{});
 
 // "1.29.0" -> 29. 0 for anything else: only the entries that were always there are hooked.
 unsigned MinorVersion(const char* text) {
@@ -279,7 +276,6 @@ void* HookedEntryFor(void* real_entry) {
       runtime.entry = real_entry;
       runtime.base = base;
       runtime.version = version;
-      runtime.hooked_base = kBases[i];
     } else if (!same) {
       continue;
     }
