@@ -36,18 +36,22 @@ struct Findings {
   std::vector<Paired> shares;   // per second
 };
 
-using Series = std::vector<double> GateBlock::*;
+using Series = std::vector<double> GateSamples::*;
+using Placement = GateSamples GateBlock::*;
 
 struct Kind {
   const char* name;
+  Placement placement;
   Series series;
   const char* what;
 };
 constexpr Kind kKinds[] = {
-    {"ping-pong", &GateBlock::ping_pong, "a bare packet there and back"},
-    {"grant", &GateBlock::grant, "request to grant, nobody waiting"},
-    {"hand-over", &GateBlock::hand_over, "release to the next one's grant"},
-    {"killed-holder", &GateBlock::killed, "the holder's kill to the next one's grant"},
+    {"ping-pong", &GateBlock::together, &GateSamples::ping_pong, "a bare packet there and back"},
+    {"grant", &GateBlock::together, &GateSamples::grant, "request to grant, nobody waiting"},
+    {"hand-over", &GateBlock::together, &GateSamples::hand_over, "release to the next one's grant"},
+    {"ping-pong-apart", &GateBlock::apart, &GateSamples::ping_pong, "the same across two cores"},
+    {"grant-apart", &GateBlock::apart, &GateSamples::grant, "the same across two cores"},
+    {"hand-over-apart", &GateBlock::apart, &GateSamples::hand_over, "the same across two cores"},
 };
 
 Result<Findings> Measure(const Settings& settings, PrivateDaemon& daemon, StopSignal& stop) {
@@ -55,7 +59,7 @@ Result<Findings> Measure(const Settings& settings, PrivateDaemon& daemon, StopSi
   Findings findings;
   const pid_t pid = daemon.process().pid();
   {
-    Result<GateTrial> trial = GateTrial::Prepare(daemon.socket());
+    Result<GateTrial> trial = GateTrial::Prepare(daemon.socket(), pid);
     if (!trial) return trial.error();
     const auto ours = [&] {
       return OwnCpuTime() + trial->PartnersCpuTime() + ProcessCpuTime(pid).value_or(Duration{});
@@ -92,57 +96,92 @@ double PartOf(const std::vector<double>& values, double Distribution::*part) {
   return (*Describe(values)).*part;
 }
 
+bool Measured(const Findings& findings, Placement placement) {
+  return !(findings.blocks.front().*placement).ping_pong.empty();
+}
+
+// One claim: a part of a kind's distribution against the same part of the ping-pong in the same
+// placement.
+Claim Compare(const Findings& findings, const Kind& kind, const char* part_name,
+              double Distribution::*part, double limit) {
+  std::vector<Paired> values;
+  for (std::size_t i = 0; i < findings.blocks.size(); ++i) {
+    const GateSamples& samples = findings.blocks[i].*kind.placement;
+    values.push_back({PartOf(samples.*kind.series, part) / PartOf(samples.ping_pong, part),
+                      findings.disturbed[i]});
+  }
+  return Judge(fmt::format("{} / ping-pong, {}", kind.name, part_name), values, Bound::kAtMost,
+               limit);
+}
+
 std::vector<Claim> Claims(const Findings& findings) {
-  const auto ratios = [&](Series series, double Distribution::*part) {
-    std::vector<Paired> values;
-    for (std::size_t i = 0; i < findings.blocks.size(); ++i) {
-      const GateBlock& block = findings.blocks[i];
-      values.push_back(
-          {PartOf(block.*series, part) / PartOf(block.ping_pong, part), findings.disturbed[i]});
-    }
-    return values;
-  };
+  std::vector<Claim> claims;
+  for (const Kind& kind : kKinds) {
+    if (kind.series == &GateSamples::ping_pong || !Measured(findings, kind.placement)) continue;
+    claims.push_back(Compare(findings, kind, "p50", &Distribution::p50, 2));
+    claims.push_back(Compare(findings, kind, "p99", &Distribution::p99, 10));
+  }
   std::vector<Paired> killed;
   for (std::size_t i = 0; i < findings.blocks.size(); ++i) {
     killed.push_back(
         {PartOf(findings.blocks[i].killed, &Distribution::max), findings.disturbed[i]});
   }
-  return {
-      Judge("grant p50 / ping-pong p50", ratios(&GateBlock::grant, &Distribution::p50),
-            Bound::kAtMost, 2),
-      Judge("grant p99 / ping-pong p99", ratios(&GateBlock::grant, &Distribution::p99),
-            Bound::kAtMost, 10),
-      Judge("hand-over p50 / ping-pong p50", ratios(&GateBlock::hand_over, &Distribution::p50),
-            Bound::kAtMost, 2),
-      Judge("hand-over p99 / ping-pong p99", ratios(&GateBlock::hand_over, &Distribution::p99),
-            Bound::kAtMost, 10),
-      Judge("killed-holder, worst of a block (us)", killed, Bound::kAtMost, kKilledLimitUs),
-      Judge(fmt::format("daemon's share of a core at {} turns/s", kRate), findings.shares,
-            Bound::kAtMost, 0.02),
-  };
+  claims.push_back(
+      Judge("killed-holder, worst of a block (us)", killed, Bound::kAtMost, kKilledLimitUs));
+  claims.push_back(Judge(fmt::format("daemon's share of a core at {} turns/s", kRate),
+                         findings.shares, Bound::kAtMost, 0.02));
+  return claims;
 }
 
+struct Row {
+  const char* name;
+  Distribution figures;  // us
+  std::optional<Distribution> base;
+  const char* what;
+  int apps;
+};
+
 // Each figure's median over the blocks.
-Distribution MedianOfBlocks(const Findings& findings, Series series) {
+template <typename Of>
+Distribution MedianOfBlocks(const Findings& findings, Of of) {
   Distribution result;
   for (const auto part : {&Distribution::min, &Distribution::mean, &Distribution::p50,
                           &Distribution::p99, &Distribution::max}) {
     std::vector<double> values;
-    for (const GateBlock& block : findings.blocks) values.push_back(PartOf(block.*series, part));
+    for (const GateBlock& block : findings.blocks) values.push_back(PartOf(of(block), part));
     result.*part = *Median(values);
   }
   return result;
 }
 
+std::vector<Row> Rows(const Findings& findings) {
+  std::vector<Row> rows;
+  for (const Kind& kind : kKinds) {
+    if (!Measured(findings, kind.placement)) continue;
+    const auto of = [&kind](Series series) {
+      return [&kind, series](const GateBlock& block) { return block.*kind.placement.*series; };
+    };
+    rows.push_back({kind.name, MedianOfBlocks(findings, of(kind.series)),
+                    MedianOfBlocks(findings, of(&GateSamples::ping_pong)), kind.what,
+                    kind.series == &GateSamples::grant ? 1 : 2});
+  }
+  rows.push_back({"killed-holder",
+                  MedianOfBlocks(findings, [](const GateBlock& block) { return block.killed; }),
+                  std::nullopt, "the holder's kill to the next one's grant", 2});
+  return rows;
+}
+
 void PrintText(const Settings& settings, const Findings& findings,
                const std::vector<Claim>& claims) {
   Table table({"leg", "p50 us", "p99 us", "max us", "x p50", "x p99", "what"});
-  const Distribution base = MedianOfBlocks(findings, &GateBlock::ping_pong);
-  for (const Kind& kind : kKinds) {
-    const Distribution d = MedianOfBlocks(findings, kind.series);
-    table.AddRow({kind.name, fmt::format("{:.1f}", d.p50), fmt::format("{:.1f}", d.p99),
-                  fmt::format("{:.1f}", d.max), fmt::format("{:.2f}", d.p50 / base.p50),
-                  fmt::format("{:.2f}", d.p99 / base.p99), kind.what});
+  for (const Row& row : Rows(findings)) {
+    const Distribution& d = row.figures;
+    const auto times = [&](double Distribution::*part) {
+      return row.base ? fmt::format("{:.2f}", d.*part / (*row.base).*part) : std::string("-");
+    };
+    table.AddRow({row.name, fmt::format("{:.1f}", d.p50), fmt::format("{:.1f}", d.p99),
+                  fmt::format("{:.1f}", d.max), times(&Distribution::p50),
+                  times(&Distribution::p99), row.what});
   }
   fmt::print("{} blocks of {} samples each ({} kills), interleaved; medians over the blocks\n\n",
              settings.repeats, settings.samples, settings.kills);
@@ -154,16 +193,16 @@ void PrintJson(const Settings& settings, const Findings& findings,
   nlohmann::ordered_json json;
   json["bench"] = "gate";
   json["legs"] = nlohmann::ordered_json::array();
-  for (const Kind& kind : kKinds) {
+  for (const Row& row : Rows(findings)) {
     Leg leg;
-    leg.name = kind.name;
-    const bool bare = kind.series == &GateBlock::ping_pong;
+    leg.name = row.name;
+    const bool bare = leg.name.rfind("ping-pong", 0) == 0;
     if (!bare) leg.policy = "fifo";
     if (!bare) leg.concurrency = 1;
-    leg.apps = kind.series == &GateBlock::grant ? 1 : 2;
+    leg.apps = row.apps;
     leg.repeats = settings.repeats;
     nlohmann::ordered_json entry = ToJson(leg);
-    const Distribution d = MedianOfBlocks(findings, kind.series);
+    const Distribution& d = row.figures;
     const auto in_ms = [](double us) { return us / 1000; };
     entry["handoff_ms"] = {{"min", in_ms(d.min)},
                            {"mean", in_ms(d.mean)},
@@ -201,7 +240,7 @@ int BenchGate(const Arguments& arguments) {
   CLI::App app{
       "What a turn costs: processes that talk to a daemon directly, beside a bare ping-pong "
       "between two "
-      "processes, interleaved block by block; and the daemon's own CPU time.",
+      "processes in the same placement, interleaved block by block; and the daemon's own CPU time.",
       "stagger bench gate"};
   app.add_option("--repeats", settings.repeats, "blocks")
       ->check(CLI::Range(1, 1000))

@@ -4,6 +4,8 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <ctime>
 
 #include "base/clock.h"
@@ -18,6 +20,16 @@ constexpr timespec kRest{0, 300'000};
 void Rest() { nanosleep(&kRest, nullptr); }
 
 double Us(Duration d) { return static_cast<double>(d.count()) / 1000; }
+
+// The n-th core of a set, alone.
+cpu_set_t NthOf(const cpu_set_t& set, int n) {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  for (std::size_t core = 0; core < CPU_SETSIZE; ++core) {
+    if (CPU_ISSET(core, &set) && n-- == 0) CPU_SET(core, &one);
+  }
+  return one;
+}
 
 const Error kLost{"lost the daemon or a partner process in the middle of a measurement"};
 const Error kInterrupted{"interrupted"};
@@ -56,13 +68,18 @@ bool Advance(Stream& stream, Duration period, TimePoint* next_frame) {
 
 }  // namespace
 
-GateTrial::GateTrial(std::string socket, GateClient client, Partner echo, Partner waiter)
+GateTrial::GateTrial(std::string socket, pid_t daemon, GateClient client, Partner echo,
+                     Partner waiter)
     : socket_(std::move(socket)),
+      daemon_(daemon),
       client_(std::move(client)),
       echo_(std::move(echo)),
-      waiter_(std::move(waiter)) {}
+      waiter_(std::move(waiter)) {
+  CPU_ZERO(&all_);
+  sched_getaffinity(0, sizeof all_, &all_);
+}
 
-Result<GateTrial> GateTrial::Prepare(const std::string& socket) {
+Result<GateTrial> GateTrial::Prepare(const std::string& socket, pid_t daemon) {
   // Partners first: they must not inherit our connection.
   Result<Partner> echo = Partner::Start(Role::kEcho, socket);
   if (!echo) return echo.error();
@@ -70,7 +87,7 @@ Result<GateTrial> GateTrial::Prepare(const std::string& socket) {
   if (!waiter) return waiter.error();
   Result<GateClient> client = GateClient::Connect(socket, "bench");
   if (!client) return client.error();
-  return GateTrial(socket, std::move(client).value(), std::move(echo).value(),
+  return GateTrial(socket, daemon, std::move(client).value(), std::move(echo).value(),
                    std::move(waiter).value());
 }
 
@@ -82,14 +99,23 @@ Duration GateTrial::PartnersCpuTime() const {
   return total;
 }
 
-Result<GateBlock> GateTrial::RunBlock(int samples, int kills, StopSignal& stop) {
-  GateBlock block;
+Result<void> GateTrial::Place(const cpu_set_t& ours, const cpu_set_t& theirs) {
+  for (const pid_t pid : {pid_t{0}, echo_.pid(), waiter_.pid(), daemon_}) {
+    if (sched_setaffinity(pid, sizeof(cpu_set_t), pid == 0 ? &ours : &theirs) != 0) {
+      return Error{fmt::format("cannot place process {} on a core: {}", pid, std::strerror(errno))};
+    }
+  }
+  return {};
+}
+
+Result<GateSamples> GateTrial::Sample(int samples, StopSignal& stop) {
+  GateSamples result;
   for (int i = 0; i < samples; ++i) {
     if (stop.Raised()) return kInterrupted;
     Rest();
     const TimePoint start = Now();
     if (!echo_.PingPong()) return kLost;
-    block.ping_pong.push_back(Us(Now() - start));
+    result.ping_pong.push_back(Us(Now() - start));
   }
   for (int i = 0; i < samples; ++i) {
     if (stop.Raised()) return kInterrupted;
@@ -97,7 +123,7 @@ Result<GateBlock> GateTrial::RunBlock(int samples, int kills, StopSignal& stop) 
     const TimePoint start = Now();
     if (!client_.Request() || !client_.AwaitGrant()) return kLost;
     const TimePoint granted = Now();
-    block.grant.push_back(Us(granted - start));
+    result.grant.push_back(Us(granted - start));
     if (!client_.Release(Now() - granted)) return kLost;
   }
   for (int i = 0; i < samples; ++i) {
@@ -110,8 +136,25 @@ Result<GateBlock> GateTrial::RunBlock(int samples, int kills, StopSignal& stop) 
     if (!client_.Release(released - held)) return kLost;
     const std::optional<TimePoint> granted = waiter_.Answer();
     if (!granted) return kLost;
-    block.hand_over.push_back(Us(*granted - released));
+    result.hand_over.push_back(Us(*granted - released));
   }
+  return result;
+}
+
+Result<GateBlock> GateTrial::RunBlock(int samples, int kills, StopSignal& stop) {
+  GateBlock block;
+  cpu_set_t first = NthOf(all_, 0);
+  if (auto placed = Place(first, first); !placed) return placed.error();
+  Result<GateSamples> together = Sample(samples, stop);
+  if (!together) return together.error();
+  block.together = std::move(together).value();
+  if (CPU_COUNT(&all_) > 1) {
+    if (auto placed = Place(first, NthOf(all_, 1)); !placed) return placed.error();
+    Result<GateSamples> apart = Sample(samples, stop);
+    if (!apart) return apart.error();
+    block.apart = std::move(apart).value();
+  }
+  if (auto placed = Place(all_, all_); !placed) return placed.error();
   for (int i = 0; i < kills; ++i) {
     if (stop.Raised()) return kInterrupted;
     Result<Partner> holder = Partner::Start(Role::kHolder, socket_);

@@ -2,6 +2,9 @@
 // one turn at once. Times in microseconds.
 #pragma once
 
+#include <sched.h>
+#include <sys/types.h>
+
 #include <string>
 #include <vector>
 
@@ -11,16 +14,26 @@
 
 namespace stagger::cli {
 
-struct GateBlock {
+struct GateSamples {
   std::vector<double> ping_pong;  // a bare packet there and back between two processes
   std::vector<double> grant;      // request to grant, nobody waiting
   std::vector<double> hand_over;  // one's release to the waiting other's grant
-  std::vector<double> killed;     // the holder's SIGKILL to the waiting other's grant
+};
+
+// Waking a process on another core can cost ten times what it costs on the same one, and left alone
+// the kernel places each pair as it likes. So everything is measured in both placements, and
+// compared within one.
+struct GateBlock {
+  GateSamples together;        // every process on one core
+  GateSamples apart;           // ours on one core; the partner, and the daemon, on another. Empty
+                               // where we have but one core.
+  std::vector<double> killed;  // the holder's SIGKILL to the waiting other's grant; unplaced
 };
 
 class GateTrial {
  public:
-  static Result<GateTrial> Prepare(const std::string& socket);
+  // `daemon`: the process that serves `socket`; it must be ours to place.
+  static Result<GateTrial> Prepare(const std::string& socket, pid_t daemon);
 
   // `samples` of each kind, and `kills` of the last.
   Result<GateBlock> RunBlock(int samples, int kills, StopSignal& stop);
@@ -29,9 +42,15 @@ class GateTrial {
   Duration PartnersCpuTime() const;
 
  private:
-  GateTrial(std::string socket, GateClient client, Partner echo, Partner waiter);
+  GateTrial(std::string socket, pid_t daemon, GateClient client, Partner echo, Partner waiter);
+
+  Result<GateSamples> Sample(int samples, StopSignal& stop);
+  // Ours, and the partners' and the daemon's.
+  Result<void> Place(const cpu_set_t& ours, const cpu_set_t& theirs);
 
   std::string socket_;
+  pid_t daemon_;
+  cpu_set_t all_;
   GateClient client_;
   Partner echo_;
   Partner waiter_;
