@@ -1,0 +1,68 @@
+// What a simulation runs: devices, streams and the policy between them. Plain values; the YAML of a
+// scenario file is read by cli/scenario_file.h, which also fills in the defaults that depend on
+// other fields. docs/scheduling.md explains the model behind sigma, w, g and demand.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "core/events.h"
+
+namespace stagger::sim {
+
+// How bodies and post phases slow each other down on a device. With D the demands of the running
+// bodies added up and T post phases running:
+//   a body's slowdown is  max(1, D) * (1 + sigma * max(0, D - 1)) + w * T * min(1, D)
+//   a post phase's is     1 + g * (number of running bodies)
+struct DeviceModel {
+  std::string name;
+  double sigma = 0;
+  double w = 0;
+  double g = 0;
+  double memory_gb = 0;  // 0: not stated
+  friend bool operator==(const DeviceModel&, const DeviceModel&) = default;
+};
+
+// One app with one camera. `count: N` in a file makes N of these, all with the same `group`.
+struct StreamModel {
+  std::string name;               // "cam-1"; "cam" where count is 1
+  std::string group;              // the name in the file: the leg it is reported in
+  Duration period{};              // 0: a new frame is ready as soon as the app is free
+  std::optional<Duration> phase;  // first arrival after the start; none: uniform over the period
+  Duration pre{};
+  Duration body{};
+  Duration post{};
+  Duration app{};       // work after an inference, during which the app takes no frame
+  double demand = 1;    // 0 < demand <= 1: how much of the device a body fills
+  Duration deadline{};  // 0: none
+  double weight = 1;
+  double min_fps = 0;
+  std::size_t device = 0;        // index into Scenario::devices
+  Duration start{};              // joins then
+  std::optional<Duration> stop;  // and leaves then
+};
+
+enum class Queue : std::uint8_t {
+  kDrop,   // a frame that arrives while its app is busy is dropped
+  kLatest  // the newest one waits; an older waiting one is dropped
+};
+enum class DeadlineFrom : std::uint8_t { kArrival, kCall };
+
+struct Scenario {
+  Duration length{};  // after the warm-up
+  Duration warmup{};
+  int draws = 1;  // runs with other phases and seeds, pooled
+  core::PolicySpec policy;
+  Duration handoff{};  // dead time of the device between two turns
+  double jitter = 0;   // each body and post is multiplied by exp(j*z - j*j/2), z standard normal
+  DeadlineFrom deadline_from = DeadlineFrom::kCall;
+  Queue queue = Queue::kDrop;
+  std::vector<DeviceModel> devices;
+  std::vector<StreamModel> streams;
+};
+
+}  // namespace stagger::sim
