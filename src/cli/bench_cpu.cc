@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 
 #include "base/clock.h"
@@ -22,12 +23,19 @@ struct Settings {
   int cameras = 6;
   int repeats = 10;
   double seconds = 10;
-  double fps = 10;
+  std::optional<double> fps;  // unset: found by SizePace
   double work_ms = 8;
   std::optional<int> concurrency;
   std::string legs = "all";
   bool as_json = false;
 };
+
+// The pace where none is asked for: this many frames a second per camera, or this part of what the
+// machine does saturated when tuned by hand, if that is less. Above that nobody could serve every
+// frame, and drops would say nothing about control.
+constexpr double kPace = 10;
+constexpr double kLoad = 0.8;
+constexpr double kSizingSeconds = 5;
 
 std::vector<LegPlan> Plans(const Settings& settings) {
   std::vector<LegPlan> plans;
@@ -92,6 +100,25 @@ std::string Outcome(const LegRun& run) {
   return text;
 }
 
+Result<double> SizePace(const Settings& settings, Workplace& place) {
+  LegPlan plan;
+  plan.name = "sizing";
+  plan.cameras = settings.cameras;
+  plan.seconds = kSizingSeconds;
+  plan.work_ms = settings.work_ms;
+  plan.tuned = true;
+  const Result<LegRun> run = RunLeg(plan, {place.installation, place.keeper, place.stop, {}});
+  if (!run) return run.error();
+  const double capacity = run->leg.fps.value_or(0);
+  if (capacity <= 0) return Error{"the cameras finished no frame while the machine was sized"};
+  // Half frames are finer than the machine is steady.
+  const double rate = std::floor(2 * kLoad * capacity / settings.cameras) / 2;
+  ProgressLine line;
+  line.Finish(fmt::format("tuned by hand: {:.1f} fps; paced legs at {:g} fps per camera", capacity,
+                          std::clamp(rate, 0.5, kPace)));
+  return std::clamp(rate, 0.5, kPace);
+}
+
 // Every leg once per repeat, each repeat starting with another one, so that no leg always follows
 // the same neighbour or profits from an early, quiet machine.
 Result<LegRuns> Measure(const Settings& settings, const std::vector<LegPlan>& plans,
@@ -154,8 +181,11 @@ void PrintText(const Settings& settings, const std::vector<Leg>& legs,
          part(&Distribution::p99), part(&Distribution::max),
          leg.body_ms ? number(leg.body_ms->mean, 1, 1) : "-", number(leg.overlap_ratio, 100, 1)});
   }
-  fmt::print("{} cameras on {} cores, {} repeats of {:g} s, {:g} ms of work per frame; medians\n\n",
-             settings.cameras, Cores(), settings.repeats, settings.seconds, settings.work_ms);
+  fmt::print(
+      "{} cameras on {} cores, paced at {} fps each, {} repeats of {:g} s, {:g} ms of work per "
+      "frame; medians\n\n",
+      settings.cameras, Cores(), number(settings.fps, 1, 1), settings.repeats, settings.seconds,
+      settings.work_ms);
   fmt::print("{}\n{}", table.ToString(), claims.empty() ? "" : ToText(claims));
 }
 
@@ -167,7 +197,7 @@ void PrintJson(const Settings& settings, const std::vector<Leg>& legs,
   for (const Leg& leg : legs) json["legs"].push_back(ToJson(leg));
   json["device"] = DescribeCpu();
   json["cameras"] = settings.cameras;
-  json["fps"] = settings.fps;
+  json["fps"] = settings.fps ? nlohmann::ordered_json(*settings.fps) : nullptr;
   json["seconds"] = settings.seconds;
   json["work_ms"] = settings.work_ms;
   json["repeats"] = settings.repeats;
@@ -198,9 +228,11 @@ int BenchCpu(const Arguments& arguments) {
   app.add_option("--cameras", settings.cameras, "apps of a contended leg")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
-  app.add_option("--fps", settings.fps, "each camera's rate in the paced legs")
-      ->check(CheckPositive)
-      ->capture_default_str();
+  app.add_option(
+         "--fps", settings.fps,
+         "each camera's rate in the paced legs; by default 10, or 80 % of what the machine can do "
+         "tuned by hand, if that is less")
+      ->check(CheckPositive);
   app.add_option("--work-ms", settings.work_ms, "CPU time per frame after its inference")
       ->check(CheckNotNegative)
       ->capture_default_str();
@@ -218,6 +250,18 @@ int BenchCpu(const Arguments& arguments) {
   if (!place) {
     PrintError(place.error().message);
     return kExitFailed;
+  }
+  const auto is_paced = [](const LegPlan& plan) { return plan.name.rfind("paced-", 0) == 0; };
+  if (!settings.fps && std::any_of(plans.begin(), plans.end(), is_paced)) {
+    const Result<double> pace = SizePace(settings, *place);
+    if (!pace) {
+      PrintError("bench cpu: " + pace.error().message);
+      return place->stop.Raised() ? kExitInterrupted : kExitFailed;
+    }
+    settings.fps = *pace;
+    for (LegPlan& plan : plans) {
+      if (is_paced(plan)) plan.fps = pace.value();
+    }
   }
   const Result<LegRuns> runs = Measure(settings, plans, *place);
   if (!runs) {

@@ -10,6 +10,10 @@ const char* ToString(Reason reason) {
       return "another body ended";
     case Reason::kHolderGone:
       return "the process that held the turn is gone";
+    case Reason::kDeadline:
+      return "its deadline comes first";
+    case Reason::kSpacing:
+      return "the spacing since the last start has passed";
     case Reason::kLeaseEnded:
       return "the holder kept its turn longer than its lease";
     case Reason::kCancelled:

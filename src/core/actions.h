@@ -15,6 +15,8 @@ enum class Reason : std::uint8_t {
   kFree,           // a turn was free, nobody waited longer
   kReleased,       // another body ended
   kHolderGone,     // a holder's process ended or died
+  kDeadline,       // its deadline comes before those of others that waited longer
+  kSpacing,        // the spacing since the last start has passed
   kLeaseEnded,     // a holder kept its turn longer than its lease
   kCancelled,      // one that waited gave up
   kPolicyOff,      // nothing is gated

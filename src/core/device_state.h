@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,15 +26,17 @@ struct WaitingTurn {
   TurnSeq seq;
   TimePoint requested;
   Duration since_call{};  // at the request
+  TimePoint body_due{};   // the latest end of the body that leaves time for what follows it
 };
 
 struct DeviceState {
   std::string name;
   std::vector<std::uint16_t> cores;
-  int concurrency = 1;               // k in force; 1 while nothing is gated
-  int in_force = 0;                  // of running: those not expired, which k is compared with
-  std::vector<RunningTurn> running;  // in order of grant
-  std::vector<WaitingTurn> waiting;  // in order of arrival
+  int concurrency = 1;                  // k in force; 1 while nothing is gated
+  std::optional<TimePoint> last_grant;  // of any turn
+  int in_force = 0;                     // of running: those not expired, which k is compared with
+  std::vector<RunningTurn> running;     // in order of grant
+  std::vector<WaitingTurn> waiting;     // in order of arrival
   // Integrals over time: overlap_ratio = over_time / body_time. Expired leases count in neither.
   // For policy off k is taken as 1 (design: the share of body time in which more than k ran).
   Duration body_time{};     // sum over running turns

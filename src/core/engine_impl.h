@@ -12,6 +12,10 @@
 
 namespace stagger::core {
 
+// A stream that states no deadline takes its place among those that do as if it had this one: it
+// gives way to whoever is in a hurry, but not for ever.
+inline constexpr Duration kPatience = std::chrono::seconds{1};
+
 struct Engine::Impl {
   explicit Impl(EngineConfig engine_config);
 
@@ -47,6 +51,9 @@ struct Engine::Impl {
   // engine_turns.cc
   void On(const TurnRequested& event);
   void On(const TurnReleased& event);
+  void On(const InferenceEnded& event);
+  void RecordCall(Stream& stream, Duration call);
+  TimePoint BodyDue(const Stream& stream, Duration since_call) const;
   void On(const TurnCancelled& event);
   void On(const TurnClaimed& event);
   void Record(Stream& stream, const TurnReleased& event, const Detached& turn);

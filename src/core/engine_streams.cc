@@ -99,7 +99,15 @@ void Engine::Impl::SetLease(Stream& stream) {
 Duration Engine::Impl::BoundFor(const Stream& stream) const {
   int k = kMaxConcurrency;
   for (const DeviceState& device : devices) k = std::min(k, device.concurrency);
-  return WaitBound(leases - stream.lease, k);
+  Duration before{};
+  if (policy->overtakes) {
+    // Until its body is due others may pass it again and again; from then on each at most once.
+    before = stream.spec.deadline > Duration{} ? stream.spec.deadline : kPatience;
+  }
+  if (policy->spaced) {
+    before = config.policy.spacing * static_cast<Duration::rep>(streams.size());
+  }
+  return WaitBound(before, leases - stream.lease, k);
 }
 
 void Engine::Impl::Tell(ClientId client, Stream& stream, Reason reason) {

@@ -92,7 +92,9 @@ void Engine::Impl::On(const TurnRequested& event) {
   }
   seat.holds = Holds::kWaits;
   seat.seq = event.seq;
-  device.waiting.push_back({event.client, event.seq, now, Sane(event.since_call, *stream)});
+  const Duration since_call = Sane(event.since_call, *stream);
+  device.waiting.push_back(
+      {event.client, event.seq, now, since_call, BodyDue(*stream, since_call)});
   Dispatch(event.device, Reason::kFree);
 }
 
@@ -130,18 +132,34 @@ void Engine::Impl::Record(Stream& stream, const TurnReleased& event, const Detac
   // Nobody earns a longer lease with a body longer than the time it held its turn. (An ungated
   // body began before we heard of it, so there we have only its word, and the ceiling.)
   if (turn.gated) body = std::min(body, now - turn.granted);
-  const Duration call = Sane(event.call, stream);
   stream.body.Add(body);
-  stream.call.Add(call);
+  if (event.call != Duration{}) RecordCall(stream, Sane(event.call, stream));
   if (turn.gated) stream.wait.Add(Sane(event.wait, stream));
   ++stream.counters.done;
   if (!turn.gated) ++stream.counters.ungated;
   if (turn.late) ++stream.counters.late;
+  stream.last_done = now;
+  SetLease(stream);
+}
+
+void Engine::Impl::RecordCall(Stream& stream, Duration call) {
+  stream.call.Add(call);
   if (stream.spec.deadline > Duration{} && call > stream.spec.deadline) {
     ++stream.counters.late_deadline;
   }
-  stream.last_done = now;
-  SetLease(stream);
+}
+
+void Engine::Impl::On(const InferenceEnded& event) {
+  Stream* stream = FindStream(event.client);
+  if (stream == nullptr) return;
+  stream->post.Add(Sane(event.post, *stream));
+  RecordCall(*stream, Sane(event.call, *stream));
+}
+
+TimePoint Engine::Impl::BodyDue(const Stream& stream, Duration since_call) const {
+  if (stream.spec.deadline == Duration{}) return now - since_call + kPatience;
+  // What follows the body must fit in too. Its mean is its usual length beside other bodies.
+  return now - since_call + stream.spec.deadline - stream.post.mean();
 }
 
 void Engine::Impl::On(const TurnCancelled& event) {
@@ -197,7 +215,7 @@ void Engine::Impl::ExpireLeases() {
 void Engine::Impl::Dispatch(DeviceId id, Reason cause) {
   DeviceState& device = At(id);
   for (;;) {
-    const Decision decision = policy->next({device, streams, now, cause});
+    const Decision decision = policy->next({device, config.policy, now, cause});
     if (decision.next == Decision::kNobody) {
       // A moment that has passed would have the driver come back at once, for ever.
       CHECK(decision.not_before > now);
@@ -218,6 +236,7 @@ void Engine::Impl::GrantWaiting(DeviceId id, std::size_t index, Reason reason) {
   RunningTurn turn{waited.client, waited.seq, now, now + stream.lease, true, false, {}};
   AssignCores(id, seat, turn);
   device.waiting.erase(place);
+  device.last_grant = now;
   ++stream.counters.granted;
   const RunningTurn& running = StartRunning(device, seat, std::move(turn));
   actions->push_back(Grant{running.client, running.seq, id, stream.lease, running.cores, reason});

@@ -20,6 +20,7 @@ struct StreamSpec {
 struct PolicySpec {
   std::string name = "fifo";  // core/policies.h lists them
   int concurrency = 0;        // k per device; 0: default (one per core on a CPU device, else 1)
+  Duration spacing = std::chrono::milliseconds{60};  // between two starts, under `spaced`
   friend bool operator==(const PolicySpec&, const PolicySpec&) = default;
 };
 
@@ -45,8 +46,14 @@ struct TurnReleased {
   TurnSeq seq;
   Duration body{};
   Duration wait{};
-  Duration call{};
+  Duration call{};  // the whole call, where it ended with the body; 0: InferenceEnded will tell
   friend bool operator==(const TurnReleased&, const TurnReleased&) = default;
+};
+struct InferenceEnded {  // a call returned some time after its body: the post phase is over
+  ClientId client;
+  Duration post{};
+  Duration call{};
+  friend bool operator==(const InferenceEnded&, const InferenceEnded&) = default;
 };
 struct TurnCancelled {  // gave up waiting; its body runs uncontrolled
   ClientId client;
@@ -73,7 +80,7 @@ struct Tick {
   friend bool operator==(const Tick&, const Tick&) = default;
 };
 
-using Event = std::variant<ClientJoined, ClientLeft, TurnRequested, TurnReleased, TurnCancelled,
-                           TurnClaimed, WarmupPassed, PolicySet, Tick>;
+using Event = std::variant<ClientJoined, ClientLeft, TurnRequested, TurnReleased, InferenceEnded,
+                           TurnCancelled, TurnClaimed, WarmupPassed, PolicySet, Tick>;
 
 }  // namespace stagger::core

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstddef>
-#include <map>
 #include <span>
 #include <string_view>
 
@@ -21,10 +20,11 @@
 namespace stagger::core {
 
 inline constexpr int kMaxConcurrency = 1024;
+inline constexpr Duration kMaxSpacing = std::chrono::minutes{1};
 
 struct DeviceView {
   const DeviceState& device;
-  const std::map<ClientId, Stream>& streams;  // has every client that runs or waits
+  const PolicySpec& spec;
   TimePoint now;
   Reason cause;  // what has just happened that may have made room
 };
@@ -42,6 +42,9 @@ struct Policy {
   std::string_view summary;  // for the command line's help
   bool gates;                // false: bodies start without asking
   bool concurrent;           // heeds PolicySpec::concurrency; otherwise k is 1
+  bool whole;                // a turn lasts for the whole inference, not only for its body
+  bool spaced;               // heeds PolicySpec::spacing
+  bool overtakes;            // one that waits may be overtaken, until its body is due
   // Asked again after each grant until it says kNobody.
   Decision (*next)(const DeviceView& view);
 };
@@ -49,7 +52,7 @@ struct Policy {
 std::span<const Policy> Policies();
 const Policy* FindPolicy(std::string_view name);  // null if there is none
 
-// Error: no such policy, or a concurrency out of 0..kMaxConcurrency.
+// Error: no such policy, a concurrency out of 0..kMaxConcurrency, a spacing out of 0..1 min.
 Result<void> Validate(const PolicySpec& spec);
 
 // k on this device: as asked, or one turn per core, or one where there are no cores.

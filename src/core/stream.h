@@ -53,6 +53,7 @@ struct Stream {
   StreamCounters counters;
   SampleWindow body;  // most recent bodies, from grant to release
   SampleWindow wait;  // request to grant
+  SampleWindow post;  // body's end to the call's return; empty where the body ends the call
   SampleWindow call;  // whole framework call
   TimePoint joined;
   TimePoint last_done{};    // of the most recent body

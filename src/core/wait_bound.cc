@@ -14,8 +14,8 @@ constexpr Duration kMost = seconds{60};
 
 }  // namespace
 
-Duration WaitBound(Duration others, int k) {
-  return std::clamp<Duration>(others / k + kMargin, kLeast, kMost);
+Duration WaitBound(Duration before, Duration others, int k) {
+  return std::clamp<Duration>(before + others / k + kMargin, kLeast, kMost);
 }
 
 bool WorthTelling(Duration told, Duration bound) {

@@ -141,7 +141,7 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
   app.set_version_flag("--version", std::string("staggerd ") + STAGGER_VERSION);
   app.add_option("--config", config, "YAML file with the same settings; the command line wins");
   app.add_option("--socket", socket, "Unix socket [$STAGGER_SOCKET, else per user]");
-  app.add_option("--policy", policy, "Who gets the next turn: off, fifo, ... [fifo]");
+  app.add_option("--policy", policy, "Who gets the next turn: off, serial, spaced, fifo, edf [fifo]");
   app.add_option("--concurrency", concurrency, "Turns at once per device [0: one per core]");
   app.add_option("--http", http, "Dashboard address, or off [127.0.0.1:7878]");
   app.add_option("--group", group, "Group whose members may take part [nobody else]");

@@ -14,7 +14,7 @@ TEST(PoliciesTest, AnUnknownOneIsRefusedWithTheKnownOnes) {
   const Result<void> valid = Validate(PolicySpec{"lottery", 0});
   ASSERT_FALSE(valid);
   EXPECT_THAT(valid.error().message, HasSubstr("lottery"));
-  EXPECT_THAT(valid.error().message, HasSubstr("off, fifo"));
+  EXPECT_THAT(valid.error().message, HasSubstr("off, serial, spaced, fifo, edf"));
 }
 
 TEST(PoliciesTest, AnAbsurdConcurrencyIsRefused) {

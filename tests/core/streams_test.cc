@@ -6,10 +6,10 @@ namespace stagger::core {
 namespace {
 
 TEST(WaitBoundTest, IsTheOthersLeasesSharedByKWithinReason) {
-  EXPECT_EQ(WaitBound(Ms(4000), 1), Ms(4250));
-  EXPECT_EQ(WaitBound(Ms(4000), 4), Ms(1250));
-  EXPECT_EQ(WaitBound(Ms(0), 1), Ms(1000));
-  EXPECT_EQ(WaitBound(Ms(10'000'000), 1), Ms(60'000));
+  EXPECT_EQ(WaitBound({}, Ms(4000), 1), Ms(4250));
+  EXPECT_EQ(WaitBound({}, Ms(4000), 4), Ms(1250));
+  EXPECT_EQ(WaitBound({}, Ms(0), 1), Ms(1000));
+  EXPECT_EQ(WaitBound({}, Ms(10'000'000), 1), Ms(60'000));
 }
 
 TEST(WaitBoundTest, AQuarterIsWorthTelling) {

@@ -26,7 +26,7 @@ class FourWays(harness.ProcessTest):
 
     def test_linked_app_outlives_a_killed_daemon(self):
         # Turns before the kill, inferences without a daemon, turns after its return.
-        command = self.linked("run", 3000, 64, 1000, 2000)
+        command = self.linked("run", 3000, 64, 1000, 2000, *range(2010, 2600, 10))
         bare = self.start(command, name="bare").end()
         self.assertEqual(bare[0], 0)
         nobody = os.path.join(self.folder, "nobody")
@@ -41,9 +41,17 @@ class FourWays(harness.ProcessTest):
         app.go_on()
         app.await_pause()
         daemon.start()
+
+        def look_again():
+            # An inference is what makes the agent look for a daemon, once its pause is over.
+            app.go_on()
+            app.await_pause()
+            return daemon.totals()["streams"]
+        harness.wait_until(look_again, "attached to the second daemon")
         app.go_on()
-        harness.wait_until(lambda: daemon.totals()["granted"], "a turn from the second daemon")
         self.assertEqual(app.end(), bare)
+        totals = harness.wait_until(lambda: (t := daemon.totals())["streams"] == 0 and t, "gone")
+        self.assertGreater(totals["granted"], 0)
 
     def test_app_that_dlopens_the_runtime_by_path(self):
         command = [os.path.join(harness.APPS, "dlopen_app"), harness.RUNTIME, self.model, "1", "300"]
@@ -160,7 +168,9 @@ class Threads(harness.ProcessTest):
         for app in apps:
             self.assertEqual(app.end(), (0, ["pause", "good 800"]))
         totals = harness.wait_until(lambda: (t := daemon.totals())["streams"] == 0 and t, "both gone")
-        self.assertGreater(totals["granted"], 10)  # bodies of one app share a turn
+        # Bodies of one app share a turn: how many there are is the scheduler's business.
+        self.assertGreaterEqual(totals["granted"], len(apps))
+        self.assertLess(totals["granted"], 2 * 4 * 200)
         self.assertEqual(totals["expired"], 0)
         self.assertEqual(totals["cancelled"], 0)
 

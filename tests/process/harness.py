@@ -3,6 +3,7 @@
 Everything waits on events with a deadline; a deadline that passes fails the test.
 """
 
+import ctypes
 import http.client
 import json
 import os
@@ -22,6 +23,13 @@ APPS = os.environ["APPS"]
 CACHE = os.environ["CACHE_DIR"]
 RUNTIME = os.path.join(CACHE, "onnxruntime/lib/libonnxruntime.so.1")
 DEADLINE_S = 30
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+
+
+def die_with_parent():
+    """In the child: a test that is killed at its time limit leaves nothing running."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def wait_until(condition, what, deadline_s=DEADLINE_S):
@@ -181,7 +189,8 @@ class ProcessTest(unittest.TestCase):
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def popen(self, command, **settings):
-        process = subprocess.Popen(command, start_new_session=True, **settings)
+        process = subprocess.Popen(command, start_new_session=True, preexec_fn=die_with_parent,
+                                   **settings)
         self.processes.append(process)
         for stream in ("stderr",):
             if settings.get(stream) not in (None, subprocess.DEVNULL):
