@@ -7,6 +7,7 @@
 #include "cli/arguments.h"
 #include "cli/daemon_control.h"
 #include "cli/verbs.h"
+#include "core/policies.h"
 
 namespace stagger::cli {
 
@@ -14,16 +15,24 @@ int PolicyVerb(const Arguments& arguments) {
   CLI::App app{"Changes who gets the next turn while everything runs.", "stagger policy"};
   std::string name;
   std::optional<int> concurrency;
+  std::optional<double> spacing;
   std::string socket;
-  app.add_option("name", name, "off (nobody waits) or fifo (whoever asked first)")->required();
+  app.add_option(
+         "name", name,
+         "off (nobody waits), serial (one whole inference at a time), spaced (starts a fixed time "
+         "apart), fifo (whoever asked first) or edf (whoever is due first)")
+      ->required();
   app.add_option("--concurrency", concurrency,
                  "how many bodies may run at once on a device; 0: one per core")
       ->check(CLI::Range(0, 1024));
+  app.add_option("--spacing", spacing, "under spaced: ms between two starts")
+      ->check(CLI::Range(0.0, ToMs(core::kMaxSpacing)));
   app.add_option("--socket", socket, "the daemon's socket");
   if (const auto code = ParseArguments(app, arguments)) return *code;
 
   nlohmann::json body{{"name", name}};
   if (concurrency) body["concurrency"] = *concurrency;
+  if (spacing) body["spacing_ms"] = *spacing;
   const Result<nlohmann::json> answer = AskDaemon(SocketPath(socket), "policy", body);
   if (!answer) {
     PrintError("policy: " + answer.error().message);

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/policies.h"
 #include "daemon/driver.h"
 
 namespace stagger::daemon {
@@ -11,6 +12,8 @@ namespace stagger::daemon {
 namespace {
 
 using nlohmann::json;
+
+constexpr double kMaxSpacingMs = ToMs(core::kMaxSpacing);
 
 Control::Answer Refusal(std::string line) {
   return {.ok = false, .stop = false, .body = Printable(std::move(line))};
@@ -43,12 +46,12 @@ Control::Answer Control::Policy(const std::string& body, Standing standing, Time
       if (!args.contains("concurrency")) policy.concurrency = 0;
     } else if (key == "concurrency" && value.is_number_integer() && value >= 0 && value <= 1024) {
       policy.concurrency = value.get<int>();
-    } else if (key == "spacing_ms") {
-      if (!value.is_null()) return Refusal("policy: no policy of this version takes spacing_ms");
+    } else if (key == "spacing_ms" && value.is_number() && value >= 0 && value <= kMaxSpacingMs) {
+      policy.spacing = FromMs(value.get<double>());
     } else {
       return Refusal(
-          fmt::format("policy: bad argument {}: expected \"name\" (text) and "
-                      "\"concurrency\" (0 to 1024)",
+          fmt::format("policy: bad argument {}: expected \"name\" (text), "
+                      "\"concurrency\" (0 to 1024) and \"spacing_ms\" (0 to 60000)",
                       json(key).dump(-1, ' ', true, json::error_handler_t::replace)));
     }
   }
@@ -64,6 +67,7 @@ std::string Control::PolicyInForce() const {
   }
   return json{{"name", engine.policy().name},
               {"concurrency", engine.policy().concurrency},
+              {"spacing_ms", ToMs(engine.policy().spacing)},
               {"devices", devices}}
       .dump();
 }

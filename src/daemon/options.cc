@@ -12,11 +12,12 @@
 #include <set>
 #include <sstream>
 
+#include "core/policies.h"
+
 namespace stagger::daemon {
 
 namespace {
 
-constexpr int kMaxConcurrency = 1024;
 constexpr double kMaxLeaseFloorMs = 60'000;
 
 std::optional<double> NumberIn(const std::string& text, double low, double high) {
@@ -37,13 +38,20 @@ Result<void> Apply(const std::string& key, const std::string& value, Options* op
   } else if (key == "policy") {
     options->policy.name = value;
   } else if (key == "concurrency") {
-    const auto k = NumberIn(value, 0, kMaxConcurrency);
+    const auto k = NumberIn(value, 0, core::kMaxConcurrency);
     if (!k || *k != static_cast<int>(*k)) {
       return Error{
           fmt::format("concurrency '{}': a whole number from 0 (default) to {} is expected", value,
-                      kMaxConcurrency)};
+                      core::kMaxConcurrency)};
     }
     options->policy.concurrency = static_cast<int>(*k);
+  } else if (key == "spacing_ms") {
+    const auto ms = NumberIn(value, 0, ToMs(core::kMaxSpacing));
+    if (!ms) {
+      return Error{
+          fmt::format("spacing '{}': 0 to {} ms is expected", value, ToMs(core::kMaxSpacing))};
+    }
+    options->policy.spacing = FromMs(*ms);
   } else if (key == "lease_floor_ms") {
     const auto ms = NumberIn(value, 1, kMaxLeaseFloorMs);
     if (!ms) {
@@ -60,8 +68,8 @@ Result<void> Apply(const std::string& key, const std::string& value, Options* op
     options->http_address = std::move(address).value();
   } else {
     return Error{
-        fmt::format("unknown key '{}': known are policy, concurrency, socket, http, group, "
-                    "lease_floor_ms",
+        fmt::format("unknown key '{}': known are policy, concurrency, spacing_ms, socket, http, "
+                    "group, lease_floor_ms",
                     key)};
   }
   return {};
@@ -133,6 +141,7 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
   std::string socket;
   std::string policy;
   std::string concurrency;
+  std::string spacing;
   std::string http;
   std::string group;
   std::string lease_floor;
@@ -141,8 +150,10 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
   app.set_version_flag("--version", std::string("staggerd ") + STAGGER_VERSION);
   app.add_option("--config", config, "YAML file with the same settings; the command line wins");
   app.add_option("--socket", socket, "Unix socket [$STAGGER_SOCKET, else per user]");
-  app.add_option("--policy", policy, "Who gets the next turn: off, serial, spaced, fifo, edf [fifo]");
+  app.add_option("--policy", policy,
+                 "Who gets the next turn: off, serial, spaced, fifo, edf [fifo]");
   app.add_option("--concurrency", concurrency, "Turns at once per device [0: one per core]");
+  app.add_option("--spacing", spacing, "Under spaced: ms between two starts [60]");
   app.add_option("--http", http, "Dashboard address, or off [127.0.0.1:7878]");
   app.add_option("--group", group, "Group whose members may take part [nobody else]");
   app.add_option("--lease-floor", lease_floor, "Shortest lease in ms [250]");
@@ -170,9 +181,13 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
     const std::string text{std::istreambuf_iterator<char>(in), {}};
     if (auto ok = ApplyConfigText(config, text, &options); !ok) return ok.error();
   }
-  const std::pair<const char*, const std::string*> given[] = {
-      {"socket", &socket}, {"policy", &policy}, {"concurrency", &concurrency},
-      {"http", &http},     {"group", &group},   {"lease_floor_ms", &lease_floor}};
+  const std::pair<const char*, const std::string*> given[] = {{"socket", &socket},
+                                                              {"policy", &policy},
+                                                              {"concurrency", &concurrency},
+                                                              {"spacing_ms", &spacing},
+                                                              {"http", &http},
+                                                              {"group", &group},
+                                                              {"lease_floor_ms", &lease_floor}};
   for (const auto& [key, value] : given) {
     if (value->empty()) continue;
     if (auto ok = Apply(key, *value, &options); !ok) return ok.error();

@@ -84,7 +84,9 @@ json Status::Build(TimePoint now) const {
   status["uptime_s"] = Seconds(now - ledger.started());
   status["socket"] = facts_.socket;
   status["http"] = facts_.http.empty() ? json(nullptr) : json(facts_.http);
-  status["policy"] = {{"name", engine.policy().name}, {"concurrency", engine.policy().concurrency}};
+  status["policy"] = {{"name", engine.policy().name},
+                      {"concurrency", engine.policy().concurrency},
+                      {"spacing_ms", ToMs(engine.policy().spacing)}};
   status["devices"] = Devices(now);
   status["streams"] = Streams(now);
 
