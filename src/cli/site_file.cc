@@ -1,34 +1,20 @@
 #include "cli/site_file.h"
 
 #include <fmt/core.h>
-#include <yaml-cpp/yaml.h>
 
-#include <algorithm>
-#include <cerrno>
-#include <cmath>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <set>
-#include <sstream>
 
-#include "cli/leg_names.h"
+#include "cli/yaml_reader.h"
 #include "core/policies.h"
 
 namespace stagger::cli {
 namespace {
 
 constexpr int kMaxCopies = 1000;
-constexpr std::size_t kMaxFile = 1024 * 1024;
 
-// Thrown and caught within this file: yaml-cpp throws anyway, and reading is a deep descent.
-struct BadSite {
-  std::string message;
-};
-
-class SiteReader {
+class SiteReader : private YamlReader {
  public:
-  explicit SiteReader(std::string path) : path_(std::move(path)) {}
+  explicit SiteReader(const std::string& path) : YamlReader(path), path_(path) {}
 
   Site Read(const YAML::Node& root) {
     if (!root.IsMap()) Fail(root, "a site file is a map with 'apps'");
@@ -51,68 +37,9 @@ class SiteReader {
   }
 
  private:
-  [[noreturn]] void Fail(const YAML::Node& node, const std::string& what) const {
-    const YAML::Mark mark = node.Mark();
-    throw BadSite{fmt::format("{}:{}:{}: {}", path_, mark.line + 1, mark.column + 1, what)};
-  }
-
-  // What an error shows of a value.
-  static std::string Shown(const YAML::Node& node) {
-    if (node.IsMap()) return "a map";
-    if (node.IsSequence()) return "a list";
-    if (!node.IsScalar()) return "nothing";
-    const std::string text = node.Scalar().substr(0, 60);
-    const bool plain = std::all_of(text.begin(), text.end(),
-                                   [](unsigned char c) { return c >= 0x20 && c != 0x7f; });
-    return plain && !text.empty() ? text : "'" + std::string(plain ? "" : "?") + "'";
-  }
-
-  void CheckKeys(const YAML::Node& map, const std::string& where,
-                 const std::vector<std::string>& known) const {
-    std::set<std::string> seen;
-    for (const auto& entry : map) {
-      const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "";
-      const std::string dotted = where.empty() ? "" : where + ": ";
-      if (std::find(known.begin(), known.end(), key) == known.end()) {
-        Fail(entry.first, fmt::format("{}unknown field '{}'; known: {}", dotted, Shown(entry.first),
-                                      Join(known, ", ")));
-      }
-      if (!seen.insert(key).second) Fail(entry.first, fmt::format("{}'{}' twice", dotted, key));
-    }
-  }
-
-  std::string Policy(const YAML::Node& node) const {
-    std::string name = node.IsScalar() ? node.Scalar() : "";
-    if (core::FindPolicy(name) != nullptr) return name;
-    std::vector<std::string> known;
-    for (const core::Policy& policy : core::Policies()) known.emplace_back(policy.name);
-    Fail(node,
-         fmt::format("policy: {} is not a policy; known: {}", Shown(node), Join(known, ", ")));
-  }
-
   std::optional<int> Concurrency(const YAML::Node& node) const {
     if (node.IsScalar() && node.Scalar() == "auto") return std::nullopt;
     return Whole(node, "concurrency", "a limit", 1, core::kMaxConcurrency, "'auto' or ");
-  }
-
-  int Whole(const YAML::Node& node, const std::string& where, const std::string& kind, int min,
-            int max, const std::string& or_else = "") const {
-    int value = 0;
-    if (!node.IsScalar() || !YAML::convert<int>::decode(node, value) || value < min ||
-        value > max) {
-      Fail(node, fmt::format("{}: {} is not {}; expected {}a whole number from {} to {}", where,
-                             Shown(node), kind, or_else, min, max));
-    }
-    return value;
-  }
-
-  double Positive(const YAML::Node& node, const std::string& where, const std::string& kind) const {
-    double value = 0;
-    if (!node.IsScalar() || !YAML::convert<double>::decode(node, value) || !std::isfinite(value) ||
-        value <= 0) {
-      Fail(node, fmt::format("{}: {} is not {}; expected a number > 0", where, Shown(node), kind));
-    }
-    return value;
   }
 
   std::string Name(const YAML::Node& app, const std::string& where) const {
@@ -213,30 +140,18 @@ class SiteReader {
 }  // namespace
 
 Result<Site> ParseSite(const std::string& text, const std::string& path) {
-  try {
-    const YAML::Node root = YAML::Load(text);
-    if (root.IsNull()) return Error{path + ": empty; expected a map with 'apps'"};
-    return SiteReader(path).Read(root);
-  } catch (const BadSite& bad) {
-    return Error{bad.message};
-  } catch (const YAML::Exception& e) {
-    return Error{fmt::format("{}:{}:{}: {}", path, e.mark.line + 1, e.mark.column + 1, e.msg)};
-  }
+  Site site;
+  const Result<void> read = ReadYaml(text, path, "a map with 'apps'", [&](const YAML::Node& root) {
+    site = SiteReader(path).Read(root);
+  });
+  if (!read) return read.error();
+  return site;
 }
 
 Result<Site> ReadSite(const std::string& path) {
-  std::error_code failure;
-  if (std::filesystem::is_directory(path, failure)) {
-    return Error{fmt::format("{} is a folder; expected a site file", path)};
-  }
-  std::ifstream file(path);
-  if (!file) return Error{fmt::format("cannot read {}: {}", path, std::strerror(errno))};
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (text.str().size() > kMaxFile) {
-    return Error{fmt::format("{} is larger than 1 MiB; expected a site file", path)};
-  }
-  return ParseSite(text.str(), path);
+  const Result<std::string> text = ReadTextFile(path, "a site file");
+  if (!text) return text.error();
+  return ParseSite(text.value(), path);
 }
 
 }  // namespace stagger::cli

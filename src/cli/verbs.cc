@@ -23,6 +23,7 @@ constexpr std::array kVerbs{
     Verb{"policy", "change who gets the next turn, and how many at once", PolicyVerb},
     Verb{"demo", "camera apps on this machine, uncontrolled and controlled", DemoVerb},
     Verb{"bench", "the measurements that back a claim: cpu, gate", BenchVerb},
+    Verb{"sim", "simulate a scenario with the engine that the daemon runs", SimVerb},
 };
 
 std::string VerbNames() {

@@ -1,0 +1,253 @@
+#include "cli/scenario_file.h"
+
+#include <fmt/core.h>
+
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "cli/yaml_reader.h"
+#include "core/policies.h"
+
+namespace stagger::cli {
+namespace {
+
+constexpr double kMaxSeconds = 1e6;
+constexpr double kMaxMs = 1e9;
+constexpr double kMaxFactor = 1000;
+constexpr int kMaxDraws = 1'000'000;
+constexpr int kMaxCount = 1'000'000;
+
+Duration FromSeconds(double seconds) { return FromMs(seconds * 1000); }
+
+class ScenarioReader : private YamlReader {
+ public:
+  explicit ScenarioReader(const std::string& path) : YamlReader(path) {}
+
+  sim::Scenario Read(const YAML::Node& root) {
+    if (!root.IsMap()) Fail(root, "a scenario is a map with 'seconds' and 'streams'");
+    CheckKeys(root, "",
+              {"seconds", "warmup_seconds", "draws", "policy", "spacing_ms", "concurrency",
+               "handoff_ms", "jitter", "deadline_from", "queue", "devices", "streams"});
+    scenario_.policy.name = "edf";
+    scenario_.policy.concurrency = 1;
+    if (!root["seconds"]) Fail(root, "seconds: missing; expected how long to simulate");
+    scenario_.length = FromSeconds(Positive(root["seconds"], "seconds", "a time"));
+    if (scenario_.length > FromSeconds(kMaxSeconds)) {
+      Fail(root["seconds"], fmt::format("seconds: expected at most {:g}", kMaxSeconds));
+    }
+    if (const YAML::Node node = root["warmup_seconds"]) {
+      scenario_.warmup = FromSeconds(Number(node, "warmup_seconds", 0, kMaxSeconds));
+    }
+    if (const YAML::Node node = root["draws"]) {
+      scenario_.draws = Whole(node, "draws", "a count", 1, kMaxDraws);
+    }
+    if (const YAML::Node node = root["policy"]) scenario_.policy.name = Policy(node);
+    if (const YAML::Node node = root["spacing_ms"]) {
+      scenario_.policy.spacing = FromMs(Number(node, "spacing_ms", 0, ToMs(core::kMaxSpacing)));
+    }
+    if (const YAML::Node node = root["concurrency"]) {
+      if (node.IsScalar() && node.Scalar() == "auto") {
+        scenario_.auto_concurrency = true;
+      } else {
+        scenario_.policy.concurrency =
+            Whole(node, "concurrency", "a limit", 1, core::kMaxConcurrency, "'auto' or ");
+      }
+    }
+    if (const YAML::Node node = root["handoff_ms"]) {
+      scenario_.handoff = FromMs(Number(node, "handoff_ms", 0, kMaxMs));
+    }
+    if (const YAML::Node node = root["jitter"]) scenario_.jitter = Number(node, "jitter", 0, 2);
+    if (const YAML::Node node = root["deadline_from"]) {
+      scenario_.deadline_from = OneOf<sim::DeadlineFrom>(
+          node, "deadline_from",
+          {{"arrival", sim::DeadlineFrom::kArrival}, {"call", sim::DeadlineFrom::kCall}});
+    }
+    if (const YAML::Node node = root["queue"]) {
+      scenario_.queue = OneOf<sim::Queue>(
+          node, "queue", {{"drop", sim::Queue::kDrop}, {"latest", sim::Queue::kLatest}});
+    }
+    Devices(root["devices"]);
+    const YAML::Node streams = root["streams"];
+    if (!streams) Fail(root, "streams: missing; expected a list of streams");
+    if (!streams.IsSequence() || streams.size() == 0) {
+      Fail(streams, "streams: expected a list with at least one stream");
+    }
+    for (std::size_t i = 0; i < streams.size(); ++i) {
+      Stream(streams[i], fmt::format("streams[{}]", i));
+    }
+    return std::move(scenario_);
+  }
+
+ private:
+  template <typename T>
+  T OneOf(const YAML::Node& node, const std::string& where, const std::map<std::string, T>& known) {
+    const auto found = known.find(node.IsScalar() ? node.Scalar() : "");
+    if (found != known.end()) return found->second;
+    std::string names;
+    for (const auto& [name, value] : known) names += (names.empty() ? "" : " or ") + name;
+    Fail(node, fmt::format("{}: {}; expected {}", where, Shown(node), names));
+  }
+
+  std::string Name(const YAML::Node& map, const std::string& where) const {
+    const YAML::Node node = map["name"];
+    if (!node) Fail(map, where + ": no name; every one needs one");
+    if (!node.IsScalar() || node.Scalar().empty()) {
+      Fail(node, fmt::format("{}.name: {} is not a name", where, Shown(node)));
+    }
+    return node.Scalar();
+  }
+
+  void Devices(const YAML::Node& list) {
+    if (!list) {
+      scenario_.devices.push_back({.name = "gpu0"});
+      return;
+    }
+    if (!list.IsSequence() || list.size() == 0) {
+      Fail(list, "devices: expected a list with at least one device");
+    }
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      const std::string where = fmt::format("devices[{}]", i);
+      const YAML::Node node = list[i];
+      if (!node.IsMap()) Fail(node, where + ": expected a map with name");
+      CheckKeys(node, where, {"name", "sigma", "w", "g", "memory_gb"});
+      sim::DeviceModel device;
+      device.name = Name(node, where);
+      const auto factor = [&](const char* field, double* value) {
+        if (const YAML::Node given = node[field]) {
+          *value = Number(given, where + "." + field, 0, kMaxFactor);
+        }
+      };
+      factor("sigma", &device.sigma);
+      factor("w", &device.w);
+      factor("g", &device.g);
+      if (const YAML::Node given = node["memory_gb"]) {
+        device.memory_gb = Positive(given, where + ".memory_gb", "a size");
+      }
+      if (!device_of_.emplace(device.name, i).second) {
+        Fail(node["name"], fmt::format("{}.name: '{}' twice", where, device.name));
+      }
+      scenario_.devices.push_back(std::move(device));
+    }
+  }
+
+  void Stream(const YAML::Node& node, const std::string& where) {
+    if (!node.IsMap()) Fail(node, where + ": expected a map with name, fps and body_ms");
+    CheckKeys(
+        node, where,
+        {"name", "count", "fps", "period_ms", "phase_ms", "pre_ms", "body_ms", "post_ms", "app_ms",
+         "demand", "deadline_ms", "weight", "min_fps", "device", "start_s", "stop_s"});
+    sim::StreamModel stream;
+    stream.group = Name(node, where);
+    if (!groups_.insert(stream.group).second) {
+      Fail(node["name"], fmt::format("{}.name: '{}' twice; use count", where, stream.group));
+    }
+    Rate(node, where, &stream);
+    if (!node["body_ms"]) Fail(node, where + ": no body_ms; expected how long its body takes");
+    stream.body = FromMs(Positive(node["body_ms"], where + ".body_ms", "a time"));
+    const auto time = [&](const char* field, Duration* value) {
+      if (const YAML::Node given = node[field]) {
+        *value = FromMs(Number(given, where + "." + field, 0, kMaxMs));
+      }
+    };
+    time("pre_ms", &stream.pre);
+    time("post_ms", &stream.post);
+    time("app_ms", &stream.app);
+    stream.deadline = stream.period;
+    if (const YAML::Node given = node["deadline_ms"]) {
+      stream.deadline = FromMs(Positive(given, where + ".deadline_ms", "a time"));
+    }
+    if (const YAML::Node given = node["demand"]) {
+      stream.demand = Positive(given, where + ".demand", "a part of the device");
+      if (stream.demand > 1) Fail(given, where + ".demand: expected at most 1, the whole device");
+    }
+    if (const YAML::Node given = node["weight"]) {
+      stream.weight = Positive(given, where + ".weight", "a weight");
+    }
+    if (const YAML::Node given = node["min_fps"]) {
+      stream.min_fps = Number(given, where + ".min_fps", 0, 1e6);
+    }
+    if (const YAML::Node given = node["device"]) {
+      const auto found = device_of_.find(given.IsScalar() ? given.Scalar() : "");
+      if (found == device_of_.end()) {
+        Fail(given, fmt::format("{}.device: {} is not a device of this file", where, Shown(given)));
+      }
+      stream.device = found->second;
+    }
+    if (const YAML::Node given = node["start_s"]) {
+      stream.start = FromSeconds(Number(given, where + ".start_s", 0, kMaxSeconds));
+    }
+    if (const YAML::Node given = node["stop_s"]) {
+      stream.stop = FromSeconds(Number(given, where + ".stop_s", 0, kMaxSeconds));
+      if (*stream.stop <= stream.start) Fail(given, where + ".stop_s: expected after start_s");
+    }
+    const int count =
+        node["count"] ? Whole(node["count"], where + ".count", "a count", 1, kMaxCount) : 1;
+    const std::vector<std::optional<Duration>> phases = Phases(node["phase_ms"], where, count);
+    for (int i = 0; i < count; ++i) {
+      stream.name = count > 1 ? fmt::format("{}-{}", stream.group, i + 1) : stream.group;
+      stream.phase = phases[static_cast<std::size_t>(i)];
+      scenario_.streams.push_back(stream);
+    }
+  }
+
+  void Rate(const YAML::Node& node, const std::string& where, sim::StreamModel* stream) const {
+    const YAML::Node fps = node["fps"];
+    const YAML::Node period = node["period_ms"];
+    if (fps && period) Fail(period, where + ".period_ms: expected either fps or period_ms");
+    if (!fps && !period)
+      Fail(node, where + ": no fps; expected a rate, or 0: always a frame ready");
+    if (period) {
+      stream->period = FromMs(Positive(period, where + ".period_ms", "a time"));
+      return;
+    }
+    const double rate = Number(fps, where + ".fps", 0, 1e6);
+    if (rate > 0) stream->period = Duration{std::llround(1e9 / rate)};
+  }
+
+  std::vector<std::optional<Duration>> Phases(const YAML::Node& node, const std::string& where,
+                                              int count) const {
+    const auto size = static_cast<std::size_t>(count);
+    if (!node) return std::vector<std::optional<Duration>>(size, Duration{});
+    if (node.IsScalar() && node.Scalar() == "random") {
+      return std::vector<std::optional<Duration>>(size);
+    }
+    if (!node.IsSequence()) {
+      const Duration phase = FromMs(Number(node, where + ".phase_ms", 0, kMaxMs));
+      return std::vector<std::optional<Duration>>(size, phase);
+    }
+    if (node.size() != size) {
+      Fail(node, fmt::format("{}.phase_ms: a list of {}; expected one for each of {} streams",
+                             where, node.size(), count));
+    }
+    std::vector<std::optional<Duration>> phases;
+    for (std::size_t i = 0; i < node.size(); ++i) {
+      phases.emplace_back(
+          FromMs(Number(node[i], fmt::format("{}.phase_ms[{}]", where, i), 0, kMaxMs)));
+    }
+    return phases;
+  }
+
+  sim::Scenario scenario_;
+  std::map<std::string, std::size_t> device_of_;
+  std::set<std::string> groups_;
+};
+
+}  // namespace
+
+Result<sim::Scenario> ParseScenario(const std::string& text, const std::string& path) {
+  sim::Scenario scenario;
+  const Result<void> read =
+      ReadYaml(text, path, "a map with 'seconds' and 'streams'",
+               [&](const YAML::Node& root) { scenario = ScenarioReader(path).Read(root); });
+  if (!read) return read.error();
+  return scenario;
+}
+
+Result<sim::Scenario> ReadScenario(const std::string& path) {
+  const Result<std::string> text = ReadTextFile(path, "a scenario file");
+  if (!text) return text.error();
+  return ParseScenario(text.value(), path);
+}
+
+}  // namespace stagger::cli

@@ -1,0 +1,76 @@
+// stagger sim: a scenario file run through the engine that the daemon runs, in simulated time.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+
+#include "cli/arguments.h"
+#include "cli/scenario_file.h"
+#include "cli/sim_legs.h"
+#include "cli/sim_paper.h"
+#include "cli/verbs.h"
+#include "core/policies.h"
+#include "sim/simulate.h"
+
+namespace stagger::cli {
+namespace {
+
+int Failed(const std::string& message) {
+  PrintError("sim: " + message);
+  return kExitFailed;
+}
+
+}  // namespace
+
+int SimVerb(const Arguments& arguments) {
+  CLI::App app{
+      "Simulates a scenario: streams, devices and a policy, with the engine that the daemon runs. "
+      "'stagger sim paper' fits the GPU model to the paper's Table 2 and predicts its Table 3.",
+      "stagger sim"};
+  std::string file;
+  std::string policy;
+  std::optional<int> draws;
+  std::uint64_t seed = 1;
+  unsigned threads = 0;
+  bool as_json = false;
+  app.add_option("scenario", file, "a scenario file (see scenarios/), or 'paper'")->required();
+  app.add_option("--policy", policy, "instead of the file's");
+  app.add_option("--draws", draws, "instead of the file's")->check(CLI::Range(1, 1'000'000));
+  app.add_option("--seed", seed, "other phases and jitter")->capture_default_str();
+  app.add_option("--threads", threads, "0: one per core; the outcome is the same")
+      ->check(CLI::Range(0, 1024));
+  app.add_flag("--json", as_json, "one JSON object instead of a table");
+  if (const auto code = ParseArguments(app, arguments)) return *code;
+  if (!policy.empty() && core::FindPolicy(policy) == nullptr) {
+    PrintError("sim: --policy: " + core::Validate({.name = policy}).error().message);
+    return kExitUsage;
+  }
+
+  if (file == "paper") return SimPaper(seed, as_json);
+
+  Result<sim::Scenario> scenario = ReadScenario(file);
+  if (!scenario) return Failed(scenario.error().message);
+  if (!policy.empty()) scenario->policy.name = policy;
+  if (draws) scenario->draws = *draws;
+  const Result<sim::Outcome> outcome = sim::Simulate(*scenario, seed, threads);
+  if (!outcome) return Failed(outcome.error().message);
+  const std::vector<SimLeg> legs = SimLegs(*scenario, outcome.value());
+  if (as_json) {
+    nlohmann::ordered_json json;
+    json["legs"] = nlohmann::ordered_json::array();
+    for (const SimLeg& leg : legs) json["legs"].push_back(ToJson(leg));
+    json["device"] = nlohmann::ordered_json::array();
+    for (const sim::DeviceModel& device : scenario->devices) json["device"].push_back(device.name);
+    json["draws"] = scenario->draws;
+    json["seed"] = seed;
+    json["engine_steps"] = outcome.value().steps;
+    fmt::print("{}\n", json.dump(2));
+  } else {
+    fmt::print("{}: {} draws of {:g} s\n\n{}", file, scenario->draws, ToMs(scenario->length) / 1000,
+               ToText(legs));
+  }
+  return kExitOk;
+}
+
+}  // namespace stagger::cli

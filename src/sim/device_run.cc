@@ -1,0 +1,348 @@
+#include "sim/device_run.h"
+
+#include <algorithm>
+#include <cmath>
+#include <queue>
+#include <tuple>
+
+#include "core/engine.h"
+#include "core/policies.h"
+#include "sim/gpu_model.h"
+#include "sim/phases.h"
+#include "sim/random.h"
+
+namespace stagger::sim {
+namespace {
+
+enum class What : std::uint8_t { kJoin, kFrame, kAsk, kBody, kFree, kWarm };
+
+// What happens at a time fixed beforehand, in order of time, then of being planned.
+struct Planned {
+  TimePoint at;
+  std::uint64_t order;
+  What what;
+  std::uint32_t app;
+
+  friend bool operator>(const Planned& a, const Planned& b) {
+    return std::tie(a.at, a.order) > std::tie(b.at, b.order);
+  }
+};
+
+struct App {
+  const StreamModel* model;
+  std::size_t group;
+  Random random;
+  double phase = 0;  // of its period, where the scenario leaves it open
+  TimePoint next_frame{};
+  TimePoint stop = kNever;
+  bool busy = false;
+  bool frame_waits = false;  // Queue::kLatest
+  TimePoint frame_at{};      // of the frame that waits
+  // The inference under way.
+  TimePoint arrival{};
+  TimePoint call{};
+  TimePoint asked{};
+  TimePoint body_start{};
+  Duration body{};  // as long as it took
+  bool holds = false;
+  std::uint64_t seq = 0;
+};
+
+class DeviceRun {
+ public:
+  DeviceRun(const Scenario& scenario, std::size_t device, std::uint64_t seed, int draw,
+            core::Engine engine)
+      : scenario_(scenario),
+        policy_(*core::FindPolicy(scenario.policy.name)),
+        engine_(std::move(engine)),
+        gpu_(scenario.devices[device]),
+        warm_{scenario.warmup},
+        end_{scenario.warmup + scenario.length} {
+    const std::vector<std::string> groups = GroupNames(scenario);
+    result_.groups.resize(groups.size());
+    const Phases phases(scenario.streams.size(), seed);
+    for (std::size_t i = 0; i < scenario.streams.size(); ++i) {
+      const StreamModel& model = scenario.streams[i];
+      if (model.device != device) continue;
+      // Each app its own numbers: another policy or another app must not change them.
+      Random mix(seed);
+      mix = Random(mix.Next() ^ static_cast<std::uint64_t>(draw));
+      mix = Random(mix.Next() ^ i);
+      const auto group = std::ranges::find(groups, model.group) - groups.begin();
+      apps_.push_back({&model, static_cast<std::size_t>(group), Random(mix.Next())});
+      if (!model.phase) apps_.back().phase = phases.Of(i, draw);
+    }
+  }
+
+  DeviceResult Run() {
+    for (std::uint32_t i = 0; i < apps_.size(); ++i) {
+      App& app = apps_[i];
+      if (app.model->stop) app.stop = TimePoint{*app.model->stop};
+      Plan(TimePoint{app.model->start}, What::kJoin, i);
+    }
+    Plan(warm_, What::kWarm, 0);
+    while (NextEvent()) {
+    }
+    const core::DeviceState& device = engine_.devices().front();
+    result_.body_time = device.body_time - body_time_before_;
+    result_.over_time = device.over_time - over_time_before_;
+    return std::move(result_);
+  }
+
+ private:
+  // False when time is up.
+  bool NextEvent() {
+    const auto ends = gpu_.NextCompletion();
+    const TimePoint engine = engine_.NextDeadline();
+    const TimePoint planned = planned_.empty() ? kNever : planned_.top().at;
+    const TimePoint at = std::min({ends ? ends->first : kNever, engine, planned});
+    if (at >= end_) return false;
+    now_ = at;
+    if (ends && ends->first == at) {
+      gpu_.Advance(now_);
+      gpu_.Finish(ends->second);
+      Ended(static_cast<std::uint32_t>(ends->second));
+    } else if (planned == at) {
+      const Planned next = planned_.top();
+      planned_.pop();
+      Happen(next);
+    } else {
+      Step(core::Tick{});
+    }
+    return true;
+  }
+
+  void Happen(const Planned& next) {
+    App& app = apps_[next.app];
+    switch (next.what) {
+      case What::kJoin:
+        Join(next.app);
+        break;
+      case What::kFrame:
+        Frame(next.app);
+        break;
+      case What::kAsk:
+        Ask(next.app);
+        break;
+      case What::kBody:
+        StartBody(app, next.app);
+        break;
+      case What::kFree:
+        Free(next.app);
+        break;
+      case What::kWarm:
+        Step(core::Tick{});
+        body_time_before_ = engine_.devices().front().body_time;
+        over_time_before_ = engine_.devices().front().over_time;
+        break;
+    }
+  }
+
+  void Join(std::uint32_t i) {
+    App& app = apps_[i];
+    const StreamModel& model = *app.model;
+    core::StreamSpec spec;
+    spec.name = model.name;
+    if (model.period > Duration{})
+      spec.required_fps = 1e9 / static_cast<double>(model.period.count());
+    spec.deadline = model.deadline;
+    spec.weight = model.weight;
+    Step(core::ClientJoined{Id(i), spec});
+    const Duration phase = model.phase
+                               ? *model.phase
+                               : Duration{static_cast<Duration::rep>(
+                                     app.phase * static_cast<double>(model.period.count()))};
+    app.next_frame = now_ + phase;
+    Plan(app.next_frame, What::kFrame, i);
+  }
+
+  // A frame arrives. Where a frame is always ready this is only the first one.
+  void Frame(std::uint32_t i) {
+    App& app = apps_[i];
+    if (now_ >= app.stop) return StopWhenIdle(i);
+    const Duration period = app.model->period;
+    if (period > Duration{}) {
+      app.next_frame = now_ + period;
+      Plan(app.next_frame, What::kFrame, i);
+    }
+    Arrived(app);
+    if (!app.busy) return Begin(i, now_);
+    if (scenario_.queue == Queue::kDrop) return Dropped(app, now_);
+    if (app.frame_waits) Dropped(app, app.frame_at);
+    app.frame_waits = true;
+    app.frame_at = now_;
+  }
+
+  void Begin(std::uint32_t i, TimePoint arrival) {
+    App& app = apps_[i];
+    app.busy = true;
+    app.arrival = arrival;
+    app.call = now_;
+    if (policy_.whole || app.model->pre == Duration{}) return Ask(i);
+    Plan(now_ + app.model->pre, What::kAsk, i);
+  }
+
+  void Ask(std::uint32_t i) {
+    App& app = apps_[i];
+    app.asked = now_;
+    const TimePoint since =
+        scenario_.deadline_from == DeadlineFrom::kArrival ? app.arrival : app.call;
+    ++app.seq;
+    app.holds = true;
+    Step(core::TurnRequested{Id(i), TurnSeq{app.seq}, DeviceId{0}, now_ - since, policy_.gates});
+    if (!policy_.gates) Granted(i, Duration{});
+  }
+
+  // The turn is there; the device needs `dead` before it can start.
+  void Granted(std::uint32_t i, Duration dead) {
+    App& app = apps_[i];
+    const Duration pre = policy_.whole ? app.model->pre : Duration{};
+    if (dead + pre == Duration{}) return StartBody(app, i);
+    Plan(now_ + dead + pre, What::kBody, i);
+  }
+
+  void StartBody(App& app, std::uint32_t i) {
+    app.body_start = now_;
+    gpu_.Advance(now_);
+    gpu_.Start(i, Phase::kBody, Vary(app, app.model->body), app.model->demand);
+    running_.resize(std::max(running_.size(), std::size_t{i} + 1));
+    running_[i] = Phase::kBody;
+  }
+
+  void Ended(std::uint32_t i) {
+    App& app = apps_[i];
+    if (running_[i] == Phase::kBody) {
+      app.body = now_ - app.body_start;
+      const bool follows = app.model->post > Duration{};
+      if (follows) {
+        gpu_.Start(i, Phase::kPost, Vary(app, app.model->post), 0);
+        running_[i] = Phase::kPost;
+      }
+      if (!policy_.whole) Release(i, follows ? Duration{} : now_ - app.call);
+      if (follows) return;
+    } else if (!policy_.whole) {
+      Step(core::InferenceEnded{Id(i), now_ - app.body_start - app.body, now_ - app.call});
+    }
+    if (policy_.whole) Release(i, now_ - app.call);
+    Returned(i);
+  }
+
+  void Release(std::uint32_t i, Duration call) {
+    App& app = apps_[i];
+    app.holds = false;
+    Step(core::TurnReleased{Id(i), TurnSeq{app.seq}, now_ - app.body_start,
+                            app.body_start - app.asked, call},
+         scenario_.handoff);
+  }
+
+  void Returned(std::uint32_t i) {
+    App& app = apps_[i];
+    if (app.arrival >= warm_) {
+      Tally& tally = result_.groups[app.group];
+      ++tally.done;
+      tally.inference.Add(now_ - app.call);
+      tally.latency.Add(now_ - app.arrival);
+      tally.body.Add(app.body);
+      const TimePoint from =
+          scenario_.deadline_from == DeadlineFrom::kArrival ? app.arrival : app.call;
+      if (app.model->deadline > Duration{} && now_ - from > app.model->deadline) ++tally.late;
+    }
+    if (app.model->app == Duration{}) return Free(i);
+    Plan(now_ + app.model->app, What::kFree, i);
+  }
+
+  void Free(std::uint32_t i) {
+    App& app = apps_[i];
+    app.busy = false;
+    if (now_ >= app.stop) return StopWhenIdle(i);
+    if (app.model->period == Duration{}) {
+      Arrived(app);
+      return Begin(i, now_);
+    }
+    if (!app.frame_waits) return;
+    app.frame_waits = false;
+    Begin(i, app.frame_at);
+  }
+
+  void StopWhenIdle(std::uint32_t i) {
+    App& app = apps_[i];
+    if (app.busy || app.stop == kNever) return;
+    app.stop = kNever;
+    Step(core::ClientLeft{Id(i)});
+  }
+
+  void Arrived(const App& app) {
+    if (now_ >= warm_) ++result_.groups[app.group].frames;
+  }
+  void Dropped(const App& app, TimePoint arrival) {
+    if (arrival >= warm_) ++result_.groups[app.group].drops;
+  }
+
+  // Tells the engine, and does what it says. Turns granted here start `dead` later.
+  void Step(const core::Event& event, Duration dead = {}) {
+    std::vector<core::Action> actions = std::move(spare_);
+    actions.clear();
+    engine_.Step(event, now_, &actions);
+    ++result_.steps;
+    for (const core::Action& action : actions) {
+      if (const auto* grant = std::get_if<core::Grant>(&action)) {
+        const auto i = static_cast<std::uint32_t>(grant->client.value - 1);
+        // A body that outlived its lease runs on; the daemon's word reaches an agent's next call.
+        if (policy_.gates && apps_[i].holds && apps_[i].seq == grant->seq.value) Granted(i, dead);
+      }
+    }
+    spare_ = std::move(actions);
+  }
+
+  Duration Vary(App& app, Duration work) const {
+    const double j = scenario_.jitter;
+    if (j == 0) return work;
+    const double factor = std::exp(j * app.random.Normal() - j * j / 2);
+    return Duration{std::llround(static_cast<double>(work.count()) * factor)};
+  }
+
+  void Plan(TimePoint at, What what, std::uint32_t app) {
+    planned_.push({at, planned_count_++, what, app});
+  }
+
+  static ClientId Id(std::uint32_t app) { return ClientId{std::uint64_t{app} + 1}; }
+
+  const Scenario& scenario_;
+  const core::Policy& policy_;
+  core::Engine engine_;
+  GpuModel gpu_;
+  const TimePoint warm_;
+  const TimePoint end_;
+  std::vector<App> apps_;
+  std::vector<Phase> running_;  // by app: what it has on the GPU
+  std::priority_queue<Planned, std::vector<Planned>, std::greater<>> planned_;
+  std::uint64_t planned_count_ = 0;
+  std::vector<core::Action> spare_;  // kept for its memory only
+  TimePoint now_{};
+  Duration body_time_before_{};
+  Duration over_time_before_{};
+  DeviceResult result_;
+};
+
+}  // namespace
+
+std::vector<std::string> GroupNames(const Scenario& scenario) {
+  std::vector<std::string> names;
+  for (const StreamModel& stream : scenario.streams) {
+    // Streams of a group stand together.
+    if (names.empty() || names.back() != stream.group) names.push_back(stream.group);
+  }
+  return names;
+}
+
+Result<DeviceResult> RunDevice(const Scenario& scenario, std::size_t device, std::uint64_t seed,
+                               int draw) {
+  core::EngineConfig config;
+  config.devices.push_back({scenario.devices[device].name, {}});
+  config.policy = scenario.policy;
+  Result<core::Engine> engine = core::Engine::Create(std::move(config));
+  if (!engine) return engine.error();
+  return DeviceRun(scenario, device, seed, draw, std::move(engine).value()).Run();
+}
+
+}  // namespace stagger::sim

@@ -1,0 +1,33 @@
+// One run of one device: its streams, the GPU model, and between them the engine that the daemon
+// runs. Streams on different devices never meet, so each device has an engine of its own, and runs
+// can go in parallel.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "sim/scenario.h"
+#include "sim/tally.h"
+
+namespace stagger::sim {
+
+struct DeviceResult {
+  std::vector<Tally> groups;  // by index into GroupNames(scenario); without EndDraw
+  // Of body time (grant to release), as the engine saw it after the warm-up: the share during which
+  // more than k bodies ran.
+  Duration body_time{};
+  Duration over_time{};
+  std::uint64_t steps = 0;  // of the engine
+};
+
+// The names in the order in which they first appear.
+std::vector<std::string> GroupNames(const Scenario& scenario);
+
+// Error: a policy or a limit the engine refuses. The result depends on the arguments alone.
+Result<DeviceResult> RunDevice(const Scenario& scenario, std::size_t device, std::uint64_t seed,
+                               int draw);
+
+}  // namespace stagger::sim

@@ -1,0 +1,25 @@
+// Runs a scenario: every draw, every device, on several threads, and adds up what happened.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "sim/scenario.h"
+#include "sim/tally.h"
+
+namespace stagger::sim {
+
+struct Outcome {
+  Tally all;
+  std::vector<std::string> groups;  // names, in the file's order
+  std::vector<Tally> of_group;
+  double overlap_ratio = 0;  // of body time, the share during which more than k bodies ran
+  std::uint64_t steps = 0;   // of the engine
+};
+
+// The outcome depends on scenario and seed alone, not on the number of threads (0: one per core).
+Result<Outcome> Simulate(const Scenario& scenario, std::uint64_t seed, unsigned threads = 0);
+
+}  // namespace stagger::sim

@@ -1,0 +1,148 @@
+#include "sim/simulate.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace stagger::sim {
+namespace {
+
+using std::chrono::seconds;
+
+StreamModel Camera(const std::string& name, double fps, double body_ms) {
+  StreamModel stream;
+  stream.name = stream.group = name;
+  if (fps > 0) stream.period = FromMs(1000 / fps);
+  stream.deadline = stream.period;
+  stream.phase = Duration{};
+  stream.body = FromMs(body_ms);
+  return stream;
+}
+
+Scenario Of(const std::string& policy, std::vector<StreamModel> streams) {
+  Scenario scenario;
+  scenario.length = seconds{10};
+  scenario.policy = {.name = policy, .concurrency = 1};
+  scenario.devices = {{.name = "gpu"}};
+  scenario.streams = std::move(streams);
+  return scenario;
+}
+
+Outcome Play(const Scenario& scenario, std::uint64_t seed = 1, unsigned threads = 1) {
+  Result<Outcome> outcome = Simulate(scenario, seed, threads);
+  EXPECT_TRUE(outcome);
+  return std::move(outcome).value();
+}
+
+double MeanMs(const Histogram& histogram) { return histogram.mean_ns() / 1e6; }
+
+TEST(Simulate, ALoneCameraIsServedAtItsRate) {
+  StreamModel camera = Camera("cam", 10, 20);
+  camera.pre = FromMs(5);
+  camera.post = FromMs(10);
+  const Outcome outcome = Play(Of("fifo", {camera}));
+  EXPECT_EQ(outcome.all.frames, 100);
+  EXPECT_EQ(outcome.all.done, 100);
+  EXPECT_EQ(outcome.all.drops, 0);
+  EXPECT_NEAR(MeanMs(outcome.all.inference), 35, 0.001);
+  EXPECT_NEAR(MeanMs(outcome.all.body), 20, 0.001);
+}
+
+TEST(Simulate, UncontrolledBodiesCollideAndGatedOnesDoNot) {
+  const std::vector<StreamModel> two{Camera("a", 10, 20), Camera("b", 10, 20)};
+  const Outcome off = Play(Of("off", two));
+  EXPECT_NEAR(MeanMs(off.all.inference), 40, 0.001);
+  EXPECT_NEAR(off.overlap_ratio, 1, 0.001);
+  const Outcome fifo = Play(Of("fifo", two));
+  EXPECT_NEAR(MeanMs(fifo.all.inference), 30, 0.001);
+  EXPECT_EQ(fifo.overlap_ratio, 0);
+}
+
+TEST(Simulate, SerialHoldsTheTurnForTheWholeInference) {
+  StreamModel a = Camera("a", 10, 20);
+  a.post = FromMs(10);
+  StreamModel b = a;
+  b.name = b.group = "b";
+  const Outcome serial = Play(Of("serial", {a, b}));
+  EXPECT_NEAR(ToMs(serial.of_group[1].inference.max()), 60, 0.001);
+  const Outcome fifo = Play(Of("fifo", {a, b}));
+  EXPECT_NEAR(ToMs(fifo.of_group[1].inference.max()), 50, 0.001);
+}
+
+TEST(Simulate, AFrameThatArrivesWhileItsAppIsBusyIsDroppedOrTheLatestWaits) {
+  Scenario scenario = Of("fifo", {Camera("cam", 10, 150)});
+  const Outcome drop = Play(scenario);
+  EXPECT_NEAR(drop.all.drop_ratio(), 0.5, 0.01);
+  EXPECT_NEAR(MeanMs(drop.all.latency), 150, 0.001);
+  scenario.queue = Queue::kLatest;
+  const Outcome latest = Play(scenario);
+  EXPECT_NEAR(latest.all.drop_ratio(), 1.0 / 3, 0.02);
+  EXPECT_GT(MeanMs(latest.all.latency), 160);
+  EXPECT_NEAR(MeanMs(latest.all.inference), 150, 0.001);
+}
+
+TEST(Simulate, EdfKeepsTheTightOneInTime) {
+  std::vector<StreamModel> streams{Camera("fast", 20, 10)};
+  for (const char* name : {"s1", "s2", "s3"}) streams.push_back(Camera(name, 2.5, 30));
+  EXPECT_GT(Play(Of("fifo", streams)).of_group[0].late, 0);
+  EXPECT_EQ(Play(Of("edf", streams)).of_group[0].late, 0);
+}
+
+TEST(Simulate, TheHandOffIsDeadTime) {
+  Scenario scenario = Of("fifo", {Camera("a", 0, 10), Camera("b", 0, 10)});
+  scenario.handoff = FromMs(2);
+  const Outcome outcome = Play(scenario);
+  EXPECT_NEAR(static_cast<double>(outcome.all.done), 10'000 / 12.0, 2);
+}
+
+TEST(Simulate, StreamsComeAndGo) {
+  StreamModel early = Camera("early", 10, 5);
+  early.stop = seconds{4};
+  StreamModel late = Camera("late", 10, 5);
+  late.start = seconds{6};
+  const Outcome outcome = Play(Of("fifo", {early, late}));
+  EXPECT_EQ(outcome.of_group[0].done, 40);
+  EXPECT_EQ(outcome.of_group[1].done, 40);
+}
+
+TEST(Simulate, DevicesDoNotTouchEachOther) {
+  Scenario scenario = Of("fifo", {Camera("a", 10, 60), Camera("b", 10, 60)});
+  scenario.devices.push_back({.name = "gpu1"});
+  scenario.streams[1].device = 1;
+  const Outcome outcome = Play(scenario);
+  EXPECT_EQ(outcome.all.drops, 0);
+  EXPECT_NEAR(MeanMs(outcome.all.inference), 60, 0.001);
+}
+
+TEST(Simulate, TheSameSeedGivesTheSameWhateverTheThreads) {
+  Scenario scenario = Of("edf", {});
+  scenario.devices[0].sigma = 0.2;
+  scenario.devices[0].w = scenario.devices[0].g = 0.3;
+  scenario.jitter = 0.1;
+  scenario.draws = 16;
+  for (int i = 0; i < 4; ++i) {
+    StreamModel camera = Camera("cam", 4, 40);
+    camera.post = FromMs(35);
+    camera.phase.reset();
+    scenario.streams.push_back(camera);
+  }
+  const Outcome one = Play(scenario, 7, 1);
+  const Outcome four = Play(scenario, 7, 4);
+  const Outcome other = Play(scenario, 8, 1);
+  EXPECT_EQ(one.all.latency.mean_ns(), four.all.latency.mean_ns());
+  EXPECT_EQ(one.all.latency.Quantile(0.99), four.all.latency.Quantile(0.99));
+  EXPECT_EQ(one.steps, four.steps);
+  EXPECT_NE(one.all.latency.mean_ns(), other.all.latency.mean_ns());
+}
+
+TEST(Simulate, JitterKeepsTheMean) {
+  Scenario scenario = Of("off", {Camera("cam", 50, 10)});
+  scenario.length = seconds{200};
+  scenario.jitter = 0.1;
+  const Outcome outcome = Play(scenario);
+  EXPECT_NEAR(MeanMs(outcome.all.body), 10, 0.05);
+  EXPECT_GT(outcome.all.body.max(), FromMs(12));
+}
+
+}  // namespace
+}  // namespace stagger::sim
