@@ -48,7 +48,7 @@ class ScenarioReader : private YamlReader {
     }
     if (const YAML::Node node = root["concurrency"]) {
       if (node.IsScalar() && node.Scalar() == "auto") {
-        scenario_.auto_concurrency = true;
+        scenario_.policy.auto_concurrency = true;
       } else {
         scenario_.policy.concurrency =
             Whole(node, "concurrency", "a limit", 1, core::kMaxConcurrency, "'auto' or ");

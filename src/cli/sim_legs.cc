@@ -22,7 +22,9 @@ SimLeg Make(const sim::Scenario& scenario, const sim::Tally& tally, const std::s
   leg.name = group != nullptr ? *group : "all";
   leg.policy = scenario.policy.name;
   const core::Policy& policy = *core::FindPolicy(scenario.policy.name);
-  leg.concurrency = core::Limit(policy, scenario.policy, core::DeviceState{});
+  if (!(policy.concurrent && scenario.policy.auto_concurrency)) {
+    leg.concurrency = core::Limit(policy, scenario.policy, core::DeviceState{});
+  }
   double required = 0;
   bool always_ready = false;
   bool deadlines = false;

@@ -45,6 +45,7 @@ void Engine::Impl::Step(const Event& event, TimePoint at) {
   // Whoever left needs no word of its lease: its turns go back as those of the gone.
   if (!std::holds_alternative<ClientLeft>(event)) ExpireLeases();
   std::visit([this](const auto& e) { On(e); }, event);
+  if (!tuners.empty()) Tune();
   if (std::holds_alternative<ClientLeft>(event)) ExpireLeases();
   for (std::uint32_t id = 0; id < devices.size(); ++id) {
     if (ask_again[id] <= now) Dispatch(DeviceId{id}, Reason::kFree);
@@ -56,6 +57,16 @@ void Engine::Impl::PassTime(TimePoint at) {
   if (at <= now) return;
   for (DeviceState& device : devices) Accrue(device, at - now);
   now = at;
+}
+
+void Engine::Impl::Tune() {
+  for (std::uint32_t id = 0; id < devices.size(); ++id) {
+    if (tuners[id].next() > now) continue;
+    DeviceState& device = devices[id];
+    const bool changed = tuners[id].Advance(now, static_cast<int>(streams.size()));
+    device.concurrency = tuners[id].limit();
+    if (changed) Dispatch(DeviceId{id}, Reason::kPolicyChange);
+  }
 }
 
 Result<Engine> Engine::Create(EngineConfig config) {
@@ -84,6 +95,10 @@ std::vector<Action> Engine::Step(const Event& event, TimePoint now) {
 TimePoint Engine::NextDeadline() const {
   TimePoint next = kNever;
   for (const TimePoint ask : impl_->ask_again) next = std::min(next, ask);
+  // Where nobody is, there is nothing to find out.
+  if (!impl_->streams.empty()) {
+    for (const ConcurrencyTuner& tuner : impl_->tuners) next = std::min(next, tuner.next());
+  }
   for (const DeviceState& device : impl_->devices) {
     for (const RunningTurn& turn : device.running) {
       if (!turn.expired) next = std::min(next, turn.lease_end);

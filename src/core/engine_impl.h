@@ -6,6 +6,7 @@
 #include <map>
 #include <vector>
 
+#include "core/concurrency_tuner.h"
 #include "core/cores.h"
 #include "core/engine.h"
 #include "core/policies.h"
@@ -23,6 +24,8 @@ struct Engine::Impl {
   const Policy* policy;  // config.policy names it
   std::map<ClientId, Stream> streams;
   std::vector<DeviceState> devices;
+  // By DeviceId: finds k. Empty unless the policy leaves it to us.
+  std::vector<ConcurrencyTuner> tuners;
   std::vector<TimePoint> ask_again;  // by DeviceId: when the policy wants to be asked, or kNever
   TimePoint now{};
   std::vector<Action>* actions = nullptr;  // of the step under way
@@ -34,6 +37,7 @@ struct Engine::Impl {
   // engine.cc
   void Step(const Event& event, TimePoint at);
   void PassTime(TimePoint at);
+  void Tune();
 
   // engine_streams.cc
   void On(const ClientJoined& event);
@@ -52,7 +56,7 @@ struct Engine::Impl {
   void On(const TurnRequested& event);
   void On(const TurnReleased& event);
   void On(const InferenceEnded& event);
-  void RecordCall(Stream& stream, Duration call);
+  void RecordCall(Stream& stream, DeviceId device, Duration call);
   TimePoint BodyDue(const Stream& stream, Duration since_call) const;
   void On(const TurnCancelled& event);
   void On(const TurnClaimed& event);

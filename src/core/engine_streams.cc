@@ -81,7 +81,14 @@ void Engine::Impl::SetPolicy(const PolicySpec& spec) {
   config.policy = spec;
   policy = FindPolicy(spec.name);
   CHECK(policy != nullptr);
-  for (DeviceState& device : devices) device.concurrency = Limit(*policy, spec, device);
+  tuners.clear();
+  if (spec.auto_concurrency && policy->concurrent) {
+    tuners.assign(devices.size(), ConcurrencyTuner(now));
+  }
+  for (std::size_t id = 0; id < devices.size(); ++id) {
+    devices[id].concurrency =
+        tuners.empty() ? Limit(*policy, spec, devices[id]) : tuners[id].limit();
+  }
 }
 
 void Engine::Impl::SetLease(Stream& stream) {
@@ -97,7 +104,8 @@ void Engine::Impl::SetLease(Stream& stream) {
 
 // The bound holds on every device: any of the others may come to any of them.
 Duration Engine::Impl::BoundFor(const Stream& stream) const {
-  int k = kMaxConcurrency;
+  // While k is being found, any may be tried.
+  int k = tuners.empty() ? kMaxConcurrency : 1;
   for (const DeviceState& device : devices) k = std::min(k, device.concurrency);
   Duration before{};
   if (policy->overtakes) {

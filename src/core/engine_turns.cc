@@ -80,7 +80,7 @@ void Engine::Impl::On(const TurnRequested& event) {
   // with its next one, or one whose end was lost.
   if (seat.holds != Holds::kNothing) {
     const RunningTurn& turn = *FindTurn(device.running, event.client);
-    Detach(seat, {turn.seq, turn.granted, turn.gated, turn.expired});
+    Detach(seat, {turn.seq, event.device, turn.granted, turn.gated, turn.expired});
     Leave(device, event.client, seat);
   }
   ++stream->counters.requested;
@@ -117,7 +117,7 @@ void Engine::Impl::On(const TurnReleased& event) {
   } else {
     const DeviceId id = IdOf(*stream, *seat);
     const RunningTurn& turn = *FindTurn(At(id).running, event.client);
-    Record(*stream, event, {turn.seq, turn.granted, turn.gated, turn.expired});
+    Record(*stream, event, {turn.seq, id, turn.granted, turn.gated, turn.expired});
     seat->last_done = now;
     Leave(At(id), event.client, *seat);
     Dispatch(id, Reason::kReleased);
@@ -133,7 +133,7 @@ void Engine::Impl::Record(Stream& stream, const TurnReleased& event, const Detac
   // body began before we heard of it, so there we have only its word, and the ceiling.)
   if (turn.gated) body = std::min(body, now - turn.granted);
   stream.body.Add(body);
-  if (event.call != Duration{}) RecordCall(stream, Sane(event.call, stream));
+  if (event.call != Duration{}) RecordCall(stream, turn.device, Sane(event.call, stream));
   if (turn.gated) stream.wait.Add(Sane(event.wait, stream));
   ++stream.counters.done;
   if (!turn.gated) ++stream.counters.ungated;
@@ -142,18 +142,22 @@ void Engine::Impl::Record(Stream& stream, const TurnReleased& event, const Detac
   SetLease(stream);
 }
 
-void Engine::Impl::RecordCall(Stream& stream, Duration call) {
+void Engine::Impl::RecordCall(Stream& stream, DeviceId device, Duration call) {
   stream.call.Add(call);
-  if (stream.spec.deadline > Duration{} && call > stream.spec.deadline) {
-    ++stream.counters.late_deadline;
-  }
+  const bool late = stream.spec.deadline > Duration{} && call > stream.spec.deadline;
+  if (late) ++stream.counters.late_deadline;
+  if (!tuners.empty()) tuners[device.value].Ended(!late);
 }
 
 void Engine::Impl::On(const InferenceEnded& event) {
   Stream* stream = FindStream(event.client);
   if (stream == nullptr) return;
+  if (event.device.value >= devices.size()) {
+    ++stream->counters.invalid;
+    return;
+  }
   stream->post.Add(Sane(event.post, *stream));
-  RecordCall(*stream, Sane(event.call, *stream));
+  RecordCall(*stream, event.device, Sane(event.call, *stream));
 }
 
 TimePoint Engine::Impl::BodyDue(const Stream& stream, Duration since_call) const {
@@ -174,7 +178,7 @@ void Engine::Impl::On(const TurnCancelled& event) {
   // It may hold the turn by now: a grant and a cancel can cross on the wire.
   const DeviceId id = IdOf(*stream, *seat);
   Leave(At(id), event.client, *seat);
-  Detach(*seat, {event.seq, now, false, false});
+  Detach(*seat, {event.seq, id, now, false, false});
   Dispatch(id, Reason::kCancelled);
 }
 

@@ -18,8 +18,9 @@ struct StreamSpec {
 };
 
 struct PolicySpec {
-  std::string name = "fifo";  // core/policies.h lists them
-  int concurrency = 0;        // k per device; 0: default (one per core on a CPU device, else 1)
+  std::string name = "fifo";      // core/policies.h lists them
+  int concurrency = 0;            // k per device; 0: default (one per core on a CPU device, else 1)
+  bool auto_concurrency = false;  // the engine finds k, device by device; `concurrency` is ignored
   Duration spacing = std::chrono::milliseconds{60};  // between two starts, under `spaced`
   friend bool operator==(const PolicySpec&, const PolicySpec&) = default;
 };
@@ -51,6 +52,7 @@ struct TurnReleased {
 };
 struct InferenceEnded {  // a call returned some time after its body: the post phase is over
   ClientId client;
+  DeviceId device;
   Duration post{};
   Duration call{};
   friend bool operator==(const InferenceEnded&, const InferenceEnded&) = default;

@@ -31,6 +31,7 @@ struct StreamCounters {
 // ended and the stream asked anew. Its release is still worth recording.
 struct Detached {
   TurnSeq seq;
+  DeviceId device;
   TimePoint granted;
   bool gated = true;  // false: its body ran without a turn
   bool late = false;  // its lease had ended

@@ -42,7 +42,8 @@ TEST_F(Edf, WhatFollowsTheBodyMustFitIn) {
   Begin(Gpu(1, "edf"));
   Join('H');
   Join('A', Due(100)), Join('B', Due(110));
-  Do(InferenceEnded{IdOf('B'), Ms(30), Ms(70)});  // B's body is due 30 ms before its frame
+  Do(InferenceEnded{IdOf('B'), DeviceId{0}, Ms(30),
+                    Ms(70)});  // B's body is due 30 ms before its frame
   Ask('H'), Ask('A'), Ask('B');
   EXPECT_THAT(Release('H'), ElementsAre("B runs: its deadline comes first"));
 }
@@ -114,7 +115,7 @@ TEST_F(Calls, ACallThatOutlivesItsBodyIsRecordedWhenItEnds) {
   Do(TurnReleased{IdOf('A'), {SeqOf('A')}, Ms(20), Ms(0), Ms(0)});
   EXPECT_TRUE(Of('A').call.empty());
   Pass(40);
-  Do(InferenceEnded{IdOf('A'), Ms(40), Ms(60)});
+  Do(InferenceEnded{IdOf('A'), DeviceId{0}, Ms(40), Ms(60)});
   EXPECT_EQ(Of('A').call.mean(), Ms(60));
   EXPECT_EQ(Of('A').post.mean(), Ms(40));
   EXPECT_EQ(Count('A').late_deadline, 1u);
