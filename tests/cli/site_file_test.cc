@@ -83,8 +83,9 @@ INSTANTIATE_TEST_SUITE_P(
               "site.yaml:1:1: unknown field 'colour'; known: policy, concurrency, devices, apps"},
         Wrong{"policy: best\napps: []\n",
               "site.yaml:1:9: policy: best is not a policy; known: off, serial, spaced, fifo, edf"},
-        Wrong{"policy: [fifo]\napps: []\n",
-              "site.yaml:1:9: policy: a list is not a policy; known: off, serial, spaced, fifo, edf"},
+        Wrong{
+            "policy: [fifo]\napps: []\n",
+            "site.yaml:1:9: policy: a list is not a policy; known: off, serial, spaced, fifo, edf"},
         Wrong{"concurrency: many\n",
               "site.yaml:1:14: concurrency: many is not a limit; expected 'auto' or a whole number "
               "from 1 "
