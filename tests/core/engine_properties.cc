@@ -83,10 +83,17 @@ std::vector<Move> AnyMoves(bool well_behaved) {
 
 Duration Ms(std::int64_t ms) { return std::chrono::milliseconds{ms}; }
 
-EngineConfig TwoDevices(int k) {
+// The first client states no deadline, the others one each.
+StreamSpec SpecOf(std::uint64_t client) {
+  StreamSpec spec;
+  spec.deadline = Ms(static_cast<std::int64_t>(client) * 40);
+  return spec;
+}
+
+EngineConfig TwoDevices(const std::string& policy, int k) {
   EngineConfig config;
   config.devices = {{"cpu:0", {0, 1, 2, 3}}, {"gpu:0", {}}};
-  config.policy = {"fifo", k};
+  config.policy = {policy, k};
   return config;
 }
 
@@ -94,7 +101,10 @@ EngineConfig TwoDevices(int k) {
 // engine keeps its own.
 class World {
  public:
-  explicit World(int k) : engine_(std::move(Engine::Create(TwoDevices(k))).value()) {}
+  World(std::string policy, int k)
+      : policy_(std::move(policy)),
+        k_(k),
+        engine_(std::move(Engine::Create(TwoDevices(policy_, k))).value()) {}
 
   void Make(const Move& move) {
     now_ = now_ + Ms(move.ms);
@@ -150,8 +160,8 @@ class World {
     }
   }
 
-  void CheckReplayAgrees(int k) const {
-    Engine again = std::move(Engine::Create(TwoDevices(k))).value();
+  void CheckReplayAgrees() const {
+    Engine again = std::move(Engine::Create(TwoDevices(policy_, k_))).value();
     for (std::size_t i = 0; i < events_.size(); ++i) {
       RC_ASSERT(again.Step(events_[i].first, events_[i].second) == said_[i]);
     }
@@ -164,7 +174,7 @@ class World {
     const ClientId client{move.client};
     switch (move.kind) {
       case Kind::kJoin:
-        return ClientJoined{client, {}};
+        return ClientJoined{client, SpecOf(move.client)};
       case Kind::kLeave:
         return ClientLeft{client};
       case Kind::kAsk:
@@ -180,7 +190,7 @@ class World {
       case Kind::kWarmup:
         return WarmupPassed{client, 1};
       case Kind::kPolicy:
-        return PolicySet{{move.k == 0 ? "off" : "fifo", move.k}};
+        return PolicySet{{move.k == 0 ? "off" : move.ms % 2 == 0 ? "fifo" : "edf", move.k}};
       case Kind::kTick:
         return Tick{};
       case Kind::kNonsense:
@@ -210,10 +220,19 @@ class World {
     return {0};
   }
 
-  // Grants come from the head of the queue, and never beyond k.
+  struct Asked {
+    ClientId client;
+    TimePoint due;
+  };
+  TimePoint DueIfAskedNow(ClientId client) const {
+    const Duration deadline = SpecOf(client.value).deadline;
+    return now_ - Ms(1) + (deadline > Duration{} ? deadline : Ms(1000));
+  }
+
+  // Grants go to the head of the queue, or under edf to whoever is due first, and never beyond k.
   void CheckOrder(const std::vector<DeviceState>& before, const Event& event,
                   const std::vector<Action>& actions) {
-    std::map<std::uint32_t, std::vector<ClientId>> queue;
+    std::map<std::uint32_t, std::vector<Asked>> queue;
     for (std::uint32_t id = 0; id < kDevices; ++id) {
       for (const WaitingTurn& turn : before[id].waiting) {
         const auto* left = std::get_if<ClientLeft>(&event);
@@ -228,19 +247,38 @@ class World {
           const auto* grant = std::get_if<Grant>(&action);
           return grant && grant->client == turn.client && grant->seq == turn.seq;
         });
-        if (!given_up || granted) queue[id].push_back(turn.client);
+        if (!given_up || granted) queue[id].push_back({turn.client, turn.body_due});
       }
     }
-    if (const auto* asked = std::get_if<TurnRequested>(&event); asked && asked->gated) {
-      if (asked->device.value < kDevices) queue[asked->device.value].push_back(asked->client);
+    const auto* request = std::get_if<TurnRequested>(&event);
+    const bool asks = request != nullptr && request->gated;
+    const ClientId newest = asks ? request->client : ClientId{};
+    if (const auto* asked = request; asks) {
+      if (asked->device.value < kDevices) {
+        queue[asked->device.value].push_back({asked->client, DueIfAskedNow(asked->client)});
+      }
     }
     for (const Action& action : actions) {
       const auto* grant = std::get_if<Grant>(&action);
       if (grant == nullptr) continue;
       auto& waiting = queue[grant->device.value];
       RC_ASSERT(!waiting.empty());
-      RC_ASSERT(waiting.front() == grant->client);
-      waiting.erase(waiting.begin());
+      const auto place = std::ranges::find(waiting, grant->client, &Asked::client);
+      RC_ASSERT(place != waiting.end());
+      // A change of policy may come after grants of the old one, in the same step.
+      if (!std::holds_alternative<PolicySet>(event)) {
+        const bool edf = engine_.policy().name == "edf";
+        // Who asks in this step comes last, and after a lease that ended first.
+        const auto old_end = waiting.end() - (asks && waiting.back().client == newest ? 1 : 0);
+        const auto due_first = [&](auto end) {
+          return std::ranges::min_element(waiting.begin(), end, {}, &Asked::due);
+        };
+        const bool right = edf ? place == due_first(old_end) || place == due_first(waiting.end())
+                               : place == waiting.begin();
+        RC_ASSERT(right);
+        RC_ASSERT(edf || grant->reason != Reason::kDeadline);
+      }
+      waiting.erase(place);
       RC_ASSERT(grant->lease > Duration{});
       if (grant->reason == Reason::kPolicyOff) continue;
       const DeviceState& device = engine_.devices()[grant->device.value];
@@ -301,6 +339,8 @@ class World {
     }
   }
 
+  std::string policy_;
+  int k_;
   Engine engine_;
   TimePoint now_{};
   std::uint64_t seq_ = 0;
@@ -308,18 +348,20 @@ class World {
   std::vector<std::vector<Action>> said_;
 };
 
+std::string AnyPolicy() { return *rc::gen::element<std::string>("fifo", "edf"); }
+
 bool Properties() {
   bool ok = true;
-  ok &= rc::check("whatever happens: fifo, within k, work-conserving, with reasons, no starvation",
-                  [] {
-                    const int k = *rc::gen::inRange(0, 4);
-                    World world(k);
-                    for (const Move& move : AnyMoves(false)) world.Make(move);
-                    world.CheckNobodyStarves();
-                  });
+  ok &= rc::check(
+      "whatever happens: in order, within k, work-conserving, with reasons, no starvation", [] {
+        const int k = *rc::gen::inRange(0, 4);
+        World world(AnyPolicy(), k);
+        for (const Move& move : AnyMoves(false)) world.Make(move);
+        world.CheckNobodyStarves();
+      });
   ok &= rc::check("well-behaved clients never overlap beyond k", [] {
     const int k = *rc::gen::inRange(1, 4);
-    World world(k);
+    World world(AnyPolicy(), k);
     for (const Move& move : AnyMoves(true)) {
       world.Make(move);
       for (const DeviceState& device : world.engine().devices()) {
@@ -331,9 +373,9 @@ bool Properties() {
   });
   ok &= rc::check("the same events again give the same actions", [] {
     const int k = *rc::gen::inRange(0, 4);
-    World world(k);
+    World world(AnyPolicy(), k);
     for (const Move& move : AnyMoves(false)) world.Make(move);
-    world.CheckReplayAgrees(k);
+    world.CheckReplayAgrees();
   });
   return ok;
 }
