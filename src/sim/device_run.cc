@@ -221,7 +221,8 @@ class DeviceRun {
       if (!policy_.whole) Release(i, follows ? Duration{} : now_ - app.call);
       if (follows) return;
     } else if (!policy_.whole) {
-      Step(core::InferenceEnded{Id(i), DeviceId{0}, now_ - app.body_start - app.body, now_ - app.call});
+      Step(core::InferenceEnded{Id(i), DeviceId{0}, now_ - app.body_start - app.body,
+                                now_ - app.call});
     }
     if (policy_.whole) Release(i, now_ - app.call);
     Returned(i);

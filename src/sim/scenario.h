@@ -57,8 +57,8 @@ struct Scenario {
   Duration warmup{};
   int draws = 1;  // runs with other phases and seeds, pooled
   core::PolicySpec policy;
-  Duration handoff{};             // dead time of the device between two turns
-  double jitter = 0;  // each body and post is multiplied by exp(j*z - j*j/2), z standard normal
+  Duration handoff{};  // dead time of the device between two turns
+  double jitter = 0;   // each body and post is multiplied by exp(j*z - j*j/2), z standard normal
   DeadlineFrom deadline_from = DeadlineFrom::kCall;
   Queue queue = Queue::kDrop;
   std::vector<DeviceModel> devices;
