@@ -17,10 +17,11 @@ ALLOWED = {
     "device": ["base", "core"],
     "agent": ["base", "wire"],
     "executor": ["base", "wire"],
-    "daemon": ["base", "wire", "core", "device", "web"],
+    "daemon": ["base", "wire", "core", "device", "record", "web"],
+    "record": ["base", "core"],
     "sim": ["base", "core"],
     "vgpu": ["base", "sim"],
-    "cli": ["base", "wire", "core", "sim"],
+    "cli": ["base", "wire", "core", "record", "sim"],
     "web": [],
 }
 INCLUDE = re.compile(r'\s*#\s*include\s*(["<])([^">]+)[">]')

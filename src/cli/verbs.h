@@ -20,6 +20,7 @@ int UpVerb(const Arguments& arguments);
 int StatusVerb(const Arguments& arguments);
 int PolicyVerb(const Arguments& arguments);
 int SimVerb(const Arguments& arguments);
+int ReplayVerb(const Arguments& arguments);
 int AdmitVerb(const Arguments& arguments);
 int DemoVerb(const Arguments& arguments);
 int BenchVerb(const Arguments& arguments);

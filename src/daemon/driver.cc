@@ -42,15 +42,17 @@ wire::CoreMask MaskOf(const std::vector<std::uint16_t>& cores) {
 }  // namespace
 
 Result<std::unique_ptr<Driver>> Driver::Create(core::EngineConfig config, Outbox* outbox,
-                                               TimePoint now) {
+                                               record::Recorder* recorder, TimePoint now) {
   const std::size_t devices = config.devices.size();
   auto engine = core::Engine::Create(std::move(config));
   if (!engine) return engine.error();
-  return std::unique_ptr<Driver>(new Driver(std::move(engine).value(), devices, outbox, now));
+  return std::unique_ptr<Driver>(
+      new Driver(std::move(engine).value(), devices, outbox, recorder, now));
 }
 
-Driver::Driver(core::Engine engine, std::size_t devices, Outbox* outbox, TimePoint now)
-    : engine_(std::move(engine)), outbox_(outbox), ledger_(devices, now) {}
+Driver::Driver(core::Engine engine, std::size_t devices, Outbox* outbox, record::Recorder* recorder,
+               TimePoint now)
+    : engine_(std::move(engine)), outbox_(outbox), recorder_(recorder), ledger_(devices, now) {}
 
 std::string Driver::Join(ClientId client, const wire::Hello& hello, const std::string& fallback,
                          pid_t pid, uid_t uid, std::string command, TimePoint now) {
@@ -128,6 +130,10 @@ void Driver::Apply(const core::Event& event, ClientId cause, TimePoint now) {
   // Delivering never comes back here: who cannot be reached is seen off later (Server::Settle).
   actions_.clear();
   engine_.Step(event, now, &actions_);
+  if (recorder_ != nullptr && !recorder_->Add(event, now, actions_)) {
+    spdlog::error("the recording ends here: {}", recorder_->failure());
+    recorder_ = nullptr;
+  }
   ledger_.Observe(engine_, cause, now);
   for (const core::Action& action : actions_) {
     std::visit(Overloaded{

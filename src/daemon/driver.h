@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "core/engine.h"
 #include "daemon/ledger.h"
+#include "record/recording.h"
 #include "wire/messages.h"
 
 namespace stagger::daemon {
@@ -24,8 +25,9 @@ class Outbox {
 
 class Driver {
  public:
+  // `recorder` may be null.
   static Result<std::unique_ptr<Driver>> Create(core::EngineConfig config, Outbox* outbox,
-                                                TimePoint now);
+                                                record::Recorder* recorder, TimePoint now);
 
   // The name the stream got: `hello.name` or `fallback`, made unique.
   std::string Join(ClientId client, const wire::Hello& hello, const std::string& fallback,
@@ -46,12 +48,14 @@ class Driver {
   Ledger& ledger() { return ledger_; }
 
  private:
-  Driver(core::Engine engine, std::size_t devices, Outbox* outbox, TimePoint now);
+  Driver(core::Engine engine, std::size_t devices, Outbox* outbox, record::Recorder* recorder,
+         TimePoint now);
   void Apply(const core::Event& event, ClientId cause, TimePoint now);
   void LogExpiry(const core::Expire& expire, TimePoint now);
 
   core::Engine engine_;
   Outbox* outbox_;
+  record::Recorder* recorder_;  // null: nothing is recorded, or no longer
   Ledger ledger_;
   std::vector<core::Action> actions_;  // of the step at hand; kept to spare an allocation per turn
 

@@ -11,6 +11,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <optional>
 #include <vector>
 
 #include "base/clock.h"
@@ -24,6 +25,7 @@
 #include "daemon/server.h"
 #include "daemon/snapshot_board.h"
 #include "daemon/status.h"
+#include "record/recording.h"
 #include "wire/channel.h"
 #include "wire/listener.h"
 
@@ -90,7 +92,14 @@ Result<void> Serve(const Options& options) {
   config.policy = options.policy;
   config.lease_floor = options.lease_floor;
   config.lease_ceiling = std::max(config.lease_ceiling, config.lease_floor);
-  auto driver = Driver::Create(std::move(config), &server, Now());
+  std::optional<record::Recorder> recorder;
+  if (!options.record.empty()) {
+    auto created = record::Recorder::Create(options.record, config);
+    if (!created) return created.error();
+    recorder = std::move(created).value();
+    spdlog::info("recording to {}", options.record);
+  }
+  auto driver = Driver::Create(std::move(config), &server, recorder ? &*recorder : nullptr, Now());
   if (!driver) return driver.error();
 
   auto board = SnapshotBoard::Create();

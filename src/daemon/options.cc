@@ -35,6 +35,8 @@ Result<void> Apply(const std::string& key, const std::string& value, Options* op
     options->socket = value;
   } else if (key == "group") {
     options->group = value;
+  } else if (key == "record") {
+    options->record = value;
   } else if (key == "policy") {
     options->policy.name = value;
   } else if (key == "concurrency") {
@@ -69,7 +71,7 @@ Result<void> Apply(const std::string& key, const std::string& value, Options* op
   } else {
     return Error{
         fmt::format("unknown key '{}': known are policy, concurrency, spacing_ms, socket, http, "
-                    "group, lease_floor_ms",
+                    "group, lease_floor_ms, record",
                     key)};
   }
   return {};
@@ -145,6 +147,7 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
   std::string http;
   std::string group;
   std::string lease_floor;
+  std::string record;
 
   CLI::App app{"The Stagger daemon: gives every inference body its turn.", "staggerd"};
   app.set_version_flag("--version", std::string("staggerd ") + STAGGER_VERSION);
@@ -156,6 +159,7 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
   app.add_option("--spacing", spacing, "Under spaced: ms between two starts [60]");
   app.add_option("--http", http, "Dashboard address, or off [127.0.0.1:7878]");
   app.add_option("--group", group, "Group whose members may take part [nobody else]");
+  app.add_option("--record", record, "Write every event to this new file, for stagger replay");
   app.add_option("--lease-floor", lease_floor, "Shortest lease in ms [250]");
   app.add_option(
       "--ready-fd", parsed.options.ready_fd,
@@ -187,7 +191,8 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
                                                               {"spacing_ms", &spacing},
                                                               {"http", &http},
                                                               {"group", &group},
-                                                              {"lease_floor_ms", &lease_floor}};
+                                                              {"lease_floor_ms", &lease_floor},
+                                                              {"record", &record}};
   for (const auto& [key, value] : given) {
     if (value->empty()) continue;
     if (auto ok = Apply(key, *value, &options); !ok) return ok.error();

@@ -20,6 +20,7 @@ struct Options {
   std::string socket;  // empty: the default path
   std::string group;
   core::PolicySpec policy;
+  std::string record;  // a file for what the engine is told and says; empty: none
   Duration lease_floor = std::chrono::milliseconds{250};
   bool http = true;
   bool http_chosen = false;  // by the user: then a taken port is an error

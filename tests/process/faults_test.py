@@ -1,8 +1,10 @@
 """Apps and daemons that die, hang or are killed at random: the others go on, nothing is left over."""
 
+import json
 import os
 import random
 import signal
+import subprocess
 import time
 
 import harness
@@ -38,6 +40,26 @@ class Faults(harness.ProcessTest):
         self.assertIsNone(daemon.stream("holder"))
         self.assertEqual(daemon.stream("waiter")["cancelled"], 0)
         waiter.kill()
+
+    def test_a_recorded_fault_replays_the_same(self):
+        recording = os.path.join(self.folder, "r.jsonl")
+        daemon = harness.Daemon(self, "--concurrency", "1", "--lease-floor", "100",
+                                "--record", recording)
+        holder = self.stop_while_holding(daemon, "holder")
+        other = self.start(self.linked("run", ENDLESS, 32), daemon.socket, "other",
+                           STAGGER_WARMUP="0")
+        harness.wait_until(lambda: (daemon.stream("other") or {"granted": 0})["granted"] > 100,
+                           "the other's turns")
+        self.assertEqual(daemon.totals()["expired"], 1)
+        holder.kill()
+        other.kill()
+        daemon.kill()
+        replay = subprocess.run([os.environ["STAGGER"], "replay", "--json", recording],
+                                capture_output=True, text=True, timeout=harness.DEADLINE_S)
+        self.assertEqual(replay.returncode, 0, replay.stdout + replay.stderr)
+        outcome = json.loads(replay.stdout)
+        self.assertTrue(outcome["identical"])
+        self.assertGreater(outcome["actions"], 100)
 
     def test_hung_holder_loses_its_turn_after_its_lease(self):
         daemon = harness.Daemon(self, "--concurrency", "1", "--lease-floor", "200")

@@ -1,0 +1,192 @@
+#include "record/event_json.h"
+
+#include <stdexcept>
+#include <string>
+
+namespace stagger::record {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+ordered_json Of(const core::PolicySpec& policy) {
+  return {{"name", policy.name},
+          {"concurrency", policy.concurrency},
+          {"auto", policy.auto_concurrency},
+          {"spacing_ns", policy.spacing.count()}};
+}
+
+core::PolicySpec PolicyFrom(const json& from) {
+  core::PolicySpec policy;
+  policy.name = from.at("name");
+  policy.concurrency = from.at("concurrency");
+  policy.auto_concurrency = from.at("auto");
+  policy.spacing = Duration{from.at("spacing_ns").get<Duration::rep>()};
+  return policy;
+}
+
+Duration Time(const json& from, const char* key) {
+  return Duration{from.at(key).get<Duration::rep>()};
+}
+ClientId Client(const json& from) { return {from.at("client").get<std::uint64_t>()}; }
+TurnSeq Seq(const json& from) { return {from.at("seq").get<std::uint64_t>()}; }
+DeviceId Device(const json& from) { return {from.at("device").get<std::uint32_t>()}; }
+
+struct EventWriter {
+  ordered_json operator()(const core::ClientJoined& e) const {
+    return {{"event", "joined"},
+            {"client", e.client.value},
+            {"name", e.spec.name},
+            {"fps", e.spec.required_fps},
+            {"deadline_ns", e.spec.deadline.count()},
+            {"weight", e.spec.weight}};
+  }
+  ordered_json operator()(const core::ClientLeft& e) const {
+    return {{"event", "left"}, {"client", e.client.value}};
+  }
+  ordered_json operator()(const core::TurnRequested& e) const {
+    return {{"event", "requested"},
+            {"client", e.client.value},
+            {"seq", e.seq.value},
+            {"device", e.device.value},
+            {"since_call_ns", e.since_call.count()},
+            {"gated", e.gated}};
+  }
+  ordered_json operator()(const core::TurnReleased& e) const {
+    return {{"event", "released"},       {"client", e.client.value},  {"seq", e.seq.value},
+            {"body_ns", e.body.count()}, {"wait_ns", e.wait.count()}, {"call_ns", e.call.count()}};
+  }
+  ordered_json operator()(const core::InferenceEnded& e) const {
+    return {{"event", "ended"},
+            {"client", e.client.value},
+            {"device", e.device.value},
+            {"post_ns", e.post.count()},
+            {"call_ns", e.call.count()}};
+  }
+  ordered_json operator()(const core::TurnCancelled& e) const {
+    return {{"event", "cancelled"}, {"client", e.client.value}, {"seq", e.seq.value}};
+  }
+  ordered_json operator()(const core::TurnClaimed& e) const {
+    return {{"event", "claimed"},
+            {"client", e.client.value},
+            {"seq", e.seq.value},
+            {"device", e.device.value},
+            {"held_ns", e.held.count()}};
+  }
+  ordered_json operator()(const core::WarmupPassed& e) const {
+    return {{"event", "warmup"}, {"client", e.client.value}, {"count", e.count}};
+  }
+  ordered_json operator()(const core::PolicySet& e) const {
+    return {{"event", "policy"}, {"policy", Of(e.policy)}};
+  }
+  ordered_json operator()(const core::Tick&) const { return {{"event", "tick"}}; }
+};
+
+struct ActionWriter {
+  ordered_json operator()(const core::Grant& a) const {
+    return {{"action", "grant"},
+            {"client", a.client.value},
+            {"seq", a.seq.value},
+            {"device", a.device.value},
+            {"lease_ns", a.lease.count()},
+            {"cores", a.cores},
+            {"reason", static_cast<int>(a.reason)},
+            {"why", ToString(a.reason)}};
+  }
+  ordered_json operator()(const core::Expire& a) const {
+    return {{"action", "expire"},
+            {"client", a.client.value},
+            {"seq", a.seq.value},
+            {"device", a.device.value},
+            {"reason", static_cast<int>(a.reason)},
+            {"why", ToString(a.reason)}};
+  }
+  ordered_json operator()(const core::Configure& a) const {
+    return {{"action", "configure"},
+            {"client", a.client.value},
+            {"gating", a.gating},
+            {"wait_bound_ns", a.wait_bound.count()},
+            {"reason", static_cast<int>(a.reason)},
+            {"why", ToString(a.reason)}};
+  }
+};
+
+}  // namespace
+
+ordered_json ToJson(const core::EngineConfig& config) {
+  ordered_json devices = ordered_json::array();
+  for (const core::DeviceSpec& device : config.devices) {
+    devices.push_back({{"name", device.name}, {"cores", device.cores}});
+  }
+  return {{"devices", devices},
+          {"policy", Of(config.policy)},
+          {"lease_floor_ns", config.lease_floor.count()},
+          {"lease_factor", config.lease_factor},
+          {"lease_ceiling_ns", config.lease_ceiling.count()},
+          {"active_window_ns", config.active_window.count()}};
+}
+
+ordered_json ToJson(const core::Event& event) { return std::visit(EventWriter{}, event); }
+ordered_json ToJson(const core::Action& action) { return std::visit(ActionWriter{}, action); }
+
+core::EngineConfig ConfigFrom(const json& from) {
+  core::EngineConfig config;
+  for (const json& device : from.at("devices")) {
+    config.devices.push_back({device.at("name"), device.at("cores")});
+  }
+  config.policy = PolicyFrom(from.at("policy"));
+  config.lease_floor = Time(from, "lease_floor_ns");
+  config.lease_factor = from.at("lease_factor");
+  config.lease_ceiling = Time(from, "lease_ceiling_ns");
+  config.active_window = Time(from, "active_window_ns");
+  return config;
+}
+
+core::Event EventFrom(const json& from) {
+  const std::string kind = from.at("event");
+  if (kind == "joined") {
+    core::StreamSpec spec;
+    spec.name = from.at("name");
+    spec.required_fps = from.at("fps");
+    spec.deadline = Time(from, "deadline_ns");
+    spec.weight = from.at("weight");
+    return core::ClientJoined{Client(from), spec};
+  }
+  if (kind == "left") return core::ClientLeft{Client(from)};
+  if (kind == "requested") {
+    return core::TurnRequested{Client(from), Seq(from), Device(from), Time(from, "since_call_ns"),
+                               from.at("gated")};
+  }
+  if (kind == "released") {
+    return core::TurnReleased{Client(from), Seq(from), Time(from, "body_ns"), Time(from, "wait_ns"),
+                              Time(from, "call_ns")};
+  }
+  if (kind == "ended") {
+    return core::InferenceEnded{Client(from), Device(from), Time(from, "post_ns"),
+                                Time(from, "call_ns")};
+  }
+  if (kind == "cancelled") return core::TurnCancelled{Client(from), Seq(from)};
+  if (kind == "claimed") {
+    return core::TurnClaimed{Client(from), Seq(from), Device(from), Time(from, "held_ns")};
+  }
+  if (kind == "warmup") return core::WarmupPassed{Client(from), from.at("count")};
+  if (kind == "policy") return core::PolicySet{PolicyFrom(from.at("policy"))};
+  if (kind == "tick") return core::Tick{};
+  throw std::invalid_argument("no event is called '" + kind + "'");
+}
+
+core::Action ActionFrom(const json& from) {
+  const std::string kind = from.at("action");
+  const auto reason = static_cast<core::Reason>(from.at("reason").get<std::uint8_t>());
+  if (kind == "grant") {
+    return core::Grant{Client(from),           Seq(from),        Device(from),
+                       Time(from, "lease_ns"), from.at("cores"), reason};
+  }
+  if (kind == "expire") return core::Expire{Client(from), Seq(from), Device(from), reason};
+  if (kind == "configure") {
+    return core::Configure{Client(from), from.at("gating"), Time(from, "wait_bound_ns"), reason};
+  }
+  throw std::invalid_argument("no action is called '" + kind + "'");
+}
+
+}  // namespace stagger::record
