@@ -42,6 +42,9 @@ Options ReadOptions(std::string* complaint) {
   if (ReadNumber("STAGGER_WEIGHT", 0.001, 1000000, &number, complaint)) {
     options.hello.weight_milli = static_cast<std::uint32_t>(number * 1000);
   }
+  if (ReadNumber("STAGGER_MIN_FPS", 0, 100000, &number, complaint)) {
+    options.hello.min_fps_milli = static_cast<std::uint32_t>(number * 1000);
+  }
   if (ReadNumber("STAGGER_WARMUP", 0, 1000000, &number, complaint)) {
     options.warmup = static_cast<unsigned>(number);
   }

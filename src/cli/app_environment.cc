@@ -18,6 +18,7 @@ Environment AppEnvironment(const std::string& agent, const std::string& socket,
   if (stream.fps) environment["STAGGER_FPS"] = fmt::format("{}", *stream.fps);
   if (stream.deadline_ms)
     environment["STAGGER_DEADLINE_MS"] = fmt::format("{}", *stream.deadline_ms);
+  if (stream.min_fps) environment["STAGGER_MIN_FPS"] = fmt::format("{}", *stream.min_fps);
   if (stream.weight) environment["STAGGER_WEIGHT"] = fmt::format("{}", *stream.weight);
   return environment;
 }

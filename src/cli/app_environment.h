@@ -13,9 +13,10 @@ using Environment = std::map<std::string, std::string>;
 
 struct StreamSettings {
   std::string name;  // empty: the daemon makes one
-  std::optional<double> fps;
-  std::optional<double> deadline_ms;
-  std::optional<double> weight;
+  std::optional<double> fps{};
+  std::optional<double> deadline_ms{};
+  std::optional<double> weight{};
+  std::optional<double> min_fps{};
 };
 
 // LD_PRELOAD (the agent before what is there already) and the STAGGER_ variables the agent reads.

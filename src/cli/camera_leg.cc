@@ -260,7 +260,7 @@ Result<LegRun> RunLeg(const LegPlan& plan, const LegTools& tools) {
     DaemonSpec spec;
     spec.socket = dir->File("daemon.sock");
     spec.policy = *plan.policy;
-    spec.concurrency = plan.concurrency;
+    if (plan.concurrency) spec.concurrency = std::to_string(*plan.concurrency);
     spec.err_file = dir->File("staggerd.err");
     Result<PrivateDaemon> started = PrivateDaemon::Start(tools.installation, spec, tools.keeper);
     if (!started) return started.error();

@@ -132,7 +132,7 @@ Result<void> Serve(const Settings& settings, const DemoReport& report, const Leg
     camera.spec.argv.insert(camera.spec.argv.end(), {"--http", "0", "--json-out", "/dev/null"});
     camera.spec.pipe_output = true;
     camera.spec.environment =
-        AppEnvironment(*agent, spec.socket, {camera.name, plan.fps, std::nullopt, std::nullopt});
+        AppEnvironment(*agent, spec.socket, {.name = camera.name, .fps = plan.fps});
     cameras.push_back(std::move(camera));
   }
   const Result<nlohmann::json> status = AskDaemon(spec.socket, "status");

@@ -14,7 +14,7 @@ namespace stagger::cli {
 int PolicyVerb(const Arguments& arguments) {
   CLI::App app{"Changes who gets the next turn while everything runs.", "stagger policy"};
   std::string name;
-  std::optional<int> concurrency;
+  std::string concurrency;
   std::optional<double> spacing;
   std::string socket;
   app.add_option(
@@ -23,15 +23,20 @@ int PolicyVerb(const Arguments& arguments) {
          "apart), fifo (whoever asked first) or edf (whoever is due first)")
       ->required();
   app.add_option("--concurrency", concurrency,
-                 "how many bodies may run at once on a device; 0: one per core")
-      ->check(CLI::Range(0, 1024));
+                 "how many bodies may run at once on a device; 0: one per core; auto: as many as "
+                 "serve most frames in time")
+      ->check(CLI::IsMember({"auto"}) | CLI::Range(0, 1024));
   app.add_option("--spacing", spacing, "under spaced: ms between two starts")
       ->check(CLI::Range(0.0, ToMs(core::kMaxSpacing)));
   app.add_option("--socket", socket, "the daemon's socket");
   if (const auto code = ParseArguments(app, arguments)) return *code;
 
   nlohmann::json body{{"name", name}};
-  if (concurrency) body["concurrency"] = *concurrency;
+  if (concurrency == "auto") {
+    body["concurrency"] = concurrency;
+  } else if (!concurrency.empty()) {
+    body["concurrency"] = std::stoi(concurrency);
+  }
   if (spacing) body["spacing_ms"] = *spacing;
   const Result<nlohmann::json> answer = AskDaemon(SocketPath(socket), "policy", body);
   if (!answer) {

@@ -48,8 +48,8 @@ Result<PrivateDaemon> PrivateDaemon::Start(const Installation& installation, con
   child.path = *path;
   child.argv = {"staggerd", "--socket", spec.socket, "--http", spec.http};
   if (!spec.policy.empty()) child.argv.insert(child.argv.end(), {"--policy", spec.policy});
-  if (spec.concurrency) {
-    child.argv.insert(child.argv.end(), {"--concurrency", std::to_string(*spec.concurrency)});
+  if (!spec.concurrency.empty()) {
+    child.argv.insert(child.argv.end(), {"--concurrency", spec.concurrency});
   }
   child.pipe_output = spec.err_file.empty();
   if (!child.pipe_output) {

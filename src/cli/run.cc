@@ -36,6 +36,8 @@ int RunVerb(const Arguments& arguments) {
       ->check(CheckPositive);
   app.add_option("--weight", stream.weight, "who gives way under overload (default 1)")
       ->check(CheckPositive);
+  app.add_option("--min-fps", stream.min_fps, "under overload the rate does not go below")
+      ->check(CheckNotNegative);
   app.add_option("--socket", socket, "the daemon's socket");
   app.footer("Everything after -- is the app's own command line.");
   const bool help = std::any_of(own.begin(), own.end(), [](const std::string& word) {

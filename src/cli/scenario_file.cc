@@ -28,7 +28,7 @@ class ScenarioReader : private YamlReader {
     if (!root.IsMap()) Fail(root, "a scenario is a map with 'seconds' and 'streams'");
     CheckKeys(root, "",
               {"seconds", "warmup_seconds", "draws", "policy", "spacing_ms", "concurrency",
-               "handoff_ms", "jitter", "deadline_from", "queue", "devices", "streams"});
+               "handoff_ms", "jitter", "deadline_from", "queue", "overload", "devices", "streams"});
     scenario_.policy.name = "edf";
     scenario_.policy.concurrency = 1;
     if (!root["seconds"]) Fail(root, "seconds: missing; expected how long to simulate");
@@ -66,6 +66,10 @@ class ScenarioReader : private YamlReader {
     if (const YAML::Node node = root["queue"]) {
       scenario_.queue = OneOf<sim::Queue>(
           node, "queue", {{"drop", sim::Queue::kDrop}, {"latest", sim::Queue::kLatest}});
+    }
+    if (const YAML::Node node = root["overload"]) {
+      scenario_.policy.elastic =
+          OneOf<bool>(node, "overload", {{"elastic", true}, {"none", false}});
     }
     Devices(root["devices"]);
     const YAML::Node streams = root["streams"];

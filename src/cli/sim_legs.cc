@@ -15,6 +15,11 @@ std::optional<Distribution> InMs(const sim::Histogram& histogram) {
                       ToMs(histogram.max())};
 }
 
+std::optional<double> Skipped(const Leg& leg) {
+  if (leg.frames.value_or(0) <= 0) return std::nullopt;
+  return leg.skipped.value_or(0) / *leg.frames;
+}
+
 // `group` null: all streams.
 SimLeg Make(const sim::Scenario& scenario, const sim::Tally& tally, const std::string* group) {
   SimLeg result;
@@ -43,7 +48,10 @@ SimLeg Make(const sim::Scenario& scenario, const sim::Tally& tally, const std::s
   leg.frames = frames;
   leg.done = static_cast<double>(tally.done);
   leg.drops = static_cast<double>(tally.drops);
-  leg.skipped = 0;
+  leg.skipped = static_cast<double>(tally.skipped);
+  if (!always_ready) {
+    result.fps_assigned = static_cast<double>(tally.assigned_mfps) / 1000 / scenario.draws;
+  }
   leg.drop_ratio = tally.drop_ratio();
   const double seconds = ToMs(scenario.length) / 1000 * scenario.draws;
   leg.fps = static_cast<double>(tally.done) / seconds;
@@ -76,11 +84,13 @@ nlohmann::ordered_json ToJson(const SimLeg& leg) {
   nlohmann::ordered_json json = ToJson(leg.leg);
   json["worst_draw_drop_ratio"] = leg.worst_draw_drop_ratio;
   json["zero_drop_draws_ratio"] = leg.zero_drop_draws_ratio;
+  json["fps_assigned"] = nullptr;
+  if (leg.fps_assigned) json["fps_assigned"] = *leg.fps_assigned;
   return json;
 }
 
 std::string ToText(const std::vector<SimLeg>& legs) {
-  Table table({"leg", "policy", "apps", "fps", "drops %", "worst draw %", "late %", "latency mean",
+  Table table({"leg", "policy", "apps", "fps", "drops %", "worst draw %", "skipped %", "late %", "latency mean",
                "p50", "p99", "max ms", "overlap %"});
   const auto percent = [](const std::optional<double>& ratio) {
     return ratio ? fmt::format("{:.2f}", *ratio * 100) : std::string("-");
@@ -92,7 +102,7 @@ std::string ToText(const std::vector<SimLeg>& legs) {
     };
     table.AddRow({leg.name, leg.policy.value_or("-"), std::to_string(leg.apps),
                   fmt::format("{:.2f}", leg.fps.value_or(0)), percent(leg.drop_ratio),
-                  percent(row.worst_draw_drop_ratio), percent(leg.deadline_miss_ratio),
+                  percent(row.worst_draw_drop_ratio), percent(Skipped(leg)), percent(leg.deadline_miss_ratio),
                   part(&Distribution::mean), part(&Distribution::p50), part(&Distribution::p99),
                   part(&Distribution::max), percent(leg.overlap_ratio)});
   }

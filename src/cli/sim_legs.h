@@ -15,6 +15,7 @@ struct SimLeg {
   Leg leg;
   double worst_draw_drop_ratio = 0;
   double zero_drop_draws_ratio = 0;  // of the draws
+  std::optional<double> fps_assigned;  // of a draw, at its end; none where a frame is always ready
 };
 
 // The first one, `all`, covers every stream; one more per stream name where there are several.

@@ -37,9 +37,10 @@ class SiteReader : private YamlReader {
   }
 
  private:
-  std::optional<int> Concurrency(const YAML::Node& node) const {
-    if (node.IsScalar() && node.Scalar() == "auto") return std::nullopt;
-    return Whole(node, "concurrency", "a limit", 1, core::kMaxConcurrency, "'auto' or ");
+  std::string Concurrency(const YAML::Node& node) const {
+    if (node.IsScalar() && node.Scalar() == "auto") return "auto";
+    return std::to_string(
+        Whole(node, "concurrency", "a limit", 1, core::kMaxConcurrency, "'auto' or "));
   }
 
   std::string Name(const YAML::Node& app, const std::string& where) const {
@@ -93,7 +94,7 @@ class SiteReader : private YamlReader {
 
   void App(const YAML::Node& node, const std::string& where, Site* site) {
     if (!node.IsMap()) Fail(node, where + ": expected a map with name and command");
-    CheckKeys(node, where, {"name", "command", "fps", "deadline_ms", "weight", "copies", "env"});
+    CheckKeys(node, where, {"name", "command", "fps", "deadline_ms", "weight", "min_fps", "copies", "env"});
     const std::string name = Name(node, where);
     const std::vector<std::string> command = Command(node, where);
     SiteApp app;
@@ -105,6 +106,9 @@ class SiteReader : private YamlReader {
     }
     if (const YAML::Node value = node["weight"]) {
       app.stream.weight = Positive(value, where + ".weight", "a weight");
+    }
+    if (const YAML::Node value = node["min_fps"]) {
+      app.stream.min_fps = Positive(value, where + ".min_fps", "a rate");
     }
     const YAML::Node copies = node["copies"];
     const int count = copies ? Whole(copies, where + ".copies", "a count", 1, kMaxCopies) : 1;

@@ -24,6 +24,8 @@ const char* ToString(Reason reason) {
       return "the policy or its limit changed";
     case Reason::kClientsChange:
       return "streams joined or left, so the waiting bound changed";
+    case Reason::kRatesChange:
+      return "rates were lowered under overload, or came back";
     case Reason::kBodiesChange:
       return "bodies became longer or shorter, so the waiting bound changed";
   }

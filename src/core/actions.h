@@ -22,7 +22,8 @@ enum class Reason : std::uint8_t {
   kPolicyOff,      // nothing is gated
   kPolicyChange,   // the policy or its limit changed
   kClientsChange,  // streams joined or left, so the waiting bound changed
-  kBodiesChange    // bodies became longer or shorter, so the waiting bound changed
+  kBodiesChange,   // bodies became longer or shorter, so the waiting bound changed
+  kRatesChange     // rates were lowered under overload, or came back
 };
 const char* ToString(Reason reason);  // one plain sentence part: "a turn was free"
 
@@ -31,6 +32,7 @@ struct Grant {
   TurnSeq seq;
   DeviceId device;
   Duration lease{};
+  Duration held{};  // of its wait, how long a lowered rate held it back
   std::vector<std::uint16_t> cores;  // CPU numbers for this body; empty: wherever the app may run
   Reason reason;
   friend bool operator==(const Grant&, const Grant&) = default;

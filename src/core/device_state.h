@@ -27,6 +27,7 @@ struct WaitingTurn {
   TimePoint requested;
   Duration since_call{};  // at the request
   TimePoint body_due{};   // the latest end of the body that leaves time for what follows it
+  Duration held{};        // how long a lowered rate held it back
 };
 
 struct DeviceState {
@@ -37,6 +38,12 @@ struct DeviceState {
   int in_force = 0;                     // of running: those not expired, which k is compared with
   std::vector<RunningTurn> running;     // in order of grant
   std::vector<WaitingTurn> waiting;     // in order of arrival
+  std::vector<WaitingTurn> held;        // asked before their slot came: they do not compete yet
+  // What streams with a stated rate ask for, of what the device can do; the last estimate.
+  double load = 0;
+  int overloads = 0;  // estimates in a row that said so
+  static constexpr int kOverloaded = 2;
+  bool overloaded() const { return overloads >= kOverloaded; }
   // Integrals over time: overlap_ratio = over_time / body_time. Expired leases count in neither.
   // For policy off k is taken as 1 (design: the share of body time in which more than k ran).
   Duration body_time{};     // sum over running turns

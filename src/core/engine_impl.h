@@ -1,5 +1,6 @@
 // The engine's inside; only engine*.cc include this. engine.cc: creation, the step, the views;
-// engine_streams.cc: who is there and what they are told; engine_turns.cc: a turn's life.
+// engine_streams.cc: who is there and what they are told; engine_turns.cc: a turn's life;
+// engine_rates.cc: what happens under overload.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,8 @@ namespace stagger::core {
 // gives way to whoever is in a hurry, but not for ever.
 inline constexpr Duration kPatience = std::chrono::seconds{1};
 
+Duration PeriodOf(double fps);  // fps > 0
+
 struct Engine::Impl {
   explicit Impl(EngineConfig engine_config);
 
@@ -32,6 +35,7 @@ struct Engine::Impl {
   std::uint64_t invalid = 0;
   Duration leases{};       // of all streams, added up
   Duration leases_told{};  // `leases` when the bounds were last compared with what was told
+  TimePoint rates_due{};  // when rates are looked at again, at the next release
   CoreChooser cores;
 
   // engine.cc
@@ -51,6 +55,15 @@ struct Engine::Impl {
   void Tell(ClientId client, Stream& stream, Reason reason);
   void TellWhereWorthIt(Reason reason);
   Stream* FindStream(ClientId client);  // null: counted as invalid
+
+  // engine_rates.cc
+  void NoteOccupied(Stream& stream, Duration held);
+  void UpdateRates();
+  void UpdateRates(DeviceId id);
+  bool FitsNow(const DeviceState& device, const WaitingTurn& turn, TimePoint due) const;
+  void LetIn(DeviceId id);
+  void Enter(DeviceState& device, WaitingTurn turn);
+  TimePoint NextSlot(const DeviceState& device) const;
 
   // engine_turns.cc
   void On(const TurnRequested& event);

@@ -26,6 +26,7 @@ void Engine::Impl::On(const ClientJoined& event) {
   if (!(stream.spec.required_fps >= 0)) stream.spec.required_fps = 0;
   if (!(stream.spec.weight > 0)) stream.spec.weight = 1;
   stream.spec.deadline = std::max(stream.spec.deadline, Duration{});
+  if (!(stream.spec.min_fps >= 0)) stream.spec.min_fps = 0;
   stream.joined = now;
   stream.seats.resize(devices.size());
   SetLease(stream);
@@ -48,6 +49,7 @@ void Engine::Impl::On(const ClientLeft& event) {
   leases -= stream.lease;
   streams.erase(found);
   for (const DeviceId device : freed) Dispatch(device, Reason::kHolderGone);
+  UpdateRates();
   TellWhereWorthIt(Reason::kClientsChange);
 }
 
@@ -72,6 +74,7 @@ void Engine::Impl::On(const PolicySet& event) {
       }
     }
   }
+  UpdateRates();
   const Reason reason = policy->gates ? Reason::kPolicyChange : Reason::kPolicyOff;
   TellWhereWorthIt(reason);
   for (std::uint32_t id = 0; id < devices.size(); ++id) Dispatch(DeviceId{id}, reason);
@@ -115,6 +118,8 @@ Duration Engine::Impl::BoundFor(const Stream& stream) const {
   if (policy->spaced) {
     before = config.policy.spacing * static_cast<Duration::rep>(streams.size());
   }
+  // Its slot may be a period away, and open two periods later.
+  if (stream.assigned_fps > 0) before += 3 * PeriodOf(stream.assigned_fps);
   return WaitBound(before, leases - stream.lease, k);
 }
 

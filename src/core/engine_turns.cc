@@ -84,6 +84,7 @@ void Engine::Impl::On(const TurnRequested& event) {
     Leave(device, event.client, seat);
   }
   ++stream->counters.requested;
+  stream->home = event.device;
   if (!event.gated) {
     const TimePoint lease_end = policy->gates ? now + stream->lease : kNever;
     StartRunning(device, seat, {event.client, event.seq, now, lease_end, false, false, {}});
@@ -93,8 +94,8 @@ void Engine::Impl::On(const TurnRequested& event) {
   seat.holds = Holds::kWaits;
   seat.seq = event.seq;
   const Duration since_call = Sane(event.since_call, *stream);
-  device.waiting.push_back(
-      {event.client, event.seq, now, since_call, BodyDue(*stream, since_call)});
+  const WaitingTurn turn{event.client, event.seq, now, since_call, BodyDue(*stream, since_call), {}};
+  (stream->assigned_fps > 0 ? device.held : device.waiting).push_back(turn);
   Dispatch(event.device, Reason::kFree);
 }
 
@@ -119,9 +120,11 @@ void Engine::Impl::On(const TurnReleased& event) {
     const RunningTurn& turn = *FindTurn(At(id).running, event.client);
     Record(*stream, event, {turn.seq, id, turn.granted, turn.gated, turn.expired});
     seat->last_done = now;
+    if (turn.gated && !turn.expired) NoteOccupied(*stream, now - turn.granted);
     Leave(At(id), event.client, *seat);
     Dispatch(id, Reason::kReleased);
   }
+  if (now >= rates_due) UpdateRates();
   // Bodies vary all the time: look at everybody's bound only once the whole has moved by 1/8.
   const Duration moved = leases > leases_told ? leases - leases_told : leases_told - leases;
   if (moved * 8 > leases_told) TellWhereWorthIt(Reason::kBodiesChange);
@@ -144,7 +147,9 @@ void Engine::Impl::Record(Stream& stream, const TurnReleased& event, const Detac
 
 void Engine::Impl::RecordCall(Stream& stream, DeviceId device, Duration call) {
   stream.call.Add(call);
-  const bool late = stream.spec.deadline > Duration{} && call > stream.spec.deadline;
+  // A frame that a lowered rate held back is due that much later.
+  const Duration held = stream.seats[device.value].held;
+  const bool late = stream.spec.deadline > Duration{} && call - held > stream.spec.deadline;
   if (late) ++stream.counters.late_deadline;
   if (!tuners.empty()) tuners[device.value].Ended(!late);
 }
@@ -218,12 +223,13 @@ void Engine::Impl::ExpireLeases() {
 
 void Engine::Impl::Dispatch(DeviceId id, Reason cause) {
   DeviceState& device = At(id);
+  if (!device.held.empty()) LetIn(id);
   for (;;) {
     const Decision decision = policy->next({device, config.policy, now, cause});
     if (decision.next == Decision::kNobody) {
       // A moment that has passed would have the driver come back at once, for ever.
       CHECK(decision.not_before > now);
-      ask_again[id.value] = decision.not_before;
+      ask_again[id.value] = std::min(decision.not_before, NextSlot(device));
       return;
     }
     CHECK(decision.next < device.waiting.size());
@@ -241,9 +247,10 @@ void Engine::Impl::GrantWaiting(DeviceId id, std::size_t index, Reason reason) {
   AssignCores(id, seat, turn);
   device.waiting.erase(place);
   device.last_grant = now;
+  seat.held = waited.held;
   ++stream.counters.granted;
   const RunningTurn& running = StartRunning(device, seat, std::move(turn));
-  actions->push_back(Grant{running.client, running.seq, id, stream.lease, running.cores, reason});
+  actions->push_back(Grant{running.client, running.seq, id, stream.lease, waited.held, running.cores, reason});
 }
 
 void Engine::Impl::AssignCores(DeviceId id, Seat& seat, RunningTurn& turn) {
@@ -277,7 +284,9 @@ void Engine::Impl::Leave(DeviceState& device, ClientId client, Seat& seat) {
     case Holds::kNothing:
       return;
     case Holds::kWaits:
-      device.waiting.erase(FindTurn(device.waiting, client));
+      if (std::erase_if(device.held, [&](const auto& turn) { return turn.client == client; }) == 0) {
+        device.waiting.erase(FindTurn(device.waiting, client));
+      }
       break;
     case Holds::kRuns:
       --device.in_force;

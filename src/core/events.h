@@ -13,7 +13,8 @@ struct StreamSpec {
   std::string name;
   double required_fps = 0;  // 0: not stated
   Duration deadline{};      // from a call's start; 0: not stated
-  double weight = 1;
+  double weight = 1;   // who gives way under overload: of weight 2 half as much as of weight 1
+  double min_fps = 0;  // under overload its rate does not go below
   friend bool operator==(const StreamSpec&, const StreamSpec&) = default;
 };
 
@@ -22,6 +23,7 @@ struct PolicySpec {
   int concurrency = 0;            // k per device; 0: default (one per core on a CPU device, else 1)
   bool auto_concurrency = false;  // the engine finds k, device by device; `concurrency` is ignored
   Duration spacing = std::chrono::milliseconds{60};  // between two starts, under `spaced`
+  bool elastic = true;  // rates go down when what runs does not fit (core/elastic.h)
   friend bool operator==(const PolicySpec&, const PolicySpec&) = default;
 };
 

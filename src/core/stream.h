@@ -24,6 +24,7 @@ struct StreamCounters {
   std::uint64_t cancelled = 0;      // gave up waiting
   std::uint64_t claimed = 0;        // held when the daemon (re)started
   std::uint64_t late_deadline = 0;  // call time over the stream's deadline
+  std::uint64_t held = 0;           // of granted: held back first, its rate being lowered
   std::uint64_t invalid = 0;        // messages that made no sense
 };
 
@@ -46,6 +47,7 @@ struct Seat {
   TurnSeq seq;  // of what it holds
   std::vector<Detached> detached;
   std::optional<TimePoint> last_done;
+  Duration held{};  // of its last turn: how long a lowered rate held it back
   std::vector<std::uint16_t> last_cores;  // where its caches are warm
 };
 
@@ -60,6 +62,12 @@ struct Stream {
   TimePoint last_done{};    // of the most recent body
   std::vector<Seat> seats;  // by DeviceId
   Duration lease{};         // its next turn's
+  // Rates (engine_rates.cc).
+  DeviceId home;             // where it asked last
+  Duration occupied{};       // mean time that its turns keep the device, hand-off included
+  std::uint32_t occupied_samples = 0;
+  double assigned_fps = 0;   // its lowered rate; 0: as it asks
+  TimePoint next_slot{};     // with a lowered rate: its next turn not before
   bool told_gating = true;  // what its last Configure said
   Duration told_bound{};
 };

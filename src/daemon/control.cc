@@ -6,6 +6,7 @@
 
 #include "core/policies.h"
 #include "daemon/driver.h"
+#include "daemon/status.h"
 
 namespace stagger::daemon {
 
@@ -43,15 +44,21 @@ Control::Answer Control::Policy(const std::string& body, Standing standing, Time
     if (key == "name" && value.is_string()) {
       policy.name = value.get<std::string>();
       // A limit chosen for one policy means little for another.
-      if (!args.contains("concurrency")) policy.concurrency = 0;
+      if (!args.contains("concurrency")) {
+        policy.concurrency = 0;
+        policy.auto_concurrency = false;
+      }
+    } else if (key == "concurrency" && value == "auto") {
+      policy.auto_concurrency = true;
     } else if (key == "concurrency" && value.is_number_integer() && value >= 0 && value <= 1024) {
       policy.concurrency = value.get<int>();
+      policy.auto_concurrency = false;
     } else if (key == "spacing_ms" && value.is_number() && value >= 0 && value <= kMaxSpacingMs) {
       policy.spacing = FromMs(value.get<double>());
     } else {
       return Refusal(
           fmt::format("policy: bad argument {}: expected \"name\" (text), "
-                      "\"concurrency\" (0 to 1024) and \"spacing_ms\" (0 to 60000)",
+                      "\"concurrency\" (auto, or 0 to 1024) and \"spacing_ms\" (0 to 60000)",
                       json(key).dump(-1, ' ', true, json::error_handler_t::replace)));
     }
   }
@@ -66,7 +73,7 @@ std::string Control::PolicyInForce() const {
     devices.push_back({{"name", device.name}, {"concurrency", device.concurrency}});
   }
   return json{{"name", engine.policy().name},
-              {"concurrency", engine.policy().concurrency},
+              {"concurrency", ConcurrencyJson(engine.policy())},
               {"spacing_ms", ToMs(engine.policy().spacing)},
               {"devices", devices}}
       .dump();

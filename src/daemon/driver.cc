@@ -30,7 +30,12 @@ core::StreamSpec SpecOf(const wire::Hello& hello, std::string name) {
     spec.deadline = FromMs(1000.0 / spec.required_fps);
   }
   spec.weight = hello.weight_milli / 1000.0;
+  spec.min_fps = hello.min_fps_milli / 1000.0;
   return spec;
+}
+
+std::string ConcurrencyText(const core::PolicySpec& policy) {
+  return policy.auto_concurrency ? "auto" : std::to_string(policy.concurrency);
 }
 
 wire::CoreMask MaskOf(const std::vector<std::uint16_t>& cores) {
@@ -122,7 +127,7 @@ Result<void> Driver::SetPolicy(const core::PolicySpec& policy, TimePoint now) {
   const core::PolicySpec before = engine_.policy();
   Apply(core::PolicySet{policy}, ClientId{}, now);
   spdlog::info("policy {} (concurrency {}) replaces {} (concurrency {})", policy.name,
-               policy.concurrency, before.name, before.concurrency);
+               ConcurrencyText(policy), before.name, ConcurrencyText(before));
   return {};
 }
 

@@ -40,10 +40,12 @@ Result<void> Apply(const std::string& key, const std::string& value, Options* op
   } else if (key == "policy") {
     options->policy.name = value;
   } else if (key == "concurrency") {
+    options->policy.auto_concurrency = value == "auto";
+    if (options->policy.auto_concurrency) return {};
     const auto k = NumberIn(value, 0, core::kMaxConcurrency);
     if (!k || *k != static_cast<int>(*k)) {
       return Error{
-          fmt::format("concurrency '{}': a whole number from 0 (default) to {} is expected", value,
+          fmt::format("concurrency '{}': 'auto' or a whole number from 0 (default) to {} is expected", value,
                       core::kMaxConcurrency)};
     }
     options->policy.concurrency = static_cast<int>(*k);

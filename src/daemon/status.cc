@@ -49,10 +49,17 @@ void PutCounters(const core::StreamCounters& counters, json* out) {
   (*out)["claimed"] = counters.claimed;
 }
 
+// The rate in force: its own, or what overload leaves of it.
+json Assigned(const core::Stream& stream) {
+  if (stream.assigned_fps > 0) return Rounded(stream.assigned_fps, 1000);
+  return stream.spec.required_fps > 0 ? json(stream.spec.required_fps) : json(nullptr);
+}
+
 // Who runs and who waits; running wins where a stream does both on different devices.
 std::map<ClientId, const char*> States(const core::Engine& engine) {
   std::map<ClientId, const char*> states;
   for (const core::DeviceState& device : engine.devices()) {
+    for (const core::WaitingTurn& turn : device.held) states.emplace(turn.client, "held");
     for (const core::WaitingTurn& turn : device.waiting) states.emplace(turn.client, "waiting");
   }
   for (const core::DeviceState& device : engine.devices()) {
@@ -62,6 +69,10 @@ std::map<ClientId, const char*> States(const core::Engine& engine) {
 }
 
 }  // namespace
+
+json ConcurrencyJson(const core::PolicySpec& policy) {
+  return policy.auto_concurrency ? json("auto") : json(policy.concurrency);
+}
 
 std::string Dump(const json& status) {
   return status.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -85,7 +96,7 @@ json Status::Build(TimePoint now) const {
   status["socket"] = facts_.socket;
   status["http"] = facts_.http.empty() ? json(nullptr) : json(facts_.http);
   status["policy"] = {{"name", engine.policy().name},
-                      {"concurrency", engine.policy().concurrency},
+                      {"concurrency", ConcurrencyJson(engine.policy())},
                       {"spacing_ms", ToMs(engine.policy().spacing)}};
   status["devices"] = Devices(now);
   status["streams"] = Streams(now);
@@ -137,6 +148,8 @@ json Status::Devices(TimePoint now) const {
                        {"running", std::move(running)},
                        {"waiting", std::move(waiting)},
                        {"utilisation_ratio", Ratio(busy_ns_per_s, 1e9)},
+                       {"load_ratio", Rounded(device.load, 10000)},
+                       {"overloaded", device.overloaded()},
                        {"body_time_ms", Ms(device.body_time)},
                        {"busy_time_ms", Ms(device.busy_time)},
                        {"overlap_ratio", Ratio(static_cast<double>(device.over_time.count()),
@@ -169,6 +182,7 @@ json Status::Streams(TimePoint now) const {
         {"pid", record->pid},
         {"command", record->command},
         {"fps_required", rated ? json(stream.spec.required_fps) : json(nullptr)},
+        {"fps_assigned", Assigned(stream)},
         {"fps", Rounded(record->done.PerSecond(now, kRateWindow), 100)},
         {"deadline_ms", timed ? json(Ms(stream.spec.deadline)) : json(nullptr)},
         {"weight", stream.spec.weight},
@@ -177,6 +191,7 @@ json Status::Streams(TimePoint now) const {
                                       : json(nullptr)},
         {"missed", std::move(missed)},
         {"drops", nullptr},
+        {"held", counters.held},
         {"skipped", 0},
         {"wait_ms", Summary(stream.wait)},
         {"body_ms", Summary(stream.body)},

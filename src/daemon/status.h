@@ -39,6 +39,8 @@ class Status {
 };
 
 // As compact text; whatever is not UTF-8 is replaced.
+// The limit as it was asked for: a number, or "auto".
+nlohmann::json ConcurrencyJson(const core::PolicySpec& policy);
 std::string Dump(const nlohmann::json& status);
 
 }  // namespace stagger::daemon

@@ -13,7 +13,8 @@ ordered_json Of(const core::PolicySpec& policy) {
   return {{"name", policy.name},
           {"concurrency", policy.concurrency},
           {"auto", policy.auto_concurrency},
-          {"spacing_ns", policy.spacing.count()}};
+          {"spacing_ns", policy.spacing.count()},
+          {"elastic", policy.elastic}};
 }
 
 core::PolicySpec PolicyFrom(const json& from) {
@@ -22,6 +23,7 @@ core::PolicySpec PolicyFrom(const json& from) {
   policy.concurrency = from.at("concurrency");
   policy.auto_concurrency = from.at("auto");
   policy.spacing = Duration{from.at("spacing_ns").get<Duration::rep>()};
+  policy.elastic = from.at("elastic");
   return policy;
 }
 
@@ -39,7 +41,8 @@ struct EventWriter {
             {"name", e.spec.name},
             {"fps", e.spec.required_fps},
             {"deadline_ns", e.spec.deadline.count()},
-            {"weight", e.spec.weight}};
+            {"weight", e.spec.weight},
+            {"min_fps", e.spec.min_fps}};
   }
   ordered_json operator()(const core::ClientLeft& e) const {
     return {{"event", "left"}, {"client", e.client.value}};
@@ -89,6 +92,7 @@ struct ActionWriter {
             {"seq", a.seq.value},
             {"device", a.device.value},
             {"lease_ns", a.lease.count()},
+            {"held_ns", a.held.count()},
             {"cores", a.cores},
             {"reason", static_cast<int>(a.reason)},
             {"why", ToString(a.reason)}};
@@ -150,6 +154,7 @@ core::Event EventFrom(const json& from) {
     spec.required_fps = from.at("fps");
     spec.deadline = Time(from, "deadline_ns");
     spec.weight = from.at("weight");
+    spec.min_fps = from.at("min_fps");
     return core::ClientJoined{Client(from), spec};
   }
   if (kind == "left") return core::ClientLeft{Client(from)};
@@ -179,8 +184,8 @@ core::Action ActionFrom(const json& from) {
   const std::string kind = from.at("action");
   const auto reason = static_cast<core::Reason>(from.at("reason").get<std::uint8_t>());
   if (kind == "grant") {
-    return core::Grant{Client(from),           Seq(from),        Device(from),
-                       Time(from, "lease_ns"), from.at("cores"), reason};
+    return core::Grant{Client(from),           Seq(from),        Device(from), Time(from, "lease_ns"),
+                       Time(from, "held_ns"), from.at("cores"), reason};
   }
   if (kind == "expire") return core::Expire{Client(from), Seq(from), Device(from), reason};
   if (kind == "configure") {

@@ -44,6 +44,7 @@ struct App {
   TimePoint asked{};
   TimePoint body_start{};
   Duration body{};  // as long as it took
+  Duration held{};  // before it competed for its turn, its rate being lowered
   bool holds = false;
   std::uint64_t seq = 0;
 };
@@ -86,6 +87,11 @@ class DeviceRun {
     const core::DeviceState& device = engine_.devices().front();
     result_.body_time = device.body_time - body_time_before_;
     result_.over_time = device.over_time - over_time_before_;
+    for (const auto& [client, stream] : engine_.streams()) {
+      Tally& tally = result_.groups[apps_[client.value - 1].group];
+      const double fps = stream.assigned_fps > 0 ? stream.assigned_fps : stream.spec.required_fps;
+      tally.assigned_mfps += std::llround(fps * 1000);
+    }
     return std::move(result_);
   }
 
@@ -147,6 +153,7 @@ class DeviceRun {
       spec.required_fps = 1e9 / static_cast<double>(model.period.count());
     spec.deadline = model.deadline;
     spec.weight = model.weight;
+    spec.min_fps = model.min_fps;
     Step(core::ClientJoined{Id(i), spec});
     const Duration phase = model.phase
                                ? *model.phase
@@ -167,8 +174,8 @@ class DeviceRun {
     }
     Arrived(app);
     if (!app.busy) return Begin(i, now_);
-    if (scenario_.queue == Queue::kDrop) return Dropped(app, now_);
-    if (app.frame_waits) Dropped(app, app.frame_at);
+    if (scenario_.queue == Queue::kDrop) return NotTaken(i, now_);
+    if (app.frame_waits) NotTaken(i, app.frame_at);
     app.frame_waits = true;
     app.frame_at = now_;
   }
@@ -246,7 +253,10 @@ class DeviceRun {
       tally.body.Add(app.body);
       const TimePoint from =
           scenario_.deadline_from == DeadlineFrom::kArrival ? app.arrival : app.call;
-      if (app.model->deadline > Duration{} && now_ - from > app.model->deadline) ++tally.late;
+      // What a lowered rate held back is due that much later.
+      if (app.model->deadline > Duration{} && now_ - from - app.held > app.model->deadline) {
+        ++tally.late;
+      }
     }
     if (app.model->app == Duration{}) return Free(i);
     Plan(now_ + app.model->app, What::kFree, i);
@@ -275,8 +285,13 @@ class DeviceRun {
   void Arrived(const App& app) {
     if (now_ >= warm_) ++result_.groups[app.group].frames;
   }
-  void Dropped(const App& app, TimePoint arrival) {
-    if (arrival >= warm_) ++result_.groups[app.group].drops;
+  // A frame that its app had no time for. Where the stream's rate is lowered that is on purpose.
+  void NotTaken(std::uint32_t i, TimePoint arrival) {
+    if (arrival < warm_) return;
+    const auto stream = engine_.streams().find(Id(i));
+    const bool lowered = stream != engine_.streams().end() && stream->second.assigned_fps > 0;
+    Tally& tally = result_.groups[apps_[i].group];
+    ++(lowered ? tally.skipped : tally.drops);
   }
 
   // Tells the engine, and does what it says. Turns granted here start `dead` later.
@@ -289,7 +304,10 @@ class DeviceRun {
       if (const auto* grant = std::get_if<core::Grant>(&action)) {
         const auto i = static_cast<std::uint32_t>(grant->client.value - 1);
         // A body that outlived its lease runs on; the daemon's word reaches an agent's next call.
-        if (policy_.gates && apps_[i].holds && apps_[i].seq == grant->seq.value) Granted(i, dead);
+        if (policy_.gates && apps_[i].holds && apps_[i].seq == grant->seq.value) {
+          apps_[i].held = grant->held;
+          Granted(i, dead);
+        }
       }
     }
     spare_ = std::move(actions);

@@ -64,6 +64,8 @@ void Tally::Merge(const Tally& other) {
   frames += other.frames;
   done += other.done;
   drops += other.drops;
+  skipped += other.skipped;
+  assigned_mfps += other.assigned_mfps;
   late += other.late;
   inference.Merge(other.inference);
   latency.Merge(other.latency);

@@ -167,6 +167,7 @@ void Fields(A& a, Ref<A, Hello> m) {
   a.Number(m.fps_milli, 0U, kMaxFpsMilli);
   a.Number(m.deadline_us, 0U, kMaxDeadlineUs);
   a.Number(m.weight_milli, 1U, kMaxWeightMilli);
+  a.Number(m.min_fps_milli, 0U, kMaxFpsMilli);
 }
 template <typename A>
 void Fields(A& a, Ref<A, Request> m) {

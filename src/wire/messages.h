@@ -23,7 +23,7 @@
 
 namespace stagger::wire {
 
-inline constexpr std::uint16_t kProtocolVersion = 1;
+inline constexpr std::uint16_t kProtocolVersion = 2;
 inline constexpr std::size_t kMaxName = 64;           // bytes, Hello::name
 inline constexpr std::size_t kMaxText = 512;          // bytes, Refused::reason, Control::verb
 inline constexpr std::size_t kMaxChunk = 48 * 1024;   // bytes, Control::body, ControlReply::chunk
@@ -31,7 +31,7 @@ inline constexpr std::size_t kMaxPacket = 64 * 1024;  // bytes, any encoded mess
 inline constexpr std::size_t kMaxShortPacket = 1024;  // bytes, all but Control and ControlReply
 
 inline constexpr Duration kMaxDuration = std::chrono::hours{1};  // of any duration; the least is 0
-inline constexpr std::uint32_t kMaxFpsMilli = 100'000'000;       // Hello::fps_milli
+inline constexpr std::uint32_t kMaxFpsMilli = 100'000'000;       // Hello::fps_milli, min_fps_milli
 inline constexpr std::uint32_t kMaxDeadlineUs = 3'600'000'000;   // Hello::deadline_us
 inline constexpr std::uint32_t kMaxWeightMilli = 1'000'000'000;  // Hello::weight_milli, least 1
 inline constexpr std::uint32_t kMaxDevice = 255;                 // any DeviceId
@@ -65,6 +65,7 @@ struct Hello {
   std::uint32_t fps_milli = 0;        // required rate in 1/1000 fps; 0: not stated
   std::uint32_t deadline_us = 0;      // 0: not stated
   std::uint32_t weight_milli = 1000;  // 1..kMaxWeightMilli
+  std::uint32_t min_fps_milli = 0;    // under overload its rate does not go below
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 

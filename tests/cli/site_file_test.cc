@@ -30,7 +30,7 @@ apps:
   ASSERT_TRUE(site) << site.error().message;
   EXPECT_EQ(site->folder, "/etc/sites");
   EXPECT_EQ(site->policy, "fifo");
-  EXPECT_EQ(site->concurrency, 2);
+  EXPECT_EQ(site->concurrency, "2");
   ASSERT_EQ(site->apps.size(), 3u);
   EXPECT_EQ(site->apps[0].stream.name, "gate-1");
   EXPECT_EQ(site->apps[1].stream.name, "gate-2");
@@ -44,10 +44,10 @@ apps:
   EXPECT_FALSE(site->apps[2].stream.fps);
 }
 
-TEST(SiteFile, AutoIsTheDefault) {
+TEST(SiteFile, ConcurrencyCanBeFound) {
   const Result<Site> site = ParseSite("concurrency: auto\napps: [{name: a, command: [ls]}]", "s");
   ASSERT_TRUE(site) << site.error().message;
-  EXPECT_FALSE(site->concurrency);
+  EXPECT_EQ(site->concurrency, "auto");
   EXPECT_TRUE(site->policy.empty());
 }
 
@@ -128,7 +128,7 @@ INSTANTIATE_TEST_SUITE_P(
               "to 1000"},
         Wrong{"apps:\n  - name: a\n    command: [ls]\n    fsp: 3\n",
               "site.yaml:4:5: apps[0]: unknown field 'fsp'; known: name, command, fps, "
-              "deadline_ms, weight, "
+              "deadline_ms, weight, min_fps, "
               "copies, env"},
         Wrong{"apps:\n  - name: a\n    command: [ls]\n    env: [A]\n",
               "site.yaml:4:10: apps[0].env: expected a map of names to texts"},

@@ -1,0 +1,174 @@
+// Overload: who may ask how often, and when a call that came too early is let in.
+//
+// Under edf alone, more work than a device can do makes nearly everybody late. So rates go down
+// until the rest fits (core/elastic.h), and a call that comes before its stream's next slot is held
+// back: it does not compete yet, and its deadline counts from the moment it is let in. A slot that
+// has come opens only when the body can still end in time and makes no other late.
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "core/elastic.h"
+#include "core/engine_impl.h"
+
+namespace stagger::core {
+namespace {
+
+constexpr Duration kEvery = std::chrono::milliseconds{500};
+constexpr double kFull = 0.99;    // of the device, what rates are lowered to
+constexpr double kEnter = 1.03;   // asked for, of the device: overload, if it is so twice in a row
+constexpr double kLeave = 0.95;   // and only then no more
+constexpr double kNoise = 0.02;   // a rate is left alone unless it changes by more
+constexpr std::uint32_t kSeen = 2;     // bodies before their length is believed
+constexpr std::uint32_t kMemory = 32;  // bodies in the mean
+
+// A call does not wait longer for room, whoever is made late: else a stream whose bodies are longer
+// than its deadline would never be let in.
+TimePoint LastEntry(const Stream& stream) {
+  return stream.next_slot + 2 * PeriodOf(stream.assigned_fps);
+}
+
+}  // namespace
+
+Duration PeriodOf(double fps) { return Duration{static_cast<Duration::rep>(1e9 / fps)}; }
+
+void Engine::Impl::NoteOccupied(Stream& stream, Duration held) {
+  stream.occupied_samples = std::min(stream.occupied_samples + 1, kMemory);
+  stream.occupied += (held - stream.occupied) / static_cast<Duration::rep>(stream.occupied_samples);
+}
+
+void Engine::Impl::UpdateRates() {
+  rates_due = now + kEvery;
+  for (std::uint32_t id = 0; id < devices.size(); ++id) UpdateRates(DeviceId{id});
+}
+
+void Engine::Impl::UpdateRates(DeviceId id) {
+  DeviceState& device = At(id);
+  std::vector<Stream*> rated;
+  std::vector<Demand> demands;
+  double load = 0;
+  for (auto& [client, stream] : streams) {
+    if (stream.home != id || !(stream.spec.required_fps > 0)) continue;
+    if (stream.occupied_samples < kSeen || stream.occupied <= Duration{}) continue;
+    const double body_s = static_cast<double>(stream.occupied.count()) / 1e9;
+    rated.push_back(&stream);
+    demands.push_back({stream.spec.required_fps, stream.spec.min_fps, stream.spec.weight, body_s});
+    load += stream.spec.required_fps * body_s;
+  }
+  const double capacity = device.concurrency;
+  device.load = load / capacity;
+  const bool controls = policy->gates && policy->concurrent && config.policy.elastic;
+  if (!controls || device.load < kLeave) {
+    device.overloads = 0;
+  } else if (device.load > kEnter || device.overloaded()) {
+    device.overloads = std::min(device.overloads + 1, DeviceState::kOverloaded);
+  } else {
+    device.overloads = 0;
+  }
+  std::vector<double> rates;
+  if (device.overloaded()) rates = ElasticRates(demands, kFull * capacity);
+  bool changed = false;
+  for (std::size_t i = 0; i < rated.size(); ++i) {
+    Stream& stream = *rated[i];
+    const double asked = stream.spec.required_fps;
+    double rate = rates.empty() || rates[i] >= asked ? 0 : rates[i];
+    const double before = stream.assigned_fps;
+    if (before > 0 && rate > 0 && std::abs(rate - before) <= kNoise * before) rate = before;
+    if (rate == before) continue;
+    if (before == 0) stream.next_slot = now;
+    stream.assigned_fps = rate;
+    changed = true;
+  }
+  if (!changed) return;
+  TellWhereWorthIt(Reason::kRatesChange);
+  Dispatch(id, Reason::kRatesChange);
+}
+
+// Would it end in time if it were let in now, without making another late that would not be? Bodies
+// take what they took lately; those before it are spread over the k that run at once.
+bool Engine::Impl::FitsNow(const DeviceState& device, const WaitingTurn& turn,
+                           TimePoint due) const {
+  const auto k = static_cast<Duration::rep>(device.concurrency);
+  const auto length = [&](ClientId client) {
+    const Duration mean = streams.at(client).occupied;
+    return mean + mean / 16;  // bodies vary
+  };
+  Duration ahead{};
+  for (const RunningTurn& running : device.running) {
+    if (!running.expired) {
+      ahead += std::max(length(running.client) - (now - running.granted), Duration{});
+    }
+  }
+  const Duration own = length(turn.client);
+  Duration before_own = ahead;
+  std::vector<const WaitingTurn*> after;
+  for (const WaitingTurn& other : device.waiting) {
+    // Any other order than by due date is that of arrival: whoever waits goes first.
+    if (!policy->overtakes || other.body_due <= due) {
+      before_own += length(other.client);
+    } else {
+      after.push_back(&other);
+    }
+  }
+  if (now + before_own / k + own > due) return false;
+  std::ranges::sort(after, {}, &WaitingTurn::body_due);
+  Duration without = before_own;
+  for (const WaitingTurn* other : after) {
+    const Duration body = length(other->client);
+    const bool late = now + without / k + body > other->body_due;
+    if (!late && now + (without + own) / k + body > other->body_due) return false;
+    without += body;
+  }
+  return true;
+}
+
+void Engine::Impl::LetIn(DeviceId id) {
+  DeviceState& device = At(id);
+  for (;;) {
+    auto best = device.held.end();
+    for (auto turn = device.held.begin(); turn != device.held.end(); ++turn) {
+      const Stream& stream = streams.at(turn->client);
+      if (stream.assigned_fps > 0) {
+        if (stream.next_slot > now) continue;
+        const bool overdue = LastEntry(stream) <= now;
+        if (!overdue && !FitsNow(device, *turn, BodyDue(stream, turn->since_call))) continue;
+      }
+      // Whose slot came first has waited longest for its share.
+      if (best == device.held.end() || stream.next_slot < streams.at(best->client).next_slot) {
+        best = turn;
+      }
+    }
+    if (best == device.held.end()) return;
+    WaitingTurn turn = *best;
+    device.held.erase(best);
+    Enter(device, std::move(turn));
+  }
+}
+
+// Its turn at last: it competes from now on.
+void Engine::Impl::Enter(DeviceState& device, WaitingTurn turn) {
+  Stream& stream = streams.at(turn.client);
+  turn.held = now - turn.requested;
+  turn.body_due = BodyDue(stream, turn.since_call);
+  if (stream.assigned_fps > 0) {
+    // A slot missed is made up for, but not more than one.
+    const Duration period = PeriodOf(stream.assigned_fps);
+    stream.next_slot = std::max(stream.next_slot + period, now - period);
+    if (turn.held > Duration{}) ++stream.counters.held;
+  }
+  device.waiting.push_back(turn);
+}
+
+// When to look again at those that are held back, if nothing happens before.
+TimePoint Engine::Impl::NextSlot(const DeviceState& device) const {
+  TimePoint next = kNever;
+  for (const WaitingTurn& turn : device.held) {
+    const Stream& stream = streams.at(turn.client);
+    const TimePoint slot = stream.next_slot;
+    if (stream.assigned_fps == 0) return now;
+    next = std::min(next, slot > now ? slot : LastEntry(stream));
+  }
+  return next;
+}
+
+}  // namespace stagger::core
