@@ -51,9 +51,11 @@ void Engine::Impl::UpdateRates(DeviceId id) {
     if (stream.home != id || !(stream.spec.required_fps > 0)) continue;
     if (stream.occupied_samples < kSeen || stream.occupied <= Duration{}) continue;
     const double body_s = static_cast<double>(stream.occupied.count()) / 1e9;
+    // A stream has one body at a time: where it could not keep its rate even alone, it asks for less.
+    const double fps = std::min(stream.spec.required_fps, 1 / body_s);
     rated.push_back(&stream);
-    demands.push_back({stream.spec.required_fps, stream.spec.min_fps, stream.spec.weight, body_s});
-    load += stream.spec.required_fps * body_s;
+    demands.push_back({fps, stream.spec.min_fps, stream.spec.weight, body_s});
+    load += fps * body_s;
   }
   const double capacity = device.concurrency;
   device.load = load / capacity;
@@ -70,7 +72,7 @@ void Engine::Impl::UpdateRates(DeviceId id) {
   bool changed = false;
   for (std::size_t i = 0; i < rated.size(); ++i) {
     Stream& stream = *rated[i];
-    const double asked = stream.spec.required_fps;
+    const double asked = demands[i].fps;
     double rate = rates.empty() || rates[i] >= asked ? 0 : rates[i];
     const double before = stream.assigned_fps;
     if (before > 0 && rate > 0 && std::abs(rate - before) <= kNoise * before) rate = before;

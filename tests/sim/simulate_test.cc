@@ -88,6 +88,70 @@ TEST(Simulate, EdfKeepsTheTightOneInTime) {
   EXPECT_EQ(Play(Of("edf", streams)).of_group[0].late, 0);
 }
 
+// Six cameras ask for half as much again as the device can do, four of them from second 10 on.
+Scenario Overload() {
+  std::vector<StreamModel> streams;
+  const double weights[] = {1, 2, 4};
+  for (int i = 0; i < 6; ++i) {
+    StreamModel camera = Camera("cam" + std::to_string(i), 5, 49.8);
+    camera.weight = weights[i / 2];
+    camera.min_fps = 2.5;
+    camera.phase.reset();
+    if (i >= 2) camera.start = seconds{10};
+    streams.push_back(camera);
+  }
+  Scenario scenario = Of("edf", streams);
+  scenario.handoff = FromMs(0.2);
+  scenario.jitter = 0.03;
+  scenario.draws = 5;
+  return scenario;
+}
+// What the law leaves of 5 fps: weight 1 at its minimum, 2 and 4 share what is then missing.
+constexpr double kLaw[] = {2.5, 5 * (1 - 1.0 / 3), 5 * (1 - 1.0 / 6)};
+
+TEST(Simulate, TwoSecondsAfterOverloadBeginsRatesFollowTheLaw) {
+  Scenario scenario = Overload();
+  scenario.warmup = FromMs(11'900);
+  scenario.length = FromMs(100);
+  const Outcome outcome = Play(scenario);
+  for (std::size_t i = 0; i < 6; ++i) {
+    const double fps = static_cast<double>(outcome.of_group[i].assigned_mfps) / 1000 / 5;
+    EXPECT_NEAR(fps, kLaw[i / 2], 0.05 * kLaw[i / 2]) << i;
+  }
+}
+
+TEST(Simulate, UnderOverloadRatesAreKeptAndFramesInTime) {
+  Scenario scenario = Overload();
+  scenario.warmup = seconds{12};
+  scenario.length = seconds{30};
+  const Outcome outcome = Play(scenario);
+  for (std::size_t i = 0; i < 6; ++i) {
+    const Tally& camera = outcome.of_group[i];
+    EXPECT_NEAR(static_cast<double>(camera.done) / 30 / 5, kLaw[i / 2], 0.05 * kLaw[i / 2]) << i;
+    EXPECT_EQ(camera.drops, 0) << i;
+    EXPECT_NEAR(static_cast<double>(camera.frames),
+                static_cast<double>(camera.done + camera.skipped), 2 * 5);  // the rest is under way
+  }
+  EXPECT_LE(static_cast<double>(outcome.all.late), 0.01 * static_cast<double>(outcome.all.done));
+  // Without it nearly everybody is late or dropped.
+  scenario.policy.elastic = false;
+  const Outcome without = Play(scenario);
+  EXPECT_GT(static_cast<double>(without.all.late), 0.3 * static_cast<double>(without.all.done));
+  EXPECT_EQ(without.all.skipped, 0);
+}
+
+TEST(Simulate, RatesComeBackWhenLoadFalls) {
+  Scenario scenario = Overload();
+  for (std::size_t i = 2; i < 6; ++i) scenario.streams[i].stop = seconds{20};
+  scenario.warmup = seconds{21};
+  const Outcome outcome = Play(scenario);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(outcome.of_group[i].assigned_mfps, 5 * 5000);
+    EXPECT_EQ(outcome.of_group[i].skipped + outcome.of_group[i].drops, 0);
+    EXPECT_GE(outcome.of_group[i].done, outcome.of_group[i].frames - 5);  // under way at the end
+  }
+}
+
 TEST(Simulate, TheHandOffIsDeadTime) {
   Scenario scenario = Of("fifo", {Camera("a", 0, 10), Camera("b", 0, 10)});
   scenario.handoff = FromMs(2);

@@ -72,8 +72,9 @@ TEST(Codec, EdgeValuesRoundTrip) {
     return s;
   }();
   const std::vector<Message> messages = {
-      Hello{0, "", 0, 0, 1},
-      Hello{kU16, std::string(kMaxName, 'n'), kMaxFpsMilli, kMaxDeadlineUs, kMaxWeightMilli},
+      Hello{0, "", 0, 0, 1, 0},
+      Hello{kU16, std::string(kMaxName, 'n'), kMaxFpsMilli, kMaxDeadlineUs, kMaxWeightMilli,
+            kMaxFpsMilli},
       Request{{0}, {0}, Duration{0}, false},
       Request{{kU64}, {kMaxDevice}, kMaxDuration, true},
       Release{{0}, Duration{0}, Duration{0}, Duration{0}},
@@ -102,14 +103,15 @@ TEST(Codec, EdgeValuesRoundTrip) {
 TEST(Codec, RefusesToEncodeWhatExceedsItsBound) {
   constexpr Duration kTooLong = kMaxDuration + Duration{1};
   const std::vector<Message> messages = {
-      Hello{1, std::string(kMaxName + 1, 'n'), 0, 0, 1},
-      Hello{1, "a\nb", 0, 0, 1},
-      Hello{1, "\xff", 0, 0, 1},
-      Hello{1, std::string("a\0b", 3), 0, 0, 1},
-      Hello{1, "", kMaxFpsMilli + 1, 0, 1},
-      Hello{1, "", 0, kMaxDeadlineUs + 1, 1},
-      Hello{1, "", 0, 0, 0},
-      Hello{1, "", 0, 0, kMaxWeightMilli + 1},
+      Hello{1, std::string(kMaxName + 1, 'n'), 0, 0, 1, 0},
+      Hello{1, "a\nb", 0, 0, 1, 0},
+      Hello{1, "\xff", 0, 0, 1, 0},
+      Hello{1, std::string("a\0b", 3), 0, 0, 1, 0},
+      Hello{1, "", kMaxFpsMilli + 1, 0, 1, 0},
+      Hello{1, "", 0, kMaxDeadlineUs + 1, 1, 0},
+      Hello{1, "", 0, 0, 0, 0},
+      Hello{1, "", 0, 0, kMaxWeightMilli + 1, 0},
+      Hello{1, "", 0, 0, 1, kMaxFpsMilli + 1},
       Request{{1}, {kMaxDevice + 1}, Duration{0}, true},
       Request{{1}, {0}, Duration{-1}, true},
       Request{{1}, {0}, kTooLong, true},
@@ -158,7 +160,7 @@ TEST(Codec, EncodesIntoABufferOfExactlyTheRightSizeButNoSmaller) {
 }
 
 TEST(Codec, OnlyControlNeedsMoreThanAShortPacket) {
-  EXPECT_LE(Encoded(Hello{1, std::string(kMaxName, 'n'), 0, 0, 1}).size(), kMaxShortPacket);
+  EXPECT_LE(Encoded(Hello{1, std::string(kMaxName, 'n'), 0, 0, 1, 0}).size(), kMaxShortPacket);
   EXPECT_LE(Encoded(Refused{std::string(kMaxText, 'r')}).size(), kMaxShortPacket);
   const Control largest{1, std::string(kMaxText, 'v'), std::string(kMaxChunk, 'b')};
   EXPECT_LE(Encoded(largest).size(), kMaxPacket);
@@ -235,7 +237,7 @@ TEST(Codec, RejectsWhatEncodeNeverProduces) {
 }
 
 TEST(Codec, NamesOverTheBoundAreRejectedEvenIfComplete) {
-  Packet packet = Encoded(Hello{1, std::string(kMaxName, 'n'), 0, 0, 1});
+  Packet packet = Encoded(Hello{1, std::string(kMaxName, 'n'), 0, 0, 1, 0});
   packet.insert(packet.begin() + 12, std::byte{'n'});
   packet[4] = static_cast<std::byte>(packet.size() - 8);
   packet[10] = static_cast<std::byte>(kMaxName + 1);

@@ -17,8 +17,8 @@ CoreMask Cores() {
 
 std::vector<Sample> Samples() {
   return {
-      {Hello{1, "gate-1\u00e9", 10'000, 100'000, 1'500},
-       "010000001800000001000800676174652d31c3a910270000a0860100dc050000"},
+      {Hello{1, "gate-1\u00e9", 10'000, 100'000, 1'500, 2'000},
+       "010000001c00000001000800676174652d31c3a910270000a0860100dc050000d0070000"},
       {Request{{0x0102030405060708}, {2}, std::chrono::microseconds{1'500}, true},
        "020000001500000008070605040302010200000060e316000000000001"},
       {Release{{9}, milliseconds{48}, milliseconds{2}, milliseconds{61}},
