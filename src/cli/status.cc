@@ -56,17 +56,31 @@ std::string Count(const json& object, const char* key) {
   return value->is_array() ? std::to_string(value->size()) : value->dump();
 }
 
+// "fits, 62 % of it, and one more like gate-1 at 7.5 fps".
+std::string Admission(const json& device) {
+  const json* verdict = Find(device, "admission");
+  if (verdict == nullptr || !verdict->is_object()) return "-";
+  const json* admitted = Find(*verdict, "admitted");
+  if (admitted == nullptr || !admitted->is_boolean()) return "-";
+  const std::string load = Percent(*verdict, "utilisation_ratio");
+  if (!admitted->get<bool>()) return "does not fit, " + load;
+  const json* headroom = Find(*verdict, "headroom");
+  if (headroom == nullptr || !headroom->is_object()) return "fits, " + load + ", nothing more";
+  return fmt::format("fits, {}, and one more like {} at {} fps", load, Text(*headroom, "like"),
+                     Number(*headroom, "fps", 1));
+}
+
 void Print(const json& status) {
   const json* policy = Find(status, "policy");
   if (policy != nullptr) {
     fmt::print("policy {}\n\n",
                policy->is_object() ? Text(*policy, "name") : Text(status, "policy"));
   }
-  Table devices({"DEVICE", "K", "RUNNING", "WAITING", "BUSY", "OVERLAP"});
+  Table devices({"DEVICE", "K", "RUNNING", "WAITING", "BUSY", "OVERLAP", "ADMISSION"});
   for (const json& device : ListOf(status, "devices")) {
     devices.AddRow({Text(device, "name"), Text(device, "concurrency"), Count(device, "running"),
                     Count(device, "waiting"), Percent(device, "utilisation_ratio"),
-                    Percent(device, "overlap_ratio")});
+                    Percent(device, "overlap_ratio"), Admission(device)});
   }
   fmt::print("{}\n", devices.ToString());
   const json streams = ListOf(status, "streams");
@@ -74,15 +88,21 @@ void Print(const json& status) {
     fmt::print("no streams yet; start an app with: stagger run -- CMD...\n");
     return;
   }
-  Table table(
-      {"STREAM", "PID", "STATE", "WANTS", "FPS", "DONE", "WAIT ms", "BODY ms", "INFERENCE ms"});
+  Table table({"STREAM", "PID", "STATE", "WANTS", "GETS", "FPS", "DONE", "WAIT ms", "BODY ms",
+               "INFERENCE ms"});
+  std::string verdicts;
   for (const json& stream : streams) {
     table.AddRow({Text(stream, "name"), Text(stream, "pid"), Text(stream, "state"),
-                  Number(stream, "fps_required", 1), Number(stream, "fps", 1), Text(stream, "done"),
+                  Number(stream, "fps_required", 1), Number(stream, "fps_assigned", 1),
+                  Number(stream, "fps", 1), Text(stream, "done"),
                   MeanP99(stream, "wait_ms"), MeanP99(stream, "body_ms"),
                   MeanP99(stream, "inference_ms")});
+    const std::string verdict = Text(stream, "verdict");
+    if (verdict != "fits" && verdict != "-") {
+      verdicts += fmt::format("{}: {}\n", Text(stream, "name"), verdict);
+    }
   }
-  fmt::print("{}(times: mean / p99 of the most recent)\n", table.ToString());
+  fmt::print("{}(times: mean / p99 of the most recent)\n{}", table.ToString(), verdicts);
 }
 
 }  // namespace

@@ -52,7 +52,8 @@ void Engine::Impl::UpdateRates(DeviceId id) {
     if (stream.occupied_samples < kSeen || stream.occupied <= Duration{}) continue;
     const double body_s = static_cast<double>(stream.occupied.count()) / 1e9;
     // A stream has one body at a time: where it could not keep its rate even alone, it asks for less.
-    const double fps = std::min(stream.spec.required_fps, 1 / body_s);
+    double fps = std::min(stream.spec.required_fps, 1 / body_s);
+    if (stream.cap_fps > 0) fps = std::min(fps, stream.cap_fps);
     rated.push_back(&stream);
     demands.push_back({fps, stream.spec.min_fps, stream.spec.weight, body_s});
     load += fps * body_s;
@@ -72,8 +73,8 @@ void Engine::Impl::UpdateRates(DeviceId id) {
   bool changed = false;
   for (std::size_t i = 0; i < rated.size(); ++i) {
     Stream& stream = *rated[i];
-    const double asked = demands[i].fps;
-    double rate = rates.empty() || rates[i] >= asked ? 0 : rates[i];
+    double rate = rates.empty() || rates[i] >= demands[i].fps ? 0 : rates[i];
+    if (rate == 0 && controls && stream.cap_fps > 0) rate = demands[i].fps;
     const double before = stream.assigned_fps;
     if (before > 0 && rate > 0 && std::abs(rate - before) <= kNoise * before) rate = before;
     if (rate == before) continue;

@@ -80,6 +80,17 @@ void Engine::Impl::On(const PolicySet& event) {
   for (std::uint32_t id = 0; id < devices.size(); ++id) Dispatch(DeviceId{id}, reason);
 }
 
+void Engine::Impl::On(const RateCapped& event) {
+  Stream* stream = FindStream(event.client);
+  if (stream == nullptr) return;
+  if (!(event.fps >= 0)) {
+    ++stream->counters.invalid;
+    return;
+  }
+  stream->cap_fps = event.fps;
+  UpdateRates();
+}
+
 void Engine::Impl::SetPolicy(const PolicySpec& spec) {
   config.policy = spec;
   policy = FindPolicy(spec.name);

@@ -80,11 +80,16 @@ struct PolicySet {
   PolicySpec policy;
   friend bool operator==(const PolicySet&, const PolicySet&) = default;
 };
+struct RateCapped {  // from now on the stream gets no more than this, whatever it asks for
+  ClientId client;
+  double fps = 0;  // 0: no cap
+  friend bool operator==(const RateCapped&, const RateCapped&) = default;
+};
 struct Tick {
   friend bool operator==(const Tick&, const Tick&) = default;
 };
 
 using Event = std::variant<ClientJoined, ClientLeft, TurnRequested, TurnReleased, InferenceEnded,
-                           TurnCancelled, TurnClaimed, WarmupPassed, PolicySet, Tick>;
+                           TurnCancelled, TurnClaimed, WarmupPassed, PolicySet, RateCapped, Tick>;
 
 }  // namespace stagger::core

@@ -66,6 +66,7 @@ struct Stream {
   DeviceId home;             // where it asked last
   Duration occupied{};       // mean time that its turns keep the device, hand-off included
   std::uint32_t occupied_samples = 0;
+  double cap_fps = 0;        // no more than this, since more would not fit; 0: no cap
   double assigned_fps = 0;   // its lowered rate; 0: as it asks
   TimePoint next_slot{};     // with a lowered rate: its next turn not before
   bool told_gating = true;  // what its last Configure said

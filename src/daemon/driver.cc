@@ -46,18 +46,23 @@ wire::CoreMask MaskOf(const std::vector<std::uint16_t>& cores) {
 
 }  // namespace
 
-Result<std::unique_ptr<Driver>> Driver::Create(core::EngineConfig config, Outbox* outbox,
-                                               record::Recorder* recorder, TimePoint now) {
+Result<std::unique_ptr<Driver>> Driver::Create(core::EngineConfig config, AdmissionMode admission,
+                                               Outbox* outbox, record::Recorder* recorder,
+                                               TimePoint now) {
   const std::size_t devices = config.devices.size();
   auto engine = core::Engine::Create(std::move(config));
   if (!engine) return engine.error();
   return std::unique_ptr<Driver>(
-      new Driver(std::move(engine).value(), devices, outbox, recorder, now));
+      new Driver(std::move(engine).value(), admission, devices, outbox, recorder, now));
 }
 
-Driver::Driver(core::Engine engine, std::size_t devices, Outbox* outbox, record::Recorder* recorder,
-               TimePoint now)
-    : engine_(std::move(engine)), outbox_(outbox), recorder_(recorder), ledger_(devices, now) {}
+Driver::Driver(core::Engine engine, AdmissionMode admission, std::size_t devices, Outbox* outbox,
+               record::Recorder* recorder, TimePoint now)
+    : engine_(std::move(engine)),
+      outbox_(outbox),
+      recorder_(recorder),
+      ledger_(devices, now),
+      admission_(admission) {}
 
 std::string Driver::Join(ClientId client, const wire::Hello& hello, const std::string& fallback,
                          pid_t pid, uid_t uid, std::string command, TimePoint now) {
@@ -94,6 +99,9 @@ void Driver::Leave(ClientId client, TimePoint now) {
   expiry_logs_.erase(client);
   ledger_.Leaving(client, counters);
   Apply(core::ClientLeft{client}, client, now);
+  for (const core::RateCapped& lifted : admission_.OnLeave(client)) {
+    Apply(lifted, lifted.client, now);
+  }
 }
 
 bool Driver::OnMessage(ClientId client, const wire::Message& message, TimePoint now) {
@@ -119,6 +127,9 @@ bool Driver::OnMessage(ClientId client, const wire::Message& message, TimePoint 
                  message);
   if (!event) return false;
   Apply(*event, client, now);
+  if (std::holds_alternative<core::TurnReleased>(*event)) {
+    if (const auto cap = admission_.OnRelease(engine_, client)) Apply(*cap, client, now);
+  }
   return true;
 }
 

@@ -10,6 +10,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "core/engine.h"
+#include "daemon/admission.h"
 #include "daemon/ledger.h"
 #include "record/recording.h"
 #include "wire/messages.h"
@@ -26,8 +27,9 @@ class Outbox {
 class Driver {
  public:
   // `recorder` may be null.
-  static Result<std::unique_ptr<Driver>> Create(core::EngineConfig config, Outbox* outbox,
-                                                record::Recorder* recorder, TimePoint now);
+  static Result<std::unique_ptr<Driver>> Create(core::EngineConfig config, AdmissionMode admission,
+                                                Outbox* outbox, record::Recorder* recorder,
+                                                TimePoint now);
 
   // The name the stream got: `hello.name` or `fallback`, made unique.
   std::string Join(ClientId client, const wire::Hello& hello, const std::string& fallback,
@@ -46,10 +48,11 @@ class Driver {
   const core::Engine& engine() const { return engine_; }
   const Ledger& ledger() const { return ledger_; }
   Ledger& ledger() { return ledger_; }
+  const AdmissionDesk& admission() const { return admission_; }
 
  private:
-  Driver(core::Engine engine, std::size_t devices, Outbox* outbox, record::Recorder* recorder,
-         TimePoint now);
+  Driver(core::Engine engine, AdmissionMode admission, std::size_t devices, Outbox* outbox,
+         record::Recorder* recorder, TimePoint now);
   void Apply(const core::Event& event, ClientId cause, TimePoint now);
   void LogExpiry(const core::Expire& expire, TimePoint now);
 
@@ -57,6 +60,7 @@ class Driver {
   Outbox* outbox_;
   record::Recorder* recorder_;  // null: nothing is recorded, or no longer
   Ledger ledger_;
+  AdmissionDesk admission_;
   std::vector<core::Action> actions_;  // of the step at hand; kept to spare an allocation per turn
 
   struct ExpiryLog {

@@ -39,6 +39,12 @@ Result<void> Apply(const std::string& key, const std::string& value, Options* op
     options->record = value;
   } else if (key == "policy") {
     options->policy.name = value;
+  } else if (key == "admission") {
+    const auto mode = ParseAdmissionMode(value);
+    if (!mode) {
+      return Error{fmt::format("admission '{}': warn, strict or off is expected", value)};
+    }
+    options->admission = *mode;
   } else if (key == "concurrency") {
     options->policy.auto_concurrency = value == "auto";
     if (options->policy.auto_concurrency) return {};
@@ -72,7 +78,7 @@ Result<void> Apply(const std::string& key, const std::string& value, Options* op
     options->http_address = std::move(address).value();
   } else {
     return Error{
-        fmt::format("unknown key '{}': known are policy, concurrency, spacing_ms, socket, http, "
+        fmt::format("unknown key '{}': known are policy, concurrency, spacing_ms, admission, socket, http, "
                     "group, lease_floor_ms, record",
                     key)};
   }
@@ -146,6 +152,7 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
   std::string policy;
   std::string concurrency;
   std::string spacing;
+  std::string admission;
   std::string http;
   std::string group;
   std::string lease_floor;
@@ -159,6 +166,9 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
                  "Who gets the next turn: off, serial, spaced, fifo, edf [fifo]");
   app.add_option("--concurrency", concurrency, "Turns at once per device [0: one per core]");
   app.add_option("--spacing", spacing, "Under spaced: ms between two starts [60]");
+  app.add_option("--admission", admission,
+                 "A stream that does not fit: warn, strict (it gets the rate that fits) or off "
+                 "[warn]");
   app.add_option("--http", http, "Dashboard address, or off [127.0.0.1:7878]");
   app.add_option("--group", group, "Group whose members may take part [nobody else]");
   app.add_option("--record", record, "Write every event to this new file, for stagger replay");
@@ -191,6 +201,7 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
                                                               {"policy", &policy},
                                                               {"concurrency", &concurrency},
                                                               {"spacing_ms", &spacing},
+                                                              {"admission", &admission},
                                                               {"http", &http},
                                                               {"group", &group},
                                                               {"lease_floor_ms", &lease_floor},

@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "core/events.h"
+#include "daemon/admission.h"
 
 namespace stagger::daemon {
 
@@ -21,6 +22,7 @@ struct Options {
   std::string group;
   core::PolicySpec policy;
   std::string record;  // a file for what the engine is told and says; empty: none
+  AdmissionMode admission = AdmissionMode::kWarn;
   Duration lease_floor = std::chrono::milliseconds{250};
   bool http = true;
   bool http_chosen = false;  // by the user: then a taken port is an error

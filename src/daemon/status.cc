@@ -98,6 +98,7 @@ json Status::Build(TimePoint now) const {
   status["policy"] = {{"name", engine.policy().name},
                       {"concurrency", ConcurrencyJson(engine.policy())},
                       {"spacing_ms", ToMs(engine.policy().spacing)}};
+  status["admission"] = ToString(driver_->admission().mode());
   status["devices"] = Devices(now);
   status["streams"] = Streams(now);
 
@@ -148,6 +149,7 @@ json Status::Devices(TimePoint now) const {
                        {"running", std::move(running)},
                        {"waiting", std::move(waiting)},
                        {"utilisation_ratio", Ratio(busy_ns_per_s, 1e9)},
+                       {"admission", Admission(index - 1)},
                        {"load_ratio", Rounded(device.load, 10000)},
                        {"overloaded", device.overloaded()},
                        {"body_time_ms", Ms(device.body_time)},
@@ -157,6 +159,43 @@ json Status::Devices(TimePoint now) const {
                        {"turns", device.turns}});
   }
   return devices;
+}
+
+// Would all that is here fit, at the rates that are asked for, and what more would?
+json Status::Admission(std::size_t device) const {
+  if (driver_->admission().mode() == AdmissionMode::kOff) return nullptr;
+  const auto verdict =
+      AdmissionDesk::Of(driver_->engine(), DeviceId{static_cast<std::uint32_t>(device)});
+  if (!verdict) return nullptr;
+  const core::Fit& fit = verdict->fit;
+  const auto& tasks = verdict->load.tasks;
+  json out = {{"admitted", fit.admitted},
+              {"utilisation_ratio", Rounded(fit.utilisation, 10000)},
+              {"reason", fit.reason},
+              {"binding_stream", nullptr},
+              {"interval_ms", nullptr},
+              {"nearest_fit", nullptr},
+              {"headroom", nullptr}};
+  if (fit.binding) {
+    out["binding_stream"] = tasks[*fit.binding].name;
+    out["interval_ms"] = Ms(*fit.interval);
+  }
+  if (fit.nearest) {
+    out["nearest_fit"] = {{"stream", tasks[fit.nearest->which].name}, {"fps", fit.nearest->fps}};
+  }
+  if (verdict->headroom_fps) {
+    out["headroom"] = {{"like", tasks.back().name}, {"fps", *verdict->headroom_fps}};
+  }
+  return out;
+}
+
+json Status::Verdict(ClientId client, const core::Stream& stream) const {
+  const AdmissionDesk& desk = driver_->admission();
+  if (desk.mode() == AdmissionMode::kOff) return nullptr;
+  if (!(stream.spec.required_fps > 0)) return "no rate stated";
+  const AdmissionDesk::Verdict* verdict = desk.Of(client);
+  if (verdict == nullptr) return "not seen enough";
+  return verdict->fits ? "fits" : verdict->reason;
 }
 
 json Status::Streams(TimePoint now) const {
@@ -192,6 +231,7 @@ json Status::Streams(TimePoint now) const {
         {"missed", std::move(missed)},
         {"drops", nullptr},
         {"held", counters.held},
+        {"verdict", Verdict(client, stream)},
         {"skipped", 0},
         {"wait_ms", Summary(stream.wait)},
         {"body_ms", Summary(stream.body)},

@@ -31,6 +31,8 @@ class Status {
  private:
   nlohmann::json Build(TimePoint now) const;
   nlohmann::json Devices(TimePoint now) const;
+  nlohmann::json Admission(std::size_t device) const;
+  nlohmann::json Verdict(ClientId client, const core::Stream& stream) const;
   nlohmann::json Streams(TimePoint now) const;
 
   Driver* driver_;

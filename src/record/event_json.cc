@@ -82,6 +82,9 @@ struct EventWriter {
   ordered_json operator()(const core::PolicySet& e) const {
     return {{"event", "policy"}, {"policy", Of(e.policy)}};
   }
+  ordered_json operator()(const core::RateCapped& e) const {
+    return {{"event", "capped"}, {"client", e.client.value}, {"fps", e.fps}};
+  }
   ordered_json operator()(const core::Tick&) const { return {{"event", "tick"}}; }
 };
 
@@ -176,6 +179,7 @@ core::Event EventFrom(const json& from) {
   }
   if (kind == "warmup") return core::WarmupPassed{Client(from), from.at("count")};
   if (kind == "policy") return core::PolicySet{PolicyFrom(from.at("policy"))};
+  if (kind == "capped") return core::RateCapped{Client(from), from.at("fps")};
   if (kind == "tick") return core::Tick{};
   throw std::invalid_argument("no event is called '" + kind + "'");
 }
