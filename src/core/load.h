@@ -9,7 +9,7 @@
 namespace stagger::core {
 
 // Bodies that must have been seen before a stream's load is judged.
-inline constexpr std::uint32_t kProfiled = 8;
+inline constexpr std::uint32_t kProfiled = 32;
 
 struct DeviceLoad {
   std::vector<NamedTask> tasks;

@@ -65,7 +65,7 @@ struct Stream {
   // Rates (engine_rates.cc).
   DeviceId home;             // where it asked last
   Duration occupied{};       // mean time that its turns keep the device, hand-off included
-  std::uint32_t occupied_samples = 0;
+  std::uint32_t occupied_samples = 0;  // of that mean
   double cap_fps = 0;        // no more than this, since more would not fit; 0: no cap
   double assigned_fps = 0;   // its lowered rate; 0: as it asks
   TimePoint next_slot{};     // with a lowered rate: its next turn not before
