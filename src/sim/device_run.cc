@@ -245,6 +245,11 @@ class DeviceRun {
 
   void Returned(std::uint32_t i) {
     App& app = apps_[i];
+    if (now_ >= warm_) {
+      const auto second = static_cast<std::size_t>((now_ - warm_) / std::chrono::seconds{1});
+      result_.done_by_second.resize(std::max(result_.done_by_second.size(), second + 1));
+      ++result_.done_by_second[second];
+    }
     if (app.arrival >= warm_) {
       Tally& tally = result_.groups[app.group];
       ++tally.done;

@@ -21,6 +21,7 @@ struct DeviceResult {
   Duration body_time{};
   Duration over_time{};
   std::uint64_t steps = 0;  // of the engine
+  std::vector<std::int64_t> done_by_second;  // inferences ended, after the warm-up
 };
 
 // The names in the order in which they first appear.

@@ -17,6 +17,7 @@ struct Outcome {
   std::vector<Tally> of_group;
   double overlap_ratio = 0;  // of body time, the share during which more than k bodies ran
   std::uint64_t steps = 0;   // of the engine
+  std::vector<std::int64_t> done_by_second;  // of all draws, after the warm-up
 };
 
 // The outcome depends on scenario and seed alone, not on the number of threads (0: one per core).

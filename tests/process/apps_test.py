@@ -158,7 +158,8 @@ class FourWays(harness.ProcessTest):
 
 class Threads(harness.ProcessTest):
     def test_two_apps_of_four_threads_share_one_turn(self):
-        daemon = harness.Daemon(self, "--concurrency", "1")
+        # An app whose bodies join each other without a break keeps its turn until its lease ends.
+        daemon = harness.Daemon(self, "--concurrency", "1", "--lease-floor", "60000")
         apps = [self.start(self.linked("threads", 200), daemon.socket, name) for name in "ab"]
         for app in apps:
             app.await_pause()
