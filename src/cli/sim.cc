@@ -11,6 +11,8 @@
 #include "cli/sim_paper.h"
 #include "cli/verbs.h"
 #include "core/policies.h"
+#include "record/recording.h"
+#include "sim/device_run.h"
 #include "sim/simulate.h"
 
 namespace stagger::cli {
@@ -19,6 +21,21 @@ namespace {
 int Failed(const std::string& message) {
   PrintError("sim: " + message);
   return kExitFailed;
+}
+
+// The first draw on the first device, step by step, as a daemon would record it.
+Result<void> Record(const sim::Scenario& scenario, std::uint64_t seed, const std::string& path) {
+  Result<record::Recorder> recorder = record::Recorder::Create(path, sim::ConfigOf(scenario, 0));
+  if (!recorder) return recorder.error();
+  const Result<sim::DeviceResult> run = sim::RunDevice(
+      scenario, 0, seed, 0, [&](const auto& event, TimePoint now, const auto& actions) {
+        recorder->Add(event, now, actions);
+      });
+  if (!run) return run.error();
+  if (!recorder->failure().empty()) {
+    return Error{"cannot record to " + path + ": " + recorder->failure()};
+  }
+  return {};
 }
 
 }  // namespace
@@ -33,6 +50,7 @@ int SimVerb(const Arguments& arguments) {
   std::optional<int> draws;
   std::uint64_t seed = 1;
   unsigned threads = 0;
+  std::string record;
   bool as_json = false;
   app.add_option("scenario", file, "a scenario file (see scenarios/), or 'paper'")->required();
   app.add_option("--policy", policy, "instead of the file's");
@@ -40,6 +58,9 @@ int SimVerb(const Arguments& arguments) {
   app.add_option("--seed", seed, "other phases and jitter")->capture_default_str();
   app.add_option("--threads", threads, "0: one per core; the outcome is the same")
       ->check(CLI::Range(0, 1024));
+  app.add_option("--record", record,
+                 "write the engine's steps of the first draw on the first device to this new file, "
+                 "for stagger replay");
   app.add_flag("--json", as_json, "one JSON object instead of a table");
   if (const auto code = ParseArguments(app, arguments)) return *code;
   if (!policy.empty() && core::FindPolicy(policy) == nullptr) {
@@ -53,6 +74,11 @@ int SimVerb(const Arguments& arguments) {
   if (!scenario) return Failed(scenario.error().message);
   if (!policy.empty()) scenario->policy.name = policy;
   if (draws) scenario->draws = *draws;
+  if (!record.empty()) {
+    if (const Result<void> done = Record(*scenario, seed, record); !done) {
+      return Failed(done.error().message);
+    }
+  }
   const Result<sim::Outcome> outcome = sim::Simulate(*scenario, seed, threads);
   if (!outcome) return Failed(outcome.error().message);
   const std::vector<SimLeg> legs = SimLegs(*scenario, outcome.value());

@@ -52,10 +52,11 @@ struct App {
 class DeviceRun {
  public:
   DeviceRun(const Scenario& scenario, std::size_t device, std::uint64_t seed, int draw,
-            core::Engine engine)
+            core::Engine engine, Observer observer)
       : scenario_(scenario),
         policy_(*core::FindPolicy(scenario.policy.name)),
         engine_(std::move(engine)),
+        observer_(std::move(observer)),
         gpu_(scenario.devices[device]),
         warm_{scenario.warmup},
         end_{scenario.warmup + scenario.length} {
@@ -304,6 +305,7 @@ class DeviceRun {
     std::vector<core::Action> actions = std::move(spare_);
     actions.clear();
     engine_.Step(event, now_, &actions);
+    if (observer_) observer_(event, now_, actions);
     ++result_.steps;
     for (const core::Action& action : actions) {
       if (const auto* grant = std::get_if<core::Grant>(&action)) {
@@ -334,6 +336,7 @@ class DeviceRun {
   const Scenario& scenario_;
   const core::Policy& policy_;
   core::Engine engine_;
+  const Observer observer_;
   GpuModel gpu_;
   const TimePoint warm_;
   const TimePoint end_;
@@ -359,14 +362,19 @@ std::vector<std::string> GroupNames(const Scenario& scenario) {
   return names;
 }
 
-Result<DeviceResult> RunDevice(const Scenario& scenario, std::size_t device, std::uint64_t seed,
-                               int draw) {
+core::EngineConfig ConfigOf(const Scenario& scenario, std::size_t device) {
   core::EngineConfig config;
   config.devices.push_back({scenario.devices[device].name, {}});
   config.policy = scenario.policy;
-  Result<core::Engine> engine = core::Engine::Create(std::move(config));
+  return config;
+}
+
+Result<DeviceResult> RunDevice(const Scenario& scenario, std::size_t device, std::uint64_t seed,
+                               int draw, Observer observer) {
+  Result<core::Engine> engine = core::Engine::Create(ConfigOf(scenario, device));
   if (!engine) return engine.error();
-  return DeviceRun(scenario, device, seed, draw, std::move(engine).value()).Run();
+  return DeviceRun(scenario, device, seed, draw, std::move(engine).value(), std::move(observer))
+      .Run();
 }
 
 }  // namespace stagger::sim

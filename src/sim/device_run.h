@@ -4,11 +4,13 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
+#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "core/engine.h"
 #include "sim/scenario.h"
 #include "sim/tally.h"
 
@@ -27,8 +29,15 @@ struct DeviceResult {
 // The names in the order in which they first appear.
 std::vector<std::string> GroupNames(const Scenario& scenario);
 
+// What the device's engine is created with.
+core::EngineConfig ConfigOf(const Scenario& scenario, std::size_t device);
+
+// Hears of each step of the engine: what it was told, when, and what it said.
+using Observer =
+    std::function<void(const core::Event&, TimePoint, std::span<const core::Action>)>;
+
 // Error: a policy or a limit the engine refuses. The result depends on the arguments alone.
 Result<DeviceResult> RunDevice(const Scenario& scenario, std::size_t device, std::uint64_t seed,
-                               int draw);
+                               int draw, Observer observer = {});
 
 }  // namespace stagger::sim

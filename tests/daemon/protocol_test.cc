@@ -136,12 +136,19 @@ TEST(Protocol, TakesCommands) {
   EXPECT_EQ(json::parse(reply.chunk)["devices"][0]["concurrency"], 3);
   EXPECT_EQ(daemon.Status()["policy"]["concurrency"], 3);
 
+  reply = Command(daemon.socket(), "policy", R"({"name":"edf","concurrency":"auto"})");
+  ASSERT_TRUE(reply.ok) << reply.chunk;
+  EXPECT_EQ(json::parse(reply.chunk)["concurrency"], "auto");
+  reply = Command(daemon.socket(), "policy", R"({"name":"fifo"})");
+  ASSERT_TRUE(reply.ok) << reply.chunk;
+  EXPECT_EQ(json::parse(reply.chunk)["concurrency"], 0);
+
   reply = Command(daemon.socket(), "policy", R"({"name":"nonesuch"})");
   EXPECT_FALSE(reply.ok);
   EXPECT_NE(reply.chunk.find("fifo"), std::string::npos) << reply.chunk;
   EXPECT_EQ(reply.chunk.find('\n'), std::string::npos);
   for (const char* body : {"{", "[]", R"({"name":7})", R"({"concurrency":-1})", R"({"nonesuch":1})",
-                           R"({"concurrency":1e300})"}) {
+                           R"({"concurrency":1e300})", R"({"concurrency":"many"})"}) {
     reply = Command(daemon.socket(), "policy", body);
     EXPECT_FALSE(reply.ok) << body;
   }
