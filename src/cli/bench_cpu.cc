@@ -30,8 +30,8 @@ struct Settings {
   bool as_json = false;
 };
 
-// The pace where none is asked for: this part of what the machine does saturated when tuned by hand.
-// Much above that nobody could serve every frame, much below nobody would need control.
+// The pace where none is asked for: this part of what the machine does saturated when tuned by
+// hand. Much above that nobody could serve every frame, much below nobody would need control.
 constexpr double kLoad = 0.8;
 constexpr double kSizingSeconds = 5;
 

@@ -90,8 +90,8 @@ nlohmann::ordered_json ToJson(const SimLeg& leg) {
 }
 
 std::string ToText(const std::vector<SimLeg>& legs) {
-  Table table({"leg", "policy", "apps", "fps", "drops %", "worst draw %", "skipped %", "late %", "latency mean",
-               "p50", "p99", "max ms", "overlap %"});
+  Table table({"leg", "policy", "apps", "fps", "drops %", "worst draw %", "skipped %", "late %",
+               "latency mean", "p50", "p99", "max ms", "overlap %"});
   const auto percent = [](const std::optional<double>& ratio) {
     return ratio ? fmt::format("{:.2f}", *ratio * 100) : std::string("-");
   };
@@ -102,9 +102,10 @@ std::string ToText(const std::vector<SimLeg>& legs) {
     };
     table.AddRow({leg.name, leg.policy.value_or("-"), std::to_string(leg.apps),
                   fmt::format("{:.2f}", leg.fps.value_or(0)), percent(leg.drop_ratio),
-                  percent(row.worst_draw_drop_ratio), percent(Skipped(leg)), percent(leg.deadline_miss_ratio),
-                  part(&Distribution::mean), part(&Distribution::p50), part(&Distribution::p99),
-                  part(&Distribution::max), percent(leg.overlap_ratio)});
+                  percent(row.worst_draw_drop_ratio), percent(Skipped(leg)),
+                  percent(leg.deadline_miss_ratio), part(&Distribution::mean),
+                  part(&Distribution::p50), part(&Distribution::p99), part(&Distribution::max),
+                  percent(leg.overlap_ratio)});
   }
   return table.ToString();
 }

@@ -14,7 +14,7 @@ namespace stagger::cli {
 struct SimLeg {
   Leg leg;
   double worst_draw_drop_ratio = 0;
-  double zero_drop_draws_ratio = 0;  // of the draws
+  double zero_drop_draws_ratio = 0;    // of the draws
   std::optional<double> fps_assigned;  // of a draw, at its end; none where a frame is always ready
 };
 

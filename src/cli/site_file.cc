@@ -94,7 +94,8 @@ class SiteReader : private YamlReader {
 
   void App(const YAML::Node& node, const std::string& where, Site* site) {
     if (!node.IsMap()) Fail(node, where + ": expected a map with name and command");
-    CheckKeys(node, where, {"name", "command", "fps", "deadline_ms", "weight", "min_fps", "copies", "env"});
+    CheckKeys(node, where,
+              {"name", "command", "fps", "deadline_ms", "weight", "min_fps", "copies", "env"});
     const std::string name = Name(node, where);
     const std::vector<std::string> command = Command(node, where);
     SiteApp app;

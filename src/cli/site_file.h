@@ -21,9 +21,9 @@ struct SiteApp {
 };
 
 struct Site {
-  std::string folder;              // the file's own, to find programs beside it
-  std::string policy;              // empty: the daemon's default
-  std::string concurrency;         // a number, or "auto"; empty: the daemon's default
+  std::string folder;       // the file's own, to find programs beside it
+  std::string policy;       // empty: the daemon's default
+  std::string concurrency;  // a number, or "auto"; empty: the daemon's default
   std::vector<SiteApp> apps;
 };
 

@@ -94,9 +94,8 @@ void Print(const json& status) {
   for (const json& stream : streams) {
     table.AddRow({Text(stream, "name"), Text(stream, "pid"), Text(stream, "state"),
                   Number(stream, "fps_required", 1), Number(stream, "fps_assigned", 1),
-                  Number(stream, "fps", 1), Text(stream, "done"),
-                  MeanP99(stream, "wait_ms"), MeanP99(stream, "body_ms"),
-                  MeanP99(stream, "inference_ms")});
+                  Number(stream, "fps", 1), Text(stream, "done"), MeanP99(stream, "wait_ms"),
+                  MeanP99(stream, "body_ms"), MeanP99(stream, "inference_ms")});
     const std::string verdict = Text(stream, "verdict");
     if (verdict != "fits" && verdict != "-") {
       verdicts += fmt::format("{}: {}\n", Text(stream, "name"), verdict);

@@ -32,7 +32,7 @@ struct Grant {
   TurnSeq seq;
   DeviceId device;
   Duration lease{};
-  Duration held{};  // of its wait, how long a lowered rate held it back
+  Duration held{};                   // of its wait, how long a lowered rate held it back
   std::vector<std::uint16_t> cores;  // CPU numbers for this body; empty: wherever the app may run
   Reason reason;
   friend bool operator==(const Grant&, const Grant&) = default;

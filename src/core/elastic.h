@@ -22,7 +22,8 @@ struct Demand {
 inline constexpr double kLeastShare = 0.05;
 
 // Rates in the order of `demands`: as asked where that fits. Where not even the minima fit, those.
-// `capacity`: bodies' seconds a second, i.e. how many bodies run at once, less what shall stay free.
+// `capacity`: bodies' seconds a second, i.e. how many bodies run at once, less what shall stay
+// free.
 std::vector<double> ElasticRates(std::span<const Demand> demands, double capacity);
 
 }  // namespace stagger::core

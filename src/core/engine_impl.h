@@ -35,7 +35,7 @@ struct Engine::Impl {
   std::uint64_t invalid = 0;
   Duration leases{};       // of all streams, added up
   Duration leases_told{};  // `leases` when the bounds were last compared with what was told
-  TimePoint rates_due{};  // when rates are looked at again, at the next release
+  TimePoint rates_due{};   // when rates are looked at again, at the next release
   CoreChooser cores;
 
   // engine.cc

@@ -15,10 +15,10 @@ namespace stagger::core {
 namespace {
 
 constexpr Duration kEvery = std::chrono::milliseconds{500};
-constexpr double kFull = 0.99;    // of the device, what rates are lowered to
-constexpr double kEnter = 1.03;   // asked for, of the device: overload, if it is so twice in a row
-constexpr double kLeave = 0.95;   // and only then no more
-constexpr double kNoise = 0.02;   // a rate is left alone unless it changes by more
+constexpr double kFull = 0.99;   // of the device, what rates are lowered to
+constexpr double kEnter = 1.03;  // asked for, of the device: overload, if it is so twice in a row
+constexpr double kLeave = 0.95;  // and only then no more
+constexpr double kNoise = 0.02;  // a rate is left alone unless it changes by more
 constexpr std::uint32_t kSeen = 2;     // bodies before their length is believed
 constexpr std::uint32_t kMemory = 32;  // bodies in the mean
 
@@ -51,7 +51,8 @@ void Engine::Impl::UpdateRates(DeviceId id) {
     if (stream.home != id || !(stream.spec.required_fps > 0)) continue;
     if (stream.occupied_samples < kSeen || stream.occupied <= Duration{}) continue;
     const double body_s = static_cast<double>(stream.occupied.count()) / 1e9;
-    // A stream has one body at a time: where it could not keep its rate even alone, it asks for less.
+    // A stream has one body at a time: where it could not keep its rate even alone, it asks for
+    // less.
     double fps = std::min(stream.spec.required_fps, 1 / body_s);
     if (stream.cap_fps > 0) fps = std::min(fps, stream.cap_fps);
     rated.push_back(&stream);

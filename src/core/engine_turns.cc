@@ -94,7 +94,8 @@ void Engine::Impl::On(const TurnRequested& event) {
   seat.holds = Holds::kWaits;
   seat.seq = event.seq;
   const Duration since_call = Sane(event.since_call, *stream);
-  const WaitingTurn turn{event.client, event.seq, now, since_call, BodyDue(*stream, since_call), {}};
+  const WaitingTurn turn{
+      event.client, event.seq, now, since_call, BodyDue(*stream, since_call), {}};
   (stream->assigned_fps > 0 ? device.held : device.waiting).push_back(turn);
   Dispatch(event.device, Reason::kFree);
 }
@@ -250,7 +251,8 @@ void Engine::Impl::GrantWaiting(DeviceId id, std::size_t index, Reason reason) {
   seat.held = waited.held;
   ++stream.counters.granted;
   const RunningTurn& running = StartRunning(device, seat, std::move(turn));
-  actions->push_back(Grant{running.client, running.seq, id, stream.lease, waited.held, running.cores, reason});
+  actions->push_back(
+      Grant{running.client, running.seq, id, stream.lease, waited.held, running.cores, reason});
 }
 
 void Engine::Impl::AssignCores(DeviceId id, Seat& seat, RunningTurn& turn) {
@@ -284,7 +286,8 @@ void Engine::Impl::Leave(DeviceState& device, ClientId client, Seat& seat) {
     case Holds::kNothing:
       return;
     case Holds::kWaits:
-      if (std::erase_if(device.held, [&](const auto& turn) { return turn.client == client; }) == 0) {
+      if (std::erase_if(device.held, [&](const auto& turn) { return turn.client == client; }) ==
+          0) {
         device.waiting.erase(FindTurn(device.waiting, client));
       }
       break;

@@ -13,8 +13,8 @@ struct StreamSpec {
   std::string name;
   double required_fps = 0;  // 0: not stated
   Duration deadline{};      // from a call's start; 0: not stated
-  double weight = 1;   // who gives way under overload: of weight 2 half as much as of weight 1
-  double min_fps = 0;  // under overload its rate does not go below
+  double weight = 1;        // who gives way under overload: of weight 2 half as much as of weight 1
+  double min_fps = 0;       // under overload its rate does not go below
   friend bool operator==(const StreamSpec&, const StreamSpec&) = default;
 };
 

@@ -18,9 +18,9 @@ struct NamedTask {
 
 struct Fit {
   bool admitted = false;
-  double utilisation = 0;                // bodies' share of the device
-  std::optional<std::size_t> binding;    // whose deadline can be missed
-  std::optional<Duration> interval;      // how long after the beginning of a busy time
+  double utilisation = 0;              // bodies' share of the device
+  std::optional<std::size_t> binding;  // whose deadline can be missed
+  std::optional<Duration> interval;    // how long after the beginning of a busy time
   struct Nearest {
     std::size_t which;
     double fps;
@@ -29,8 +29,8 @@ struct Fit {
   std::string reason;              // a sentence part
 };
 
-// "cam7 at 30 fps does not fit: gate's 45 ms body would make it late: 53 ms of bodies are due within
-// 33.33 ms; fits with cam7 at 18.8 fps".
+// "cam7 at 30 fps does not fit: gate's 45 ms body would make it late: 53 ms of bodies are due
+// within 33.33 ms; fits with cam7 at 18.8 fps".
 Fit JudgeFit(std::span<const NamedTask> tasks);
 
 // To three figures, never upwards: what is said to fit must fit.

@@ -47,7 +47,7 @@ struct Seat {
   TurnSeq seq;  // of what it holds
   std::vector<Detached> detached;
   std::optional<TimePoint> last_done;
-  Duration held{};  // of its last turn: how long a lowered rate held it back
+  Duration held{};                        // of its last turn: how long a lowered rate held it back
   std::vector<std::uint16_t> last_cores;  // where its caches are warm
 };
 
@@ -63,13 +63,13 @@ struct Stream {
   std::vector<Seat> seats;  // by DeviceId
   Duration lease{};         // its next turn's
   // Rates (engine_rates.cc).
-  DeviceId home;             // where it asked last
-  Duration occupied{};       // mean time that its turns keep the device, hand-off included
+  DeviceId home;        // where it asked last
+  Duration occupied{};  // mean time that its turns keep the device, hand-off included
   std::uint32_t occupied_samples = 0;  // of that mean
-  double cap_fps = 0;        // no more than this, since more would not fit; 0: no cap
-  double assigned_fps = 0;   // its lowered rate; 0: as it asks
-  TimePoint next_slot{};     // with a lowered rate: its next turn not before
-  bool told_gating = true;  // what its last Configure said
+  double cap_fps = 0;                  // no more than this, since more would not fit; 0: no cap
+  double assigned_fps = 0;             // its lowered rate; 0: as it asks
+  TimePoint next_slot{};               // with a lowered rate: its next turn not before
+  bool told_gating = true;             // what its last Configure said
   Duration told_bound{};
 };
 

@@ -69,8 +69,7 @@ std::optional<core::RateCapped> AdmissionDesk::OnRelease(const core::Engine& eng
   if (mode_ != AdmissionMode::kStrict) return std::nullopt;
   const core::NamedTask& last = tasks.back();
   const auto fits = core::HighestRate(Bare(tasks), tasks.size() - 1, last.deadline_follows);
-  const double least =
-      std::max(stream.spec.min_fps, core::kLeastShare * stream.spec.required_fps);
+  const double least = std::max(stream.spec.min_fps, core::kLeastShare * stream.spec.required_fps);
   verdict.cap_fps = std::max(least, fits ? core::RoundedDown(*fits) : 0);
   spdlog::warn("stream '{}' gets {:.3g} fps instead of the {:g} it needs", stream.spec.name,
                verdict.cap_fps, stream.spec.required_fps);

@@ -14,9 +14,9 @@
 namespace stagger::daemon {
 
 enum class AdmissionMode : std::uint8_t {
-  kOff,   // nothing is judged
-  kWarn,  // a stream that does not fit is let in, and a warning logged
-  kStrict // ... gets no more than the rate that fits, so that those before it keep theirs
+  kOff,    // nothing is judged
+  kWarn,   // a stream that does not fit is let in, and a warning logged
+  kStrict  // ... gets no more than the rate that fits, so that those before it keep theirs
 };
 
 class AdmissionDesk {

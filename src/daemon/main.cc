@@ -99,7 +99,8 @@ Result<void> Serve(const Options& options) {
     recorder = std::move(created).value();
     spdlog::info("recording to {}", options.record);
   }
-  auto driver = Driver::Create(std::move(config), options.admission, &server, recorder ? &*recorder : nullptr, Now());
+  auto driver = Driver::Create(std::move(config), options.admission, &server,
+                               recorder ? &*recorder : nullptr, Now());
   if (!driver) return driver.error();
 
   auto board = SnapshotBoard::Create();

@@ -50,9 +50,9 @@ Result<void> Apply(const std::string& key, const std::string& value, Options* op
     if (options->policy.auto_concurrency) return {};
     const auto k = NumberIn(value, 0, core::kMaxConcurrency);
     if (!k || *k != static_cast<int>(*k)) {
-      return Error{
-          fmt::format("concurrency '{}': 'auto' or a whole number from 0 (default) to {} is expected", value,
-                      core::kMaxConcurrency)};
+      return Error{fmt::format(
+          "concurrency '{}': 'auto' or a whole number from 0 (default) to {} is expected", value,
+          core::kMaxConcurrency)};
     }
     options->policy.concurrency = static_cast<int>(*k);
   } else if (key == "spacing_ms") {
@@ -77,10 +77,10 @@ Result<void> Apply(const std::string& key, const std::string& value, Options* op
     if (!address) return address.error();
     options->http_address = std::move(address).value();
   } else {
-    return Error{
-        fmt::format("unknown key '{}': known are policy, concurrency, spacing_ms, admission, socket, http, "
-                    "group, lease_floor_ms, record",
-                    key)};
+    return Error{fmt::format(
+        "unknown key '{}': known are policy, concurrency, spacing_ms, admission, socket, http, "
+        "group, lease_floor_ms, record",
+        key)};
   }
   return {};
 }

@@ -169,12 +169,9 @@ json Status::Admission(std::size_t device) const {
   if (!verdict) return nullptr;
   const core::Fit& fit = verdict->fit;
   const auto& tasks = verdict->load.tasks;
-  json out = {{"admitted", fit.admitted},
-              {"utilisation_ratio", Rounded(fit.utilisation, 10000)},
-              {"reason", fit.reason},
-              {"binding_stream", nullptr},
-              {"interval_ms", nullptr},
-              {"nearest_fit", nullptr},
+  json out = {{"admitted", fit.admitted}, {"utilisation_ratio", Rounded(fit.utilisation, 10000)},
+              {"reason", fit.reason},     {"binding_stream", nullptr},
+              {"interval_ms", nullptr},   {"nearest_fit", nullptr},
               {"headroom", nullptr}};
   if (fit.binding) {
     out["binding_stream"] = tasks[*fit.binding].name;

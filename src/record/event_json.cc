@@ -188,8 +188,9 @@ core::Action ActionFrom(const json& from) {
   const std::string kind = from.at("action");
   const auto reason = static_cast<core::Reason>(from.at("reason").get<std::uint8_t>());
   if (kind == "grant") {
-    return core::Grant{Client(from),           Seq(from),        Device(from), Time(from, "lease_ns"),
-                       Time(from, "held_ns"), from.at("cores"), reason};
+    return core::Grant{
+        Client(from),          Seq(from),        Device(from), Time(from, "lease_ns"),
+        Time(from, "held_ns"), from.at("cores"), reason};
   }
   if (kind == "expire") return core::Expire{Client(from), Seq(from), Device(from), reason};
   if (kind == "configure") {

@@ -22,7 +22,7 @@ struct DeviceResult {
   // more than k bodies ran.
   Duration body_time{};
   Duration over_time{};
-  std::uint64_t steps = 0;  // of the engine
+  std::uint64_t steps = 0;                   // of the engine
   std::vector<std::int64_t> done_by_second;  // inferences ended, after the warm-up
 };
 
@@ -33,8 +33,7 @@ std::vector<std::string> GroupNames(const Scenario& scenario);
 core::EngineConfig ConfigOf(const Scenario& scenario, std::size_t device);
 
 // Hears of each step of the engine: what it was told, when, and what it said.
-using Observer =
-    std::function<void(const core::Event&, TimePoint, std::span<const core::Action>)>;
+using Observer = std::function<void(const core::Event&, TimePoint, std::span<const core::Action>)>;
 
 // Error: a policy or a limit the engine refuses. The result depends on the arguments alone.
 Result<DeviceResult> RunDevice(const Scenario& scenario, std::size_t device, std::uint64_t seed,

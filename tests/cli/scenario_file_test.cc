@@ -80,7 +80,8 @@ TEST(ScenarioFile, SaysWhatIsWrongAndWhere) {
             "s.yaml:1:1: seconds: missing; expected how long to simulate");
   EXPECT_EQ(Complaint("seconds: 1\nspeed: 2"),
             "s.yaml:2:1: unknown field 'speed'; known: seconds, warmup_seconds, draws, policy, "
-            "spacing_ms, concurrency, handoff_ms, jitter, deadline_from, queue, overload, devices, streams");
+            "spacing_ms, concurrency, handoff_ms, jitter, deadline_from, queue, overload, devices, "
+            "streams");
   EXPECT_EQ(Complaint("seconds: 1\nstreams: []"),
             "s.yaml:2:10: streams: expected a list with at least one stream");
   EXPECT_EQ(Complaint("seconds: -1\nstreams: []"),

@@ -32,14 +32,12 @@ TEST(Elastic, TwiceTheWeightGivesUpHalfTheShare) {
 
 TEST(Elastic, AHeavyStreamAndALightOneGiveTheSameShareOfTheirRates) {
   const std::vector<Demand> demands{{1, 0, 1, .02}, {10, 0, 1, .148}};
-  EXPECT_THAT(ElasticRates(demands, .75),
-              ElementsAre(DoubleNear(.5, 1e-9), DoubleNear(5, 1e-9)));
+  EXPECT_THAT(ElasticRates(demands, .75), ElementsAre(DoubleNear(.5, 1e-9), DoubleNear(5, 1e-9)));
 }
 
 TEST(Elastic, WhoStaysAtItsMinimumLeavesTheRestToOthers) {
   const std::vector<Demand> demands{{10, 8, 1, .05}, {10, 0, 1, .05}, {10, 0, 1, .05}};
-  EXPECT_THAT(ElasticRates(demands, 1),
-              ElementsAre(8, DoubleNear(6, 1e-9), DoubleNear(6, 1e-9)));
+  EXPECT_THAT(ElasticRates(demands, 1), ElementsAre(8, DoubleNear(6, 1e-9), DoubleNear(6, 1e-9)));
 }
 
 TEST(Elastic, WhereNotEvenTheMinimaFitTheyAreKept) {
@@ -59,8 +57,7 @@ RC_GTEST_PROP(ElasticProperty, FitsOrIsAtItsMinima, ()) {
   bool all_least = true;
   for (std::size_t i = 0; i < rates.size(); ++i) {
     const Demand& demand = demands[i];
-    const double least =
-        std::min(demand.fps, std::max(demand.min_fps, kLeastShare * demand.fps));
+    const double least = std::min(demand.fps, std::max(demand.min_fps, kLeastShare * demand.fps));
     RC_ASSERT(rates[i] >= least - 1e-9);
     RC_ASSERT(rates[i] <= demand.fps + 1e-9);
     all_least = all_least && rates[i] <= least + 1e-9;

@@ -394,8 +394,8 @@ bool Properties() {
     const int k = *rc::gen::inRange(0, 4);
     World world(AnyPolicy(), k, true);
     bool overloaded = false;
-    for (const Move& move :
-         *rc::gen::scale(8.0, rc::gen::container<std::vector<Move>>(AnyMove(*rc::gen::arbitrary<bool>())))) {
+    for (const Move& move : *rc::gen::scale(
+             8.0, rc::gen::container<std::vector<Move>>(AnyMove(*rc::gen::arbitrary<bool>())))) {
       world.Make(move);
       for (const DeviceState& device : world.engine().devices()) overloaded |= device.overloaded();
     }

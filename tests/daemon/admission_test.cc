@@ -17,8 +17,8 @@ class Admission : public testing::Test {
     core::EngineConfig config;
     config.devices = {{"gpu:0", {}}};
     config.policy = {.name = "edf", .concurrency = 1};
-    engine_ = std::make_unique<core::Engine>(
-        std::move(core::Engine::Create(std::move(config))).value());
+    engine_ =
+        std::make_unique<core::Engine>(std::move(core::Engine::Create(std::move(config))).value());
   }
   void Join(std::uint64_t client, const std::string& name, double fps) {
     core::StreamSpec spec;
@@ -38,8 +38,8 @@ class Admission : public testing::Test {
         said = engine_->Step(core::Tick{}, now_);
       }
       now_ = now_ + FromMs(body_ms);
-      engine_->Step(
-          core::TurnReleased{{client}, {seq_}, FromMs(body_ms), {}, FromMs(body_ms)}, now_);
+      engine_->Step(core::TurnReleased{{client}, {seq_}, FromMs(body_ms), {}, FromMs(body_ms)},
+                    now_);
       if (auto capped = desk->OnRelease(*engine_, {client})) cap = capped;
     }
     return cap;

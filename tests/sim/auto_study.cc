@@ -1,5 +1,5 @@
-// What `concurrency: auto` is worth: for each scenario, from the cold start, what it did against the
-// best fixed limit and against no limit at all, over many seeds.
+// What `concurrency: auto` is worth: for each scenario, from the cold start, what it did against
+// the best fixed limit and against no limit at all, over many seeds.
 //   auto_study SEEDS SCENARIO.yaml...
 // Exit code 1 if a claim does not hold: at least 0.97 of the best fixed limit; at least 0.985 of
 // uncontrolled where that is best; never behind uncontrolled by more than 6 % in all that was done

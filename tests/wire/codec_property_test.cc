@@ -27,8 +27,11 @@ std::string AnyText(std::size_t max) { return CleanText(AnyBytes(), max); }
 Message AnyMessage(std::size_t kind) {
   switch (kind) {
     case 0:
-      return Hello{AnyU16(), AnyText(kMaxName), UpTo<std::uint32_t>(0, kMaxFpsMilli),
-                   UpTo<std::uint32_t>(0, kMaxDeadlineUs), UpTo<std::uint32_t>(1, kMaxWeightMilli),
+      return Hello{AnyU16(),
+                   AnyText(kMaxName),
+                   UpTo<std::uint32_t>(0, kMaxFpsMilli),
+                   UpTo<std::uint32_t>(0, kMaxDeadlineUs),
+                   UpTo<std::uint32_t>(1, kMaxWeightMilli),
                    UpTo<std::uint32_t>(0, kMaxFpsMilli)};
     case 1:
       return Request{{AnyU64()}, AnyDevice(), AnyDuration(), AnyFlag()};
