@@ -90,6 +90,7 @@ int SimVerb(const Arguments& arguments) {
     for (const sim::DeviceModel& device : scenario->devices) json["device"].push_back(device.name);
     json["draws"] = scenario->draws;
     json["seed"] = seed;
+    json["done_by_second"] = outcome.value().done_by_second;
     json["engine_steps"] = outcome.value().steps;
     fmt::print("{}\n", json.dump(2));
   } else {
