@@ -60,6 +60,9 @@ std::vector<LegPlan> Plans(const Settings& settings) {
     add(load + "-tuned", settings.cameras, fps).tuned = true;
     add(load + "-cooperative", settings.cameras, fps).policy = "off";
     control(add(load + "-controlled", settings.cameras, fps));
+    LegPlan& edf = add(load + "-edf", settings.cameras, fps);
+    control(edf);
+    edf.policy = "edf";
   }
   return plans;
 }

@@ -72,6 +72,10 @@ constexpr RatioClaim kRatioClaims[] = {
      Bound::kAtMost, 1.1},
     {"alone mean inference, controlled / bare", "alone-controlled", "alone-bare", MeanInference,
      Bound::kAtMost, 1.25},
+    {"saturated fps, edf / controlled (fifo)", "saturated-edf", "saturated-controlled", Fps,
+     Bound::kAtLeast, 0.97},
+    {"paced fps, edf / controlled (fifo)", "paced-edf", "paced-controlled", Fps, Bound::kAtLeast,
+     0.97},
 };
 
 }  // namespace
@@ -108,6 +112,10 @@ std::vector<Claim> CpuClaims(const LegRuns& runs) {
                            Bound::kAtMost, 0.01, doubt));
     claims.push_back(Judge("paced drop ratio, uncontrolled", Values(*uncontrolled, DropRatio),
                            Bound::kAtLeast, 0.2, doubt));
+  }
+  if (const auto* edf = RunsOf(runs, "paced-edf")) {
+    claims.push_back(
+        Judge("paced drop ratio, edf", Values(*edf, DropRatio), Bound::kAtMost, 0.01, doubt));
   }
   if (controlled != nullptr && cooperative != nullptr) {
     // Turns earn their keep in the mean or in the tail: the better of the two counts.
