@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/arguments.h"
+#include "cli/trace_file.h"
 #include "cli/verbs.h"
 #include "record/recording.h"
 
@@ -44,8 +45,10 @@ int ReplayVerb(const Arguments& arguments) {
   std::string path;
   bool as_json = false;
   bool steps = false;
+  std::string trace;
   app.add_option("recording", path, "a file written by staggerd --record")->required();
   app.add_flag("--steps", steps, "print the steps, one line of JSON each");
+  app.add_option("--trace", trace, "write a Chrome trace to this file, which Perfetto opens");
   app.add_flag("--json", as_json, "one JSON object instead of a sentence");
   app.footer("exit code 1: the engine did something else, or the file is no recording");
   if (const auto code = ParseArguments(app, arguments)) return *code;
@@ -55,6 +58,11 @@ int ReplayVerb(const Arguments& arguments) {
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   const Result<record::Recording> recording = record::Parse(text);
   if (!recording) return Failed(path + ": " + recording.error().message);
+  if (!trace.empty()) {
+    if (const Result<void> written = WriteTrace(recording.value(), trace); !written) {
+      return Failed(written.error().message);
+    }
+  }
   const Result<record::Replayed> replayed = record::Replay(recording.value());
   if (!replayed) return Failed(path + ": " + replayed.error().message);
   if (steps) {

@@ -9,6 +9,7 @@
 #include "cli/scenario_file.h"
 #include "cli/sim_legs.h"
 #include "cli/sim_paper.h"
+#include "cli/trace_file.h"
 #include "cli/verbs.h"
 #include "core/policies.h"
 #include "record/recording.h"
@@ -23,16 +24,22 @@ int Failed(const std::string& message) {
   return kExitFailed;
 }
 
-// The first draw on the first device, step by step, as a daemon would record it.
-Result<void> Record(const sim::Scenario& scenario, std::uint64_t seed, const std::string& path) {
-  Result<record::Recorder> recorder = record::Recorder::Create(path, sim::ConfigOf(scenario, 0));
-  if (!recorder) return recorder.error();
+// The first draw on the first device, step by step.
+Result<record::Recording> Watch(const sim::Scenario& scenario, std::uint64_t seed) {
+  record::Recording recording{sim::ConfigOf(scenario, 0), {}, false};
   const Result<sim::DeviceResult> run = sim::RunDevice(
       scenario, 0, seed, 0, [&](const auto& event, TimePoint now, const auto& actions) {
-        recorder->Add(event, now, actions);
+        recording.steps.push_back({now, event, {actions.begin(), actions.end()}});
       });
   if (!run) return run.error();
-  if (!recorder->failure().empty()) {
+  return recording;
+}
+
+Result<void> Write(const record::Recording& recording, const std::string& path) {
+  Result<record::Recorder> recorder = record::Recorder::Create(path, recording.config);
+  if (!recorder) return recorder.error();
+  for (const record::Step& step : recording.steps) {
+    if (recorder->Add(step.event, step.at, step.actions)) continue;
     return Error{"cannot record to " + path + ": " + recorder->failure()};
   }
   return {};
@@ -51,6 +58,7 @@ int SimVerb(const Arguments& arguments) {
   std::uint64_t seed = 1;
   unsigned threads = 0;
   std::string record;
+  std::string trace;
   bool as_json = false;
   app.add_option("scenario", file, "a scenario file (see scenarios/), or 'paper'")->required();
   app.add_option("--policy", policy, "instead of the file's");
@@ -61,6 +69,8 @@ int SimVerb(const Arguments& arguments) {
   app.add_option("--record", record,
                  "write the engine's steps of the first draw on the first device to this new file, "
                  "for stagger replay");
+  app.add_option("--trace", trace,
+                 "write a Chrome trace of that draw to this file, which Perfetto opens");
   app.add_flag("--json", as_json, "one JSON object instead of a table");
   if (const auto code = ParseArguments(app, arguments)) return *code;
   if (!policy.empty() && core::FindPolicy(policy) == nullptr) {
@@ -74,10 +84,13 @@ int SimVerb(const Arguments& arguments) {
   if (!scenario) return Failed(scenario.error().message);
   if (!policy.empty()) scenario->policy.name = policy;
   if (draws) scenario->draws = *draws;
-  if (!record.empty()) {
-    if (const Result<void> done = Record(*scenario, seed, record); !done) {
-      return Failed(done.error().message);
-    }
+  if (!record.empty() || !trace.empty()) {
+    const Result<record::Recording> recording = Watch(*scenario, seed);
+    if (!recording) return Failed(recording.error().message);
+    Result<void> written;
+    if (!record.empty()) written = Write(*recording, record);
+    if (written && !trace.empty()) written = WriteTrace(*recording, trace);
+    if (!written) return Failed(written.error().message);
   }
   const Result<sim::Outcome> outcome = sim::Simulate(*scenario, seed, threads);
   if (!outcome) return Failed(outcome.error().message);

@@ -91,6 +91,10 @@ std::string MetricsText(const json& status) {
   Each(&out, "stagger_stream_fps", "stream", streams, field("fps"));
   Family(&out, "stagger_stream_required_fps", "gauge", "Inferences per second that are required.");
   Each(&out, "stagger_stream_required_fps", "stream", streams, field("fps_required"));
+  Family(&out, "stagger_stream_assigned_fps", "gauge",
+         "Inferences per second that the stream may have: the required rate, or what overload "
+         "leaves.");
+  Each(&out, "stagger_stream_assigned_fps", "stream", streams, field("fps_assigned"));
   Family(&out, "stagger_stream_deadline_miss_ratio", "gauge", "Inferences over their deadline.");
   Each(&out, "stagger_stream_deadline_miss_ratio", "stream", streams, field("deadline_miss_ratio"));
   Quantiles(&out, "stagger_stream_wait_seconds", "Request to grant, recent.", "wait_ms", streams);

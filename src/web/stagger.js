@@ -95,6 +95,7 @@ function showDevices(devices) {
     const parts = [`${device.running.length} of ${device.concurrency} running`,
                    `${device.waiting.length} waiting`, `${device.turns} turns`];
     if (device.overlap_ratio !== null) parts.push(`overlap ${percent(device.overlap_ratio, 1)}`);
+    if (device.overloaded) parts.push(`rates lowered, ${percent(device.load_ratio, 0)} asked for`);
     const late = device.running.filter((turn) => turn.expired).length;
     if (late > 0) parts.push(`${late} past their lease`);
     put(detail, parts.join("  ·  "));
@@ -157,7 +158,11 @@ function showStream(entry, stream) {
       stream.fps < stream.fps_required * SHORT_OF_RATE;
   put(cells.fps, number(stream.fps, 1), short);
   cells.fps.title = short ? "below the required rate" : "";
-  put(cells.required, number(stream.fps_required, 1));
+  const lowered = stream.fps_required !== null && stream.fps_assigned < stream.fps_required;
+  put(cells.required, lowered
+      ? `${number(stream.fps_assigned, 1)} of ${number(stream.fps_required, 1)}`
+      : number(stream.fps_required, 1));
+  cells.required.title = lowered ? "lowered: what runs does not fit" : "";
   cells.trend.replaceChildren(trend(rates, stream.fps_required));
   put(cells.done, String(stream.done));
   put(cells.missed, stream.missed === null ? "–" : String(stream.missed), stream.missed > 0);

@@ -11,6 +11,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "record/chrome_trace.h"
+
 namespace stagger::record {
 namespace {
 
@@ -138,6 +140,22 @@ TEST_F(RecordingTest, WhatIsNoRecordingIsRefusedWithItsLine) {
   Record();
   EXPECT_THAT(Parse(Text() + "{\"at_ns\":1,\"event\":\"dance\"}\n").error().message,
               HasSubstr("no event is called 'dance'"));
+}
+
+TEST_F(RecordingTest, ATraceHasEachWaitAndBody) {
+  Record();
+  const auto trace = ChromeTrace(std::move(Parse(Text())).value());
+  std::vector<std::string> seen;
+  for (const auto& event : trace["traceEvents"]) {
+    seen.push_back(event["name"].get<std::string>() + " " +
+                   std::to_string(event.value("ts", 0.0) / 1000).substr(0, 5) + " " +
+                   std::to_string(event.value("dur", 0.0) / 1000).substr(0, 4));
+  }
+  // Steps are 20 ms apart. Client 1 asks in the 4th and is done in the 6th; client 2 then has its
+  // turn until it gives it up, so its body is not seen to end.
+  EXPECT_THAT(seen, testing::Contains("body 60.00 40.0"));
+  EXPECT_THAT(seen, testing::Contains("waits 80.00 20.0"));
+  EXPECT_THAT(seen, testing::Contains(testing::StartsWith("lease ended")));
 }
 
 TEST_F(RecordingTest, AnOldRecordingIsNotOverwritten) {
