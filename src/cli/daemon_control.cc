@@ -86,4 +86,9 @@ Result<void> DaemonListens(const std::string& socket) {
   return {};
 }
 
+nlohmann::json ConcurrencyArgument(const std::string& text) {
+  if (text == "auto") return text;
+  return std::stoi(text);
+}
+
 }  // namespace stagger::cli

@@ -20,4 +20,7 @@ Result<nlohmann::json> AskDaemon(const std::string& socket, const std::string& v
 // Whether a daemon accepts connections there; the error says why not.
 Result<void> DaemonListens(const std::string& socket);
 
+// A limit as the "policy" command takes it: "auto", or a whole number given as text.
+nlohmann::json ConcurrencyArgument(const std::string& text);
+
 }  // namespace stagger::cli

@@ -32,11 +32,7 @@ int PolicyVerb(const Arguments& arguments) {
   if (const auto code = ParseArguments(app, arguments)) return *code;
 
   nlohmann::json body{{"name", name}};
-  if (concurrency == "auto") {
-    body["concurrency"] = concurrency;
-  } else if (!concurrency.empty()) {
-    body["concurrency"] = std::stoi(concurrency);
-  }
+  if (!concurrency.empty()) body["concurrency"] = ConcurrencyArgument(concurrency);
   if (spacing) body["spacing_ms"] = *spacing;
   const Result<nlohmann::json> answer = AskDaemon(SocketPath(socket), "policy", body);
   if (!answer) {

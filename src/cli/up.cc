@@ -66,11 +66,7 @@ Result<std::vector<Supervised>> Prepare(const Site& site, const Installation& in
 Result<void> ApplyPolicy(const Site& site, const std::string& socket) {
   nlohmann::json body = nlohmann::json::object();
   if (!site.policy.empty()) body["name"] = site.policy;
-  if (site.concurrency == "auto") {
-    body["concurrency"] = "auto";
-  } else if (!site.concurrency.empty()) {
-    body["concurrency"] = std::stoi(site.concurrency);
-  }
+  if (!site.concurrency.empty()) body["concurrency"] = ConcurrencyArgument(site.concurrency);
   if (body.empty()) return {};
   const Result<nlohmann::json> answer = AskDaemon(socket, "policy", body);
   if (!answer) return answer.error();
