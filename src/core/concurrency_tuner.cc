@@ -18,6 +18,7 @@ constexpr double kSure = 8;       // blocks of a rival, after which it needs no 
 constexpr double kBetter = 1.01;  // a new best must be that much better: ties stay as they are
 constexpr double kOdd = 0.08;     // away from what the best arm used to do
 constexpr int kOddBlocks = 2;     // in a row: something else runs now
+constexpr double kFewLate = 0.01;  // of all: no reason to try another limit
 constexpr Duration kPart = ConcurrencyTuner::kBlock / ConcurrencyTuner::kParts;
 constexpr double kPartSeconds = static_cast<double>(kPart.count()) / 1e9;
 // A trial shows that it falls behind within these: the most that it can cost.
@@ -25,12 +26,16 @@ constexpr double kCutSeconds = 2 * kPartSeconds;
 
 }  // namespace
 
-ConcurrencyTuner::ConcurrencyTuner(TimePoint now) : part_end_(now + kPart) { Restart(0); }
+ConcurrencyTuner::ConcurrencyTuner(TimePoint now, const Load& load)
+    : load_(load), part_end_(now + kPart) {
+  Restart();
+}
 
 const char* ConcurrencyTuner::why() const {
   switch (phase_) {
     case Phase::kBaseline:
-      return "measuring what no limit gives";
+      return load_.safe > 0 ? "measuring what the usual limit gives"
+                            : "measuring what no limit gives";
     case Phase::kTrial:
       return "trying another limit";
     case Phase::kBest:
@@ -39,32 +44,44 @@ const char* ConcurrencyTuner::why() const {
   return "";
 }
 
-void ConcurrencyTuner::Restart(int streams) {
+void ConcurrencyTuner::Restart() {
+  const int before = arms_.empty() ? 0 : limit();
   arms_.clear();
   // Limits on a grid about as fine as one can tell apart: 1 2 3 4 6 8 12 16 24 ...
-  for (int limit = 1; limit < std::min(streams, kMaxConcurrency);
+  for (int limit = 1; limit < std::min(load_.streams, kMaxConcurrency);
        limit += limit < 4 ? 1 : 1 << (std::bit_width(static_cast<unsigned>(limit)) - 2)) {
     arms_.push_back({limit});
   }
   arms_.push_back({kMaxConcurrency});
+  base_ = arms_.size() - 1;
+  if (load_.safe > 0) {
+    const auto place = std::ranges::lower_bound(arms_, load_.safe, {}, &Arm::limit);
+    base_ = static_cast<std::size_t>(place - arms_.begin());
+    if (place->limit != load_.safe) arms_.insert(place, {load_.safe});
+  }
+  streams_ = load_.streams;
   trials_.clear();
-  rivals_queued_ = false;
-  streams_ = streams;
+  late_before_ = false;
   blocks_ = odd_blocks_ = 0;
   sum_ = time_ = 0;
-  best_ = arms_.size() - 1;
+  best_ = base_;
+  playing_ = best_;
   Play(best_, Phase::kBaseline);
+  settling_ = limit() != before;
 }
 
-bool ConcurrencyTuner::Advance(TimePoint now, int streams) {
+bool ConcurrencyTuner::Advance(TimePoint now, const Load& load) {
   const int before = limit();
   if (now < part_end_) return false;
-  if (now >= part_end_ + kPart) {
+  const bool other_start = load.safe != load_.safe;
+  load_ = load;
+  if (other_start || now >= part_end_ + kPart) {
     // Nobody asked for a while, so there is no telling when in it things were done.
-    done_ = settled_done_ = 0;
+    if (other_start) Restart();
+    done_ = late_ = settled_done_ = 0;
     part_ = 0;
     part_end_ = now + kPart;
-    return false;
+    return limit() != before;
   }
   part_end_ = part_end_ + kPart;
   ++part_;
@@ -77,13 +94,14 @@ bool ConcurrencyTuner::Advance(TimePoint now, int streams) {
   time_ += part_ * kPartSeconds;
   ++blocks_;
   const bool idle = done_ == 0;
+  late_before_ = static_cast<double>(late_) > kFewLate * static_cast<double>(done_ + late_);
   const bool same_load = Learn(static_cast<double>(done_ - settled_done_) / measured);
-  done_ = settled_done_ = 0;
+  done_ = late_ = settled_done_ = 0;
   part_ = 0;
   settling_ = false;
   if (idle && phase_ != Phase::kTrial) return false;
-  if (!same_load || streams != streams_) {
-    Restart(streams);
+  if (!same_load || load_.streams != streams_) {
+    Restart();
   } else {
     Next();
   }
@@ -115,8 +133,14 @@ bool ConcurrencyTuner::FallsBehind(double seconds) const {
 
 void ConcurrencyTuner::Next() {
   if (phase_ == Phase::kBaseline && blocks_ < kBaselineBlocks) return;
+  const std::size_t best_before = best_;
   best_ = Best();
-  if (trials_.empty()) {
+  if (load_.safe > 0) {
+    // Step by step, as long as each step is for the better: a wrong one makes frames late.
+    const bool due = blocks_ == kBaselineBlocks || blocks_ % kSweepEvery == 0;
+    if (due || best_ != best_before) QueueNeighbours();
+    if (!WorthTrying()) trials_.clear();
+  } else if (trials_.empty()) {
     if (blocks_ == kBaselineBlocks || blocks_ % kSweepEvery == 0) {
       QueueSweep();
     } else if (blocks_ % kRetryEvery == 0) {
@@ -133,6 +157,11 @@ void ConcurrencyTuner::Next() {
   Play(best_, Phase::kBest);
 }
 
+// Where rates are stated and all of them are kept, there is nothing to be gained.
+bool ConcurrencyTuner::WorthTrying() const {
+  return load_.safe == 0 || load_.exceeds || late_before_;
+}
+
 void ConcurrencyTuner::QueueSweep() {
   for (std::size_t arm = 0; arm < arms_.size(); ++arm) {
     if (arm != best_) trials_.push_back(arm);  // the highest first: it costs least to be wrong
@@ -140,9 +169,10 @@ void ConcurrencyTuner::QueueSweep() {
 }
 
 void ConcurrencyTuner::QueueNeighbours() {
+  trials_.clear();
   if (best_ > 0) trials_.push_back(best_ - 1);
   if (best_ + 1 < arms_.size()) trials_.push_back(best_ + 1);
-  if (best_ + 2 < arms_.size()) trials_.push_back(arms_.size() - 1);
+  if (best_ + 2 < arms_.size() && load_.safe == 0) trials_.push_back(arms_.size() - 1);
 }
 
 // Limits too close to the best to call after the few blocks they had.
@@ -157,11 +187,11 @@ void ConcurrencyTuner::QueueRivals() {
 }
 
 bool ConcurrencyTuner::Affordable(const Arm& arm) const {
-  const double unlimited = uncontrolled().rate;
+  const double base = arms_[base_].rate;
   // An arm never tried may do nothing at all until it is cut.
   const double length = static_cast<double>(kBlock.count()) / 1e9;
-  const double gain = arm.weight > 0 ? arm.rate * length : unlimited * (length - kCutSeconds);
-  return sum_ + gain >= (1 - kMostLoss) * unlimited * (time_ + length);
+  const double gain = arm.weight > 0 ? arm.rate * length : base * (length - kCutSeconds);
+  return sum_ + gain >= (1 - kMostLoss) * base * (time_ + length);
 }
 
 std::size_t ConcurrencyTuner::Best() const {

@@ -8,6 +8,10 @@
 // rule of conservative bandits: Wu, Shariff, Lattimore, Szepesvari 2016), and a trial that falls
 // behind is cut short.
 //
+// Where streams state the rates they need, no frame may be lost for the sake of learning: there it
+// starts from a safe limit, measures against that, and tries others only while frames are late or
+// the work does not fit.
+//
 // Pure: the engine tells it the time and what was done.
 #pragma once
 
@@ -25,21 +29,28 @@ class ConcurrencyTuner {
   static constexpr int kParts = 8;  // of a block; a trial can be cut short after each
   static constexpr double kMostLoss = 0.05;
 
+  struct Load {
+    int streams = 0;       // how many use the device; higher limits make no sense
+    int safe = 0;          // where to start from; 0: from no limit
+    bool exceeds = false;  // what is asked for does not fit under the limit in force
+  };
+
   // `now`: the first block begins.
-  explicit ConcurrencyTuner(TimePoint now);
+  ConcurrencyTuner(TimePoint now, const Load& load);
 
   // The limit in force. kMaxConcurrency: uncontrolled.
   int limit() const { return arms_[playing_].limit; }
   // What the limit is: "trial", "best so far", ...
   const char* why() const;
 
+  bool trying() const { return phase_ == Phase::kTrial; }
+
   // One inference ended; `in_time`: it had no deadline, or met it.
-  void Ended(bool in_time) { done_ += in_time ? 1 : 0; }
+  void Ended(bool in_time) { ++(in_time ? done_ : late_); }
   // When Advance is due next.
   TimePoint next() const { return part_end_; }
-  // Closes what ended by `now`. `streams`: how many use the device; higher limits make no sense.
-  // True if limit() changed.
-  bool Advance(TimePoint now, int streams);
+  // Closes what ended by `now`. True if limit() changed.
+  bool Advance(TimePoint now, const Load& load);
 
  private:
   struct Arm {
@@ -50,8 +61,8 @@ class ConcurrencyTuner {
   enum class Phase : std::uint8_t { kBaseline, kTrial, kBest };
 
   Arm& playing() { return arms_[playing_]; }
-  const Arm& uncontrolled() const { return arms_.back(); }
-  void Restart(int streams);
+  void Restart();
+  bool WorthTrying() const;
   void Next();
   void QueueSweep();
   void QueueNeighbours();
@@ -65,10 +76,12 @@ class ConcurrencyTuner {
   std::vector<Arm> arms_;  // by limit, ascending; the last is uncontrolled
   std::size_t playing_ = 0;
   std::size_t best_ = 0;
+  std::size_t base_ = 0;  // what learning must not fall behind: the safe limit, or none
   Phase phase_ = Phase::kBaseline;
   std::vector<std::size_t> trials_;  // to come, the next one last
-  bool rivals_queued_ = false;
-  int streams_ = 0;
+  Load load_;
+  int streams_ = 0;  // the limits in arms_ are for so many
+  bool late_before_ = false;  // in the last block more than a few were late
   int blocks_ = 0;      // since the start or the last restart
   int odd_blocks_ = 0;  // in a row in which the best arm did other than it used to
   double sum_ = 0;      // in-time inferences in those blocks
@@ -78,6 +91,7 @@ class ConcurrencyTuner {
   TimePoint part_end_;
   bool settling_ = false;  // the limit has just changed: its first part says nothing of it
   std::int64_t done_ = 0;
+  std::int64_t late_ = 0;
   std::int64_t settled_done_ = 0;  // of done_: in the part that says nothing
 };
 

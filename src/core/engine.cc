@@ -63,10 +63,22 @@ void Engine::Impl::Tune() {
   for (std::uint32_t id = 0; id < devices.size(); ++id) {
     if (tuners[id].next() > now) continue;
     DeviceState& device = devices[id];
-    const bool changed = tuners[id].Advance(now, static_cast<int>(streams.size()));
+    const bool changed = tuners[id].Advance(now, LoadFor(DeviceId{id}));
     device.concurrency = tuners[id].limit();
-    if (changed) Dispatch(DeviceId{id}, Reason::kPolicyChange);
+    if (!changed) continue;
+    if (device.overloaded()) UpdateRates(DeviceId{id});  // what fits depends on the limit
+    Dispatch(DeviceId{id}, Reason::kPolicyChange);
   }
+}
+
+ConcurrencyTuner::Load Engine::Impl::LoadFor(DeviceId id) const {
+  const DeviceState& device = devices[id.value];
+  const bool rated = std::ranges::any_of(streams, [id](const auto& entry) {
+    return entry.second.home == id && entry.second.spec.required_fps > 0;
+  });
+  return {.streams = static_cast<int>(streams.size()),
+          .safe = rated ? Limit(*policy, config.policy, device) : 0,
+          .exceeds = device.overloaded()};
 }
 
 Result<Engine> Engine::Create(EngineConfig config) {

@@ -42,6 +42,7 @@ struct Engine::Impl {
   void Step(const Event& event, TimePoint at);
   void PassTime(TimePoint at);
   void Tune();
+  ConcurrencyTuner::Load LoadFor(DeviceId id) const;
 
   // engine_streams.cc
   void On(const ClientJoined& event);
@@ -58,7 +59,7 @@ struct Engine::Impl {
   Stream* FindStream(ClientId client);  // null: counted as invalid
 
   // engine_rates.cc
-  void NoteOccupied(Stream& stream, Duration held);
+  void NoteOccupied(Stream& stream, DeviceId device, Duration held);
   void UpdateRates();
   void UpdateRates(DeviceId id);
   bool FitsNow(const DeviceState& device, const WaitingTurn& turn, TimePoint due) const;

@@ -32,7 +32,9 @@ TimePoint LastEntry(const Stream& stream) {
 
 Duration PeriodOf(double fps) { return Duration{static_cast<Duration::rep>(1e9 / fps)}; }
 
-void Engine::Impl::NoteOccupied(Stream& stream, Duration held) {
+void Engine::Impl::NoteOccupied(Stream& stream, DeviceId device, Duration held) {
+  // A trial is over sooner than the mean would follow it, or forget it.
+  if (!tuners.empty() && tuners[device.value].trying()) return;
   stream.occupied_samples = std::min(stream.occupied_samples + 1, kMemory);
   stream.occupied += (held - stream.occupied) / static_cast<Duration::rep>(stream.occupied_samples);
 }
@@ -62,7 +64,9 @@ void Engine::Impl::UpdateRates(DeviceId id) {
   const double capacity = device.concurrency;
   device.load = load / capacity;
   const bool controls = policy->gates && policy->concurrent && config.policy.elastic;
-  if (!controls || device.load < kLeave) {
+  if (!tuners.empty() && tuners[id.value].trying()) {
+    // Whether it was overloaded is remembered: the trial is soon over.
+  } else if (!controls || device.load < kLeave) {
     device.overloads = 0;
   } else if (device.load > kEnter || device.overloaded()) {
     device.overloads = std::min(device.overloads + 1, DeviceState::kOverloaded);

@@ -97,7 +97,9 @@ void Engine::Impl::SetPolicy(const PolicySpec& spec) {
   CHECK(policy != nullptr);
   tuners.clear();
   if (spec.auto_concurrency && policy->concurrent) {
-    tuners.assign(devices.size(), ConcurrencyTuner(now));
+    for (std::uint32_t id = 0; id < devices.size(); ++id) {
+      tuners.emplace_back(now, LoadFor(DeviceId{id}));
+    }
   }
   for (std::size_t id = 0; id < devices.size(); ++id) {
     devices[id].concurrency =

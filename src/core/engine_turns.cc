@@ -121,7 +121,7 @@ void Engine::Impl::On(const TurnReleased& event) {
     const RunningTurn& turn = *FindTurn(At(id).running, event.client);
     Record(*stream, event, {turn.seq, id, turn.granted, turn.gated, turn.expired});
     seat->last_done = now;
-    if (turn.gated && !turn.expired) NoteOccupied(*stream, now - turn.granted);
+    if (turn.gated && !turn.expired) NoteOccupied(*stream, id, now - turn.granted);
     Leave(At(id), event.client, *seat);
     Dispatch(id, Reason::kReleased);
   }

@@ -34,13 +34,13 @@ class Device {
       for (int i = 0; i < static_cast<int>(done); ++i) tuner_.Ended(true);
       done_ += std::floor(done);
       free_ += RateAt(kMaxConcurrency) / ConcurrencyTuner::kParts;
-      tuner_.Advance(tuner_.next(), kStreams);
+      tuner_.Advance(tuner_.next(), {.streams = kStreams});
       if (++parts_ >= 20 * ConcurrencyTuner::kParts) worst_ = std::min(worst_, done_ / free_);
     }
   }
 
   std::map<int, double> rates_;
-  ConcurrencyTuner tuner_{TimePoint{}};
+  ConcurrencyTuner tuner_{TimePoint{}, {.streams = kStreams}};
   double left_ = 0;
   double done_ = 0;
   double free_ = 0;   // what uncontrolled would have done
@@ -54,7 +54,7 @@ Device Made(double r1, double r2, double r3, double r4, double r6, double r8, do
 }
 
 TEST(ConcurrencyTuner, BeginsUncontrolled) {
-  EXPECT_EQ(ConcurrencyTuner(TimePoint{}).limit(), kMaxConcurrency);
+  EXPECT_EQ(ConcurrencyTuner(TimePoint{}, {}).limit(), kMaxConcurrency);
 }
 
 TEST(ConcurrencyTuner, FindsThatOneAtATimeIsBest) {
@@ -88,12 +88,12 @@ TEST(ConcurrencyTuner, NoticesThatSomethingElseRuns) {
 }
 
 TEST(ConcurrencyTuner, LateInferencesDoNotCount) {
-  ConcurrencyTuner tuner{TimePoint{}};
+  ConcurrencyTuner tuner{TimePoint{}, {}};
   // Uncontrolled everything is late; under any limit half is.
   for (int part = 0; part < 40 * ConcurrencyTuner::kParts; ++part) {
     for (int i = 0; i < 20; ++i) tuner.Ended(tuner.limit() < kMaxConcurrency && i % 2 == 0);
     tuner.Ended(true);
-    tuner.Advance(tuner.next(), kStreams);
+    tuner.Advance(tuner.next(), {.streams = kStreams});
   }
   EXPECT_LT(tuner.limit(), kMaxConcurrency);
 }
@@ -103,14 +103,43 @@ TEST(ConcurrencyTuner, APauseIsNoReasonToThinkAnew) {
   device.Play(100);
   const int limit = device.tuner_.limit();
   EXPECT_EQ(limit, 1);
-  EXPECT_FALSE(device.tuner_.Advance(device.tuner_.next() + std::chrono::hours{1}, kStreams));
+  EXPECT_FALSE(device.tuner_.Advance(device.tuner_.next() + std::chrono::hours{1}, {.streams = kStreams}));
   EXPECT_EQ(device.tuner_.limit(), limit);
 }
 
-TEST(ConcurrencyTuner, NothingDoneTeachesNothing) {
-  ConcurrencyTuner tuner{TimePoint{}};
+// Streams that state their rates: all of them kept under the usual limit.
+constexpr ConcurrencyTuner::Load kPaced{.streams = kStreams, .safe = 2};
+
+TEST(ConcurrencyTuner, WhereRatesAreStatedItStartsFromTheSafeLimitAndStaysWhileNobodyIsLate) {
+  ConcurrencyTuner tuner{TimePoint{}, kPaced};
+  for (int part = 0; part < 300 * ConcurrencyTuner::kParts; ++part) {
+    ASSERT_EQ(tuner.limit(), 2);
+    for (int i = 0; i < 20; ++i) tuner.Ended(true);
+    tuner.Advance(tuner.next(), kPaced);
+  }
+}
+
+TEST(ConcurrencyTuner, WhereRatesAreStatedItLooksForMoreWhenWhatIsAskedDoesNotFit) {
+  ConcurrencyTuner tuner{TimePoint{}, kPaced};
+  ConcurrencyTuner::Load load = kPaced;
   for (int part = 0; part < 100 * ConcurrencyTuner::kParts; ++part) {
-    tuner.Advance(tuner.next(), kStreams);
+    load.exceeds = tuner.limit() < 4;  // the device does ten a part for each up to four at once
+    for (int i = 0; i < 10 * std::min(tuner.limit(), 4); ++i) tuner.Ended(true);
+    tuner.Advance(tuner.next(), load);
+  }
+  EXPECT_EQ(tuner.limit(), 4);
+}
+
+TEST(ConcurrencyTuner, AStatedRateEndsTheSearchAtOnce) {
+  ConcurrencyTuner tuner{TimePoint{}, {}};
+  EXPECT_TRUE(tuner.Advance(tuner.next(), kPaced));
+  EXPECT_EQ(tuner.limit(), 2);
+}
+
+TEST(ConcurrencyTuner, NothingDoneTeachesNothing) {
+  ConcurrencyTuner tuner{TimePoint{}, {}};
+  for (int part = 0; part < 100 * ConcurrencyTuner::kParts; ++part) {
+    tuner.Advance(tuner.next(), {.streams = kStreams});
   }
   EXPECT_EQ(tuner.limit(), kMaxConcurrency);
 }

@@ -140,6 +140,41 @@ TEST(Simulate, UnderOverloadRatesAreKeptAndFramesInTime) {
   EXPECT_EQ(without.all.skipped, 0);
 }
 
+// Where the work does not fit under any limit, to look for a better one costs few frames.
+TEST(Simulate, AutoKeepsToTheLawUnderOverload) {
+  Scenario scenario = Overload();
+  scenario.policy.auto_concurrency = true;
+  scenario.warmup = seconds{12};
+  scenario.length = seconds{60};
+  const Outcome outcome = Play(scenario);
+  EXPECT_LE(static_cast<double>(outcome.all.late), 0.05 * static_cast<double>(outcome.all.done));
+  for (std::size_t i = 0; i < 6; ++i) {
+    const double fps = static_cast<double>(outcome.of_group[i].done) / 60 / 5;
+    EXPECT_NEAR(fps, kLaw[i / 2], 0.06 * kLaw[i / 2]) << i;
+  }
+}
+
+// Bodies that fill a quarter of the device: one at a time half of the frames can be served.
+TEST(Simulate, AutoFindsRoomForStatedRates) {
+  std::vector<StreamModel> streams;
+  for (int i = 0; i < 12; ++i) {
+    StreamModel camera = Camera("cam" + std::to_string(i), 40, 4);
+    camera.demand = 0.25;
+    camera.phase.reset();
+    streams.push_back(camera);
+  }
+  Scenario scenario = Of("edf", streams);
+  scenario.devices[0].sigma = 0.3;
+  scenario.policy.auto_concurrency = true;
+  scenario.warmup = seconds{30};
+  scenario.length = seconds{10};
+  const Outcome outcome = Play(scenario);
+  EXPECT_EQ(outcome.all.drops + outcome.all.skipped, 0);
+  EXPECT_EQ(outcome.all.late, 0);
+  scenario.policy.auto_concurrency = false;
+  EXPECT_GT(Play(scenario).all.skipped, 0.4 * static_cast<double>(outcome.all.frames));
+}
+
 TEST(Simulate, RatesComeBackWhenLoadFalls) {
   Scenario scenario = Overload();
   for (std::size_t i = 2; i < 6; ++i) scenario.streams[i].stop = seconds{20};
