@@ -34,6 +34,14 @@ struct Settings {
 // hand. Much above that nobody could serve every frame, much below nobody would need control.
 constexpr double kLoad = 0.8;
 constexpr double kSizingSeconds = 5;
+// The mixed legs: so many times the cameras, slower ones, and one of them in a hurry.
+constexpr int kMixed = 2;
+bool IsMixed(const LegPlan& plan) { return plan.tight.has_value(); }
+// The slower ones' rate: all together ask for what the paced legs do.
+double MixedPace(const Settings& settings, double pace) {
+  const double left = std::max(pace * settings.cameras - TightCamera{}.fps, 0.0);
+  return std::max(left / (kMixed * settings.cameras - 1), 0.5);
+}
 
 std::vector<LegPlan> Plans(const Settings& settings) {
   std::vector<LegPlan> plans;
@@ -63,6 +71,13 @@ std::vector<LegPlan> Plans(const Settings& settings) {
     LegPlan& edf = add(load + "-edf", settings.cameras, fps);
     control(edf);
     edf.policy = "edf";
+  }
+  for (const char* policy : {"fifo", "edf"}) {
+    LegPlan& mixed = add(std::string("mixed-") + policy, kMixed * settings.cameras, settings.fps);
+    mixed.tight = TightCamera{};
+    mixed.policy = policy;
+    mixed.concurrency = 1;  // one body at a time, on all cores: where the order matters most
+    mixed.work_ms = 0;
   }
   return plans;
 }
@@ -152,13 +167,18 @@ std::vector<Leg> Medians(const std::vector<LegPlan>& plans, const LegRuns& runs)
   std::vector<Leg> medians;
   for (const LegPlan& plan : plans) {
     std::vector<Leg> legs;
+    std::vector<Leg> tight;
     int disturbed = 0;
     for (const LegRun& run : runs.at(plan.name)) {
       legs.push_back(run.leg);
+      if (run.tight) tight.push_back(*run.tight);
       if (run.disturbance.disturbed()) ++disturbed;
     }
-    medians.push_back(MedianLeg(legs));
-    medians.back().disturbed_repeats = disturbed;
+    for (const std::vector<Leg>& kind : {legs, tight}) {
+      if (kind.empty()) continue;
+      medians.push_back(MedianLeg(kind));
+      medians.back().disturbed_repeats = disturbed;
+    }
   }
   return medians;
 }
@@ -218,7 +238,7 @@ int BenchCpu(const Arguments& arguments) {
       "(saturated-) "
       "and at a rate (paced-); uncontrolled, tuned by hand, cooperative (the agent without turns) "
       "and "
-      "controlled. Every leg runs once per repeat; ratios are taken within a repeat.",
+      "controlled; then one camera in a hurry among twice as many slower ones (mixed-). Every leg runs once per repeat; ratios are taken within a repeat.",
       "stagger bench cpu"};
   app.add_option("--repeats", settings.repeats, "how often each leg runs")
       ->check(CLI::Range(1, 1000))
@@ -252,7 +272,9 @@ int BenchCpu(const Arguments& arguments) {
     PrintError(place.error().message);
     return kExitFailed;
   }
-  const auto is_paced = [](const LegPlan& plan) { return plan.name.rfind("paced-", 0) == 0; };
+  const auto is_paced = [](const LegPlan& plan) {
+    return plan.name.rfind("paced-", 0) == 0 || IsMixed(plan);
+  };
   if (!settings.fps && std::any_of(plans.begin(), plans.end(), is_paced)) {
     const Result<double> pace = SizePace(settings, *place);
     if (!pace) {
@@ -263,6 +285,9 @@ int BenchCpu(const Arguments& arguments) {
     for (LegPlan& plan : plans) {
       if (is_paced(plan)) plan.fps = pace.value();
     }
+  }
+  for (LegPlan& plan : plans) {
+    if (IsMixed(plan)) plan.fps = MixedPace(settings, *settings.fps);
   }
   const Result<LegRuns> runs = Measure(settings, plans, *place);
   if (!runs) {

@@ -54,6 +54,10 @@ Result<std::vector<Camera>> StartCameras(const LegPlan& plan, const LegTools& to
       StreamSettings stream;
       stream.name = name;
       stream.fps = plan.fps;
+      if (i == 0 && plan.tight) {
+        stream.fps = plan.tight->fps;
+        stream.deadline_ms = plan.tight->deadline_ms;
+      }
       spec.environment = AppEnvironment(*agent, daemon->socket(), stream);
     }
     Result<ChildProcess> process = ChildProcess::Start(spec, tools.keeper);
@@ -200,8 +204,8 @@ void AddDaemonView(const nlohmann::json& status, Leg* leg) {
   leg->body_ms = pooled;
 }
 
-Result<Leg> Measure(const LegPlan& plan, const LegTools& tools, const ScratchDir& dir,
-                    PrivateDaemon* daemon) {
+Result<LegRun> Measure(const LegPlan& plan, const LegTools& tools, const ScratchDir& dir,
+                       PrivateDaemon* daemon) {
   Result<std::vector<Camera>> started = StartCameras(plan, tools, dir, daemon);
   if (!started) return started.error();
   std::vector<Camera>& cameras = *started;
@@ -225,10 +229,17 @@ Result<Leg> Measure(const LegPlan& plan, const LegTools& tools, const ScratchDir
     if (!record) return record.error();
     records.push_back(std::move(record).value());
   }
-  Leg leg = Summarise({plan.name, plan.fps, plan.seconds}, records);
-  leg.policy = plan.policy;
-  AddDaemonView(*status, &leg);
-  return leg;
+  LegRun run;
+  run.leg = Summarise({plan.name, plan.fps, plan.seconds}, records);
+  run.leg.policy = plan.policy;
+  AddDaemonView(*status, &run.leg);
+  if (plan.tight) {
+    run.leg.fps_required = *run.leg.fps_required - *plan.fps + plan.tight->fps;
+    run.tight = Summarise({plan.name + ", tight", plan.tight->fps, plan.seconds}, {records.front()});
+    run.tight->policy = plan.policy;
+    run.tight->concurrency = run.leg.concurrency;
+  }
+  return run;
 }
 
 }  // namespace
@@ -241,7 +252,8 @@ std::vector<std::string> CameraArguments(const LegPlan& plan, int camera) {
   const double step = kClipSeconds / std::max(plan.cameras, 1);
   arguments.insert(arguments.end(), {"--offset", fmt::format("{:.1f}", step * camera)});
   if (plan.fps) {
-    arguments.insert(arguments.end(), {"--fps", fmt::format("{}", *plan.fps)});
+    const double fps = camera == 0 && plan.tight ? plan.tight->fps : *plan.fps;
+    arguments.insert(arguments.end(), {"--fps", fmt::format("{}", fps)});
   } else {
     arguments.push_back("--every-frame");
   }
@@ -266,14 +278,12 @@ Result<LegRun> RunLeg(const LegPlan& plan, const LegTools& tools) {
     if (!started) return started.error();
     daemon.emplace(std::move(started).value());
   }
-  const Result<Leg> leg = Measure(plan, tools, *dir, daemon ? &*daemon : nullptr);
+  Result<LegRun> run = Measure(plan, tools, *dir, daemon ? &*daemon : nullptr);
   daemon.reset();
-  if (!leg) return Error{fmt::format("{}: {}", plan.name, leg.error().message)};
-
-  LegRun run{*leg, {}};
+  if (!run) return Error{fmt::format("{}: {}", plan.name, run.error().message)};
   const std::optional<MachineTime> after = ReadMachineTime();
   if (before && after) {
-    run.disturbance = DisturbanceBetween(*before, *after, OwnCpuTime() - own_before);
+    run->disturbance = DisturbanceBetween(*before, *after, OwnCpuTime() - own_before);
   }
   return run;
 }

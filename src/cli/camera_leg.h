@@ -15,11 +15,18 @@
 
 namespace stagger::cli {
 
+// One camera that is in more of a hurry than the others.
+struct TightCamera {
+  double fps = 15;
+  double deadline_ms = 40;
+};
+
 struct LegPlan {
   std::string name;
   int cameras = 1;
   std::optional<double> fps;  // per camera; unset: each frame as soon as the last one is done
   double seconds = 10;
+  std::optional<TightCamera> tight;   // the first camera, if it differs from the others
   double work_ms = 8;                 // CPU time per frame after the inference
   bool tuned = false;                 // the app's own switch: no spinning threads
   std::optional<std::string> policy;  // unset: no daemon, no agent
@@ -28,6 +35,7 @@ struct LegPlan {
 
 struct LegRun {
   Leg leg;
+  std::optional<Leg> tight;  // the tight camera by itself; `leg` counts it too
   Disturbance disturbance;
 };
 

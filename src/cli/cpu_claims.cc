@@ -13,15 +13,19 @@ namespace {
 // One app alone does the same work in each repeat: what it varies by, the machine varies by.
 constexpr double kSteady = 0.15;
 
-using Figure = std::optional<double> (*)(const Leg&);
+using Figure = std::optional<double> (*)(const LegRun&);
 
-std::optional<double> Fps(const Leg& leg) { return leg.fps; }
-std::optional<double> DropRatio(const Leg& leg) { return leg.drop_ratio; }
-std::optional<double> MeanInference(const Leg& leg) {
-  return leg.inference_ms ? std::optional(leg.inference_ms->mean) : std::nullopt;
+std::optional<double> Fps(const LegRun& run) { return run.leg.fps; }
+std::optional<double> DropRatio(const LegRun& run) { return run.leg.drop_ratio; }
+std::optional<double> MeanInference(const LegRun& run) {
+  return run.leg.inference_ms ? std::optional(run.leg.inference_ms->mean) : std::nullopt;
 }
-std::optional<double> P99Inference(const Leg& leg) {
+std::optional<double> P99(const Leg& leg) {
   return leg.inference_ms ? std::optional(leg.inference_ms->p99) : std::nullopt;
+}
+std::optional<double> P99Inference(const LegRun& run) { return P99(run.leg); }
+std::optional<double> TightP99(const LegRun& run) {
+  return run.tight ? P99(*run.tight) : std::nullopt;
 }
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
@@ -35,7 +39,7 @@ std::vector<Paired> Values(const std::vector<LegRun>& legs, Figure figure) {
   std::vector<Paired> values;
   values.reserve(legs.size());
   for (const LegRun& run : legs) {
-    values.push_back({figure(run.leg).value_or(kNone), run.disturbance.disturbed()});
+    values.push_back({figure(run).value_or(kNone), run.disturbance.disturbed()});
   }
   return values;
 }
@@ -74,6 +78,8 @@ constexpr RatioClaim kRatioClaims[] = {
      Bound::kAtMost, 1.25},
     {"saturated fps, edf / controlled (fifo)", "saturated-edf", "saturated-controlled", Fps,
      Bound::kAtLeast, 0.97},
+    {"mixed p99 inference of the tight camera, edf / fifo", "mixed-edf", "mixed-fifo", TightP99,
+     Bound::kAtMost, 0.9},
     {"paced fps, edf / controlled (fifo)", "paced-edf", "paced-controlled", Fps, Bound::kAtLeast,
      0.97},
 };

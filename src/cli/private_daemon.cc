@@ -51,6 +51,9 @@ Result<PrivateDaemon> PrivateDaemon::Start(const Installation& installation, con
   if (!spec.concurrency.empty()) {
     child.argv.insert(child.argv.end(), {"--concurrency", spec.concurrency});
   }
+  if (!spec.demand_limit.empty()) {
+    child.argv.insert(child.argv.end(), {"--demand-limit", spec.demand_limit});
+  }
   child.pipe_output = spec.err_file.empty();
   if (!child.pipe_output) {
     child.err_file = spec.err_file;

@@ -15,6 +15,7 @@ struct DaemonSpec {
   std::string socket;
   std::string policy;       // empty: the daemon's default
   std::string concurrency;  // a number, or "auto"; empty: the daemon's default
+  std::string demand_limit;  // empty: none
   std::string http = "off";
   std::string err_file;  // its log; empty: a pipe to read from process()
 };

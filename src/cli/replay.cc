@@ -2,19 +2,18 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "cli/arguments.h"
 #include "cli/trace_file.h"
 #include "cli/verbs.h"
+#include "cli/yaml_reader.h"
 #include "record/recording.h"
 
 namespace stagger::cli {
 namespace {
+
+constexpr std::size_t kMaxRecordingMib = 4096;
 
 int Failed(const std::string& message) {
   PrintError("replay: " + message);
@@ -53,10 +52,9 @@ int ReplayVerb(const Arguments& arguments) {
   app.footer("exit code 1: the engine did something else, or the file is no recording");
   if (const auto code = ParseArguments(app, arguments)) return *code;
 
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return Failed(fmt::format("cannot read {}: {}", path, std::strerror(errno)));
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  const Result<record::Recording> recording = record::Parse(text);
+  const Result<std::string> text = ReadTextFile(path, "a recording", kMaxRecordingMib);
+  if (!text) return Failed(text.error().message);
+  const Result<record::Recording> recording = record::Parse(*text);
   if (!recording) return Failed(path + ": " + recording.error().message);
   if (!trace.empty()) {
     if (const Result<void> written = WriteTrace(recording.value(), trace); !written) {

@@ -28,7 +28,7 @@ class ScenarioReader : private YamlReader {
     if (!root.IsMap()) Fail(root, "a scenario is a map with 'seconds' and 'streams'");
     CheckKeys(root, "",
               {"seconds", "warmup_seconds", "draws", "policy", "spacing_ms", "concurrency",
-               "handoff_ms", "jitter", "deadline_from", "queue", "overload", "devices", "streams"});
+               "demand_limit", "handoff_ms", "jitter", "deadline_from", "queue", "overload", "devices", "streams"});
     scenario_.policy.name = "edf";
     scenario_.policy.concurrency = 1;
     if (!root["seconds"]) Fail(root, "seconds: missing; expected how long to simulate");
@@ -53,6 +53,13 @@ class ScenarioReader : private YamlReader {
         scenario_.policy.concurrency =
             Whole(node, "concurrency", "a limit", 1, core::kMaxConcurrency, "'auto' or ");
       }
+    }
+    if (const YAML::Node node = root["demand_limit"]) {
+      scenario_.policy.demand_limit = Number(node, "demand_limit", 1, core::kMaxDemandLimit);
+      if (scenario_.policy.auto_concurrency) {
+        Fail(node, "demand_limit: not beside concurrency 'auto'; expected only one of them");
+      }
+      if (!root["concurrency"]) scenario_.policy.concurrency = 0;
     }
     if (const YAML::Node node = root["handoff_ms"]) {
       scenario_.handoff = FromMs(Number(node, "handoff_ms", 0, kMaxMs));

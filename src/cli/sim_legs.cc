@@ -27,7 +27,8 @@ SimLeg Make(const sim::Scenario& scenario, const sim::Tally& tally, const std::s
   leg.name = group != nullptr ? *group : "all";
   leg.policy = scenario.policy.name;
   const core::Policy& policy = *core::FindPolicy(scenario.policy.name);
-  if (!(policy.concurrent && scenario.policy.auto_concurrency)) {
+  const bool fixed = !scenario.policy.auto_concurrency && scenario.policy.demand_limit == 0;
+  if (!policy.concurrent || fixed) {
     leg.concurrency = core::Limit(policy, scenario.policy, core::DeviceState{});
   }
   double required = 0;

@@ -18,11 +18,17 @@ class SiteReader : private YamlReader {
 
   Site Read(const YAML::Node& root) {
     if (!root.IsMap()) Fail(root, "a site file is a map with 'apps'");
-    CheckKeys(root, "", {"policy", "concurrency", "devices", "apps"});
+    CheckKeys(root, "", {"policy", "concurrency", "demand_limit", "devices", "apps"});
     Site site;
     site.folder = std::filesystem::absolute(path_).parent_path().string();
     if (const YAML::Node node = root["policy"]) site.policy = Policy(node);
     if (const YAML::Node node = root["concurrency"]) site.concurrency = Concurrency(node);
+    if (const YAML::Node node = root["demand_limit"]) {
+      site.demand_limit = Number(node, "demand_limit", 1, core::kMaxDemandLimit);
+      if (site.concurrency == "auto") {
+        Fail(node, "demand_limit: not beside concurrency 'auto'; expected only one of them");
+      }
+    }
     if (const YAML::Node node = root["devices"]) {
       if (!node.IsScalar() || node.Scalar() != "auto") {
         Fail(node, "devices: only 'auto' is supported: this machine's CPU cores taken as one");

@@ -24,6 +24,7 @@ struct Site {
   std::string folder;       // the file's own, to find programs beside it
   std::string policy;       // empty: the daemon's default
   std::string concurrency;  // a number, or "auto"; empty: the daemon's default
+  double demand_limit = 0;  // 0: none
   std::vector<SiteApp> apps;
 };
 

@@ -67,6 +67,7 @@ Result<void> ApplyPolicy(const Site& site, const std::string& socket) {
   nlohmann::json body = nlohmann::json::object();
   if (!site.policy.empty()) body["name"] = site.policy;
   if (!site.concurrency.empty()) body["concurrency"] = ConcurrencyArgument(site.concurrency);
+  if (site.demand_limit > 0) body["demand_limit"] = site.demand_limit;
   if (body.empty()) return {};
   const Result<nlohmann::json> answer = AskDaemon(socket, "policy", body);
   if (!answer) return answer.error();
@@ -88,6 +89,7 @@ Result<void> RunSite(const Site& site, const std::string& socket, const std::str
     spec.socket = socket;
     spec.policy = site.policy;
     spec.concurrency = site.concurrency;
+    if (site.demand_limit > 0) spec.demand_limit = fmt::format("{:g}", site.demand_limit);
     spec.http = http;
     Result<PrivateDaemon> started = PrivateDaemon::Start(place->installation, spec, place->keeper);
     if (!started) return started.error();

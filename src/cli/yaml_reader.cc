@@ -10,6 +10,7 @@
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "cli/leg_names.h"
 #include "core/policies.h"
@@ -17,7 +18,7 @@
 namespace stagger::cli {
 namespace {
 
-constexpr std::size_t kMaxFile = 1024 * 1024;
+constexpr std::size_t kMiB = 1024 * 1024;
 
 }  // namespace
 
@@ -90,19 +91,21 @@ std::string YamlReader::Policy(const YAML::Node& node) const {
   Fail(node, fmt::format("policy: {} is not a policy; known: {}", Shown(node), Join(known, ", ")));
 }
 
-Result<std::string> ReadTextFile(const std::string& path, const std::string& kind) {
+Result<std::string> ReadTextFile(const std::string& path, const std::string& kind,
+                                 std::size_t most_mib) {
   std::error_code failure;
   if (std::filesystem::is_directory(path, failure)) {
     return Error{fmt::format("{} is a folder; expected {}", path, kind)};
   }
   std::ifstream file(path);
   if (!file) return Error{fmt::format("cannot read {}: {}", path, std::strerror(errno))};
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (text.str().size() > kMaxFile) {
-    return Error{fmt::format("{} is larger than 1 MiB; expected {}", path, kind)};
+  std::ostringstream stream;
+  stream << file.rdbuf();
+  std::string text = std::move(stream).str();
+  if (text.size() > most_mib * kMiB) {
+    return Error{fmt::format("{} is larger than {} MiB; expected {}", path, most_mib, kind)};
   }
-  return text.str();
+  return text;
 }
 
 Result<void> ReadYaml(const std::string& text, const std::string& path, const std::string& expected,

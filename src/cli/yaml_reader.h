@@ -4,6 +4,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <vector>
@@ -43,8 +44,9 @@ class YamlReader {
   std::string path_;
 };
 
-// The text of a file of at most 1 MiB; `kind` is what was expected: "a site file".
-Result<std::string> ReadTextFile(const std::string& path, const std::string& kind);
+// The text of a file of at most `most_mib`; `kind` is what was expected: "a site file".
+Result<std::string> ReadTextFile(const std::string& path, const std::string& kind,
+                                 std::size_t most_mib = 1);
 
 // Parses `text` and hands its root to `read`; errors of either become one line. `expected`
 // completes "empty; expected ...".

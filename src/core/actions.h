@@ -11,6 +11,7 @@
 
 namespace stagger::core {
 
+// Recordings hold the numbers: new ones go last.
 enum class Reason : std::uint8_t {
   kFree,           // a turn was free, nobody waited longer
   kReleased,       // another body ended
@@ -23,7 +24,8 @@ enum class Reason : std::uint8_t {
   kPolicyChange,   // the policy or its limit changed
   kClientsChange,  // streams joined or left, so the waiting bound changed
   kBodiesChange,   // bodies became longer or shorter, so the waiting bound changed
-  kRatesChange     // rates were lowered under overload, or came back
+  kRatesChange,    // rates were lowered under overload, or came back
+  kProbe           // beyond the demand limit, to see how much bodies slow each other down
 };
 const char* ToString(Reason reason);  // one plain sentence part: "a turn was free"
 

@@ -18,7 +18,12 @@ struct RunningTurn {
   TimePoint lease_end;  // kNever if the body began while nothing was gated
   bool gated = true;
   bool expired = false;  // kept past its lease: no longer counts against k
-  std::vector<std::uint16_t> cores;
+  TimePoint body_due{};  // as it was when it waited
+  Duration expected{};   // how long its stream's bodies take
+  double demand = 1;     // of the device, as believed at the grant
+  Duration beside{};     // of its time so far, while others ran
+  double others = 0;     // ns of that, times the demands of those others
+  std::vector<std::uint16_t> cores{};
 };
 
 struct WaitingTurn {
@@ -28,6 +33,8 @@ struct WaitingTurn {
   Duration since_call{};  // at the request
   TimePoint body_due{};   // the latest end of the body that leaves time for what follows it
   Duration held{};        // how long a lowered rate held it back
+  Duration expected{};    // how long its stream's bodies take
+  double demand = 1;      // of the device
 };
 
 struct DeviceState {
@@ -50,6 +57,8 @@ struct DeviceState {
   Duration over_time{};     // the part of body_time during which more than k turns ran
   Duration busy_time{};     // wall time with at least one turn running
   std::uint64_t turns = 0;  // bodies begun here, gated or not
+  // Of turns: when a body was last let in beyond the demand limit, to learn from it.
+  std::uint64_t probed = 0;
 };
 
 // Adds `elapsed` to the integrals, during which nothing began or ended.

@@ -59,6 +59,8 @@ struct Engine::Impl {
   Stream* FindStream(ClientId client);  // null: counted as invalid
 
   // engine_rates.cc
+  double ShareOf(const Stream& stream) const;
+  Duration::rep SlotsOf(const DeviceState& device) const;
   void NoteOccupied(Stream& stream, DeviceId device, Duration held);
   void UpdateRates();
   void UpdateRates(DeviceId id);
@@ -71,6 +73,8 @@ struct Engine::Impl {
   void On(const TurnRequested& event);
   void On(const TurnReleased& event);
   void On(const InferenceEnded& event);
+  void NoteBeside(Stream& stream, const RunningTurn& turn);
+  bool ProbeDue(const DeviceState& device) const;
   void RecordCall(Stream& stream, DeviceId device, Duration call);
   TimePoint BodyDue(const Stream& stream, Duration since_call) const;
   void On(const TurnCancelled& event);

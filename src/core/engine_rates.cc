@@ -32,6 +32,15 @@ TimePoint LastEntry(const Stream& stream) {
 
 Duration PeriodOf(double fps) { return Duration{static_cast<Duration::rep>(1e9 / fps)}; }
 
+// Where demands are limited a body takes its demand of the device, and the device has one place;
+// else it takes one of k places.
+double Engine::Impl::ShareOf(const Stream& stream) const {
+  return config.policy.demand_limit > 0 ? stream.demand.value() : 1;
+}
+Duration::rep Engine::Impl::SlotsOf(const DeviceState& device) const {
+  return config.policy.demand_limit > 0 ? 1 : device.concurrency;
+}
+
 void Engine::Impl::NoteOccupied(Stream& stream, DeviceId device, Duration held) {
   // A trial is over sooner than the mean would follow it, or forget it.
   if (!tuners.empty() && tuners[device.value].trying()) return;
@@ -53,15 +62,16 @@ void Engine::Impl::UpdateRates(DeviceId id) {
     if (stream.home != id || !(stream.spec.required_fps > 0)) continue;
     if (stream.occupied_samples < kSeen || stream.occupied <= Duration{}) continue;
     const double body_s = static_cast<double>(stream.occupied.count()) / 1e9;
+    const double share_s = body_s * ShareOf(stream);
     // A stream has one body at a time: where it could not keep its rate even alone, it asks for
     // less.
     double fps = std::min(stream.spec.required_fps, 1 / body_s);
     if (stream.cap_fps > 0) fps = std::min(fps, stream.cap_fps);
     rated.push_back(&stream);
-    demands.push_back({fps, stream.spec.min_fps, stream.spec.weight, body_s});
-    load += fps * body_s;
+    demands.push_back({fps, stream.spec.min_fps, stream.spec.weight, share_s});
+    load += fps * share_s;
   }
-  const double capacity = device.concurrency;
+  const double capacity = static_cast<double>(SlotsOf(device));
   device.load = load / capacity;
   const bool controls = policy->gates && policy->concurrent && config.policy.elastic;
   if (!tuners.empty() && tuners[id.value].trying()) {
@@ -96,15 +106,20 @@ void Engine::Impl::UpdateRates(DeviceId id) {
 // take what they took lately; those before it are spread over the k that run at once.
 bool Engine::Impl::FitsNow(const DeviceState& device, const WaitingTurn& turn,
                            TimePoint due) const {
-  const auto k = static_cast<Duration::rep>(device.concurrency);
+  const Duration::rep k = SlotsOf(device);
   const auto length = [&](ClientId client) {
     const Duration mean = streams.at(client).occupied;
     return mean + mean / 16;  // bodies vary
   };
+  // What a body takes of the device, as if it filled one of its places for a shorter time.
+  const auto taken = [&](ClientId client, Duration body) {
+    return Duration{std::llround(static_cast<double>(body.count()) * ShareOf(streams.at(client)))};
+  };
   Duration ahead{};
   for (const RunningTurn& running : device.running) {
     if (!running.expired) {
-      ahead += std::max(length(running.client) - (now - running.granted), Duration{});
+      const Duration left = length(running.client) - (now - running.granted);
+      ahead += taken(running.client, std::max(left, Duration{}));
     }
   }
   const Duration own = length(turn.client);
@@ -113,7 +128,7 @@ bool Engine::Impl::FitsNow(const DeviceState& device, const WaitingTurn& turn,
   for (const WaitingTurn& other : device.waiting) {
     // Any other order than by due date is that of arrival: whoever waits goes first.
     if (!policy->overtakes || other.body_due <= due) {
-      before_own += length(other.client);
+      before_own += taken(other.client, length(other.client));
     } else {
       after.push_back(&other);
     }
@@ -121,11 +136,12 @@ bool Engine::Impl::FitsNow(const DeviceState& device, const WaitingTurn& turn,
   if (now + before_own / k + own > due) return false;
   std::ranges::sort(after, {}, &WaitingTurn::body_due);
   Duration without = before_own;
+  const Duration ours = taken(turn.client, own);
   for (const WaitingTurn* other : after) {
     const Duration body = length(other->client);
     const bool late = now + without / k + body > other->body_due;
-    if (!late && now + (without + own) / k + body > other->body_due) return false;
-    without += body;
+    if (!late && now + (without + ours) / k + body > other->body_due) return false;
+    without += taken(other->client, body);
   }
   return true;
 }

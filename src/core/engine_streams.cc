@@ -122,7 +122,10 @@ void Engine::Impl::SetLease(Stream& stream) {
 Duration Engine::Impl::BoundFor(const Stream& stream) const {
   // While k is being found, any may be tried.
   int k = tuners.empty() ? kMaxConcurrency : 1;
-  for (const DeviceState& device : devices) k = std::min(k, device.concurrency);
+  // With a demand limit bodies may come to run one at a time.
+  for (const DeviceState& device : devices) {
+    k = std::min(k, static_cast<int>(SlotsOf(device)));
+  }
   Duration before{};
   if (policy->overtakes) {
     // Until its body is due others may pass it again and again; from then on each at most once.

@@ -11,6 +11,8 @@ namespace {
 using Holds = Seat::Holds;
 
 constexpr Duration kAbsurd = std::chrono::hours{1};
+constexpr std::uint64_t kSeenAlone = 4;   // bodies, before others are compared with them
+constexpr std::uint64_t kProbeEvery = 32;  // turns
 
 Seat* FindSeat(Stream& stream, TurnSeq seq) {
   const auto found = std::ranges::find_if(stream.seats, [seq](const Seat& seat) {
@@ -87,15 +89,26 @@ void Engine::Impl::On(const TurnRequested& event) {
   stream->home = event.device;
   if (!event.gated) {
     const TimePoint lease_end = policy->gates ? now + stream->lease : kNever;
-    StartRunning(device, seat, {event.client, event.seq, now, lease_end, false, false, {}});
+    StartRunning(device, seat,
+                 {.client = event.client,
+                  .seq = event.seq,
+                  .granted = now,
+                  .lease_end = lease_end,
+                  .gated = false});
     // It counts against k from here on even so: it does occupy the device.
     return;
   }
   seat.holds = Holds::kWaits;
   seat.seq = event.seq;
   const Duration since_call = Sane(event.since_call, *stream);
-  const WaitingTurn turn{
-      event.client, event.seq, now, since_call, BodyDue(*stream, since_call), {}};
+  stream->pre.Add(since_call);
+  WaitingTurn turn{.client = event.client,
+                   .seq = event.seq,
+                   .requested = now,
+                   .since_call = since_call,
+                   .body_due = BodyDue(*stream, since_call),
+                   .expected = stream->occupied,
+                   .demand = stream->demand.value()};
   (stream->assigned_fps > 0 ? device.held : device.waiting).push_back(turn);
   Dispatch(event.device, Reason::kFree);
 }
@@ -121,7 +134,10 @@ void Engine::Impl::On(const TurnReleased& event) {
     const RunningTurn& turn = *FindTurn(At(id).running, event.client);
     Record(*stream, event, {turn.seq, id, turn.granted, turn.gated, turn.expired});
     seat->last_done = now;
-    if (turn.gated && !turn.expired) NoteOccupied(*stream, id, now - turn.granted);
+    if (turn.gated && !turn.expired) {
+      NoteOccupied(*stream, id, now - turn.granted);
+      NoteBeside(*stream, turn);
+    }
     Leave(At(id), event.client, *seat);
     Dispatch(id, Reason::kReleased);
   }
@@ -144,6 +160,22 @@ void Engine::Impl::Record(Stream& stream, const TurnReleased& event, const Detac
   if (turn.late) ++stream.counters.late;
   stream.last_done = now;
   SetLease(stream);
+}
+
+void Engine::Impl::NoteBeside(Stream& stream, const RunningTurn& turn) {
+  const Duration held = now - turn.granted;
+  if (turn.beside == Duration{}) {
+    stream.alone.Add(held);
+  } else if (stream.alone.count() >= kSeenAlone) {
+    const double others = turn.others / static_cast<double>(turn.beside.count());
+    stream.demand.Learn(stream.alone.mean(), held, turn.beside, others);
+  }
+}
+
+// Seldom: a body let in beyond the limit is slowed down, and slows others down.
+bool Engine::Impl::ProbeDue(const DeviceState& device) const {
+  return config.policy.demand_limit > 0 && !device.overloaded() &&
+         device.turns - device.probed >= kProbeEvery;
 }
 
 void Engine::Impl::RecordCall(Stream& stream, DeviceId device, Duration call) {
@@ -201,7 +233,11 @@ void Engine::Impl::On(const TurnClaimed& event) {
   const TimePoint granted = now - Sane(event.held, *stream);
   const TimePoint lease_end = policy->gates ? now + stream->lease : kNever;
   StartRunning(At(event.device), stream->seats[event.device.value],
-               {event.client, event.seq, granted, lease_end, policy->gates, false, {}});
+               {.client = event.client,
+                .seq = event.seq,
+                .granted = granted,
+                .lease_end = lease_end,
+                .gated = policy->gates});
 }
 
 void Engine::Impl::ExpireLeases() {
@@ -226,7 +262,8 @@ void Engine::Impl::Dispatch(DeviceId id, Reason cause) {
   DeviceState& device = At(id);
   if (!device.held.empty()) LetIn(id);
   for (;;) {
-    const Decision decision = policy->next({device, config.policy, now, cause});
+    const Decision decision =
+        policy->next({device, config.policy, now, cause, ProbeDue(device)});
     if (decision.next == Decision::kNobody) {
       // A moment that has passed would have the driver come back at once, for ever.
       CHECK(decision.not_before > now);
@@ -234,6 +271,7 @@ void Engine::Impl::Dispatch(DeviceId id, Reason cause) {
       return;
     }
     CHECK(decision.next < device.waiting.size());
+    if (decision.reason == Reason::kProbe) device.probed = device.turns;
     GrantWaiting(id, decision.next, decision.reason);
   }
 }
@@ -244,7 +282,13 @@ void Engine::Impl::GrantWaiting(DeviceId id, std::size_t index, Reason reason) {
   const WaitingTurn waited = *place;
   Stream& stream = streams.at(waited.client);
   Seat& seat = stream.seats[id.value];
-  RunningTurn turn{waited.client, waited.seq, now, now + stream.lease, true, false, {}};
+  RunningTurn turn{.client = waited.client,
+                   .seq = waited.seq,
+                   .granted = now,
+                   .lease_end = now + stream.lease,
+                   .body_due = waited.body_due,
+                   .expected = waited.expected,
+                   .demand = waited.demand};
   AssignCores(id, seat, turn);
   device.waiting.erase(place);
   device.last_grant = now;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -20,6 +21,7 @@
 namespace stagger::core {
 
 inline constexpr int kMaxConcurrency = 1024;
+inline constexpr double kMaxDemandLimit = 64;
 inline constexpr Duration kMaxSpacing = std::chrono::minutes{1};
 
 struct DeviceView {
@@ -27,6 +29,7 @@ struct DeviceView {
   const PolicySpec& spec;
   TimePoint now;
   Reason cause;  // what has just happened that may have made room
+  bool probe;    // one more than the demand limit allows would be welcome, to learn from it
 };
 
 struct Decision {
@@ -52,10 +55,16 @@ struct Policy {
 std::span<const Policy> Policies();
 const Policy* FindPolicy(std::string_view name);  // null if there is none
 
-// Error: no such policy, a concurrency out of 0..kMaxConcurrency, a spacing out of 0..1 min.
+// Whether this one may start beside what runs: fewer than k run, and its demand fits in with theirs
+// where that is limited. The reason for a grant, `reason` unless it is a probe; nothing: no room.
+std::optional<Reason> RoomFor(const WaitingTurn& turn, const DeviceView& view, Reason reason);
+
+// Error: no such policy, a concurrency out of 0..kMaxConcurrency, a spacing out of 0..1 min, a
+// demand limit below 1 or over kMaxDemandLimit, or beside `auto`.
 Result<void> Validate(const PolicySpec& spec);
 
-// k on this device: as asked, or one turn per core, or one where there are no cores.
+// k on this device: as asked, or one turn per core, or one where there are no cores; no limit where
+// demands are limited instead.
 int Limit(const Policy& policy, const PolicySpec& spec, const DeviceState& device);
 
 }  // namespace stagger::core

@@ -41,6 +41,17 @@ Duration SampleWindow::mean() const {
   return empty() ? Duration{} : sum_ / static_cast<Duration::rep>(sorted_.size());
 }
 
+Duration SampleWindow::Deviation() const {
+  if (sorted_.size() < 2) return Duration{};
+  const double middle = static_cast<double>(mean().count());
+  double squares = 0;
+  for (const Duration sample : sorted_) {
+    const double off = static_cast<double>(sample.count()) - middle;
+    squares += off * off;
+  }
+  return Duration{std::llround(std::sqrt(squares / static_cast<double>(sorted_.size() - 1)))};
+}
+
 Duration SampleWindow::Quantile(double q) const {
   if (empty()) return Duration{};
   // 0.07 * 100 is a hair over 7 in binary; without the slack its rank would be 8.

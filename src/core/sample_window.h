@@ -22,6 +22,8 @@ class SampleWindow {
   Duration min() const;
   Duration max() const;
   Duration mean() const;
+  // The standard deviation over the window; O(window), for reports.
+  Duration Deviation() const;
   // Nearest-rank quantile over the window, q in [0,1]; 0 when empty.
   Duration Quantile(double q) const;
 

@@ -8,6 +8,7 @@
 
 #include "base/ids.h"
 #include "base/time.h"
+#include "core/demand.h"
 #include "core/events.h"
 #include "core/sample_window.h"
 
@@ -54,10 +55,14 @@ struct Seat {
 struct Stream {
   StreamSpec spec;
   StreamCounters counters;
+  SampleWindow pre;   // call's start to request
   SampleWindow body;  // most recent bodies, from grant to release
   SampleWindow wait;  // request to grant
   SampleWindow post;  // body's end to the call's return; empty where the body ends the call
   SampleWindow call;  // whole framework call
+  // From grant to release, of bodies beside which no other ran; and what the others say.
+  SampleWindow alone;
+  DemandEstimate demand;
   TimePoint joined;
   TimePoint last_done{};    // of the most recent body
   std::vector<Seat> seats;  // by DeviceId

@@ -48,17 +48,21 @@ Control::Answer Control::Policy(const std::string& body, Standing standing, Time
         policy.concurrency = 0;
         policy.auto_concurrency = false;
       }
+      if (!args.contains("demand_limit")) policy.demand_limit = 0;
     } else if (key == "concurrency" && value == "auto") {
       policy.auto_concurrency = true;
     } else if (key == "concurrency" && value.is_number_integer() && value >= 0 && value <= 1024) {
       policy.concurrency = value.get<int>();
       policy.auto_concurrency = false;
+    } else if (key == "demand_limit" && value.is_number()) {
+      policy.demand_limit = value.get<double>();  // SetPolicy judges it
     } else if (key == "spacing_ms" && value.is_number() && value >= 0 && value <= kMaxSpacingMs) {
       policy.spacing = FromMs(value.get<double>());
     } else {
       return Refusal(
           fmt::format("policy: bad argument {}: expected \"name\" (text), "
-                      "\"concurrency\" (auto, or 0 to 1024) and \"spacing_ms\" (0 to 60000)",
+                      "\"concurrency\" (auto, or 0 to 1024), \"demand_limit\" (0: none, or 1 to "
+                      "64) and \"spacing_ms\" (0 to 60000)",
                       json(key).dump(-1, ' ', true, json::error_handler_t::replace)));
     }
   }
@@ -74,6 +78,7 @@ std::string Control::PolicyInForce() const {
   }
   return json{{"name", engine.policy().name},
               {"concurrency", ConcurrencyJson(engine.policy())},
+              {"demand_limit", DemandLimitJson(engine.policy())},
               {"spacing_ms", ToMs(engine.policy().spacing)},
               {"devices", devices}}
       .dump();

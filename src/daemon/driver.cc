@@ -35,7 +35,9 @@ core::StreamSpec SpecOf(const wire::Hello& hello, std::string name) {
 }
 
 std::string ConcurrencyText(const core::PolicySpec& policy) {
-  return policy.auto_concurrency ? "auto" : std::to_string(policy.concurrency);
+  std::string text = policy.auto_concurrency ? "auto" : std::to_string(policy.concurrency);
+  if (policy.demand_limit > 0) text += fmt::format(", demand limit {:g}", policy.demand_limit);
+  return text;
 }
 
 wire::CoreMask MaskOf(const std::vector<std::uint16_t>& cores) {

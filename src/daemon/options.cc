@@ -55,6 +55,13 @@ Result<void> Apply(const std::string& key, const std::string& value, Options* op
           core::kMaxConcurrency)};
     }
     options->policy.concurrency = static_cast<int>(*k);
+  } else if (key == "demand_limit") {
+    const auto limit = NumberIn(value, 1, core::kMaxDemandLimit);
+    if (!limit) {
+      return Error{fmt::format("demand limit '{}': 1 to {} is expected", value,
+                               core::kMaxDemandLimit)};
+    }
+    options->policy.demand_limit = *limit;
   } else if (key == "spacing_ms") {
     const auto ms = NumberIn(value, 0, ToMs(core::kMaxSpacing));
     if (!ms) {
@@ -78,7 +85,7 @@ Result<void> Apply(const std::string& key, const std::string& value, Options* op
     options->http_address = std::move(address).value();
   } else {
     return Error{fmt::format(
-        "unknown key '{}': known are policy, concurrency, spacing_ms, admission, socket, http, "
+        "unknown key '{}': known are policy, concurrency, demand_limit, spacing_ms, admission, socket, http, "
         "group, lease_floor_ms, record",
         key)};
   }
@@ -151,6 +158,7 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
   std::string socket;
   std::string policy;
   std::string concurrency;
+  std::string demand_limit;
   std::string spacing;
   std::string admission;
   std::string http;
@@ -165,6 +173,8 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
   app.add_option("--policy", policy,
                  "Who gets the next turn: off, serial, spaced, fifo, edf [fifo]");
   app.add_option("--concurrency", concurrency, "Turns at once per device [0: one per core]");
+  app.add_option("--demand-limit", demand_limit,
+                 "Bodies run together while what they fill of a device adds up to no more");
   app.add_option("--spacing", spacing, "Under spaced: ms between two starts [60]");
   app.add_option("--admission", admission,
                  "A stream that does not fit: warn, strict (it gets the rate that fits) or off "
@@ -200,6 +210,7 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
   const std::pair<const char*, const std::string*> given[] = {{"socket", &socket},
                                                               {"policy", &policy},
                                                               {"concurrency", &concurrency},
+                                                              {"demand_limit", &demand_limit},
                                                               {"spacing_ms", &spacing},
                                                               {"admission", &admission},
                                                               {"http", &http},

@@ -7,6 +7,8 @@
 #include <map>
 #include <utility>
 
+#include "core/profile.h"
+
 namespace stagger::daemon {
 
 namespace {
@@ -36,6 +38,22 @@ json Summary(const core::SampleWindow& samples) {
           {"p50", Ms(samples.Quantile(0.5))},
           {"p99", Ms(samples.Quantile(0.99))},
           {"max", Ms(samples.max())}};
+}
+
+json PhaseJson(const core::PhaseEstimate& phase) {
+  if (phase.samples == 0) return {{"mean", nullptr}, {"p99", nullptr}, {"confidence", 0}};
+  return {{"mean", Ms(phase.mean)},
+          {"p99", Ms(phase.p99)},
+          {"confidence", Rounded(phase.confidence, 1000)}};
+}
+
+json ProfileJson(const core::Profile& profile) {
+  return {{"pre_ms", PhaseJson(profile.pre)},
+          {"body_ms", PhaseJson(profile.body)},
+          {"post_ms", PhaseJson(profile.post)},
+          {"demand", profile.overlaps > 0 ? json(Rounded(profile.demand, 1000)) : json(nullptr)},
+          {"demand_confidence", Rounded(profile.demand_confidence, 1000)},
+          {"overlaps", profile.overlaps}};
 }
 
 void PutCounters(const core::StreamCounters& counters, json* out) {
@@ -74,6 +92,10 @@ json ConcurrencyJson(const core::PolicySpec& policy) {
   return policy.auto_concurrency ? json("auto") : json(policy.concurrency);
 }
 
+json DemandLimitJson(const core::PolicySpec& policy) {
+  return policy.demand_limit > 0 ? json(policy.demand_limit) : json(nullptr);
+}
+
 std::string Dump(const json& status) {
   return status.dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -97,6 +119,7 @@ json Status::Build(TimePoint now) const {
   status["http"] = facts_.http.empty() ? json(nullptr) : json(facts_.http);
   status["policy"] = {{"name", engine.policy().name},
                       {"concurrency", ConcurrencyJson(engine.policy())},
+                      {"demand_limit", DemandLimitJson(engine.policy())},
                       {"spacing_ms", ToMs(engine.policy().spacing)}};
   status["admission"] = ToString(driver_->admission().mode());
   status["devices"] = Devices(now);
@@ -233,6 +256,7 @@ json Status::Streams(TimePoint now) const {
         {"wait_ms", Summary(stream.wait)},
         {"body_ms", Summary(stream.body)},
         {"inference_ms", Summary(stream.call)},
+        {"profile", ProfileJson(core::ProfileOf(stream))},
         {"state", state == states.end() ? "idle" : state->second},
         {"attached_s", Rounded(attached_s, 1000)},
         {"video", nullptr},

@@ -43,6 +43,7 @@ class Status {
 // As compact text; whatever is not UTF-8 is replaced.
 // The limit as it was asked for: a number, or "auto".
 nlohmann::json ConcurrencyJson(const core::PolicySpec& policy);
+nlohmann::json DemandLimitJson(const core::PolicySpec& policy);  // null: none
 std::string Dump(const nlohmann::json& status);
 
 }  // namespace stagger::daemon

@@ -13,6 +13,7 @@ ordered_json Of(const core::PolicySpec& policy) {
   return {{"name", policy.name},
           {"concurrency", policy.concurrency},
           {"auto", policy.auto_concurrency},
+          {"demand_limit", policy.demand_limit},
           {"spacing_ns", policy.spacing.count()},
           {"elastic", policy.elastic}};
 }
@@ -22,6 +23,7 @@ core::PolicySpec PolicyFrom(const json& from) {
   policy.name = from.at("name");
   policy.concurrency = from.at("concurrency");
   policy.auto_concurrency = from.at("auto");
+  policy.demand_limit = from.value("demand_limit", 0.0);
   policy.spacing = Duration{from.at("spacing_ns").get<Duration::rep>()};
   policy.elastic = from.at("elastic");
   return policy;

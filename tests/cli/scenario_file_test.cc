@@ -80,8 +80,8 @@ TEST(ScenarioFile, SaysWhatIsWrongAndWhere) {
             "s.yaml:1:1: seconds: missing; expected how long to simulate");
   EXPECT_EQ(Complaint("seconds: 1\nspeed: 2"),
             "s.yaml:2:1: unknown field 'speed'; known: seconds, warmup_seconds, draws, policy, "
-            "spacing_ms, concurrency, handoff_ms, jitter, deadline_from, queue, overload, devices, "
-            "streams");
+            "spacing_ms, concurrency, demand_limit, handoff_ms, jitter, deadline_from, queue, "
+            "overload, devices, streams");
   EXPECT_EQ(Complaint("seconds: 1\nstreams: []"),
             "s.yaml:2:10: streams: expected a list with at least one stream");
   EXPECT_EQ(Complaint("seconds: -1\nstreams: []"),
@@ -92,6 +92,10 @@ TEST(ScenarioFile, SaysWhatIsWrongAndWhere) {
       Complaint("seconds: 1\nconcurrency: 0\nstreams: []"),
       "s.yaml:2:14: concurrency: 0 is not a limit; expected 'auto' or a whole number from 1 to "
       "1024");
+  EXPECT_EQ(Complaint("seconds: 1\ndemand_limit: 0.5\nstreams: []"),
+            "s.yaml:2:15: demand_limit: 0.5; expected a number from 1 to 64");
+  EXPECT_EQ(Complaint("seconds: 1\nconcurrency: auto\ndemand_limit: 1\nstreams: []"),
+            "s.yaml:3:15: demand_limit: not beside concurrency 'auto'; expected only one of them");
   EXPECT_EQ(Complaint("seconds: 1\njitter: .nan\nstreams: []"),
             "s.yaml:2:9: jitter: .nan; expected a number from 0 to 2");
   EXPECT_EQ(Complaint("seconds: 1\ndevices: [{name: a}, {name: a}]\nstreams: []"),

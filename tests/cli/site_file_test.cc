@@ -51,6 +51,14 @@ TEST(SiteFile, ConcurrencyCanBeFound) {
   EXPECT_TRUE(site->policy.empty());
 }
 
+TEST(SiteFile, DemandsCanBeLimited) {
+  const Result<Site> site = ParseSite("demand_limit: 1.2\napps: [{name: a, command: [ls]}]", "s");
+  ASSERT_TRUE(site) << site.error().message;
+  EXPECT_EQ(site->demand_limit, 1.2);
+  EXPECT_FALSE(
+      ParseSite("concurrency: auto\ndemand_limit: 2\napps: [{name: a, command: [ls]}]", "s"));
+}
+
 TEST(SiteFile, OneCopyIsNumberedToo) {
   const Result<Site> site = ParseSite("apps: [{name: a, command: [ls], copies: 1}]", "s");
   ASSERT_TRUE(site);
@@ -80,7 +88,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"apps: []\n", "site.yaml:1:7: apps: expected a list with at least one app"},
         Wrong{"apps: 3\n", "site.yaml:1:7: apps: expected a list with at least one app"},
         Wrong{"colour: red\napps: []\n",
-              "site.yaml:1:1: unknown field 'colour'; known: policy, concurrency, devices, apps"},
+              "site.yaml:1:1: unknown field 'colour'; known: policy, concurrency, demand_limit, devices, apps"},
         Wrong{"policy: best\napps: []\n",
               "site.yaml:1:9: policy: best is not a policy; known: off, serial, spaced, fifo, edf"},
         Wrong{

@@ -139,16 +139,24 @@ TEST(Protocol, TakesCommands) {
   reply = Command(daemon.socket(), "policy", R"({"name":"edf","concurrency":"auto"})");
   ASSERT_TRUE(reply.ok) << reply.chunk;
   EXPECT_EQ(json::parse(reply.chunk)["concurrency"], "auto");
+  reply = Command(daemon.socket(), "policy", R"({"demand_limit":1.2})");
+  EXPECT_FALSE(reply.ok);  // auto is still in force
+  EXPECT_NE(reply.chunk.find("only one of them"), std::string::npos) << reply.chunk;
+  reply = Command(daemon.socket(), "policy", R"({"name":"edf","demand_limit":1.2})");
+  ASSERT_TRUE(reply.ok) << reply.chunk;
+  EXPECT_EQ(json::parse(reply.chunk)["demand_limit"], 1.2);
   reply = Command(daemon.socket(), "policy", R"({"name":"fifo"})");
   ASSERT_TRUE(reply.ok) << reply.chunk;
   EXPECT_EQ(json::parse(reply.chunk)["concurrency"], 0);
+  EXPECT_EQ(json::parse(reply.chunk)["demand_limit"], nullptr);
 
   reply = Command(daemon.socket(), "policy", R"({"name":"nonesuch"})");
   EXPECT_FALSE(reply.ok);
   EXPECT_NE(reply.chunk.find("fifo"), std::string::npos) << reply.chunk;
   EXPECT_EQ(reply.chunk.find('\n'), std::string::npos);
   for (const char* body : {"{", "[]", R"({"name":7})", R"({"concurrency":-1})", R"({"nonesuch":1})",
-                           R"({"concurrency":1e300})", R"({"concurrency":"many"})"}) {
+                           R"({"concurrency":1e300})", R"({"concurrency":"many"})",
+                           R"({"demand_limit":0.5})", R"({"demand_limit":"1"})"}) {
     reply = Command(daemon.socket(), "policy", body);
     EXPECT_FALSE(reply.ok) << body;
   }

@@ -175,6 +175,40 @@ TEST(Simulate, AutoFindsRoomForStatedRates) {
   EXPECT_GT(Play(scenario).all.skipped, 0.4 * static_cast<double>(outcome.all.frames));
 }
 
+// Large bodies that fill the device beside small ones: no number at once suits both, their demands do.
+TEST(Simulate, ADemandLimitSuitsLargeAndSmallBodies) {
+  std::vector<StreamModel> streams;
+  for (int i = 0; i < 10; ++i) {
+    const bool large = i < 2;
+    StreamModel app = Camera((large ? "large" : "small") + std::to_string(i), 0, large ? 30 : 8);
+    app.app = FromMs(large ? 60 : 1);
+    app.demand = large ? 1 : 0.25;
+    streams.push_back(app);
+  }
+  Scenario scenario = Of("fifo", streams);
+  scenario.devices[0].sigma = 0.3;
+  scenario.jitter = 0.03;
+  scenario.warmup = seconds{10};
+  scenario.length = seconds{30};
+  // ms of device work done, each body with what it fills.
+  const auto work = [&] {
+    const Outcome outcome = Play(scenario);
+    double sum = 0;
+    for (std::size_t i = 0; i < 10; ++i) {
+      sum += static_cast<double>(outcome.of_group[i].done) * (i < 2 ? 30 : 8 * 0.25);
+    }
+    return sum;
+  };
+  scenario.policy.concurrency = 0;
+  scenario.policy.demand_limit = 1.25;
+  const double by_demand = work();
+  scenario.policy.demand_limit = 0;
+  for (const int k : {1, 2, 3, 4, 6, 8}) {
+    scenario.policy.concurrency = k;
+    EXPECT_GT(by_demand, 1.02 * work()) << k;
+  }
+}
+
 TEST(Simulate, RatesComeBackWhenLoadFalls) {
   Scenario scenario = Overload();
   for (std::size_t i = 2; i < 6; ++i) scenario.streams[i].stop = seconds{20};

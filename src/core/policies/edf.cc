@@ -8,11 +8,13 @@ namespace stagger::core {
 
 Decision NextEdf(const DeviceView& view) {
   const auto& waiting = view.device.waiting;
-  if (waiting.empty() || view.device.in_force >= view.device.concurrency) return {};
+  if (waiting.empty()) return {};
   // The first of equals: in order of request among bodies due at the same time.
   const auto first = std::ranges::min_element(waiting, {}, &WaitingTurn::body_due);
   const auto index = static_cast<std::size_t>(first - waiting.begin());
-  return {.next = index, .reason = index == 0 ? view.cause : Reason::kDeadline};
+  const auto reason = RoomFor(*first, view, index == 0 ? view.cause : Reason::kDeadline);
+  if (!reason) return {};
+  return {.next = index, .reason = *reason};
 }
 
 }  // namespace stagger::core

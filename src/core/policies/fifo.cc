@@ -4,8 +4,10 @@
 namespace stagger::core {
 
 Decision NextFifo(const DeviceView& view) {
-  if (view.device.waiting.empty() || view.device.in_force >= view.device.concurrency) return {};
-  return {.next = 0, .reason = view.cause};
+  if (view.device.waiting.empty()) return {};
+  const auto reason = RoomFor(view.device.waiting.front(), view, view.cause);
+  if (!reason) return {};
+  return {.next = 0, .reason = *reason};
 }
 
 }  // namespace stagger::core

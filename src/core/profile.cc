@@ -1,0 +1,35 @@
+#include "core/profile.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace stagger::core {
+namespace {
+
+constexpr std::uint64_t kSeen = 8;
+
+PhaseEstimate Estimate(const SampleWindow& samples) {
+  PhaseEstimate estimate{samples.mean(), samples.Quantile(0.99), samples.count(), 0};
+  if (samples.count() < kSeen) return estimate;
+  const double n = static_cast<double>(std::min<std::uint64_t>(samples.count(), SampleWindow::kCapacity));
+  const double mean = static_cast<double>(samples.mean().count());
+  const double half = 1.96 * static_cast<double>(samples.Deviation().count()) / std::sqrt(n);
+  // A phase that takes no time takes none for certain.
+  estimate.confidence = mean > 0 ? std::clamp(1 - half / mean, 0.0, 1.0) : 1;
+  return estimate;
+}
+
+}  // namespace
+
+Profile ProfileOf(const Stream& stream) {
+  Profile profile;
+  profile.pre = Estimate(stream.pre);
+  profile.body = Estimate(stream.alone.count() >= kSeen ? stream.alone : stream.body);
+  profile.post = Estimate(stream.post);
+  profile.demand = stream.demand.value();
+  profile.demand_confidence = stream.demand.confidence();
+  profile.overlaps = stream.demand.samples();
+  return profile;
+}
+
+}  // namespace stagger::core
