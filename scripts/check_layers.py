@@ -15,13 +15,14 @@ ALLOWED = {
     "wire": ["base"],
     "core": ["base/check.h", "base/ids.h", "base/result.h", "base/time.h"],
     "device": ["base", "core"],
-    "agent": ["base", "wire"],
+    "cuda": [],
+    "agent": ["base", "wire", "cuda"],
     "executor": ["base", "wire"],
     "daemon": ["base", "wire", "core", "device", "record", "web"],
     "record": ["base", "core"],
     "sim": ["base", "core"],
-    "vgpu": ["base", "sim"],
-    "cli": ["base", "wire", "core", "record", "sim"],
+    "vgpu": ["base", "cuda", "sim"],
+    "cli": ["base", "wire", "core", "record", "sim", "vgpu"],
     "web": [],
 }
 INCLUDE = re.compile(r'\s*#\s*include\s*(["<])([^">]+)[">]')

@@ -42,6 +42,24 @@ std::optional<std::pair<TimePoint, std::size_t>> GpuModel::NextCompletion() cons
   return std::pair{now_ + Duration{static_cast<Duration::rep>(std::ceil(least))}, next->id};
 }
 
+Duration GpuModel::Left(std::size_t job) const {
+  return Duration{static_cast<Duration::rep>(std::ceil(Find(job).left))};
+}
+
+TimePoint GpuModel::EarliestEnd(std::size_t job) const {
+  const auto [at, first] = *NextCompletion();
+  if (first == job) return at;
+  const Job& found = Find(job);
+  const double left = found.left - static_cast<double>((at - now_).count()) / slowdown(found);
+  return at + Duration{static_cast<Duration::rep>(std::max(0.0, left))};
+}
+
+const GpuModel::Job& GpuModel::Find(std::size_t job) const {
+  const auto found = std::ranges::find(jobs_, job, &Job::id);
+  CHECK(found != jobs_.end());
+  return *found;
+}
+
 void GpuModel::Rate() {
   double demand = 0;
   int bodies = 0;

@@ -31,6 +31,11 @@ class GpuModel {
   void Finish(std::size_t job);
   // Which job ends next, and when, if nothing else happens; the lowest number among equals.
   std::optional<std::pair<TimePoint, std::size_t>> NextCompletion() const;
+  // What is left to do of a running job, as if alone, at the time of the last Advance.
+  Duration Left(std::size_t job) const;
+  // A running job ends no sooner, unless another is taken off before it is done: rates are known
+  // until the next completion, and nothing is faster than alone after it.
+  TimePoint EarliestEnd(std::size_t job) const;
 
  private:
   struct Job {
@@ -41,6 +46,7 @@ class GpuModel {
   };
 
   void Rate();
+  const Job& Find(std::size_t job) const;
   double slowdown(const Job& job) const {
     return job.phase == Phase::kBody ? body_slowdown_ : post_slowdown_;
   }

@@ -1,0 +1,49 @@
+// The virtual GPU's log: one line of JSON for each process that comes or goes and for each
+// operation as it ends, times in ns of CLOCK_MONOTONIC. Lines are handed over in memory; a thread
+// writes them, so that a slow disk never delays the device. Used from one thread.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "vgpu/device.h"
+
+namespace stagger::vgpu {
+
+class OpLog {
+ public:
+  static Result<std::unique_ptr<OpLog>> Open(const std::string& path);
+  ~OpLog();  // writes what is left
+  OpLog(const OpLog&) = delete;
+  OpLog& operator=(const OpLog&) = delete;
+
+  void Device(const Model& model, Mode mode, TimePoint now);
+  void Came(ProcessKey process, int pid, std::string_view program, TimePoint now);
+  void Left(ProcessKey process, int pid, TimePoint now);
+  void Ended(const Outcome& outcome, int pid, std::string_view name);
+  // What was handed over will be written soon.
+  void Flush();
+
+ private:
+  explicit OpLog(UniqueFd file);
+  void Write();
+
+  UniqueFd file_;
+  std::string lines_;  // of the caller's thread
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::string handed_over_;
+  bool ending_ = false;
+  std::thread writer_;
+};
+
+// As a JSON string, with its quotes.
+std::string Quoted(std::string_view text);
+
+}  // namespace stagger::vgpu

@@ -1,0 +1,501 @@
+#include "vgpu/server.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <deque>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "base/clock.h"
+#include "cuda/driver_types.h"
+#include "vgpu/device.h"
+#include "vgpu/op_log.h"
+#include "vgpu/protocol.h"
+
+namespace stagger::vgpu {
+namespace {
+
+// A timer fires some tens of microseconds late: it is set this much early, and the rest is spun.
+constexpr Duration kSpin = std::chrono::microseconds{40};
+// What nobody waits for is told together with what somebody does, or after this long.
+constexpr Duration kGather = std::chrono::milliseconds{5};
+constexpr int kPacketsPerTurn = 256;
+constexpr std::size_t kMaxDonePerPacket = 1024;
+constexpr std::size_t kMaxUnsent = 64u << 20;  // bytes a client may leave unread
+constexpr Duration kBusyWindow = std::chrono::seconds{1};
+
+struct Client {
+  UniqueFd socket;
+  int pid = 0;
+  ProcessKey key = 0;     // 0: an observer, or it has not said hello
+  bool greeted = false;
+  std::uint64_t used = 0;
+  std::uint64_t limit = 0;
+  std::vector<std::string> names{""};
+  std::vector<std::optional<KernelCost>> costs{std::nullopt};  // by name, from the model
+  std::vector<DoneRecord> done;                                // not sent yet
+  bool urgent = false;                                         // one of them is wanted
+  std::deque<std::vector<std::byte>> unsent;
+  std::size_t unsent_bytes = 0;
+  bool broken = false;
+};
+
+Error Failed(const char* what) { return Error{fmt::format("{}: {}", what, std::strerror(errno))}; }
+
+std::string ProgramOf(int pid) {
+  std::ifstream file(fmt::format("/proc/{}/comm", pid));
+  std::string program;
+  std::getline(file, program);
+  return program;
+}
+
+class Server {
+ public:
+  Server(const ServerConfig& config, UniqueFd listener, int stop_fd)
+      : config_(config),
+        listener_(std::move(listener)),
+        stop_fd_(stop_fd),
+        device_(config.model, config.mode) {}
+
+  Result<void> Open() {
+    if (!config_.log.empty()) {
+      auto log = OpLog::Open(config_.log);
+      if (!log) return log.error();
+      log_ = std::move(log).value();
+      log_->Device(config_.model, config_.mode, Now());
+    }
+    epoll_.Reset(epoll_create1(EPOLL_CLOEXEC));
+    timer_.Reset(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+    if (!epoll_.valid() || !timer_.valid()) return Failed("cannot make a timer");
+    for (const int fd : {listener_.get(), timer_.get(), stop_fd_}) {
+      if (!Watch(fd, EPOLLIN)) return Failed("cannot watch a descriptor");
+    }
+    prctl(PR_SET_TIMERSLACK, 1ul);
+    return {};
+  }
+
+  void Run() {
+    while (Wait()) {
+      const TimePoint now = Now();
+      device_.Advance(now);
+      Collect();
+      Deliver(now);
+      DropBroken();
+    }
+    while (!clients_.empty()) Drop(clients_.begin());
+  }
+
+  ServerReport report() const { return report_; }
+
+ private:
+  using Clients = std::map<int, Client>;  // by descriptor
+
+  bool Watch(int fd, std::uint32_t events) {
+    epoll_event event{};
+    event.events = events;
+    event.data.fd = fd;
+    return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+  }
+
+  // Sleeps until there is something to do, and reads what has come. False: time to end.
+  bool Wait() {
+    TimePoint wake = device_.NextWake();
+    if (!device_.idle() || gathered_) wake = std::min(wake, last_gather_ + kGather);
+    std::array<epoll_event, 64> events{};
+    int timeout = -1;
+    if (wake != kNever) {
+      const TimePoint now = Now();
+      if (wake - now <= kSpin) {
+        while (Now() < wake) {
+        }
+        timeout = 0;
+      } else {
+        Arm(wake - kSpin);
+      }
+    }
+    int count = epoll_wait(epoll_.get(), events.data(), events.size(), timeout);
+    for (int i = 0; i < count; ++i) {
+      const int fd = events[static_cast<std::size_t>(i)].data.fd;
+      if (fd == stop_fd_) return false;
+      if (fd == timer_.get()) {
+        std::uint64_t times;
+        (void)!read(fd, &times, sizeof times);
+      } else if (fd == listener_.get()) {
+        Accept();
+      } else if (const auto client = clients_.find(fd); client != clients_.end()) {
+        if (events[static_cast<std::size_t>(i)].events & EPOLLOUT) SendUnsent(&client->second);
+        Read(&client->second);
+      }
+    }
+    return true;
+  }
+
+  void Arm(TimePoint at) {
+    const auto ns = std::max<std::int64_t>(at.since_epoch.count(), 1);
+    itimerspec spec{};
+    spec.it_value = {static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
+    timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &spec, nullptr);
+  }
+
+  void Accept() {
+    while (true) {
+      UniqueFd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      if (!fd.valid()) return;
+      ucred peer{};
+      socklen_t size = sizeof peer;
+      if (getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) continue;
+      if (peer.uid != geteuid() && peer.uid != 0) continue;
+      const int number = fd.get();
+      if (!Watch(number, EPOLLIN)) continue;
+      Client& client = clients_[number];
+      client.socket = std::move(fd);
+      client.pid = peer.pid;
+    }
+  }
+
+  void Read(Client* client) {
+    for (int i = 0; i < kPacketsPerTurn; ++i) {
+      const ssize_t size = recv(client->socket.get(), packet_.data(), packet_.size(), 0);
+      if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+      if (size <= 0) {
+        client->broken = true;
+        return;
+      }
+      if (!Take(client, std::span(packet_.data(), static_cast<std::size_t>(size)))) {
+        client->broken = true;
+        return;
+      }
+    }
+  }
+
+  // False: nonsense.
+  bool Take(Client* client, std::span<const std::byte> packet) {
+    PacketReader reader(packet);
+    Type type{};
+    if (!PacketReader(packet).Get(&type)) return false;
+    if (type == Type::kHello) {
+      Hello hello;
+      return reader.Get(&hello) && !client->greeted && Greet(client, hello);
+    }
+    if (!client->greeted) return false;
+    if (type == Type::kAsk) {
+      Amount ask;
+      return reader.Get(&ask) && TellFacts(client, ask.token);
+    }
+    if (client->key == 0) return false;
+    switch (type) {
+      case Type::kOps:
+        return TakeOps(client, &reader);
+      case Type::kName: {
+        NameRecord name;
+        if (!reader.Get(&name) || name.id != client->names.size()) return false;
+        client->names.emplace_back(reader.Text());
+        const auto listed = config_.model.kernels.find(client->names.back());
+        client->costs.push_back(listed == config_.model.kernels.end()
+                                    ? std::nullopt
+                                    : std::optional(listed->second));
+        return true;
+      }
+      case Type::kWant: {
+        OpMark mark;
+        if (!reader.Get(&mark)) return false;
+        device_.Want(client->key, mark.op);
+        for (DoneRecord& record : client->done) {
+          // It is over already, and was not going to be told at once.
+          if (record.id == mark.op) client->urgent = record.wanted = true;
+        }
+        return true;
+      }
+      case Type::kHostDone: {
+        OpMark mark;
+        if (!reader.Get(&mark)) return false;
+        device_.HostDone(client->key, mark.op, Stamp(mark.at_ns));
+        return true;
+      }
+      case Type::kReserve: {
+        Amount amount;
+        if (!reader.Get(&amount)) return false;
+        const bool fits = amount.bytes <= config_.model.memory_bytes - used_ &&
+                          amount.bytes <= client->limit - client->used;
+        if (fits) {
+          client->used += amount.bytes;
+          used_ += amount.bytes;
+        }
+        Answer answer;
+        answer.token = amount.token;
+        answer.result = fits ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+        return Tell(client, answer);
+      }
+      case Type::kRelease: {
+        Amount amount;
+        if (!reader.Get(&amount) || amount.bytes > client->used) return false;
+        client->used -= amount.bytes;
+        used_ -= amount.bytes;
+        return true;
+      }
+      case Type::kLate: {
+        LateRecord late;
+        if (!reader.Get(&late)) return false;
+        report_.lateness.Add(late);
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  bool Greet(Client* client, const Hello& hello) {
+    if (hello.protocol != kProtocol) return false;
+    client->greeted = true;
+    Welcome welcome;
+    welcome.memory = config_.model.memory_bytes;
+    std::memcpy(welcome.uuid, Uuid().data(), sizeof welcome.uuid);
+    config_.model.name.copy(welcome.name, sizeof welcome.name - 1);
+    client->limit = std::min(hello.memory_limit, config_.model.memory_bytes);
+    if (!hello.observer) {
+      if (device_.poisoned()) {
+        welcome.result = CUDA_ERROR_MPS_CONNECTION_FAILED;
+      } else {
+        client->key = ++last_key_;
+        device_.Join(client->key, hello.share);
+        ++report_.processes;
+        if (log_) log_->Came(client->key, client->pid, ProgramOf(client->pid), Now());
+      }
+    }
+    return Tell(client, welcome);
+  }
+
+  // The same for everybody on the device, another for the next server on this machine.
+  static std::array<char, 16> Uuid() {
+    std::array<char, 16> uuid{'s', 't', 'a', 'g', 'g', 'e', 'r', '-', 'v', 'g', 'p', 'u'};
+    const std::int32_t pid = getpid();
+    std::memcpy(uuid.data() + 12, &pid, sizeof pid);
+    return uuid;
+  }
+
+  bool TellFacts(Client* client, std::uint64_t token) {
+    Facts facts;
+    facts.token = token;
+    facts.total = config_.model.memory_bytes;
+    facts.used = used_;
+    facts.limit = client->limit;
+    facts.used_here = client->used;
+    facts.busy_percent = BusyPercent(Now());
+    std::memcpy(facts.uuid, Uuid().data(), sizeof facts.uuid);
+    config_.model.name.copy(facts.name, sizeof facts.name - 1);
+    for (const auto& [fd, other] : clients_) facts.processes += other.key != 0 ? 1 : 0;
+    facts.processes = std::min<std::uint32_t>(facts.processes, 1024);
+    PacketWriter writer;
+    writer.Put(facts);
+    std::uint32_t told = 0;
+    for (const auto& [fd, other] : clients_) {
+      if (other.key == 0 || ++told > facts.processes) continue;
+      writer.Put(ProcessFacts{other.used, other.pid});
+    }
+    return Send(client, writer.bytes());
+  }
+
+  std::uint32_t BusyPercent(TimePoint now) {
+    const Duration busy = device_.BusyTime(now);
+    while (samples_.size() > 1 && now - samples_[1].first >= kBusyWindow) samples_.pop_front();
+    const auto [since, before] = samples_.empty() ? std::pair{now, busy} : samples_.front();
+    if (now <= since) return 0;
+    const double share = static_cast<double>((busy - before).count()) /
+                         static_cast<double>((now - since).count());
+    return static_cast<std::uint32_t>(std::clamp(share * 100, 0.0, 100.0));
+  }
+
+  bool TakeOps(Client* client, PacketReader* reader) {
+    OpsHeader header;
+    if (!reader->Get(&header)) return false;
+    const TimePoint at = Stamp(header.at_ns);
+    for (std::uint32_t i = 0; i < header.count; ++i) {
+      OpRecord record;
+      if (!reader->Get(&record) || record.kind >= OpKind::kCount || record.fault >= Fault::kCount ||
+          record.name >= client->names.size() || record.after > reader->size() / 8) {
+        return false;
+      }
+      after_.resize(record.after);
+      for (std::uint64_t& id : after_) reader->Get(&id);
+      if (record.fault == Fault::kServer) raise(SIGKILL);
+      device_.Submit(client->key, OpOf(*client, record), after_, at);
+    }
+    return true;
+  }
+
+  Op OpOf(const Client& client, const OpRecord& record) const {
+    Op op;
+    op.id = record.id;
+    op.kind = record.kind;
+    op.fault = record.fault;
+    op.bytes = record.bytes;
+    op.stream = record.stream;
+    op.name = record.name;
+    if (record.kind != OpKind::kKernel) return op;
+    const KernelCost& listed = client.costs[record.name].value_or(config_.default_cost);
+    op.cost = record.cost_ns >= 0 ? Duration{record.cost_ns} : listed.cost;
+    op.demand = record.demand > 0 ? std::min(record.demand, 1.0) : listed.demand;
+    const bool post = record.post == 2 ? listed.post : record.post == 1;
+    op.phase = post ? sim::Phase::kPost : sim::Phase::kBody;
+    return op;
+  }
+
+  // When an app says something happened; never in the future.
+  static TimePoint Stamp(std::int64_t ns) { return std::min(TimePoint{Duration{ns}}, Now()); }
+
+  void Collect() {
+    for (const Outcome& outcome : device_.Take()) {
+      const auto client = std::ranges::find(
+          clients_, outcome.process, [](const auto& entry) { return entry.second.key; });
+      if (client == clients_.end()) continue;
+      Client& owner = client->second;
+      owner.done.push_back({outcome.op.id, outcome.end.since_epoch.count(), outcome.result,
+                            outcome.run_host, outcome.wanted});
+      owner.urgent = owner.urgent || outcome.wanted;
+      gathered_ = true;
+      if (outcome.run_host) continue;
+      ++report_.operations;
+      report_.kernels += outcome.op.kind == OpKind::kKernel ? 1 : 0;
+      if (log_ && outcome.op.kind != OpKind::kMarker) {
+        log_->Ended(outcome, owner.pid, owner.names[outcome.op.name]);
+      }
+    }
+  }
+
+  void Deliver(TimePoint now) {
+    const bool all = now - last_gather_ >= kGather;
+    for (auto& [fd, client] : clients_) {
+      if (client.done.empty() || (!all && !client.urgent)) continue;
+      for (std::size_t from = 0; from < client.done.size(); from += kMaxDonePerPacket) {
+        const std::size_t count = std::min(kMaxDonePerPacket, client.done.size() - from);
+        PacketWriter writer;
+        DoneHeader header;
+        header.count = static_cast<std::uint32_t>(count);
+        writer.Put(header);
+        for (std::size_t i = 0; i < count; ++i) writer.Put(client.done[from + i]);
+        if (!Send(&client, writer.bytes())) client.broken = true;
+      }
+      client.done.clear();
+      client.urgent = false;
+    }
+    if (!all) return;
+    last_gather_ = now;
+    gathered_ = false;
+    if (samples_.empty() || now - samples_.back().first >= kBusyWindow / 10) {
+      samples_.emplace_back(now, device_.BusyTime(now));
+    }
+    while (samples_.size() > 1 && now - samples_[1].first >= kBusyWindow) samples_.pop_front();
+    if (log_) log_->Flush();
+  }
+
+  template <typename T>
+  bool Tell(Client* client, const T& message) {
+    PacketWriter writer;
+    writer.Put(message);
+    return Send(client, writer.bytes());
+  }
+
+  bool Send(Client* client, const std::vector<std::byte>& packet) {
+    if (client->unsent.empty()) {
+      const ssize_t sent = send(client->socket.get(), packet.data(), packet.size(),
+                                MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (sent >= 0) return true;
+      if (errno != EAGAIN) return false;
+      SetEvents(client->socket.get(), EPOLLIN | EPOLLOUT);
+    }
+    client->unsent_bytes += packet.size();
+    client->unsent.push_back(packet);
+    return client->unsent_bytes <= kMaxUnsent;
+  }
+
+  void SendUnsent(Client* client) {
+    while (!client->unsent.empty()) {
+      const std::vector<std::byte>& packet = client->unsent.front();
+      const ssize_t sent = send(client->socket.get(), packet.data(), packet.size(),
+                                MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (sent < 0 && errno == EAGAIN) return;
+      if (sent < 0) {
+        client->broken = true;
+        return;
+      }
+      client->unsent_bytes -= packet.size();
+      client->unsent.pop_front();
+    }
+    SetEvents(client->socket.get(), EPOLLIN);
+  }
+
+  void SetEvents(int fd, std::uint32_t events) {
+    epoll_event event{};
+    event.events = events;
+    event.data.fd = fd;
+    epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
+  }
+
+  void DropBroken() {
+    for (auto it = clients_.begin(); it != clients_.end();) {
+      const auto next = std::next(it);
+      if (it->second.broken) Drop(it);
+      it = next;
+    }
+  }
+
+  void Drop(Clients::iterator it) {
+    Client& client = it->second;
+    if (client.key != 0) {
+      const TimePoint now = Now();
+      device_.Leave(client.key, now);
+      Collect();  // what ended until then is in the log
+      if (log_) {
+        log_->Left(client.key, client.pid, now);
+        log_->Flush();
+      }
+    }
+    used_ -= client.used;
+    clients_.erase(it);
+  }
+
+  const ServerConfig& config_;
+  UniqueFd listener_;
+  const int stop_fd_;
+  UniqueFd epoll_;
+  UniqueFd timer_;
+  Device device_;
+  std::unique_ptr<OpLog> log_;
+  Clients clients_;
+  ProcessKey last_key_ = 0;
+  std::uint64_t used_ = 0;
+  std::deque<std::pair<TimePoint, Duration>> samples_;  // of the device's busy time
+  bool gathered_ = false;                               // somebody has something to be told
+  TimePoint last_gather_{};
+  ServerReport report_;
+  std::vector<std::uint64_t> after_;  // kept for its memory only
+  std::array<std::byte, kMaxPacket> packet_{};
+};
+
+}  // namespace
+
+Result<ServerReport> Serve(const ServerConfig& config, UniqueFd listener, int stop_fd,
+                           UniqueFd ready_fd) {
+  // Too large for a stack.
+  const auto server = std::make_unique<Server>(config, std::move(listener), stop_fd);
+  if (const Result<void> opened = server->Open(); !opened) return opened.error();
+  (void)!write(ready_fd.get(), "r", 1);
+  ready_fd.Reset();
+  server->Run();
+  return server->report();
+}
+
+}  // namespace stagger::vgpu

@@ -1,0 +1,36 @@
+// The virtual GPU's server: one thread that takes what processes submit, drives the device in real
+// time (CLOCK_MONOTONIC is model time), tells them what ended, and counts their memory. A client
+// can hurt nobody but itself: it is dropped when it sends nonsense or does not read.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "vgpu/lateness.h"
+#include "vgpu/model.h"
+
+namespace stagger::vgpu {
+
+struct ServerConfig {
+  Model model;
+  Mode mode = Mode::kMps;
+  KernelCost default_cost;  // of a kernel of which neither its image nor the model says anything
+  std::string log;          // a file; empty: none
+};
+
+struct ServerReport {
+  std::uint64_t processes = 0;
+  std::uint64_t operations = 0;
+  std::uint64_t kernels = 0;
+  Lateness lateness;
+};
+
+// Serves `listener` (non-blocking, SOCK_SEQPACKET) until `stop_fd` becomes readable or its other
+// end closes. Writes a byte to `ready_fd` once it has begun. Error: the log cannot be written, or
+// the system refuses a descriptor.
+Result<ServerReport> Serve(const ServerConfig& config, UniqueFd listener, int stop_fd,
+                           UniqueFd ready_fd);
+
+}  // namespace stagger::vgpu
