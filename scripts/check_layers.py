@@ -20,6 +20,7 @@ ALLOWED = {
     "daemon": ["base", "wire", "core", "device", "record", "web"],
     "record": ["base", "core"],
     "sim": ["base", "core"],
+    "phase": ["base"],
     "vgpu": ["base", "sim"],
     "cli": ["base", "wire", "core", "record", "sim"],
     "web": [],
