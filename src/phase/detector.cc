@@ -5,6 +5,8 @@
 namespace stagger::phase {
 namespace {
 
+constexpr Duration kIdle = std::chrono::milliseconds{50};
+
 std::string Count(std::uint64_t n, const char* one, const char* many) {
   return std::to_string(n) + " " + (n == 1 ? one : many);
 }
@@ -27,6 +29,7 @@ Detector::Slot& Detector::SlotOf(const Call& call) {
     };
     for (std::size_t i = 1; i < kMaxLanes; ++i)
       if (rank(slots_[i]) < rank(slots_[recent_])) recent_ = i;
+    EndInferenceOf(slots_[recent_]);
   }
   slots_[recent_] = {call.thread, call.context, std::make_unique<Lane>(&learned_)};
   return slots_[recent_];
@@ -36,9 +39,27 @@ Verdict Detector::Before(const Call& call) {
   Lane& lane = *SlotOf(call).lane;
   Verdict verdict = lane.Before(call);
   if (verdict.inference_ended) last_inference_ = lane.last_inference();
+  if (verdict.begun != 0 || state() == State::kWarmingUp)
+    verdict.inference_ended |= EndIdleInferences(call.at);
   const bool waits = call.kind == CallKind::kBlockingSync || call.kind == CallKind::kCopyOut;
   if (waits && !lane.has_launched()) verdict.ended_after = EndWaitedFor(call);
   return verdict;
+}
+
+bool Detector::EndInferenceOf(Slot& slot) {
+  if (!slot.lane->EndInference()) return false;
+  last_inference_ = slot.lane->last_inference();
+  return true;
+}
+
+// A thread that ended, or waits for work, does not show by a next inference that the last is over.
+bool Detector::EndIdleInferences(TimePoint now) {
+  bool any = false;
+  for (std::size_t i = 0; i < lane_count_; ++i) {
+    const Lane& lane = *slots_[i].lane;
+    if (!lane.is_open() && now - lane.last() >= kIdle) any |= EndInferenceOf(slots_[i]);
+  }
+  return any;
 }
 
 // One thread launches, another waits: of the bodies whose end is not known otherwise, the wait is for

@@ -50,6 +50,8 @@ class Detector {
   };
   Slot& SlotOf(const Call& call);
   BodyId EndWaitedFor(const Call& call);
+  bool EndIdleInferences(TimePoint now);
+  bool EndInferenceOf(Slot& slot);
 
   Learned learned_;
   std::array<Slot, kMaxLanes> slots_;

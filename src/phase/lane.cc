@@ -74,7 +74,8 @@ void Lane::Work(const Call& call, Verdict* verdict) {
   const Token token = TokenOf(call);
   const bool launch = IsLaunch(call.kind);
   bool after_pause = false;
-  if (open_ && launch && call.at - last_ >= kPause && !Expects(token) && Started(token)) {
+  if (open_ && launch && token == tokens_.front() && call.at - last_ < kPause) NoteStart(token, true);
+  if (open_ && launch && call.at - last_ >= kPause && !Expects(token) && BeganABurst(token)) {
     verdict->ended_before = Close(verdict);
     after_pause = true;
   }
@@ -96,9 +97,10 @@ void Lane::Open(const Call& call, Token token, bool after_pause, Verdict* verdic
     bytes_before_bursts_.Add(bytes_in_);
   }
   if (boundary_) {
-    EndInferenceBefore(closed_, verdict);
+    verdict->inference_ended |= EndInferenceBefore(closed_);
     if (!labelled_) inference_begin_ = first_copy_in_;
     anchors_ = 0;
+    bounded_ = true;
   }
   open_ = true;
   tokens_.clear();
@@ -108,13 +110,18 @@ void Lane::Open(const Call& call, Token token, bool after_pause, Verdict* verdic
   burst_.copies_in = copies_in_;
   burst_.opened_tick = book.tick();
   burst_.watched = !learned_->standing.warming_up();
-  if (!after_pause && !Started(token)) starts_[next_start_++ % starts_.size()] = token;
+  if (!after_pause) NoteStart(token, false);
 
   if (burst_.watched) {
     burst_.predicted = following_to_ = book.BodyBeginning(burst_.keys, token);
+    bool begins = following_to_.id != 0;
+    if (!begins && CarefulBegin(call.at, burst_.keys)) {
+      begins = true;
+      // Perhaps a body we know, after something new.
+      burst_.predicted = following_to_ = book.BodyContinuing({&token, 1});
+    }
     following_ = following_to_.id != 0;
-    if (following_ || CarefulBegin(call.at, burst_.keys))
-      verdict->begun = body_ = burst_.body = ++learned_->last_body;
+    if (begins) verdict->begun = body_ = burst_.body = ++learned_->last_body;
   }
   boundary_ = false;
   copies_in_ = 0;
@@ -124,6 +131,9 @@ void Lane::Open(const Call& call, Token token, bool after_pause, Verdict* verdic
 // Begins without a pattern: where the device was given something new, or had a rest.
 bool Lane::CarefulBegin(TimePoint now, const StartKeys& keys) const {
   if (learned_->book.KnownLight(keys)) return false;
+  if (labelled_ && label_depth_ == 0) return false;
+  // What an inference begins with is known: what comes later and is unknown is its own affair.
+  if (learned_->standing.state() == State::kSure && bounded_) return boundary_;
   return boundary_ || now - last_ >= kPause || now - body_over_ >= kCarefulAgain;
 }
 
@@ -133,7 +143,19 @@ bool Lane::Expects(Token token) {
   return pattern != nullptr && burst_.work < pattern->end && pattern->tokens[burst_.work] == token;
 }
 
-bool Lane::Started(Token token) const { return std::ranges::find(starts_, token) != starts_.end(); }
+bool Lane::BeganABurst(Token token) const {
+  return std::ranges::any_of(starts_,
+                             [&](const Start& s) { return s.token == token && !s.inside; });
+}
+
+void Lane::NoteStart(Token token, bool inside) {
+  const auto known = std::ranges::find(starts_, token, &Start::token);
+  if (known != starts_.end()) {
+    known->inside |= inside;
+  } else {
+    starts_[next_start_++ % starts_.size()] = {token, inside};
+  }
+}
 
 // The token has just been added to the burst.
 void Lane::Follow(Token token, Verdict* verdict) {
@@ -148,8 +170,8 @@ void Lane::Follow(Token token, Verdict* verdict) {
     following_to_ = burst_.work <= tokens_.size() ? book.BodyContinuing(tokens_) : PatternRef{};
     pattern = book.Find(following_to_);
     following_ = pattern != nullptr;
-    if (!following_) return;
     burst_.predicted = following_to_;
+    if (!following_) return;
   }
   if (pattern->end == 0 || burst_.work < pattern->end) return;
   verdict->ended_after = body_;
@@ -171,8 +193,9 @@ BodyId Lane::Close(Verdict* verdict) {
   At(closed_++) = burst_;
   history_.Push(tokens_.front() + 1);
   if (!labelled_ && burst_.pattern == learned_->book.Anchor() && ++anchors_ >= 2) {
-    EndInferenceBefore(closed_ - 1, verdict);
+    verdict->inference_ended |= EndInferenceBefore(closed_ - 1);
     inference_begin_ = burst_.start;
+    bounded_ = false;
   }
   return ended;
 }
@@ -212,7 +235,7 @@ void Lane::Query(const Call& call, Verdict* verdict) {
 void Lane::LabelBegin(const Call& call, Verdict* verdict) {
   if (label_depth_++ > 0) return;
   if (open_) verdict->ended_before = Close(verdict);
-  EndInferenceBefore(closed_, verdict);
+  verdict->inference_ended |= EndInferenceBefore(closed_);
   labelled_ = boundary_ = true;
   inference_begin_ = call.at;
   history_.Push(TokenOf(call));
@@ -221,9 +244,11 @@ void Lane::LabelBegin(const Call& call, Verdict* verdict) {
 void Lane::LabelEnd(Verdict* verdict) {
   if (label_depth_ == 0 || --label_depth_ > 0) return;
   if (open_) verdict->ended_before = Close(verdict);
-  EndInferenceBefore(closed_, verdict);
+  verdict->inference_ended |= EndInferenceBefore(closed_);
   boundary_ = false;
 }
+
+bool Lane::EndInference() { return EndInferenceBefore(closed_); }
 
 BodyId Lane::EndByOther() {
   const BodyId ended = body_;

@@ -46,9 +46,12 @@ class Lane {
   void Returned(TimePoint at);
   // A thread that launches nothing waits for the device.
   BodyId EndByOther();
+  // The thread did nothing for long, or is forgotten: its inference is over.
+  bool EndInference();
   // The device time of a body; false if it was not this lane's.
   bool Measured(BodyId body, Duration device_time);
 
+  bool is_open() const { return open_; }
   bool has_launched() const { return open_ || closed_ > 0; }
   // A body whose end will not be known before the host waits.
   bool needs_wait_to_end() const { return body_ != 0 && !following_; }
@@ -74,13 +77,14 @@ class Lane {
   // Returns the body that was still open.
   BodyId Close(Verdict* verdict);
   bool Expects(Token token);
-  bool Started(Token token) const;
+  bool BeganABurst(Token token) const;
+  void NoteStart(Token token, bool inside);
   void Settle(TimePoint waited_from, TimePoint until);
   Duration WeightOf(const Burst& burst);
   bool IsBig(std::uint64_t bytes) const;
 
   Burst& At(std::uint64_t number) { return bursts_[number % kBursts]; }
-  void EndInferenceBefore(std::uint64_t number, Verdict* verdict);
+  bool EndInferenceBefore(std::uint64_t number);
   bool LookBack(std::uint64_t from, std::uint64_t to);
   Finding Judge(Burst& burst, bool heavy);
 
@@ -103,7 +107,12 @@ class Lane {
   std::uint64_t settled_ = 0;  // weights known up to here
   std::uint64_t inference_from_ = 0;
   TimePoint settled_at_;
-  std::array<Token, 16> starts_{};  // how bursts began that did not begin after a pause
+  // How bursts began that did not begin after a pause; `inside`: such launches are also within bursts.
+  struct Start {
+    Token token = 0;
+    bool inside = false;
+  };
+  std::array<Start, 16> starts_{};
   std::size_t next_start_ = 0;
 
   // What came in since the last burst.
@@ -112,6 +121,7 @@ class Lane {
   TimePoint first_copy_in_;
   Recent<std::uint64_t, 16> bytes_before_bursts_;
   bool boundary_ = false;  // an inference begins with the next burst
+  bool bounded_ = false;   // copies in or a label began the inference
   int anchors_ = 0;        // bursts of the book's anchor since the last boundary
   bool labelled_ = false;
   int label_depth_ = 0;

@@ -66,16 +66,16 @@ Duration Lane::WeightOf(const Burst& burst) {
   return pattern != nullptr ? pattern->Weight() : burst.weight;
 }
 
-void Lane::EndInferenceBefore(std::uint64_t number, Verdict* verdict) {
-  if (number > inference_from_ && LookBack(inference_from_, number))
-    verdict->inference_ended = true;
+bool Lane::EndInferenceBefore(std::uint64_t number) {
+  const std::uint64_t from = inference_from_;
   inference_from_ = number;
+  return number > from && LookBack(from, number);
 }
 
 // False if there was nothing worth a turn in it.
 bool Lane::LookBack(std::uint64_t from, std::uint64_t to) {
   if (to - from > kBursts) {
-    learned_->standing.AddInference(Finding::kUnlike, Duration{0});
+    learned_->standing.AddInference(Finding::kUnlike, false);
     return true;
   }
   std::uint64_t heaviest = from;
@@ -86,7 +86,7 @@ bool Lane::LookBack(std::uint64_t from, std::uint64_t to) {
 
   Inference seen;
   Finding finding = Finding::kAlike;
-  Duration weight{0};
+  bool settled = true;
   for (std::uint64_t i = from; i < to; ++i) {
     Burst& burst = At(i);
     const bool heavy =
@@ -95,7 +95,9 @@ bool Lane::LookBack(std::uint64_t from, std::uint64_t to) {
     if (i > heaviest && !heavy) ++seen.light_bursts;
     if (heavy) {
       ++seen.bodies;
-      weight += burst.weight > Duration{0} ? burst.weight : WeightOf(burst);
+      const Duration usual = WeightOf(burst);
+      if (burst.weight > Duration{0} && (burst.weight > 2 * usual || usual > 2 * burst.weight))
+        settled = false;
     }
     finding = std::max(finding, Judge(burst, heavy));
   }
@@ -107,7 +109,9 @@ bool Lane::LookBack(std::uint64_t from, std::uint64_t to) {
   seen.graphs = body.graphs;
   seen.launches = (body.body != 0 ? body.ended_at : body.work) - body.graphs;
   inference_ = seen;
-  learned_->standing.AddInference(finding, weight);
+  // Without copies or labels, trials of one kernel look like inferences: only many count.
+  const std::uint32_t sort = bounded_ ? 0 : body.pattern.id;
+  learned_->standing.AddInference(finding, settled, sort);
   return true;
 }
 

@@ -31,7 +31,8 @@ bool Pattern::Covers(std::span<const Token> other, std::uint32_t other_work,
 
 void Pattern::Add(std::span<const Token> other, const Burst& burst, std::size_t common) {
   ++seen;
-  keys_.Add(burst.keys);
+  for (std::size_t d = 0; d < keys_.size(); ++d)
+    if (!keys_[d].Contains(burst.keys[d])) keys_[d].Add(burst.keys[d]);
   common_.Add(static_cast<std::uint32_t>(common));
   const bool cut_short = common == other.size() && common < tokens.size();
   if (cut_short) return;
@@ -54,12 +55,13 @@ Duration Pattern::Weight() const {
 
 bool Pattern::BeganWith(const StartKeys& keys, int at) const {
   const auto d = static_cast<std::size_t>(at);
-  return std::ranges::any_of(keys_.values(), [&](const StartKeys& k) { return k[d] == keys[d]; });
+  return keys_[d].Contains(keys[d]);
 }
 
 bool Pattern::SharesKeyWith(const Pattern& other, int at) const {
-  return std::ranges::any_of(keys_.values(),
-                             [&](const StartKeys& keys) { return other.BeganWith(keys, at); });
+  const auto d = static_cast<std::size_t>(at);
+  return std::ranges::any_of(keys_[d].values(),
+                             [&](std::uint64_t key) { return other.keys_[d].Contains(key); });
 }
 
 std::size_t Pattern::StableLength() const {

@@ -24,6 +24,9 @@ class Recent {
   std::span<const T> values() const {
     return {values_.data(), count_ < values_.size() ? count_ : values_.size()};
   }
+  bool Contains(T value) const {
+    return std::ranges::find(values(), value) != values().end();
+  }
   // The k-th smallest; there must be more than k.
   T Ordered(std::size_t k) const {
     std::array<T, kCount> sorted = values_;
@@ -84,7 +87,7 @@ class Pattern {
   std::uint32_t needed = 3;      // heavy occurrences before it is trusted; more after each failure
 
  private:
-  Recent<StartKeys> keys_;
+  std::array<Recent<std::uint64_t>, kDepths> keys_;  // by depth; each once
   Recent<std::uint32_t> common_;
   Recent<std::int64_t> estimated_ns_;
   Recent<std::int64_t> measured_ns_;

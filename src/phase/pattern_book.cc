@@ -97,7 +97,7 @@ PatternRef PatternBook::BodyContinuing(std::span<const Token> tokens) const {
 }
 
 bool PatternBook::KnownLight(const StartKeys& keys) const {
-  return light_keys_[keys[1] % light_keys_.size()] == keys[1];
+  return light_keys_[keys[0] % light_keys_.size()] == keys[0];
 }
 
 PatternRef PatternBook::Anchor() const {
@@ -115,7 +115,7 @@ PatternRef PatternBook::Anchor() const {
 }
 
 void PatternBook::NoteHeavy(PatternRef ref, const StartKeys& keys) {
-  if (LightKey(keys) == keys[1]) LightKey(keys) = 0;
+  if (LightKey(keys) == keys[0]) LightKey(keys) = 0;
   Pattern* pattern = Find(ref);
   if (pattern == nullptr) return;
   ++pattern->heavy;
@@ -126,7 +126,7 @@ void PatternBook::NoteHeavy(PatternRef ref, const StartKeys& keys) {
 void PatternBook::NoteLight(PatternRef ref, const StartKeys& keys) {
   Pattern* pattern = Find(ref);
   if (pattern != nullptr) ++pattern->light;
-  if (pattern == nullptr || !pattern->is_body) LightKey(keys) = keys[1];
+  if (pattern == nullptr || !pattern->is_body) LightKey(keys) = keys[0];
 }
 
 void PatternBook::NotePrediction(PatternRef ref, bool right, bool foreign) {

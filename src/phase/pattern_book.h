@@ -60,7 +60,7 @@ class PatternBook {
     return {static_cast<std::uint32_t>(slot), patterns_[slot].id};
   }
   std::uint64_t& LightKey(const StartKeys& keys) {
-    return light_keys_[keys[1] % light_keys_.size()];
+    return light_keys_[keys[0] % light_keys_.size()];
   }
   std::size_t FreeSlot();
   void MakeRoom();

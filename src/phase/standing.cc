@@ -7,8 +7,10 @@ namespace stagger::phase {
 namespace {
 
 constexpr int kWindow = 16;
-// Warm-up is over when so many inferences in a row are alike and none took twice as long as another.
+// Warm-up is over when so many inferences in a row are alike and took as long as usual; more where it
+// is not sure that they are inferences.
 constexpr int kSettled = 3;
+constexpr int kSettledOfASort = 10;
 // An app that never settles is not left ungated for ever.
 constexpr std::uint64_t kWarmupInferences = 24;
 constexpr std::uint64_t kWarmupBursts = 256;
@@ -42,22 +44,23 @@ void Standing::Restart(State state, int alike) {
   last_ = (1u << looked_at_) - 1;
 }
 
-void Standing::WarmUp(Duration weight) {
-  weights_[inferences_ % weights_.size()] = weight.count();
-  const auto [least, most] = std::ranges::minmax(weights_);
-  if (streak_ >= kSettled && most <= 2 * least) {
-    Restart(State::kSure, kSettled);
-  } else if (inferences_ >= kWarmupInferences) {
+void Standing::WarmUp(bool settled, std::uint32_t sort) {
+  if (!settled || sort != sort_) settled_ = 0;
+  if (settled) ++settled_;
+  sort_ = sort;
+  if (settled_ >= (sort == 0 ? kSettled : kSettledOfASort)) {
+    Restart(State::kSure, settled_);
+  } else if (inferences_ >= kWarmupInferences && sort == 0) {
     Restart(State::kLearning, 0);
   }
 }
 
-void Standing::AddInference(Finding finding, Duration weight) {
+void Standing::AddInference(Finding finding, bool settled, std::uint32_t sort) {
   ++inferences_;
   const bool alike = finding != Finding::kUnlike;
   streak_ = alike ? streak_ + 1 : 0;
   unlike_in_a_row_ = alike ? 0 : unlike_in_a_row_ + 1;
-  if (warming_up()) return WarmUp(weight);
+  if (warming_up()) return WarmUp(alike && settled, sort);
   last_ = (last_ << 1 | (alike ? 1u : 0u)) & ((1u << kWindow) - 1);
   looked_at_ = std::min(looked_at_ + 1, kWindow);
   if (state_ == State::kSure) {

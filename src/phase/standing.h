@@ -6,7 +6,6 @@
 // sixteen.
 #pragma once
 
-#include <array>
 #include <cstdint>
 
 #include "base/time.h"
@@ -26,8 +25,9 @@ enum class Finding : std::uint8_t {
 
 class Standing {
  public:
-  // A finished inference; `weight` is its device time.
-  void AddInference(Finding finding, Duration weight);
+  // A finished inference. `settled`: it took as long as others of its patterns. `sort`: what told it
+  // apart from the one before, if only its heaviest pattern did; else 0.
+  void AddInference(Finding finding, bool settled, std::uint32_t sort = 0);
   // A finished burst, of an inference or not: warm-up ends, settled or not, when it lasted too long.
   void AddBurst(TimePoint now);
 
@@ -39,7 +39,7 @@ class Standing {
   std::uint64_t inferences() const { return inferences_; }
 
  private:
-  void WarmUp(Duration weight);
+  void WarmUp(bool settled, std::uint32_t sort);
   void Restart(State state, int alike);
 
   State state_ = State::kWarmingUp;
@@ -47,7 +47,8 @@ class Standing {
   int looked_at_ = 0;       // at most 16
   int streak_ = 0;          // alike in a row
   int unlike_in_a_row_ = 0;
-  std::array<std::int64_t, 3> weights_{};  // of the last three, while warming up
+  int settled_ = 0;         // while warming up: in a row, of the same sort
+  std::uint32_t sort_ = 0;
   std::uint64_t inferences_ = 0;
   std::uint64_t bursts_ = 0;
   TimePoint first_burst_;

@@ -1,6 +1,7 @@
 #include "apps.h"
 
 #include <cmath>
+#include <ostream>
 
 namespace stagger::phase {
 namespace {
@@ -395,6 +396,8 @@ Trace CopiesOnly(std::uint64_t seed) {
 }
 
 }  // namespace
+
+void PrintTo(const App& app, std::ostream* out) { *out << app.name; }
 
 void SsdFrame(Host& host, std::uint64_t model, bool settled) {
   host.BeginFrame(settled);

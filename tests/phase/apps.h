@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iosfwd>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@ struct App {
   Trace (*make)(std::uint64_t seed);
   ScoreOptions options;
 };
+
+void PrintTo(const App& app, std::ostream* out);
 
 std::vector<App> AppsWithBodies();
 std::vector<App> AppsWithout();

@@ -15,8 +15,6 @@ namespace {
 
 constexpr std::uint64_t kSeeds = 20;
 
-void PrintTo(const App& app, std::ostream* out) { *out << app.name; }
-
 std::string NameOfApp(const testing::TestParamInfo<App>& info) { return info.param.name; }
 
 // Of all seeds together; the first thing that was wrong is kept.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <queue>
 
 #include "sim/random.h"
@@ -32,11 +33,13 @@ struct Item {
   }
 };
 
-// Frames of a thread are numbered apart: another thread's don't help it along, but for what it shares.
 std::vector<bool> LookedAt(const Trace& trace, const ScoreOptions& options) {
   std::vector<bool> looked(trace.frames.size());
+  std::vector<std::size_t> by_time(trace.frames.size());
+  std::iota(by_time.begin(), by_time.end(), std::size_t{0});
+  std::ranges::stable_sort(by_time, {}, [&](std::size_t i) { return trace.frames[i].body_begin; });
   int since_change = 0;
-  for (std::size_t i = 0; i < trace.frames.size(); ++i) {
+  for (const std::size_t i : by_time) {
     if (std::ranges::count(options.changes, static_cast<int>(i)) > 0) since_change = 0;
     if (!trace.frames[i].settled) continue;
     looked[i] = since_change++ >= options.learning;
