@@ -21,7 +21,9 @@ ALLOWED = {
     "daemon": ["base", "wire", "core", "device", "record", "web"],
     "record": ["base", "core"],
     "sim": ["base", "core"],
+    "phase": ["base"],
     "vgpu": ["base", "cuda", "sim"],
+    "cuda_agent": ["base", "cuda", "phase", "agent/interface.h", "agent/sync.h"],
     "cli": ["base", "wire", "core", "record", "sim", "vgpu"],
     "web": [],
 }

@@ -1,0 +1,63 @@
+// The detector: finds the bodies of one process's inferences from its driver calls.
+//
+// Pure: time comes in with the calls, the same calls give the same verdicts. The caller serialises
+// (the agent holds a lock of its own around each call into here, never across a driver call). Never
+// throws, prints or blocks. Memory is bounded; a call of an app that is known allocates nothing.
+// docs/phases.md says how it decides.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/time.h"
+#include "phase/call.h"
+#include "phase/lane.h"
+#include "phase/standing.h"
+
+namespace stagger::phase {
+
+class Detector {
+ public:
+  static constexpr std::size_t kMaxLanes = 32;  // the one idle for longest makes room for a new one
+
+  // Before the call is passed on.
+  Verdict Before(const Call& call);
+  // After a call that blocks, and after a wait at the gate: the call, or the wait, is over. Copies out
+  // and blocking syncs must be reported; others may.
+  void Returned(const Call& call, TimePoint at);
+  // The GPU's time from a body's begin to its end.
+  void BodyMeasured(BodyId body, Duration device_time);
+
+  State state() const { return learned_.standing.state(); }
+  double confidence() const { return learned_.standing.confidence(); }
+  // What it goes by, in words: one line.
+  std::string Reason() const;
+  // The one that ended last.
+  const Inference& last_inference() const { return last_inference_; }
+  std::uint64_t inferences() const { return learned_.standing.inferences(); }
+
+  const Learned& learned() const { return learned_; }
+  std::size_t lanes() const { return lane_count_; }
+
+ private:
+  struct Slot {
+    std::uint64_t thread = 0;
+    std::uint64_t context = 0;
+    std::unique_ptr<Lane> lane;
+  };
+  Slot& SlotOf(const Call& call);
+  BodyId EndWaitedFor(const Call& call);
+  bool EndIdleInferences(TimePoint now);
+  bool EndInferenceOf(Slot& slot);
+
+  Learned learned_;
+  std::array<Slot, kMaxLanes> slots_;
+  std::size_t lane_count_ = 0;
+  std::size_t recent_ = 0;
+  Inference last_inference_;
+};
+
+}  // namespace stagger::phase

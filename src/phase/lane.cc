@@ -1,0 +1,261 @@
+// What a lane decides while it happens. lane_look_back.cc has what it finds afterwards.
+#include "phase/lane.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace stagger::phase {
+namespace {
+
+// The host did something else for so long: where frames are paced by a camera and never waited for,
+// this is all that parts them. A burst is parted there only if what follows once began a burst.
+constexpr Duration kPause = std::chrono::microseconds{500};
+// While nothing is known, a body may begin so long after the last, whatever preceded it.
+constexpr Duration kCarefulAgain = std::chrono::milliseconds{50};
+// Copies in begin an inference if they are no smaller than this part of what usually comes in.
+constexpr std::uint64_t kBigPart = 16;
+// So many queries of one thing in a row are a wait.
+constexpr int kPolling = 3;
+
+bool IsLaunch(CallKind kind) { return kind == CallKind::kLaunch || kind == CallKind::kGraphLaunch; }
+
+// Sizes vary a little from frame to frame; their magnitude does not.
+std::uint64_t Magnitude(std::uint64_t bytes) { return static_cast<std::uint64_t>(std::bit_width(bytes)); }
+
+Token TokenOf(const Call& call) {
+  switch (call.kind) {
+    case CallKind::kLaunch:
+    case CallKind::kGraphLaunch: return MakeToken(call.kind, call.hash);
+    case CallKind::kCopyIn:
+    case CallKind::kCopyOnDevice: return MakeToken(call.kind, Magnitude(call.bytes));
+    default: return MakeToken(call.kind, 0);
+  }
+}
+
+}  // namespace
+
+Verdict Lane::Before(const Call& call) {
+  Verdict verdict;
+  if (polls_ > 0 && call.kind != CallKind::kQuery) {
+    if (polls_ >= kPolling) Settle(polled_from_, last_);
+    polls_ = 0;
+  }
+  switch (call.kind) {
+    case CallKind::kLaunch:
+    case CallKind::kGraphLaunch:
+    case CallKind::kCopyOnDevice:
+    case CallKind::kMemset:
+    case CallKind::kStreamWait: Work(call, &verdict); break;
+    case CallKind::kCopyIn: CopyIn(call, &verdict); break;
+    case CallKind::kCopyOut:
+    case CallKind::kBlockingSync: Wait(call, &verdict); break;
+    case CallKind::kQuery: Query(call, &verdict); break;
+    case CallKind::kLabelBegin: LabelBegin(call, &verdict); break;
+    case CallKind::kLabelEnd: LabelEnd(&verdict); break;
+    case CallKind::kEventRecord:
+    case CallKind::kHostFunction:
+    case CallKind::kMemory: break;
+  }
+  last_kind_ = call.kind;
+  entered_ = last_ = std::max(last_, call.at);
+  return verdict;
+}
+
+void Lane::Returned(TimePoint at) {
+  const bool sync = last_kind_ == CallKind::kBlockingSync;
+  // A copy out that returns at once was only asked for.
+  const bool copied = last_kind_ == CallKind::kCopyOut && at - entered_ >= kShortWait;
+  if (sync || copied) Settle(entered_, at);
+  if (open_ && burst_.work == 1 && IsLaunch(last_kind_)) burst_.start = at;  // it waited at the gate
+  last_ = std::max(last_, at);
+}
+
+void Lane::Work(const Call& call, Verdict* verdict) {
+  const Token token = TokenOf(call);
+  const bool launch = IsLaunch(call.kind);
+  bool after_pause = false;
+  if (open_ && launch && token == tokens_.front() && call.at - last_ < kPause) NoteStart(token, true);
+  if (open_ && launch && call.at - last_ >= kPause && !Expects(token) && BeganABurst(token)) {
+    verdict->ended_before = Close(verdict);
+    after_pause = true;
+  }
+  if (!open_) {
+    if (!launch) return history_.Push(token);
+    Open(call, token, after_pause, verdict);
+  }
+  ++burst_.work;
+  if (call.kind == CallKind::kGraphLaunch) ++burst_.graphs;
+  if (tokens_.size() < Pattern::kMaxTokens) tokens_.push_back(token);
+  if (body_ != 0 && following_) Follow(token, verdict);
+}
+
+void Lane::Open(const Call& call, Token token, bool after_pause, Verdict* verdict) {
+  PatternBook& book = learned_->book;
+  if (bursts_.empty()) bursts_.resize(kBursts);
+  if (copies_in_ > 0) {
+    if (!labelled_ && IsBig(bytes_in_)) boundary_ = true;
+    bytes_before_bursts_.Add(bytes_in_);
+  }
+  if (boundary_) {
+    verdict->inference_ended |= EndInferenceBefore(closed_);
+    if (!labelled_) inference_begin_ = first_copy_in_;
+    anchors_ = 0;
+    bounded_ = true;
+  }
+  open_ = true;
+  tokens_.clear();
+  burst_ = Burst();
+  burst_.keys = history_.KeysBefore(token);
+  burst_.start = call.at;
+  burst_.copies_in = copies_in_;
+  burst_.opened_tick = book.tick();
+  burst_.watched = !learned_->standing.warming_up();
+  if (!after_pause) NoteStart(token, false);
+
+  if (burst_.watched) {
+    burst_.predicted = following_to_ = book.BodyBeginning(burst_.keys, token);
+    bool begins = following_to_.id != 0;
+    if (!begins && CarefulBegin(call.at, burst_.keys)) {
+      begins = true;
+      // Perhaps a body we know, after something new.
+      burst_.predicted = following_to_ = book.BodyContinuing({&token, 1});
+    }
+    following_ = following_to_.id != 0;
+    if (begins) verdict->begun = body_ = burst_.body = ++learned_->last_body;
+  }
+  boundary_ = false;
+  copies_in_ = 0;
+  bytes_in_ = 0;
+}
+
+// Begins without a pattern: where the device was given something new, or had a rest.
+bool Lane::CarefulBegin(TimePoint now, const StartKeys& keys) const {
+  if (learned_->book.KnownLight(keys)) return false;
+  if (labelled_ && label_depth_ == 0) return false;
+  // What an inference begins with is known: what comes later and is unknown is its own affair.
+  if (learned_->standing.state() == State::kSure && bounded_) return boundary_;
+  return boundary_ || now - last_ >= kPause || now - body_over_ >= kCarefulAgain;
+}
+
+bool Lane::Expects(Token token) {
+  if (body_ == 0 || !following_) return false;
+  const Pattern* pattern = learned_->book.Find(following_to_);
+  return pattern != nullptr && burst_.work < pattern->end && pattern->tokens[burst_.work] == token;
+}
+
+bool Lane::BeganABurst(Token token) const {
+  return std::ranges::any_of(starts_,
+                             [&](const Start& s) { return s.token == token && !s.inside; });
+}
+
+void Lane::NoteStart(Token token, bool inside) {
+  const auto known = std::ranges::find(starts_, token, &Start::token);
+  if (known != starts_.end()) {
+    known->inside |= inside;
+  } else {
+    starts_[next_start_++ % starts_.size()] = {token, inside};
+  }
+}
+
+// The token has just been added to the burst.
+void Lane::Follow(Token token, Verdict* verdict) {
+  PatternBook& book = learned_->book;
+  const Pattern* pattern = book.Find(following_to_);
+  const std::size_t at = burst_.work - 1;
+  const auto as_known = [&] {
+    return pattern != nullptr && at < pattern->tokens.size() && pattern->tokens[at] == token;
+  };
+  if (!as_known()) {
+    // Perhaps another body that begins alike.
+    following_to_ = burst_.work <= tokens_.size() ? book.BodyContinuing(tokens_) : PatternRef{};
+    pattern = book.Find(following_to_);
+    following_ = pattern != nullptr;
+    burst_.predicted = following_to_;
+    if (!following_) return;
+  }
+  if (pattern->end == 0 || burst_.work < pattern->end) return;
+  verdict->ended_after = body_;
+  burst_.ended_at = burst_.work;
+  body_ = 0;
+  body_over_ = last_;
+}
+
+BodyId Lane::Close(Verdict* verdict) {
+  const BodyId ended = body_;
+  if (body_ != 0) {
+    burst_.ended_at = burst_.work;
+    body_ = 0;
+    body_over_ = last_;
+  }
+  open_ = false;
+  burst_.pattern = learned_->book.Record(tokens_, burst_);
+  learned_->standing.AddBurst(last_);
+  At(closed_++) = burst_;
+  history_.Push(tokens_.front() + 1);
+  if (!labelled_ && burst_.pattern == learned_->book.Anchor() && ++anchors_ >= 2) {
+    verdict->inference_ended |= EndInferenceBefore(closed_ - 1);
+    inference_begin_ = burst_.start;
+    bounded_ = false;
+  }
+  return ended;
+}
+
+void Lane::CopyIn(const Call& call, Verdict* verdict) {
+  // Networks make small things on the host as they go.
+  if (open_ && !IsBig(call.bytes)) return;
+  if (open_) verdict->ended_before = Close(verdict);
+  if (copies_in_++ == 0) first_copy_in_ = call.at;
+  bytes_in_ += call.bytes;
+  history_.Push(TokenOf(call));
+}
+
+// The largest is left out: it may have been the model itself.
+bool Lane::IsBig(std::uint64_t bytes) const {
+  const std::size_t n = bytes_before_bursts_.values().size();
+  if (n == 0) return true;
+  return bytes * kBigPart >= bytes_before_bursts_.Ordered(n >= 2 ? n - 2 : 0);
+}
+
+void Lane::Wait(const Call& call, Verdict* verdict) {
+  if (open_) verdict->ended_after = Close(verdict);
+  history_.Push(TokenOf(call));
+}
+
+void Lane::Query(const Call& call, Verdict* verdict) {
+  if (polls_ == 0 || call.hash != polled_) {
+    polls_ = 0;
+    polled_ = call.hash;
+    polled_from_ = call.at;
+  }
+  if (++polls_ != kPolling) return;
+  if (open_) verdict->ended_after = Close(verdict);
+  history_.Push(MakeToken(CallKind::kBlockingSync, 0));
+}
+
+void Lane::LabelBegin(const Call& call, Verdict* verdict) {
+  if (label_depth_++ > 0) return;
+  if (open_) verdict->ended_before = Close(verdict);
+  verdict->inference_ended |= EndInferenceBefore(closed_);
+  labelled_ = boundary_ = true;
+  inference_begin_ = call.at;
+  history_.Push(TokenOf(call));
+}
+
+void Lane::LabelEnd(Verdict* verdict) {
+  if (label_depth_ == 0 || --label_depth_ > 0) return;
+  if (open_) verdict->ended_before = Close(verdict);
+  verdict->inference_ended |= EndInferenceBefore(closed_);
+  boundary_ = false;
+}
+
+bool Lane::EndInference() { return EndInferenceBefore(closed_); }
+
+BodyId Lane::EndByOther() {
+  const BodyId ended = body_;
+  burst_.ended_at = burst_.work;
+  body_ = 0;
+  body_over_ = last_;
+  return ended;
+}
+
+}  // namespace stagger::phase

@@ -1,0 +1,142 @@
+// What a lane finds when it looks back: how long the device took for each burst, which bursts of an
+// inference were its heavy parts, and whether they had been told while they happened.
+#include <algorithm>
+
+#include "phase/lane.h"
+
+namespace stagger::phase {
+namespace {
+
+// Beside the heaviest burst of an inference, those of at least this part of it are heavy too.
+constexpr int kHeavyPart = 4;
+// What the device can hardly take longer for, where the host did not have to wait.
+constexpr Duration kLongLaunch = std::chrono::microseconds{100};
+constexpr Duration kLongGraph = std::chrono::milliseconds{20};
+// A graph counts as so many launches where a time is shared out.
+constexpr std::uint32_t kLaunchesPerGraph = 64;
+constexpr std::uint64_t kSeenOften = 3;
+
+std::int64_t Load(const Burst& burst) { return burst.work + kLaunchesPerGraph * burst.graphs; }
+
+}  // namespace
+
+// The host has waited: whatever was launched is done. The time goes to the bursts since the last wait,
+// by their launches.
+void Lane::Settle(TimePoint waited_from, TimePoint until) {
+  last_wait_ = until;
+  const TimePoint from = settled_at_;
+  settled_at_ = until;
+  if (closed_ - settled_ > kBursts) settled_ = closed_ - kBursts;
+  if (settled_ == closed_) return;
+  std::int64_t load = 0;
+  Duration longest{0};
+  for (std::uint64_t i = settled_; i < closed_; ++i) {
+    load += Load(At(i));
+    longest += At(i).work * kLongLaunch + At(i).graphs * kLongGraph;
+  }
+  const TimePoint start = std::max(from, At(settled_).start);
+  Duration took = until - start;
+  if (until - waited_from < kShortWait) took = std::min(took, longest);
+  took = std::max(took, Duration{1});
+  for (; settled_ < closed_; ++settled_) {
+    Burst& burst = At(settled_);
+    if (burst.measured) continue;
+    burst.weight = Duration{took.count() * Load(burst) / load};
+    if (Pattern* pattern = learned_->book.Find(burst.pattern))
+      pattern->AddWeight(burst.weight, false);
+  }
+}
+
+bool Lane::Measured(BodyId body, Duration device_time) {
+  const std::uint64_t kept = std::min<std::uint64_t>(closed_, kBursts);
+  for (std::uint64_t i = closed_; i > closed_ - kept; --i) {
+    Burst& burst = At(i - 1);
+    if (burst.body != body) continue;
+    burst.weight = device_time;
+    burst.measured = true;
+    if (Pattern* pattern = learned_->book.Find(burst.pattern))
+      pattern->AddWeight(device_time, true);
+    return true;
+  }
+  return false;
+}
+
+Duration Lane::WeightOf(const Burst& burst) {
+  const Pattern* pattern = learned_->book.Find(burst.pattern);
+  return pattern != nullptr ? pattern->Weight() : burst.weight;
+}
+
+bool Lane::EndInferenceBefore(std::uint64_t number) {
+  const std::uint64_t from = inference_from_;
+  inference_from_ = number;
+  return number > from && LookBack(from, number);
+}
+
+// False if there was nothing worth a turn in it.
+bool Lane::LookBack(std::uint64_t from, std::uint64_t to) {
+  if (to - from > kBursts) {
+    learned_->standing.AddInference(Finding::kUnlike, false);
+    return true;
+  }
+  std::uint64_t heaviest = from;
+  for (std::uint64_t i = from; i < to; ++i)
+    if (WeightOf(At(i)) > WeightOf(At(heaviest))) heaviest = i;
+  const Duration most = WeightOf(At(heaviest));
+  if (most < PatternBook::kWorthATurn) return false;
+
+  Inference seen;
+  Finding finding = Finding::kAlike;
+  bool settled = true;
+  for (std::uint64_t i = from; i < to; ++i) {
+    Burst& burst = At(i);
+    const bool heavy =
+        WeightOf(burst) >= std::max(PatternBook::kWorthATurn, most / kHeavyPart);
+    if (i <= heaviest) seen.copies_in += burst.copies_in;
+    if (i > heaviest && !heavy) ++seen.light_bursts;
+    if (heavy) {
+      ++seen.bodies;
+      const Duration usual = WeightOf(burst);
+      if (burst.weight > Duration{0} && (burst.weight > 2 * usual || usual > 2 * burst.weight))
+        settled = false;
+    }
+    finding = std::max(finding, Judge(burst, heavy));
+  }
+  const Burst& body = At(heaviest);
+  seen.begin = std::min(inference_begin_, body.start);
+  seen.body_begin = body.start;
+  seen.end = std::max(last_wait_, body.start);
+  seen.body = body.weight > Duration{0} ? body.weight : most;
+  seen.graphs = body.graphs;
+  seen.launches = (body.body != 0 ? body.ended_at : body.work) - body.graphs;
+  inference_ = seen;
+  // Without copies or labels, trials of one kernel look like inferences: only many count.
+  const std::uint32_t sort = bounded_ ? 0 : body.pattern.id;
+  learned_->standing.AddInference(finding, settled, sort);
+  return true;
+}
+
+Finding Lane::Judge(Burst& burst, bool heavy) {
+  PatternBook& book = learned_->book;
+  const Pattern* pattern = book.Find(burst.pattern);
+  const bool was_predicted = burst.predicted.id != 0;
+  if (!heavy) {
+    if (was_predicted) book.NotePrediction(burst.predicted, false, burst.predicted != burst.pattern);
+    book.NoteLight(burst.pattern, burst.keys);
+    return burst.body == 0 ? Finding::kAlike : Finding::kUnlike;
+  }
+  Finding finding = Finding::kUnlike;
+  bool right = false;
+  if (pattern != nullptr && pattern->seen >= kSeenOften) {
+    const bool had_a_chance =
+        burst.watched && pattern->is_body && burst.opened_tick >= pattern->body_since;
+    right = burst.predicted == burst.pattern &&
+            burst.ended_at == (pattern->end != 0 ? pattern->end : burst.work);
+    if (!had_a_chance) finding = Finding::kNewAlike;
+    if (right) finding = Finding::kAlike;
+  }
+  if (was_predicted) book.NotePrediction(burst.predicted, right, false);
+  book.NoteHeavy(burst.pattern, burst.keys);
+  return finding;
+}
+
+}  // namespace stagger::phase
