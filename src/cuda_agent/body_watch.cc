@@ -1,0 +1,131 @@
+#include "cuda_agent/body_watch.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "cuda_agent/agent_link.h"
+#include "cuda_agent/real_driver.h"
+
+namespace stagger::cuda_agent {
+namespace {
+
+// Its wait sleeps in the driver; it keeps no time.
+constexpr unsigned int kEventFlags = CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING;
+
+}  // namespace
+
+void OpenBody::Add(CUstream stream) {
+  const auto end = streams.begin() + static_cast<std::ptrdiff_t>(std::min(stream_count, kMaxStreams));
+  if (std::find(streams.begin(), end, stream) != end) return;
+  if (stream_count < kMaxStreams) streams[stream_count] = stream;
+  if (stream_count <= kMaxStreams) ++stream_count;
+}
+
+CUevent BodyWatch::TakeEvent(CUcontext context) {
+  {
+    agent::MutexLock lock(&lock_);
+    const auto found = std::find_if(spare_.begin(), spare_.end(),
+                                    [&](const Spare& spare) { return spare.context == context; });
+    if (found != spare_.end()) {
+      const CUevent event = found->event;
+      *found = spare_.back();
+      spare_.pop_back();
+      return event;
+    }
+  }
+  CUevent event = nullptr;
+  if (RealCall<kAt_cuEventCreate>(&event, kEventFlags) != CUDA_SUCCESS) return nullptr;
+  return event;
+}
+
+bool BodyWatch::Watch(const OpenBody& body, Done done) {
+  // More streams than are kept: nothing short of the whole context would do.
+  if (body.stream_count == 0 || body.stream_count > OpenBody::kMaxStreams) return false;
+  if (!StartThread()) return false;
+  Watched watched{body, {}, 0, done};
+  bool complete = true;
+  for (std::size_t i = 0; i < body.stream_count && complete; ++i) {
+    const CUevent event = TakeEvent(body.context);
+    complete = event != nullptr;
+    if (!complete) break;
+    watched.events[watched.event_count++] = event;
+    complete = RealCall<kAt_cuEventRecord>(event, body.streams[i]) == CUDA_SUCCESS;
+  }
+  agent::MutexLock lock(&lock_);
+  if (!complete || queue_.size() >= kMaxWatched) {
+    PutBack(watched);
+    return false;
+  }
+  queue_.push_back(watched);
+  changed_.NotifyAll();
+  return true;
+}
+
+bool BodyWatch::StartThread() {
+  agent::MutexLock lock(&lock_);
+  if (started_) return true;
+  queue_.reserve(kMaxWatched);
+  spare_.reserve(kMaxSpare);
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread;
+  started_ = pthread_create(&thread, nullptr, &BodyWatch::Main, this) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (started_) pthread_detach(thread);
+  return started_;
+}
+
+void* BodyWatch::Main(void* self) {
+  prctl(PR_SET_NAME, "stagger-body", 0, 0, 0);
+  static_cast<BodyWatch*>(self)->Run();
+  return nullptr;
+}
+
+void BodyWatch::Run() {
+  CUcontext current = nullptr;
+  for (;;) {
+    Watched next;
+    {
+      agent::MutexLock lock(&lock_);
+      while (queue_.empty()) changed_.WaitUntil(&lock_, Now() + std::chrono::hours{1});
+      next = queue_.front();
+      queue_.erase(queue_.begin());
+    }
+    if (next.body.context != current) {
+      RealCall<kAt_cuCtxSetCurrent>(next.body.context);
+      current = next.body.context;
+    }
+    // An error means that the context is gone or broken: so is the body.
+    for (std::size_t i = 0; i < next.event_count; ++i) {
+      RealCall<kAt_cuEventSynchronize>(next.events[i]);
+    }
+    const TimePoint end = Now();
+    Agent().leave(next.body.ticket, 0);
+    next.done(next.body.id, end - next.body.begun);
+    agent::MutexLock lock(&lock_);
+    PutBack(next);
+  }
+}
+
+// Under the lock. An event too many is forgotten, not destroyed: its context may be gone.
+void BodyWatch::PutBack(const Watched& watched) {
+  for (std::size_t i = 0; i < watched.event_count && spare_.size() < kMaxSpare; ++i) {
+    spare_.push_back({watched.body.context, watched.events[i]});
+  }
+}
+
+void BodyWatch::AfterForkInChild() {
+  lock_.Renew();
+  changed_.Renew();
+  queue_.clear();
+  spare_.clear();
+  started_ = false;
+}
+
+}  // namespace stagger::cuda_agent

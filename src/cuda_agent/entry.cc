@@ -1,0 +1,97 @@
+// How apps get at the driver's functions: by dlsym, or by the driver's own cuGetProcAddress. The real
+// one is always asked first, with the app's own arguments; what it found is then replaced if it is
+// hooked. Functions that the list does not know go through as they are.
+#include "cuda_agent/entry.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <string_view>
+
+#include "cuda_agent/agent_link.h"
+#include "cuda_agent/hooks.h"
+#include "cuda_agent/real_driver.h"
+
+namespace stagger::cuda_agent {
+namespace {
+
+constexpr unsigned long kPerThreadDefaultStream = 2;  // a flag of cuGetProcAddress
+
+// Places in cuda::kCalls by symbol, in alphabetical order.
+constexpr auto kBySymbol = [] {
+  std::array<std::uint16_t, kCallCount> places{};
+  for (std::size_t i = 0; i < kCallCount; ++i) places[i] = static_cast<std::uint16_t>(i);
+  std::ranges::sort(places, {}, [](std::uint16_t at) { return cuda::kCalls[at].symbol; });
+  return places;
+}();
+
+std::size_t PlaceOf(std::string_view symbol) {
+  const auto place = std::ranges::lower_bound(
+      kBySymbol, symbol, {}, [](std::uint16_t at) { return cuda::kCalls[at].symbol; });
+  const bool found = place != kBySymbol.end() && cuda::kCalls[*place].symbol == symbol;
+  return found ? *place : static_cast<std::size_t>(kCallCount);
+}
+
+// An app may well have a function of such a name of its own.
+bool IsTheDrivers(const void* function) {
+  Dl_info info;
+  if (dladdr(function, &info) == 0 || info.dli_fname == nullptr) return false;
+  const char* slash = std::strrchr(info.dli_fname, '/');
+  const char* base = slash != nullptr ? slash + 1 : info.dli_fname;
+  return std::strncmp(base, "libcuda.so", 10) == 0;
+}
+
+// Asked by dlsym for every name, in any thread, however early.
+void* Filter(void* handle, const char* name, void* (*real)(void*, const char*)) {
+  if (name[0] != 'c' || name[1] != 'u' || LooksForReal()) return nullptr;
+  const std::size_t at = PlaceOf(name);
+  if (at == kCallCount) return nullptr;
+  void* hook = HookFor(at);
+  if (hook == nullptr) return nullptr;
+  void* found = real(handle, name);
+  if (found == nullptr || found == hook || !IsTheDrivers(found)) return nullptr;
+  Found(at, found);
+  return hook;
+}
+
+void Replace(const char* name, void** function, int version, unsigned long flags) {
+  if (name == nullptr || function == nullptr || *function == nullptr) return;
+  // A driver that is older than the app answers with what it has.
+  static const int newest = [] {
+    int driver = 0;
+    return RealCall<kAt_cuDriverGetVersion>(&driver) == CUDA_SUCCESS ? driver : 0;
+  }();
+  if (newest > 0) version = std::min(version, newest);
+  const cuda::Found found = cuda::Find(name, version, (flags & kPerThreadDefaultStream) != 0);
+  if (found.lookup != cuda::Lookup::kFound) return;
+  void* hook = HookFor(found.index);
+  if (hook == nullptr || *function == hook) return;
+  Found(found.index, *function);
+  *function = hook;
+}
+
+__attribute__((constructor)) void Register() { Agent().add_dlsym_filter(&Filter); }
+
+}  // namespace
+}  // namespace stagger::cuda_agent
+
+using namespace stagger::cuda_agent;
+
+extern "C" __attribute__((visibility("default"))) CUresult cuGetProcAddress(const char* name,
+                                                                            void** function,
+                                                                            int version,
+                                                                            unsigned long flags) {
+  const CUresult result = RealCall<kAt_cuGetProcAddress>(name, function, version, flags);
+  if (result == CUDA_SUCCESS) Replace(name, function, version, flags);
+  return result;
+}
+
+extern "C" __attribute__((visibility("default"))) CUresult cuGetProcAddress_v2(
+    const char* name, void** function, int version, unsigned long flags,
+    CUdriverProcAddressQueryResult* status) {
+  const CUresult result = RealCall<kAt_cuGetProcAddress_v2>(name, function, version, flags, status);
+  if (result == CUDA_SUCCESS) Replace(name, function, version, flags);
+  return result;
+}
