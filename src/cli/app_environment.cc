@@ -9,10 +9,10 @@
 
 namespace stagger::cli {
 
-Environment AppEnvironment(const std::string& agent, const std::string& socket,
+Environment AppEnvironment(const std::string& agents, const std::string& socket,
                            const StreamSettings& stream) {
   Environment environment;
-  environment["LD_PRELOAD"] = PreloadValue(agent, std::getenv("LD_PRELOAD"));
+  environment["LD_PRELOAD"] = PreloadValue(agents, std::getenv("LD_PRELOAD"));
   environment["STAGGER_SOCKET"] = socket;
   if (!stream.name.empty()) environment["STAGGER_NAME"] = stream.name;
   if (stream.fps) environment["STAGGER_FPS"] = fmt::format("{}", *stream.fps);

@@ -19,8 +19,8 @@ struct StreamSettings {
   std::optional<double> min_fps{};
 };
 
-// LD_PRELOAD (the agent before what is there already) and the STAGGER_ variables the agent reads.
-Environment AppEnvironment(const std::string& agent, const std::string& socket,
+// LD_PRELOAD (the agents before what is there already) and the STAGGER_ variables the agent reads.
+Environment AppEnvironment(const std::string& agents, const std::string& socket,
                            const StreamSettings& stream);
 
 // Too long for the wire, or with characters that would break a line of output.

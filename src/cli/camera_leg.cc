@@ -49,7 +49,7 @@ Result<std::vector<Camera>> StartCameras(const LegPlan& plan, const LegTools& to
     spec.err_file = dir.File(name + ".err");
     spec.out_file = dir.File(name + ".out");
     if (daemon != nullptr) {
-      const Result<std::string> agent = tools.installation.Agent();
+      const Result<std::string> agent = tools.installation.Agents();
       if (!agent) return agent.error();
       StreamSettings stream;
       stream.name = name;

@@ -115,7 +115,7 @@ Result<void> Serve(const Settings& settings, const DemoReport& report, const Leg
     daemon = PrivateDaemon::Start(tools.installation, spec, tools.keeper);
   }
   if (!daemon) return daemon.error();
-  const Result<std::string> agent = tools.installation.Agent();
+  const Result<std::string> agent = tools.installation.Agents();
   if (!agent) return agent.error();
   const Result<std::string> program = tools.installation.CameraDetector();
   if (!program) return program.error();

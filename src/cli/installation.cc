@@ -1,5 +1,6 @@
 #include "cli/installation.h"
 
+#include <dlfcn.h>
 #include <fmt/core.h>
 #include <unistd.h>
 
@@ -25,6 +26,24 @@ std::string FromEnvironment(const char* variable, const fs::path& otherwise) {
   return fs::absolute(value).lexically_normal().string();
 }
 
+// Whether an app could load a CUDA driver: looked for as the app will, by the dynamic linker.
+bool HasDriver() {
+  void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  if (driver != nullptr) dlclose(driver);
+  return driver != nullptr;
+}
+
+// LD_PRELOAD separates its libraries by these.
+Result<std::string> Preloadable(const std::string& path, std::string_view variable) {
+  if (path.find_first_of(": ") != std::string::npos) {
+    return Error{
+        fmt::format("the agent's path '{}' holds a colon or a space, which LD_PRELOAD cannot "
+                    "carry; move it, or set {} to a copy elsewhere",
+                    path, variable)};
+  }
+  return Existing(path, "the agent", fmt::format("build it, or set {} to its path", variable));
+}
+
 }  // namespace
 
 Result<Installation> Installation::Find() {
@@ -35,6 +54,7 @@ Result<Installation> Installation::Find() {
   Installation found;
   found.daemon_ = FromEnvironment("STAGGERD", root / "bin" / "staggerd");
   found.agent_ = FromEnvironment("STAGGER_AGENT", root / "lib" / "libstagger-agent.so");
+  found.cuda_agent_ = FromEnvironment("STAGGER_CUDA_AGENT", root / "lib" / "libstagger-cuda.so");
   found.examples_ = (root / "examples").string();
   return found;
 }
@@ -44,23 +64,24 @@ Result<std::string> Installation::Daemon() const {
 }
 
 Result<std::string> Installation::Agent() const {
-  if (agent_.find_first_of(": ") != std::string::npos) {
-    return Error{
-        fmt::format("the agent's path '{}' holds a colon or a space, which LD_PRELOAD cannot "
-                    "carry; move it, or "
-                    "set STAGGER_AGENT to a copy elsewhere",
-                    agent_)};
-  }
-  return Existing(agent_, "the agent", "build it, or set STAGGER_AGENT to its path");
+  return Preloadable(agent_, "STAGGER_AGENT");
+}
+
+Result<std::string> Installation::Agents() const {
+  const Result<std::string> agent = Agent();
+  if (!agent || !HasDriver()) return agent;
+  const Result<std::string> cuda = Preloadable(cuda_agent_, "STAGGER_CUDA_AGENT");
+  if (!cuda) return cuda;
+  return *agent + ":" + *cuda;
 }
 
 Result<std::string> Installation::CameraDetector() const {
   return Existing(examples_ + "/camera-detector", "the example app", "build the examples first");
 }
 
-std::string PreloadValue(const std::string& agent, const char* existing) {
-  if (existing == nullptr || *existing == '\0') return agent;
-  return agent + ":" + existing;
+std::string PreloadValue(const std::string& agents, const char* existing) {
+  if (existing == nullptr || *existing == '\0') return agents;
+  return agents + ":" + existing;
 }
 
 std::string FindInPath(const std::string& name) {

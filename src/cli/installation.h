@@ -1,5 +1,5 @@
 // Where the pieces of this installation lie: next to the running program (../bin, ../lib,
-// ../examples), or where $STAGGERD and $STAGGER_AGENT say.
+// ../examples), or where $STAGGERD, $STAGGER_AGENT and $STAGGER_CUDA_AGENT say.
 #pragma once
 
 #include <string>
@@ -16,6 +16,9 @@ class Installation {
   // character that LD_PRELOAD cannot carry).
   Result<std::string> Daemon() const;
   Result<std::string> Agent() const;
+  // What an app is to preload: the agent, and the one for CUDA where this machine has a driver (or
+  // the virtual GPU stands for one). Errors as Agent().
+  Result<std::string> Agents() const;
   Result<std::string> CameraDetector() const;
 
   const std::string& examples() const { return examples_; }
@@ -23,11 +26,12 @@ class Installation {
  private:
   std::string daemon_;
   std::string agent_;
+  std::string cuda_agent_;
   std::string examples_;
 };
 
-// LD_PRELOAD's new value: the agent first, then what was there.
-std::string PreloadValue(const std::string& agent, const char* existing);
+// LD_PRELOAD's new value: the agents first, then what was there.
+std::string PreloadValue(const std::string& agents, const char* existing);
 
 // The path execvp would run for `name`; empty if there is none.
 std::string FindInPath(const std::string& name);

@@ -65,7 +65,7 @@ int RunVerb(const Arguments& arguments) {
     PrintError(installation.error().message);
     return kExitFailed;
   }
-  const Result<std::string> agent = installation->Agent();
+  const Result<std::string> agent = installation->Agents();
   if (!agent) {
     PrintError(agent.error().message);
     return kExitFailed;

@@ -40,7 +40,7 @@ Result<std::string> FindProgram(const std::string& program, const Site& site,
 
 Result<std::vector<Supervised>> Prepare(const Site& site, const Installation& installation,
                                         const std::string& socket) {
-  const Result<std::string> agent = installation.Agent();
+  const Result<std::string> agent = installation.Agents();
   if (!agent) return agent.error();
   std::vector<Supervised> apps;
   for (const SiteApp& app : site.apps) {
