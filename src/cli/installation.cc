@@ -35,6 +35,7 @@ Result<Installation> Installation::Find() {
   Installation found;
   found.daemon_ = FromEnvironment("STAGGERD", root / "bin" / "staggerd");
   found.agent_ = FromEnvironment("STAGGER_AGENT", root / "lib" / "libstagger-agent.so");
+  found.virtual_driver_ = (root / "lib" / "vgpu").string();
   found.examples_ = (root / "examples").string();
   return found;
 }
@@ -56,6 +57,13 @@ Result<std::string> Installation::Agent() const {
 
 Result<std::string> Installation::CameraDetector() const {
   return Existing(examples_ + "/camera-detector", "the example app", "build the examples first");
+}
+
+Result<std::string> Installation::VirtualDriver() const {
+  const Result<std::string> library =
+      Existing(virtual_driver_ + "/libcuda.so.1", "the virtual GPU's driver", "build it first");
+  if (!library) return library.error();
+  return virtual_driver_;
 }
 
 std::string PreloadValue(const std::string& agent, const char* existing) {

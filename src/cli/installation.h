@@ -17,6 +17,8 @@ class Installation {
   Result<std::string> Daemon() const;
   Result<std::string> Agent() const;
   Result<std::string> CameraDetector() const;
+  // The folder with the virtual GPU's libcuda.so.1 and libnvidia-ml.so.1.
+  Result<std::string> VirtualDriver() const;
 
   const std::string& examples() const { return examples_; }
 
@@ -24,6 +26,7 @@ class Installation {
   std::string daemon_;
   std::string agent_;
   std::string examples_;
+  std::string virtual_driver_;
 };
 
 // LD_PRELOAD's new value: the agent first, then what was there.
