@@ -55,6 +55,7 @@ Result<Installation> Installation::Find() {
   found.daemon_ = FromEnvironment("STAGGERD", root / "bin" / "staggerd");
   found.agent_ = FromEnvironment("STAGGER_AGENT", root / "lib" / "libstagger-agent.so");
   found.cuda_agent_ = FromEnvironment("STAGGER_CUDA_AGENT", root / "lib" / "libstagger-cuda.so");
+  found.virtual_driver_ = (root / "lib" / "vgpu").string();
   found.examples_ = (root / "examples").string();
   return found;
 }
@@ -77,6 +78,13 @@ Result<std::string> Installation::Agents() const {
 
 Result<std::string> Installation::CameraDetector() const {
   return Existing(examples_ + "/camera-detector", "the example app", "build the examples first");
+}
+
+Result<std::string> Installation::VirtualDriver() const {
+  const Result<std::string> library =
+      Existing(virtual_driver_ + "/libcuda.so.1", "the virtual GPU's driver", "build it first");
+  if (!library) return library.error();
+  return virtual_driver_;
 }
 
 std::string PreloadValue(const std::string& agents, const char* existing) {

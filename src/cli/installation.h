@@ -20,6 +20,8 @@ class Installation {
   // the virtual GPU stands for one). Errors as Agent().
   Result<std::string> Agents() const;
   Result<std::string> CameraDetector() const;
+  // The folder with the virtual GPU's libcuda.so.1 and libnvidia-ml.so.1.
+  Result<std::string> VirtualDriver() const;
 
   const std::string& examples() const { return examples_; }
 
@@ -28,6 +30,7 @@ class Installation {
   std::string agent_;
   std::string cuda_agent_;
   std::string examples_;
+  std::string virtual_driver_;
 };
 
 // LD_PRELOAD's new value: the agents first, then what was there.

@@ -24,6 +24,7 @@ int ReplayVerb(const Arguments& arguments);
 int AdmitVerb(const Arguments& arguments);
 int DemoVerb(const Arguments& arguments);
 int BenchVerb(const Arguments& arguments);
+int VgpuVerb(const Arguments& arguments);
 
 // Picks the verb.
 int Main(const Arguments& arguments);

@@ -1,0 +1,16 @@
+// The driver API as the double implements it: one function per symbol of cuda/driver_calls.inc,
+// without its per-thread variant. exports.cc calls them; each takes the driver's lock itself.
+#pragma once
+
+#include "cuda/driver_types.h"
+
+namespace stagger::vgpu::api {
+
+#define STAGGER_CUDA_CALL(base, symbol, since, kind, parameters, arguments) \
+  CUresult symbol parameters;
+#define STAGGER_CUDA_STREAM_CALL(base, symbol, since, suffix, suffix_since, kind, parameters, \
+                                 arguments)                                                   \
+  CUresult symbol parameters;
+#include "cuda/driver_calls.inc"
+
+}  // namespace stagger::vgpu::api

@@ -1,0 +1,24 @@
+// What a process's environment says of its virtual GPU. Bad values are said on stderr, one line
+// each, and left out.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "vgpu/faults.h"
+#include "vgpu/protocol.h"
+
+namespace stagger::vgpu {
+
+// CUDA_MPS_ACTIVE_THREAD_PERCENTAGE (1..100, may have a fraction) and
+// CUDA_MPS_PINNED_DEVICE_MEM_LIMIT ("0=2G", "0=512M,1=1G": the first one counts; there is one
+// device).
+Hello HelloFromEnvironment();
+
+// STAGGER_VGPU_FAULT, as vgpu/faults.h reads it.
+std::vector<FaultOrder> FaultsFromEnvironment();
+
+// "stagger: virtual GPU: TEXT" on stderr.
+void Complain(const std::string& text);
+
+}  // namespace stagger::vgpu
