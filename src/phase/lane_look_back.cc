@@ -127,12 +127,13 @@ Finding Lane::Judge(Burst& burst, bool heavy) {
   Finding finding = Finding::kUnlike;
   bool right = false;
   if (pattern != nullptr && pattern->seen >= kSeenOften) {
-    const bool had_a_chance =
-        burst.watched && pattern->is_body && burst.opened_tick >= pattern->body_since;
+    const bool is_new = !pattern->is_body || burst.opened_tick < pattern->body_since;
+    const bool had_a_chance = burst.watched && (!is_new || pattern->failures > 0);
     right = burst.predicted == burst.pattern &&
             burst.ended_at == (pattern->end != 0 ? pattern->end : burst.work);
-    if (!had_a_chance) finding = Finding::kNewAlike;
-    if (right) finding = Finding::kAlike;
+    if (!had_a_chance) finding = Finding::kNew;
+    // Right, but where the end is not known it is not to be called sure.
+    if (right && pattern->end != 0) finding = Finding::kAlike;
   }
   if (was_predicted) book.NotePrediction(burst.predicted, right, false);
   book.NoteHeavy(burst.pattern, burst.keys);

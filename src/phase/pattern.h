@@ -83,8 +83,7 @@ class Pattern {
   bool end_at_burst_end = false;  // its end was told wrongly too often
   int depth = 0;                 // how much of what precedes tells the body from other bursts
   std::uint8_t misses = 0;       // the last 8 predictions, 1: wrong
-  std::uint32_t predictions = 0;
-  std::uint32_t needed = 3;      // heavy occurrences before it is trusted; more after each failure
+  std::uint32_t failures = 0;    // how often it was trusted and proved wrong
 
  private:
   std::array<Recent<std::uint64_t>, kDepths> keys_;  // by depth; each once

@@ -374,9 +374,12 @@ Trace RandomLoop(std::uint64_t seed) {
   return Frames(
       seed,
       [](Host& host, int) {
+        host.BeginFrame();
         host.CopyIn(kImage);
         const int launches = 1 + static_cast<int>(host.random.Uniform() * 150);
+        host.BodyBegins();
         for (int i = 0; i < launches; ++i) host.Launch(3, 200);
+        host.BodyEnded();
         host.CopyOut(4000, true);
         host.Cpu(500);
       },
