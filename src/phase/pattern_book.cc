@@ -121,7 +121,8 @@ void PatternBook::NoteHeavy(PatternRef ref, const StartKeys& keys) {
   Pattern* pattern = Find(ref);
   if (pattern == nullptr) return;
   ++pattern->heavy;
-  if (!pattern->is_body && pattern->heavy >= kTrusted << std::min(pattern->failures, 8u)) Promote(*pattern);
+  if (!pattern->is_body && pattern->heavy >= kTrusted << std::min(pattern->failures, 8u))
+    Promote(*pattern);
   if (pattern->is_body) FindEnd(*pattern);
 }
 
@@ -171,7 +172,8 @@ void PatternBook::Demote(Pattern& pattern) {
   ++pattern.failures;
   const auto slot = static_cast<std::uint32_t>(&pattern - patterns_.data());
   const auto last = bodies_.begin() + static_cast<std::ptrdiff_t>(body_count_);
-  body_count_ = static_cast<std::size_t>(std::remove(bodies_.begin(), last, slot) - bodies_.begin());
+  body_count_ =
+      static_cast<std::size_t>(std::remove(bodies_.begin(), last, slot) - bodies_.begin());
 }
 
 // As little of what precedes as tells the body from everything that is none.
@@ -204,8 +206,8 @@ bool PatternBook::IsLightToken(Token token, const Pattern& body) const {
 }
 
 // Between the last launch of the body and the first wait of the host the app may have launched the
-// first of its post-processing already. What light bursts consist of is cut off the end. Where the end
-// varies in another way it is not known to be light, and the body lasts until the burst ends.
+// first of its post-processing already. What light bursts consist of is cut off the end. Where the
+// end varies in another way it is not known to be light, and the body lasts until the burst ends.
 void PatternBook::FindEnd(Pattern& body) {
   body.end = 0;
   const std::size_t known = body.tokens.size();

@@ -7,8 +7,8 @@ namespace stagger::phase {
 namespace {
 
 constexpr int kWindow = 16;
-// Warm-up is over when so many inferences in a row are alike and took as long as usual; more where it
-// is not sure that they are inferences.
+// Warm-up is over when so many inferences in a row are alike and took as long as usual; more where
+// it is not sure that they are inferences.
 constexpr int kSettled = 3;
 constexpr int kSettledOfASort = 10;
 // An app that never settles is not left ungated for ever.
@@ -24,10 +24,14 @@ constexpr int kUnlikeRow = 2;  // in a row, to become unsure
 
 const char* NameOf(State state) {
   switch (state) {
-    case State::kWarmingUp: return "warming up";
-    case State::kLearning: return "learning";
-    case State::kSure: return "sure";
-    case State::kUnsure: return "unsure";
+    case State::kWarmingUp:
+      return "warming up";
+    case State::kLearning:
+      return "learning";
+    case State::kSure:
+      return "sure";
+    case State::kUnsure:
+      return "unsure";
   }
   return "?";
 }
@@ -72,8 +76,7 @@ void Standing::AddInference(Finding finding, bool settled, std::uint32_t sort) {
 
 void Standing::AddBurst(TimePoint now) {
   if (bursts_++ == 0) first_burst_ = now;
-  if (warming_up() && bursts_ >= kWarmupBursts && now - first_burst_ >= kWarmupTime)
-    EndWarmUp();
+  if (warming_up() && bursts_ >= kWarmupBursts && now - first_burst_ >= kWarmupTime) EndWarmUp();
 }
 
 }  // namespace stagger::phase

@@ -39,7 +39,8 @@ Trace Frames(std::uint64_t seed, OneFrame&& one, double fps = 0, int frames = kF
 }
 
 Trace Ssd(std::uint64_t seed) {
-  return Frames(seed, [](Host& host, int) { SsdFrame(host, 1); }, 4);
+  return Frames(
+      seed, [](Host& host, int) { SsdFrame(host, 1); }, 4);
 }
 
 Trace SsdBackToBack(std::uint64_t seed) {
@@ -238,7 +239,8 @@ Trace BatchChange(std::uint64_t seed) {
   });
 }
 
-// The model comes in, then three inferences of seconds: each kernel is tried out, some are compiled.
+// The model comes in, then three inferences of seconds: each kernel is tried out, some are
+// compiled.
 Trace WarmUp(std::uint64_t seed) {
   return Frames(seed, [](Host& host, int i) {
     const bool settled = i >= 3;
@@ -317,7 +319,8 @@ Trace Training(std::uint64_t seed) {
   });
 }
 
-// A framework hook labels the inferences; the app has no copies of its own, and a preprocessing kernel.
+// A framework hook labels the inferences; the app has no copies of its own, and a preprocessing
+// kernel.
 Trace Labelled(std::uint64_t seed) {
   return Frames(seed, [](Host& host, int) {
     host.Launch(4, 50);
@@ -400,7 +403,8 @@ Trace CopiesWithin(std::uint64_t seed) {
   });
 }
 
-// A camera's images, compressed: of another size each time. A third of them shows nothing that moves.
+// A camera's images, compressed: of another size each time. A third of them shows nothing that
+// moves.
 Trace EarlyExit(std::uint64_t seed) {
   return Frames(
       seed,
@@ -421,18 +425,21 @@ Trace EarlyExit(std::uint64_t seed) {
 
 // As many frames at once as have come.
 Trace DynamicBatch(std::uint64_t seed) {
-  return Frames(seed, [](Host& host, int) {
-    const std::uint64_t batch = std::uint64_t{1} << host.random.Next() % 4;
-    host.BeginFrame();
-    host.CopyIn(batch * kImage);
-    host.BodyBegins();
-    for (std::uint64_t i = 0; i < 90; ++i)
-      host.Launch(batch * 1000 + i % 30, 60.0 * static_cast<double>(batch));
-    host.BodyEnded();
-    host.CopyOut(batch * 8000);
-    host.Sync();
-    host.Cpu(1500);
-  }, 0, 3 * kFrames);
+  return Frames(
+      seed,
+      [](Host& host, int) {
+        const std::uint64_t batch = std::uint64_t{1} << host.random.Next() % 4;
+        host.BeginFrame();
+        host.CopyIn(batch * kImage);
+        host.BodyBegins();
+        for (std::uint64_t i = 0; i < 90; ++i)
+          host.Launch(batch * 1000 + i % 30, 60.0 * static_cast<double>(batch));
+        host.BodyEnded();
+        host.CopyOut(batch * 8000);
+        host.Sync();
+        host.Cpu(1500);
+      },
+      0, 3 * kFrames);
 }
 
 // A busy host, and a camera that is off for seconds now and then.
@@ -448,15 +455,18 @@ Trace BusyHost(std::uint64_t seed) {
 
 // One thread, two devices in turn.
 Trace TwoContexts(std::uint64_t seed) {
-  return Frames(seed, [](Host& host, int i) {
-    host.context = 7 + static_cast<std::uint64_t>(i % 2);
-    host.BeginFrame();
-    host.CopyIn(kImage);
-    Body(host, 1, 90, 14000);
-    host.CopyOut(8000);
-    host.Sync();
-    host.Cpu(1000);
-  }, 0, 2 * kFrames);
+  return Frames(
+      seed,
+      [](Host& host, int i) {
+        host.context = 7 + static_cast<std::uint64_t>(i % 2);
+        host.BeginFrame();
+        host.CopyIn(kImage);
+        Body(host, 1, 90, 14000);
+        host.CopyOut(8000);
+        host.Sync();
+        host.Cpu(1000);
+      },
+      0, 2 * kFrames);
 }
 
 // Two threads with a model each, one of them paced.

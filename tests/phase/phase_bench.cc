@@ -15,7 +15,8 @@ class Loop {
   explicit Loop(int launches) {
     Add({.kind = CallKind::kCopyIn, .bytes = 1'000'000}, 30);
     for (int i = 0; i < launches; ++i)
-      Add({.kind = CallKind::kLaunch, .hash = static_cast<std::uint64_t>(100 + i % 40 + i / 40)}, 5);
+      Add({.kind = CallKind::kLaunch, .hash = static_cast<std::uint64_t>(100 + i % 40 + i / 40)},
+          5);
     Add({.kind = CallKind::kCopyOut, .bytes = 4000}, 8000);
     Add({.kind = CallKind::kLaunch, .hash = 7}, 5);
     Add({.kind = CallKind::kBlockingSync}, 200);

@@ -29,12 +29,13 @@ Move MoveFrom(std::uint64_t random) {
     random /= n;
     return value;
   };
-  static constexpr CallKind kLikely[] = {CallKind::kLaunch, CallKind::kLaunch, CallKind::kLaunch,
-                                         CallKind::kLaunch, CallKind::kCopyIn, CallKind::kCopyOut,
-                                         CallKind::kBlockingSync};
+  static constexpr CallKind kLikely[] = {
+      CallKind::kLaunch, CallKind::kLaunch,  CallKind::kLaunch,      CallKind::kLaunch,
+      CallKind::kCopyIn, CallKind::kCopyOut, CallKind::kBlockingSync};
   Move move;
   const std::uint64_t kind = take(std::size(kLikely) + 3);
-  move.call.kind = kind < std::size(kLikely) ? kLikely[kind] : static_cast<CallKind>(take(kCallKinds));
+  move.call.kind =
+      kind < std::size(kLikely) ? kLikely[kind] : static_cast<CallKind>(take(kCallKinds));
   move.call.hash = take(3);
   move.call.bytes = std::uint64_t{1} << take(22);
   move.call.context = take(8) == 0 ? 1 : 0;
@@ -48,10 +49,10 @@ Move MoveFrom(std::uint64_t random) {
 
 // Short stretches come again and again, as in life; some calls of them are lost or others come in.
 std::vector<Move> AnyMoves() {
-  const auto stretch =
-      *rc::gen::nonEmpty(rc::gen::container<std::vector<std::uint64_t>>(rc::gen::arbitrary<std::uint64_t>()));
-  const auto noise = *rc::gen::container<std::vector<std::uint64_t>>(
-      200, rc::gen::arbitrary<std::uint64_t>());
+  const auto stretch = *rc::gen::nonEmpty(
+      rc::gen::container<std::vector<std::uint64_t>>(rc::gen::arbitrary<std::uint64_t>()));
+  const auto noise =
+      *rc::gen::container<std::vector<std::uint64_t>>(200, rc::gen::arbitrary<std::uint64_t>());
   const std::uint64_t noisy = *rc::gen::element<std::uint64_t>(0, 30, 3, 1);
   std::vector<Move> moves;
   for (std::size_t i = 0; i < 20 * stretch.size() && moves.size() < 4000; ++i) {
@@ -140,13 +141,14 @@ class Books {
 int main() {
   using namespace stagger;
   using namespace stagger::phase;
-  bool ok = rc::check("bodies begin one at a time in a lane, end once, and at a wait at the latest", [] {
-    Books books;
-    for (const Move& move : AnyMoves()) books.Make(move);
-    RC_CLASSIFY(books.detector().learned().last_body > 0, "bodies");
-    RC_CLASSIFY(books.detector().learned().book.bodies() > 0, "learned bodies");
-    RC_CLASSIFY(books.detector().state() == State::kSure, "sure");
-  });
+  bool ok =
+      rc::check("bodies begin one at a time in a lane, end once, and at a wait at the latest", [] {
+        Books books;
+        for (const Move& move : AnyMoves()) books.Make(move);
+        RC_CLASSIFY(books.detector().learned().last_body > 0, "bodies");
+        RC_CLASSIFY(books.detector().learned().book.bodies() > 0, "learned bodies");
+        RC_CLASSIFY(books.detector().state() == State::kSure, "sure");
+      });
   ok &= rc::check("the same calls give the same verdicts", [] {
     const std::vector<Move> moves = AnyMoves();
     Books once, again;
@@ -155,25 +157,27 @@ int main() {
     RC_ASSERT(once.said() == again.said());
     RC_ASSERT(once.detector().Reason() == again.detector().Reason());
   });
-  ok &= rc::check("an app whose calls are disturbed at random is still told right where it was not", [] {
-    // Lost and added calls cost the frames they are in, and those after them at most.
-    const auto seed = *rc::gen::inRange<std::uint64_t>(1, 1000);
-    Trace trace = AppsWithBodies().front().make(seed);
-    sim::Random random(seed);
-    std::vector<Step> steps;
-    std::set<int> disturbed;
-    for (const Step& step : trace.steps) {
-      const double what = random.Uniform();
-      const bool launch = step.call.kind == CallKind::kLaunch;
-      if (launch && what < 0.0005) {
-        disturbed.insert(step.frame);
-        continue;
-      }
-      steps.push_back(step);
-    }
-    trace.steps = std::move(steps);
-    const Score score = Judge(trace);
-    RC_ASSERT(score.right >= score.frames - 2 * static_cast<int>(disturbed.size()));
-  });
+  ok &= rc::check("an app whose calls are disturbed at random is still told right where it was not",
+                  [] {
+                    // Lost and added calls cost the frames they are in, and those after them at
+                    // most.
+                    const auto seed = *rc::gen::inRange<std::uint64_t>(1, 1000);
+                    Trace trace = AppsWithBodies().front().make(seed);
+                    sim::Random random(seed);
+                    std::vector<Step> steps;
+                    std::set<int> disturbed;
+                    for (const Step& step : trace.steps) {
+                      const double what = random.Uniform();
+                      const bool launch = step.call.kind == CallKind::kLaunch;
+                      if (launch && what < 0.0005) {
+                        disturbed.insert(step.frame);
+                        continue;
+                      }
+                      steps.push_back(step);
+                    }
+                    trace.steps = std::move(steps);
+                    const Score score = Judge(trace);
+                    RC_ASSERT(score.right >= score.frames - 2 * static_cast<int>(disturbed.size()));
+                  });
   return ok ? 0 : 1;
 }
