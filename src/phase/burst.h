@@ -1,6 +1,6 @@
 // A burst: launches that follow each other without the host waiting for the device. What a thread
-// does on a device is bursts, with copies and waits between them; a body is one burst, or its greater
-// part.
+// does on a device is bursts, with copies and waits between them; a body is one burst, or its
+// greater part.
 #pragma once
 
 #include <array>
@@ -73,9 +73,9 @@ struct Burst {
   PatternRef pattern;             // as looked back
   PatternRef predicted;           // as it began; none if it did not begin by a pattern
   BodyId body = 0;                // 0: ran without a turn
-  std::uint32_t ended_at = 0;     // of its body: how much of its work was done; `work` if at its end
-  Duration weight{0};             // estimated device time; 0 while unknown
-  bool measured = false;          // the weight is the agent's measurement
+  std::uint32_t ended_at = 0;  // of its body: how much of its work was done; `work` if at its end
+  Duration weight{0};          // estimated device time; 0 while unknown
+  bool measured = false;       // the weight is the agent's measurement
 };
 
 }  // namespace stagger::phase

@@ -41,9 +41,9 @@ using BodyId = std::uint64_t;
 
 // What to do about a call. In this order: end, gate, pass the call on, end.
 struct Verdict {
-  BodyId ended_before = 0;       // over with what was launched so far: record its event before the call
-  BodyId begun = 0;              // begins with this call: wait at the gate
-  BodyId ended_after = 0;        // over with this call: record its event right after it
+  BodyId ended_before = 0;  // over with what was launched so far: record its event before the call
+  BodyId begun = 0;         // begins with this call: wait at the gate
+  BodyId ended_after = 0;   // over with this call: record its event right after it
   bool inference_ended = false;  // seen only now: an inference ended before this call
 };
 

@@ -62,8 +62,8 @@ bool Detector::EndIdleInferences(TimePoint now) {
   return any;
 }
 
-// One thread launches, another waits: of the bodies whose end is not known otherwise, the wait is for
-// the one that began last.
+// One thread launches, another waits: of the bodies whose end is not known otherwise, the wait is
+// for the one that began last.
 BodyId Detector::EndWaitedFor(const Call& call) {
   Lane* latest = nullptr;
   for (std::size_t i = 0; i < lane_count_; ++i) {
@@ -91,7 +91,8 @@ std::string Detector::Reason() const {
   };
   if (learned_.book.tick() == 0) return "nothing was launched yet";
   if (standing.warming_up())
-    return "warming up: inferences still differ; " + Count(standing.inferences(), "inference", "inferences") + " seen";
+    return "warming up: inferences still differ; " +
+           Count(standing.inferences(), "inference", "inferences") + " seen";
   const std::string alike =
       print("%d of the last %d alike", standing.alike(), standing.looked_at());
   if (standing.state() != State::kSure)
@@ -101,8 +102,10 @@ std::string Detector::Reason() const {
   std::string text = "each inference: " + Count(last.copies_in, "copy in", "copies in");
   if (last.launches > 0) text += ", " + Count(last.launches, "launch", "launches");
   if (last.graphs > 0) text += ", " + Count(last.graphs, "graph", "graphs");
-  if (last.bodies > 1) text += " in the heaviest of " + std::to_string(last.bodies) + " heavy bursts";
-  if (last.light_bursts > 0) text += ", then " + Count(last.light_bursts, "light burst", "light bursts");
+  if (last.bodies > 1)
+    text += " in the heaviest of " + std::to_string(last.bodies) + " heavy bursts";
+  if (last.light_bursts > 0)
+    text += ", then " + Count(last.light_bursts, "light burst", "light bursts");
   return text + "; " + alike;
 }
 

@@ -25,8 +25,8 @@ class Detector {
 
   // Before the call is passed on.
   Verdict Before(const Call& call);
-  // After a call that blocks, and after a wait at the gate: the call, or the wait, is over. Copies out
-  // and blocking syncs must be reported; others may.
+  // After a call that blocks, and after a wait at the gate: the call, or the wait, is over. Copies
+  // out and blocking syncs must be reported; others may.
   void Returned(const Call& call, TimePoint at);
   // The GPU's time from a body's begin to its end.
   void BodyMeasured(BodyId body, Duration device_time);

@@ -12,6 +12,8 @@ namespace {
 constexpr Duration kPause = std::chrono::microseconds{500};
 // While nothing is known, a body may begin so long after the last, whatever preceded it.
 constexpr Duration kCarefulAgain = std::chrono::milliseconds{50};
+// So long after the last body, what was learned of inferences may not hold any more.
+constexpr Duration kUnknownLong = std::chrono::seconds{1};
 // Copies in begin an inference if they are no smaller than this part of what usually comes in.
 constexpr std::uint64_t kBigPart = 16;
 // So many queries of one thing in a row are a wait.
@@ -20,15 +22,20 @@ constexpr int kPolling = 3;
 bool IsLaunch(CallKind kind) { return kind == CallKind::kLaunch || kind == CallKind::kGraphLaunch; }
 
 // Sizes vary a little from frame to frame; their magnitude does not.
-std::uint64_t Magnitude(std::uint64_t bytes) { return static_cast<std::uint64_t>(std::bit_width(bytes)); }
+std::uint64_t Magnitude(std::uint64_t bytes) {
+  return static_cast<std::uint64_t>(std::bit_width(bytes));
+}
 
 Token TokenOf(const Call& call) {
   switch (call.kind) {
     case CallKind::kLaunch:
-    case CallKind::kGraphLaunch: return MakeToken(call.kind, call.hash);
+    case CallKind::kGraphLaunch:
+      return MakeToken(call.kind, call.hash);
     case CallKind::kCopyIn:
-    case CallKind::kCopyOnDevice: return MakeToken(call.kind, Magnitude(call.bytes));
-    default: return MakeToken(call.kind, 0);
+    case CallKind::kCopyOnDevice:
+      return MakeToken(call.kind, Magnitude(call.bytes));
+    default:
+      return MakeToken(call.kind, 0);
   }
 }
 
@@ -45,16 +52,29 @@ Verdict Lane::Before(const Call& call) {
     case CallKind::kGraphLaunch:
     case CallKind::kCopyOnDevice:
     case CallKind::kMemset:
-    case CallKind::kStreamWait: Work(call, &verdict); break;
-    case CallKind::kCopyIn: CopyIn(call, &verdict); break;
+    case CallKind::kStreamWait:
+      Work(call, &verdict);
+      break;
+    case CallKind::kCopyIn:
+      CopyIn(call, &verdict);
+      break;
     case CallKind::kCopyOut:
-    case CallKind::kBlockingSync: Wait(call, &verdict); break;
-    case CallKind::kQuery: Query(call, &verdict); break;
-    case CallKind::kLabelBegin: LabelBegin(call, &verdict); break;
-    case CallKind::kLabelEnd: LabelEnd(&verdict); break;
+    case CallKind::kBlockingSync:
+      Wait(call, &verdict);
+      break;
+    case CallKind::kQuery:
+      Query(call, &verdict);
+      break;
+    case CallKind::kLabelBegin:
+      LabelBegin(call, &verdict);
+      break;
+    case CallKind::kLabelEnd:
+      LabelEnd(&verdict);
+      break;
     case CallKind::kEventRecord:
     case CallKind::kHostFunction:
-    case CallKind::kMemory: break;
+    case CallKind::kMemory:
+      break;
   }
   last_kind_ = call.kind;
   entered_ = last_ = std::max(last_, call.at);
@@ -66,7 +86,8 @@ void Lane::Returned(TimePoint at) {
   // A copy out that returns at once was only asked for.
   const bool copied = last_kind_ == CallKind::kCopyOut && at - entered_ >= kShortWait;
   if (sync || copied) Settle(entered_, at);
-  if (open_ && burst_.work == 1 && IsLaunch(last_kind_)) burst_.start = at;  // it waited at the gate
+  if (open_ && burst_.work == 1 && IsLaunch(last_kind_))
+    burst_.start = at;  // it waited at the gate
   last_ = std::max(last_, at);
 }
 
@@ -74,7 +95,8 @@ void Lane::Work(const Call& call, Verdict* verdict) {
   const Token token = TokenOf(call);
   const bool launch = IsLaunch(call.kind);
   bool after_pause = false;
-  if (open_ && launch && token == tokens_.front() && call.at - last_ < kPause) NoteStart(token, true);
+  if (open_ && launch && token == tokens_.front() && call.at - last_ < kPause)
+    NoteStart(token, true);
   if (open_ && launch && call.at - last_ >= kPause && !Expects(token) && BeganABurst(token)) {
     verdict->ended_before = Close(verdict);
     after_pause = true;
@@ -93,12 +115,12 @@ void Lane::Open(const Call& call, Token token, bool after_pause, Verdict* verdic
   PatternBook& book = learned_->book;
   if (bursts_.empty()) bursts_.resize(kBursts);
   if (copies_in_ > 0) {
-    if (!labelled_ && IsBig(bytes_in_)) boundary_ = true;
+    if (label_depth_ == 0 && IsBig(bytes_in_)) boundary_ = true;
     bytes_before_bursts_.Add(bytes_in_);
   }
   if (boundary_) {
     verdict->inference_ended |= EndInferenceBefore(closed_);
-    if (!labelled_) inference_begin_ = first_copy_in_;
+    if (label_depth_ == 0) inference_begin_ = first_copy_in_;
     anchors_ = 0;
     bounded_ = true;
   }
@@ -131,9 +153,9 @@ void Lane::Open(const Call& call, Token token, bool after_pause, Verdict* verdic
 // Begins without a pattern: where the device was given something new, or had a rest.
 bool Lane::CarefulBegin(TimePoint now, const StartKeys& keys) const {
   if (learned_->book.KnownLight(keys)) return false;
-  if (labelled_ && label_depth_ == 0) return false;
   // What an inference begins with is known: what comes later and is unknown is its own affair.
-  if (learned_->standing.state() == State::kSure && bounded_) return boundary_;
+  const bool known = learned_->standing.state() == State::kSure && bounded_;
+  if (known && now - body_over_ < kUnknownLong) return boundary_;
   return boundary_ || now - last_ >= kPause || now - body_over_ >= kCarefulAgain;
 }
 
@@ -192,7 +214,10 @@ BodyId Lane::Close(Verdict* verdict) {
   learned_->standing.AddBurst(last_);
   At(closed_++) = burst_;
   history_.Push(tokens_.front() + 1);
-  if (!labelled_ && burst_.pattern == learned_->book.Anchor() && ++anchors_ >= 2) {
+  if (closed_ - inference_from_ >= kBursts) {
+    EndInferenceBefore(closed_);
+    bounded_ = false;
+  } else if (label_depth_ == 0 && burst_.pattern == learned_->book.Anchor() && ++anchors_ >= 2) {
     verdict->inference_ended |= EndInferenceBefore(closed_ - 1);
     inference_begin_ = burst_.start;
     bounded_ = false;
@@ -236,7 +261,7 @@ void Lane::LabelBegin(const Call& call, Verdict* verdict) {
   if (label_depth_++ > 0) return;
   if (open_) verdict->ended_before = Close(verdict);
   verdict->inference_ended |= EndInferenceBefore(closed_);
-  labelled_ = boundary_ = true;
+  boundary_ = true;
   inference_begin_ = call.at;
   history_.Push(TokenOf(call));
 }

@@ -1,8 +1,9 @@
 // A lane: what one thread does in one context, cut into bursts and inferences as it happens.
 //
 // Decides at each call, from the pattern book, whether a body begins or ends. When an inference is
-// over it looks back at the whole of it, finds its heavy bursts, and tells the book and the standing
-// what it found. Called under the detector's lock. Bounded; allocates while its buffers grow.
+// over it looks back at the whole of it, finds its heavy bursts, and tells the book and the
+// standing what it found. Called under the detector's lock. Bounded; allocates while its buffers
+// grow.
 #pragma once
 
 #include <array>
@@ -26,10 +27,10 @@ struct Learned {
 
 // One inference as looked back at.
 struct Inference {
-  TimePoint begin;       // its first copy in, or the framework's call; else its first launch
-  TimePoint body_begin;  // its heaviest burst's first launch
-  TimePoint end;         // when the host last had something from the device
-  Duration body{0};      // device time, estimated or measured
+  TimePoint begin;              // its first copy in, or the framework's call; else its first launch
+  TimePoint body_begin;         // its heaviest burst's first launch
+  TimePoint end;                // when the host last had something from the device
+  Duration body{0};             // device time, estimated or measured
   std::uint32_t copies_in = 0;  // before the heaviest burst
   std::uint32_t launches = 0;   // of its body
   std::uint32_t graphs = 0;
@@ -60,7 +61,7 @@ class Lane {
   BodyId open_body() const { return body_; }
 
  private:
-  static constexpr std::size_t kBursts = 512;  // of one inference; longer ones are not understood
+  static constexpr std::size_t kBursts = 512;  // of one inference; longer ones are cut
   // A wait that returns sooner found the device done.
   static constexpr Duration kShortWait = std::chrono::microseconds{20};
 
@@ -96,8 +97,8 @@ class Lane {
   bool open_ = false;
   Burst burst_;
   std::vector<Token> tokens_;
-  BodyId body_ = 0;         // not over yet
-  PatternRef following_to_; // the pattern that says where it ends
+  BodyId body_ = 0;          // not over yet
+  PatternRef following_to_;  // the pattern that says where it ends
   bool following_ = false;
   TimePoint body_over_;
 
@@ -107,7 +108,8 @@ class Lane {
   std::uint64_t settled_ = 0;  // weights known up to here
   std::uint64_t inference_from_ = 0;
   TimePoint settled_at_;
-  // How bursts began that did not begin after a pause; `inside`: such launches are also within bursts.
+  // How bursts began that did not begin after a pause; `inside`: such launches are also within
+  // bursts.
   struct Start {
     Token token = 0;
     bool inside = false;
@@ -123,7 +125,6 @@ class Lane {
   bool boundary_ = false;  // an inference begins with the next burst
   bool bounded_ = false;   // copies in or a label began the inference
   int anchors_ = 0;        // bursts of the book's anchor since the last boundary
-  bool labelled_ = false;
   int label_depth_ = 0;
 
   CallKind last_kind_{};

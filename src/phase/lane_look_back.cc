@@ -15,13 +15,15 @@ constexpr Duration kLongGraph = std::chrono::milliseconds{20};
 // A graph counts as so many launches where a time is shared out.
 constexpr std::uint32_t kLaunchesPerGraph = 64;
 constexpr std::uint64_t kSeenOften = 3;
+// Took so many times as long as usual: still warming up.
+constexpr int kSlow = 3;
 
 std::int64_t Load(const Burst& burst) { return burst.work + kLaunchesPerGraph * burst.graphs; }
 
 }  // namespace
 
-// The host has waited: whatever was launched is done. The time goes to the bursts since the last wait,
-// by their launches.
+// The host has waited: whatever was launched is done. The time goes to the bursts since the last
+// wait, by their launches.
 void Lane::Settle(TimePoint waited_from, TimePoint until) {
   last_wait_ = until;
   const TimePoint from = settled_at_;
@@ -74,29 +76,28 @@ bool Lane::EndInferenceBefore(std::uint64_t number) {
 
 // False if there was nothing worth a turn in it.
 bool Lane::LookBack(std::uint64_t from, std::uint64_t to) {
-  if (to - from > kBursts) {
-    learned_->standing.AddInference(Finding::kUnlike, false);
-    return true;
-  }
   std::uint64_t heaviest = from;
   for (std::uint64_t i = from; i < to; ++i)
     if (WeightOf(At(i)) > WeightOf(At(heaviest))) heaviest = i;
   const Duration most = WeightOf(At(heaviest));
-  if (most < PatternBook::kWorthATurn) return false;
+  if (most < PatternBook::kWorthATurn) {
+    for (std::uint64_t i = from; i < to; ++i) Judge(At(i), false);
+    return false;
+  }
 
   Inference seen;
   Finding finding = Finding::kAlike;
   bool settled = true;
   for (std::uint64_t i = from; i < to; ++i) {
     Burst& burst = At(i);
-    const bool heavy =
-        WeightOf(burst) >= std::max(PatternBook::kWorthATurn, most / kHeavyPart);
+    const bool heavy = WeightOf(burst) >= std::max(PatternBook::kWorthATurn, most / kHeavyPart);
     if (i <= heaviest) seen.copies_in += burst.copies_in;
     if (i > heaviest && !heavy) ++seen.light_bursts;
     if (heavy) {
       ++seen.bodies;
       const Duration usual = WeightOf(burst);
-      if (burst.weight > Duration{0} && (burst.weight > 2 * usual || usual > 2 * burst.weight))
+      if (burst.weight > Duration{0} &&
+          (burst.weight > kSlow * usual || usual > kSlow * burst.weight))
         settled = false;
     }
     finding = std::max(finding, Judge(burst, heavy));
@@ -120,19 +121,21 @@ Finding Lane::Judge(Burst& burst, bool heavy) {
   const Pattern* pattern = book.Find(burst.pattern);
   const bool was_predicted = burst.predicted.id != 0;
   if (!heavy) {
-    if (was_predicted) book.NotePrediction(burst.predicted, false, burst.predicted != burst.pattern);
+    if (was_predicted)
+      book.NotePrediction(burst.predicted, false, burst.predicted != burst.pattern);
     book.NoteLight(burst.pattern, burst.keys);
     return burst.body == 0 ? Finding::kAlike : Finding::kUnlike;
   }
   Finding finding = Finding::kUnlike;
   bool right = false;
   if (pattern != nullptr && pattern->seen >= kSeenOften) {
-    const bool had_a_chance =
-        burst.watched && pattern->is_body && burst.opened_tick >= pattern->body_since;
+    const bool is_new = !pattern->is_body || burst.opened_tick < pattern->body_since;
+    const bool had_a_chance = burst.watched && (!is_new || pattern->failures > 0);
     right = burst.predicted == burst.pattern &&
             burst.ended_at == (pattern->end != 0 ? pattern->end : burst.work);
-    if (!had_a_chance) finding = Finding::kNewAlike;
-    if (right) finding = Finding::kAlike;
+    if (!had_a_chance) finding = Finding::kNew;
+    // Right, but where the end is not known it is not to be called sure.
+    if (right && pattern->end != 0) finding = Finding::kAlike;
   }
   if (was_predicted) book.NotePrediction(burst.predicted, right, false);
   book.NoteHeavy(burst.pattern, burst.keys);

@@ -39,6 +39,7 @@ void Pattern::Add(std::span<const Token> other, const Burst& burst, std::size_t 
   work = burst.work;
   graphs = burst.graphs;
   if (common < other.size()) tokens.assign(other.begin(), other.end());
+  if (end > tokens.size()) end = 0;  // until it is looked for again
 }
 
 void Pattern::AddWeight(Duration weight, bool measured) {
@@ -48,7 +49,7 @@ void Pattern::AddWeight(Duration weight, bool measured) {
 Duration Pattern::Weight() const {
   for (const auto* samples : {&measured_ns_, &estimated_ns_}) {
     const std::size_t n = samples->values().size();
-    if (n > 0) return Duration{samples->Ordered(n / 2)};
+    if (n > 0) return Duration{samples->Ordered(n / 4)};
   }
   return Duration{work * kGuessPerLaunchNs + graphs * kGuessPerGraphNs};
 }

@@ -1,5 +1,5 @@
-// A pattern: what bursts of one sort have in common. Their work, how they begin, how long the device
-// takes for them, and, once the pattern is known as a body, where that body ends.
+// A pattern: what bursts of one sort have in common. Their work, how they begin, how long the
+// device takes for them, and, once the pattern is known as a body, where that body ends.
 //
 // Owned by the PatternBook.
 #pragma once
@@ -24,9 +24,7 @@ class Recent {
   std::span<const T> values() const {
     return {values_.data(), count_ < values_.size() ? count_ : values_.size()};
   }
-  bool Contains(T value) const {
-    return std::ranges::find(values(), value) != values().end();
-  }
+  bool Contains(T value) const { return std::ranges::find(values(), value) != values().end(); }
   // The k-th smallest; there must be more than k.
   T Ordered(std::size_t k) const {
     std::array<T, kCount> sorted = values_;
@@ -55,8 +53,8 @@ class Pattern {
   void Add(std::span<const Token> tokens, const Burst& burst, std::size_t common);
 
   void AddWeight(Duration weight, bool measured);
-  // Device time: the median of what was measured, else of what the host's waits tell, else a guess
-  // from the number of launches.
+  // Device time: of what was measured, else of what the host's waits tell, the lower quartile,
+  // since others on the device only make it longer; else a guess from the number of launches.
   Duration Weight() const;
 
   bool BeganWith(const StartKeys& keys, int depth) const;
@@ -78,13 +76,12 @@ class Pattern {
   std::uint32_t light = 0;
 
   bool is_body = false;
-  std::uint64_t body_since = 0;  // tick
-  std::uint32_t end = 0;         // the body ends after so much work; 0: where the burst ends
+  std::uint64_t body_since = 0;   // tick
+  std::uint32_t end = 0;          // the body ends after so much work; 0: where the burst ends
   bool end_at_burst_end = false;  // its end was told wrongly too often
-  int depth = 0;                 // how much of what precedes tells the body from other bursts
-  std::uint8_t misses = 0;       // the last 8 predictions, 1: wrong
-  std::uint32_t predictions = 0;
-  std::uint32_t needed = 3;      // heavy occurrences before it is trusted; more after each failure
+  int depth = 0;                  // how much of what precedes tells the body from other bursts
+  std::uint8_t misses = 0;        // the last 8 predictions, 1: wrong
+  std::uint32_t failures = 0;     // how often it was trusted and proved wrong
 
  private:
   std::array<Recent<std::uint64_t>, kDepths> keys_;  // by depth; each once

@@ -10,6 +10,8 @@ namespace {
 constexpr int kMuchLighter = 8;
 constexpr std::size_t kLongestLightBurst = 64;
 constexpr int kMostCuts = 4;
+// Heavy occurrences before a pattern is trusted; twice as many after each failure.
+constexpr std::uint32_t kTrusted = 3;
 
 bool IsLight(const Pattern& pattern, const Pattern& body) {
   return pattern.id != 0 && !pattern.is_body && pattern.light >= 2 &&
@@ -119,7 +121,8 @@ void PatternBook::NoteHeavy(PatternRef ref, const StartKeys& keys) {
   Pattern* pattern = Find(ref);
   if (pattern == nullptr) return;
   ++pattern->heavy;
-  if (!pattern->is_body && pattern->heavy >= pattern->needed) Promote(*pattern);
+  if (!pattern->is_body && pattern->heavy >= kTrusted << std::min(pattern->failures, 8u))
+    Promote(*pattern);
   if (pattern->is_body) FindEnd(*pattern);
 }
 
@@ -132,7 +135,6 @@ void PatternBook::NoteLight(PatternRef ref, const StartKeys& keys) {
 void PatternBook::NotePrediction(PatternRef ref, bool right, bool foreign) {
   Pattern* body = Find(ref);
   if (body == nullptr || !body->is_body) return;
-  ++body->predictions;
   body->misses = static_cast<std::uint8_t>(body->misses << 1 | (right ? 0 : 1));
   if (right) return;
   if (foreign && body->depth + 1 < kDepths) ++body->depth;
@@ -167,10 +169,11 @@ void PatternBook::Demote(Pattern& pattern) {
   if (!pattern.is_body) return;
   pattern.is_body = false;
   pattern.heavy = 0;
-  pattern.needed *= 2;
+  ++pattern.failures;
   const auto slot = static_cast<std::uint32_t>(&pattern - patterns_.data());
   const auto last = bodies_.begin() + static_cast<std::ptrdiff_t>(body_count_);
-  body_count_ = static_cast<std::size_t>(std::remove(bodies_.begin(), last, slot) - bodies_.begin());
+  body_count_ =
+      static_cast<std::size_t>(std::remove(bodies_.begin(), last, slot) - bodies_.begin());
 }
 
 // As little of what precedes as tells the body from everything that is none.
@@ -203,8 +206,8 @@ bool PatternBook::IsLightToken(Token token, const Pattern& body) const {
 }
 
 // Between the last launch of the body and the first wait of the host the app may have launched the
-// first of its post-processing already. What light bursts consist of is cut off the end. Where the end
-// varies in another way it is not known to be light, and the body lasts until the burst ends.
+// first of its post-processing already. What light bursts consist of is cut off the end. Where the
+// end varies in another way it is not known to be light, and the body lasts until the burst ends.
 void PatternBook::FindEnd(Pattern& body) {
   body.end = 0;
   const std::size_t known = body.tokens.size();
@@ -218,6 +221,8 @@ void PatternBook::FindEnd(Pattern& body) {
   if (end == 0 || known - end > kLongestLightBurst * kMostCuts) return;
   for (std::size_t i = end; i < known; ++i)
     if (!IsLightToken(body.tokens[i], body)) return;
+  const bool varies = body.StableLength() < known;
+  while (varies && end > known / 2 && IsLightToken(body.tokens[end - 1], body)) --end;
   body.end = static_cast<std::uint32_t>(end);
 }
 

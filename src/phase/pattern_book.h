@@ -1,8 +1,9 @@
 // The pattern book: every pattern of bursts that a process showed lately, and which of them are
-// bodies. Shared by all threads of the process, so that a new thread starts with what others learned.
+// bodies. Shared by all threads of the process, so that a new thread starts with what others
+// learned.
 //
-// Called under the detector's lock. Bounded: the patterns seen longest ago are forgotten. Learning a
-// new pattern allocates; meeting a known one does not.
+// Called under the detector's lock. Bounded: the patterns seen longest ago are forgotten. Learning
+// a new pattern allocates; meeting a known one does not.
 #pragma once
 
 #include <array>
@@ -41,8 +42,8 @@ class PatternBook {
   PatternRef BodyContinuing(std::span<const Token> tokens) const;
   // Whether bursts beginning so were found to be light parts.
   bool KnownLight(const StartKeys& keys) const;
-  // The pattern that takes longest of those seen often; where nothing else tells inferences apart, each
-  // begins with it.
+  // The pattern that takes longest of those seen often; where nothing else tells inferences apart,
+  // each begins with it.
   PatternRef Anchor() const;
 
   // Looking back: this burst was a heavy or a light part of its inference.

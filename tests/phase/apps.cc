@@ -39,7 +39,8 @@ Trace Frames(std::uint64_t seed, OneFrame&& one, double fps = 0, int frames = kF
 }
 
 Trace Ssd(std::uint64_t seed) {
-  return Frames(seed, [](Host& host, int) { SsdFrame(host, 1); }, 4);
+  return Frames(
+      seed, [](Host& host, int) { SsdFrame(host, 1); }, 4);
 }
 
 Trace SsdBackToBack(std::uint64_t seed) {
@@ -238,7 +239,8 @@ Trace BatchChange(std::uint64_t seed) {
   });
 }
 
-// The model comes in, then three inferences of seconds: each kernel is tried out, some are compiled.
+// The model comes in, then three inferences of seconds: each kernel is tried out, some are
+// compiled.
 Trace WarmUp(std::uint64_t seed) {
   return Frames(seed, [](Host& host, int i) {
     const bool settled = i >= 3;
@@ -317,7 +319,8 @@ Trace Training(std::uint64_t seed) {
   });
 }
 
-// A framework hook labels the inferences; the app has no copies of its own, and a preprocessing kernel.
+// A framework hook labels the inferences; the app has no copies of its own, and a preprocessing
+// kernel.
 Trace Labelled(std::uint64_t seed) {
   return Frames(seed, [](Host& host, int) {
     host.Launch(4, 50);
@@ -352,6 +355,140 @@ Trace CachingAllocator(std::uint64_t seed) {
   });
 }
 
+// One thread launches, another waits and copies out.
+Trace OtherThreadWaits(std::uint64_t seed) {
+  Trace trace;
+  Host launcher(&trace, seed, 1);
+  Host waiter(&trace, seed, 2);
+  for (int i = 0; i < kFrames; ++i) {
+    launcher.BeginFrame();
+    launcher.Cpu(1000);
+    launcher.CopyIn(kImage);
+    Body(launcher, 1, 90, 14000);
+    waiter.Until(launcher.now());
+    waiter.WaitFor(launcher.device_done());
+    waiter.CopyOut(8000, true);
+    launcher.Until(waiter.now());
+  }
+  SortByEntry(&trace);
+  return trace;
+}
+
+// The next frame is copied in while the device works on this one.
+Trace Prefetch(std::uint64_t seed) {
+  return Frames(seed, [](Host& host, int i) {
+    if (i == 0) host.CopyIn(kImage);
+    host.BeginFrame();
+    Body(host, 1, 100, 20000);
+    host.CopyIn(kImage);
+    host.Sync();
+    host.CopyOut(8000, true);
+    host.Cpu(1000);
+  });
+}
+
+// Small things are made on the host in the middle of the network, and waited for.
+Trace CopiesWithin(std::uint64_t seed) {
+  return Frames(seed, [](Host& host, int) {
+    host.BeginFrame();
+    host.CopyIn(kImage);
+    host.BodyBegins();
+    Network(host, 1, 60, 12000);
+    for (int i = 0; i < 5; ++i) host.CopyIn(800, true);
+    Network(host, 2, 60, 12000);
+    host.BodyEnded();
+    host.CopyOut(8000);
+    host.Sync();
+    host.Cpu(1000);
+  });
+}
+
+// A camera's images, compressed: of another size each time. A third of them shows nothing that
+// moves.
+Trace EarlyExit(std::uint64_t seed) {
+  return Frames(
+      seed,
+      [](Host& host, int) {
+        const bool moves = host.random.Uniform() > 0.3;
+        host.CopyIn(20'000 + host.random.Next() % 200'000);
+        host.Launch(300, 40);
+        host.Launch(301, 60);
+        host.CopyOut(4, true);
+        if (!moves) return;
+        host.BeginFrame();
+        Body(host, 1, 100, 20000);
+        host.CopyOut(8000);
+        host.Sync();
+      },
+      25, 2 * kFrames);
+}
+
+// As many frames at once as have come.
+Trace DynamicBatch(std::uint64_t seed) {
+  return Frames(
+      seed,
+      [](Host& host, int) {
+        const std::uint64_t batch = std::uint64_t{1} << host.random.Next() % 4;
+        host.BeginFrame();
+        host.CopyIn(batch * kImage);
+        host.BodyBegins();
+        for (std::uint64_t i = 0; i < 90; ++i)
+          host.Launch(batch * 1000 + i % 30, 60.0 * static_cast<double>(batch));
+        host.BodyEnded();
+        host.CopyOut(batch * 8000);
+        host.Sync();
+        host.Cpu(1500);
+      },
+      0, 3 * kFrames);
+}
+
+// A busy host, and a camera that is off for seconds now and then.
+Trace BusyHost(std::uint64_t seed) {
+  return Frames(
+      seed,
+      [](Host& host, int i) {
+        if (i % 25 == 24) host.Cpu(3'000'000);
+        SsdFrame(host, 1);
+      },
+      4, kFrames, 0.005);
+}
+
+// One thread, two devices in turn.
+Trace TwoContexts(std::uint64_t seed) {
+  return Frames(
+      seed,
+      [](Host& host, int i) {
+        host.context = 7 + static_cast<std::uint64_t>(i % 2);
+        host.BeginFrame();
+        host.CopyIn(kImage);
+        Body(host, 1, 90, 14000);
+        host.CopyOut(8000);
+        host.Sync();
+        host.Cpu(1000);
+      },
+      0, 2 * kFrames);
+}
+
+// Two threads with a model each, one of them paced.
+Trace TwoModels(std::uint64_t seed) {
+  Trace trace;
+  for (std::uint64_t thread = 1; thread <= 2; ++thread) {
+    Host host(&trace, seed, thread);
+    const TimePoint start = host.now();
+    for (int i = 0; i < kFrames; ++i) {
+      if (thread == 1) host.Until(start + FromMs(40.0 * i));
+      host.BeginFrame();
+      host.CopyIn(kImage);
+      Body(host, thread, thread == 1 ? 30 : 120, thread == 1 ? 3000 : 30000);
+      host.CopyOut(8000);
+      host.Sync();
+      host.Cpu(2000);
+    }
+  }
+  SortByEntry(&trace);
+  return trace;
+}
+
 Trace RandomLaunches(std::uint64_t seed) {
   return Frames(
       seed,
@@ -374,9 +511,12 @@ Trace RandomLoop(std::uint64_t seed) {
   return Frames(
       seed,
       [](Host& host, int) {
+        host.BeginFrame();
         host.CopyIn(kImage);
         const int launches = 1 + static_cast<int>(host.random.Uniform() * 150);
+        host.BodyBegins();
         for (int i = 0; i < launches; ++i) host.Launch(3, 200);
+        host.BodyEnded();
         host.CopyOut(4000, true);
         host.Cpu(500);
       },
@@ -437,7 +577,15 @@ std::vector<App> AppsWithBodies() {
           {"no_copies", NoCopies, {}},
           {"training", Training, {}},
           {"labelled", Labelled, {}},
-          {"caching_allocator", CachingAllocator, {}}};
+          {"caching_allocator", CachingAllocator, {}},
+          {"other_thread_waits", OtherThreadWaits, {}},
+          {"prefetch", Prefetch, {}},
+          {"copies_within", CopiesWithin, {}},
+          {"early_exit", EarlyExit, {}},
+          {"dynamic_batch", DynamicBatch, {}},
+          {"busy_host", BusyHost, {}},
+          {"two_contexts", TwoContexts, {}},
+          {"two_models", TwoModels, {}}};
 }
 
 std::vector<App> AppsWithout() {

@@ -1,5 +1,7 @@
-// The detector against apps of every kind, over seeds: after 20 inferences it tells begin and end of
-// the body within 2 ms in 99 of 100, and it is never sure of apps that have none.
+// The detector against apps of every kind, over seeds: after 20 inferences it tells begin and end
+// of the body within 2 ms in 99 of 100, and it is never sure of apps that have none.
+#include "apps.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -7,13 +9,12 @@
 #include <iostream>
 #include <string>
 
-#include "apps.h"
 #include "score.h"
 
 namespace stagger::phase {
 namespace {
 
-constexpr std::uint64_t kSeeds = 20;
+constexpr std::uint64_t kSeeds = 10;
 
 std::string NameOfApp(const testing::TestParamInfo<App>& info) { return info.param.name; }
 
@@ -34,9 +35,10 @@ Score JudgeSeeds(const App& app, const ScoreOptions& options) {
     if (total.first_wrong.empty() && !score.first_wrong.empty())
       total.first_wrong = "seed " + std::to_string(seed) + ", " + score.first_wrong;
   }
-  std::cout << app.name << ": " << total.right << " of " << total.frames << " right, " << total.begins
-            << " begins; " << NameOf(total.state) << ", confidence " << total.confidence << ": "
-            << total.reason << (total.first_wrong.empty() ? "" : "; " + total.first_wrong) << "\n";
+  std::cout << app.name << ": " << total.right << " of " << total.frames << " right, "
+            << total.begins << " begins; " << NameOf(total.state) << ", confidence "
+            << total.confidence << ": " << total.reason
+            << (total.first_wrong.empty() ? "" : "; " + total.first_wrong) << "\n";
   return total;
 }
 
@@ -44,7 +46,7 @@ class WithBody : public testing::TestWithParam<App> {};
 
 TEST_P(WithBody, IsFoundAfterTwentyInferences) {
   const Score score = JudgeSeeds(GetParam(), GetParam().options);
-  ASSERT_GT(score.frames, 500);
+  ASSERT_GE(score.frames, 800);
   EXPECT_GE(score.ratio(), 0.99) << score.first_wrong;
   EXPECT_EQ(score.state, State::kSure) << score.reason;
   EXPECT_EQ(score.warmup_begins, 0);
@@ -72,6 +74,10 @@ TEST_P(WithoutBody, IsNeverSure) {
   const Score score = JudgeSeeds(GetParam(), GetParam().options);
   EXPECT_EQ(score.sure_steps, 0);
   EXPECT_LT(score.highest_confidence, 0.7);
+  // What little there is to tell is told nevertheless: first launch to first wait.
+  if (score.frames > 0) {
+    EXPECT_GE(score.ratio(), 0.95) << score.first_wrong;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Apps, WithoutBody, testing::ValuesIn(AppsWithout()), NameOfApp);

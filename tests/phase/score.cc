@@ -103,8 +103,8 @@ Score Judge(const Trace& trace, const ScoreOptions& options) {
       if (step.frame >= 0) of_frame[static_cast<std::size_t>(step.frame)].push_back(verdict.begun);
       if (step.frame >= 0 && !trace.frames[static_cast<std::size_t>(step.frame)].settled)
         ++score.warmup_begins;
-      const auto wait = static_cast<std::int64_t>(
-          random.Uniform() * static_cast<double>(options.gate_wait.count()));
+      const auto wait = static_cast<std::int64_t>(random.Uniform() *
+                                                  static_cast<double>(options.gate_wait.count()));
       late[thread] += Duration{wait};
       if (wait > 0) detector.Returned(call, call.at + Duration{wait});
     }

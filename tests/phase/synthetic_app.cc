@@ -26,7 +26,7 @@ TimePoint Host::device_done() const {
 
 Step& Host::Enter(Call call) {
   if (preempted > 0 && random.Uniform() < preempted) Cpu(3000);
-  call.context = 7;
+  call.context = context;
   call.thread = thread_;
   call.at = now_;
   trace_->steps.push_back({call, now_, now_, frame_});
@@ -84,10 +84,10 @@ void Host::Join(int stream, int with) {
   last_work_done_ = step.completed;
 }
 
-void Host::Sync() {
+void Host::WaitFor(TimePoint done) {
   Step& step = Enter({.kind = CallKind::kBlockingSync});
   Cpu(5);
-  now_ = std::max(now_, device_done() + Us(10));
+  now_ = std::max(now_, done + Us(10));
   step.returned = step.completed = now_;
 }
 

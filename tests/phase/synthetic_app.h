@@ -1,5 +1,5 @@
-// Makes the calls of an app that never was: its threads' calls with times from a simple model of what a
-// call costs the host and a kernel the device, and the truth about its bodies.
+// Makes the calls of an app that never was: its threads' calls with times from a simple model of
+// what a call costs the host and a kernel the device, and the truth about its bodies.
 #pragma once
 
 #include <cstdint>
@@ -49,7 +49,8 @@ class Host {
   void Memset(std::uint64_t bytes) { Submit({.kind = CallKind::kMemset, .bytes = bytes}, 2, 0); }
   void Record(int stream);
   void Join(int stream, int with);  // `stream` waits for what `with` has so far
-  void Sync();                      // for all streams
+  void Sync() { WaitFor(device_done()); }
+  void WaitFor(TimePoint done);     // a blocking sync that returns then
   void Poll(std::uint64_t handle);  // queries until all is done
   void Query(std::uint64_t handle) { Plain({.kind = CallKind::kQuery, .hash = handle}, 0.5); }
   void Allocate() { Plain({.kind = CallKind::kMemory}, 3); }
@@ -59,6 +60,7 @@ class Host {
   TimePoint now() const { return now_; }
   TimePoint device_done() const;
   sim::Random random;
+  std::uint64_t context = 7;
   // Now and then the host does something else for 3 ms, between any two calls.
   double preempted = 0;
 

@@ -1,0 +1,292 @@
+// The detector as short stories: what it says at which call.
+#include "phase/detector.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "synthetic_app.h"
+
+namespace stagger::phase {
+namespace {
+
+constexpr std::uint64_t kImage = 1'000'000;
+
+struct Said {
+  Verdict verdict;
+  Call call;
+  State state{};
+  std::size_t step = 0;
+};
+
+// Feeds what the host did since the last time, in order of entry; copies out, copies in and syncs
+// return when the trace says.
+class Story : public testing::Test {
+ protected:
+  Story() : host(&trace, 1) {}
+
+  void Feed() {
+    said.clear();
+    for (; fed_ < trace.steps.size(); ++fed_) {
+      const Step& step = trace.steps[fed_];
+      said.push_back({detector.Before(step.call), step.call, detector.state(), fed_});
+      const CallKind kind = step.call.kind;
+      if (kind == CallKind::kBlockingSync || kind == CallKind::kCopyOut)
+        detector.Returned(step.call, step.returned);
+    }
+  }
+
+  template <typename Do>
+  void Repeat(int times, Do&& one) {
+    for (int i = 0; i < times; ++i) one();
+    Feed();
+  }
+
+  // Copy in, launches, copy out, wait.
+  void Plain(std::uint64_t kernel = 1, int launches = 50, double us = 200) {
+    host.CopyIn(kImage);
+    for (int i = 0; i < launches; ++i) host.Launch(kernel * 100 + i % 20, us);
+    host.CopyOut(4000);
+    host.Sync();
+    host.Cpu(200);
+  }
+
+  std::vector<std::size_t> Begins() const {
+    std::vector<std::size_t> at;
+    for (std::size_t i = 0; i < said.size(); ++i)
+      if (said[i].verdict.begun != 0) at.push_back(i);
+    return at;
+  }
+  std::vector<std::size_t> Ends() const {
+    std::vector<std::size_t> at;
+    for (std::size_t i = 0; i < said.size(); ++i)
+      if (said[i].verdict.ended_after != 0) at.push_back(i);
+    return at;
+  }
+  using Indices = std::vector<std::size_t>;
+
+  Trace trace;
+  Host host;
+  Detector detector;
+  std::vector<Said> said;
+
+ private:
+  std::size_t fed_ = 0;
+};
+
+TEST_F(Story, NothingIsKnownAtFirst) {
+  EXPECT_EQ(detector.state(), State::kWarmingUp);
+  EXPECT_EQ(detector.confidence(), 0);
+  EXPECT_EQ(detector.Reason(), "nothing was launched yet");
+}
+
+TEST_F(Story, WarmsUpThenLearnsThenIsSure) {
+  std::vector<State> states;
+  for (int i = 0; i < 14; ++i) {
+    Repeat(1, [&] { Plain(); });
+    if (states.empty() || states.back() != detector.state()) states.push_back(detector.state());
+    if (detector.state() == State::kWarmingUp) {
+      EXPECT_TRUE(Begins().empty());
+    }
+  }
+  EXPECT_EQ(states, (std::vector{State::kWarmingUp, State::kLearning, State::kSure}));
+  EXPECT_EQ(detector.Reason(), "each inference: 1 copy in, 50 launches; 8 of the last 8 alike");
+  EXPECT_DOUBLE_EQ(detector.confidence(), 8.0 / 9);
+}
+
+TEST_F(Story, ABodyBeginsAtItsFirstLaunchAndEndsAfterItsLast) {
+  Repeat(12, [&] { Plain(); });
+  Repeat(1, [&] { Plain(); });
+  EXPECT_EQ(Begins(), Indices{1});  // 0 is the copy in
+  EXPECT_EQ(Ends(), Indices{50});
+  EXPECT_EQ(said[1].verdict.begun, said[50].verdict.ended_after);
+  EXPECT_TRUE(said[1].verdict.inference_ended);  // the one before
+}
+
+TEST_F(Story, AGraphLaunchIsAWholeBody) {
+  const auto frame = [&] {
+    host.CopyIn(kImage);
+    host.Graph(5, 4000);
+    host.CopyOut(4000, true);
+  };
+  Repeat(12, frame);
+  Repeat(1, frame);
+  EXPECT_EQ(Begins(), Indices{1});
+  EXPECT_EQ(Ends(), Indices{1});
+}
+
+TEST_F(Story, WhatIsUnknownLastsFromTheFirstLaunchUntilTheHostWaits) {
+  Repeat(14, [&] { Plain(); });
+  Repeat(1, [&] { Plain(7, 33); });
+  EXPECT_EQ(Begins(), Indices{1});
+  EXPECT_EQ(Ends(), Indices{34});  // the copy out
+}
+
+TEST_F(Story, AChangeIsLearned) {
+  Repeat(14, [&] { Plain(); });
+  std::vector<State> states;
+  for (int i = 0; i < 14; ++i) {
+    Repeat(1, [&] { Plain(7, 33); });
+    if (states.empty() || states.back() != detector.state()) states.push_back(detector.state());
+  }
+  EXPECT_EQ(states, (std::vector{State::kSure, State::kUnsure, State::kSure}));
+  EXPECT_EQ(Ends(), Indices{33});  // its last launch
+}
+
+TEST_F(Story, APauseInTheMiddleIsNoEnd) {
+  Repeat(14, [&] { Plain(); });
+  host.CopyIn(kImage);
+  for (int i = 0; i < 50; ++i) {
+    if (i == 20) host.Cpu(30'000);  // launches what began the body once, after a pause
+    host.Launch(100 + i % 20, 200);
+  }
+  host.CopyOut(4000, true);
+  Feed();
+  EXPECT_EQ(Begins(), Indices{1});
+  EXPECT_EQ(Ends(), Indices{50});
+}
+
+TEST_F(Story, AWaitEndsABodyThatIsNotOver) {
+  Repeat(14, [&] { Plain(); });
+  host.CopyIn(kImage);
+  for (int i = 0; i < 20; ++i) host.Launch(100 + i, 200);
+  host.Sync();
+  for (int i = 0; i < 30; ++i) host.Launch(100 + i % 20, 200);
+  host.CopyOut(4000, true);
+  Feed();
+  EXPECT_EQ(Ends().front(), 21u);
+}
+
+TEST_F(Story, HeavyIsWhatTakesTheDeviceLong) {
+  const auto frame = [&] {
+    host.CopyIn(kImage);
+    for (int i = 0; i < 60; ++i) host.Launch(400 + i, 2);
+    host.Sync();
+    for (int i = 0; i < 4; ++i) host.Launch(500 + i, 5000);
+    host.CopyOut(4000, true);
+  };
+  Repeat(14, frame);
+  Repeat(1, frame);
+  EXPECT_EQ(Begins(), Indices{62});
+  EXPECT_EQ(Ends(), Indices{65});
+}
+
+TEST_F(Story, EachHeavyBurstIsABodyWhereTheHostWaitsBetween) {
+  const auto frame = [&] {
+    host.CopyIn(kImage);
+    for (int i = 0; i < 40; ++i) host.Launch(400 + i, 500);
+    host.CopyOut(400, true);
+    host.Launch(450, 30);
+    host.CopyOut(400, true);
+    for (int i = 0; i < 20; ++i) host.Launch(500 + i, 500);
+    host.CopyOut(4000, true);
+  };
+  Repeat(14, frame);
+  Repeat(1, frame);
+  EXPECT_EQ(Begins(), (Indices{1, 44}));
+  EXPECT_EQ(Ends(), (Indices{40, 63}));
+  EXPECT_EQ(
+      detector.Reason(),
+      "each inference: 1 copy in, 40 launches in the heaviest of 2 heavy bursts, then 1 light "
+      "burst; 9 of the last 9 alike");
+}
+
+TEST_F(Story, WhatFollowsTheBodyBeforeTheFirstWaitIsCutOff) {
+  const auto frame = [&] {
+    host.CopyIn(kImage);
+    for (int i = 0; i < 40; ++i) host.Launch(400 + i, 500);
+    for (int round = 0; round < 4; ++round) {
+      host.Launch(600, 100);
+      host.CopyOut(400, true);
+    }
+  };
+  Repeat(14, frame);
+  Repeat(1, frame);
+  EXPECT_EQ(Ends(), Indices{40});
+}
+
+TEST_F(Story, AMeasuredTimeCountsMoreThanAnEstimate) {
+  Repeat(8, [&] { Plain(); });
+  const auto frame = [&] {
+    host.CopyIn(kImage);
+    for (int i = 0; i < 20; ++i) host.Launch(400 + i, 100);
+    host.CopyOut(4000, true);
+  };
+  for (int i = 0; i < 14; ++i) {
+    Repeat(1, frame);
+    for (const Said& one : said) detector.BodyMeasured(one.verdict.ended_after, FromMs(0.05));
+  }
+  Repeat(1, frame);
+  EXPECT_TRUE(Begins().empty());  // not worth a turn
+}
+
+TEST_F(Story, LittleWorkIsLeftAlone) {
+  const auto frame = [&] {
+    host.CopyIn(kImage);
+    host.Launch(3, 20);
+    host.CopyOut(4000, true);
+    host.Cpu(30'000);
+  };
+  Repeat(400, frame);
+  EXPECT_NE(detector.state(), State::kSure);
+  Repeat(20, frame);
+  EXPECT_TRUE(Begins().empty());
+}
+
+TEST_F(Story, PollingIsAWait) {
+  const auto frame = [&] {
+    for (int i = 0; i < 40; ++i) host.Launch(400 + i, 200);
+    host.Poll(9);
+  };
+  Repeat(20, frame);
+  Repeat(1, frame);
+  EXPECT_EQ(Begins(), Indices{0});
+  EXPECT_EQ(Ends(), Indices{39});
+}
+
+TEST_F(Story, AnotherThreadsWaitEndsWhatIsUnknown) {
+  Repeat(14, [&] { Plain(); });
+  host.CopyIn(kImage);
+  for (int i = 0; i < 10; ++i) host.Launch(900 + i, 200);
+  Feed();
+  const BodyId body = said[1].verdict.begun;
+  ASSERT_NE(body, 0u);
+  Call wait{.kind = CallKind::kBlockingSync, .context = 7, .thread = 99, .at = host.now()};
+  EXPECT_EQ(detector.Before(wait).ended_after, body);
+  EXPECT_EQ(detector.Before(wait).ended_after, 0u);
+}
+
+TEST_F(Story, LabelsSayWhatAnInferenceIs) {
+  const auto call = [&] {
+    host.LabelBegin();
+    for (int part = 0; part < 2; ++part) {
+      host.CopyIn(kImage);
+      for (int i = 0; i < 30; ++i) host.Launch(100 * (part + 1) + i, 200);
+      host.CopyOut(4000, true);
+    }
+    host.LabelEnd();
+  };
+  Repeat(15, call);
+  EXPECT_EQ(detector.inferences(), 15u);
+  EXPECT_EQ(detector.last_inference().bodies, 2u);
+}
+
+TEST_F(Story, AnInferenceIsLookedBackAt) {
+  Repeat(14, [&] {
+    host.Cpu(3000);
+    Plain();
+  });
+  const Inference& last = detector.last_inference();
+  EXPECT_EQ(last.copies_in, 1u);
+  EXPECT_EQ(last.launches, 50u);
+  EXPECT_EQ(last.bodies, 1u);
+  EXPECT_LT(last.begin, last.body_begin);
+  EXPECT_LT(last.body_begin + last.body, last.end + FromMs(1));
+  EXPECT_NEAR(ToMs(last.body), 10, 1);
+}
+
+}  // namespace
+}  // namespace stagger::phase
