@@ -45,10 +45,9 @@ Error Failed(const char* what) { return Error{fmt::format("{}: {}", what, std::s
 
 Result<vgpu::Model> ModelOf(const std::string& name_or_file) {
   if (const auto built_in = vgpu::BuiltInModel(name_or_file)) return *built_in;
-  if (name_or_file.find('/') == std::string::npos &&
-      name_or_file.find('.') == std::string::npos) {
-    return Error{fmt::format("--model: '{}' is no model; expected t4, or a model file",
-                             name_or_file)};
+  if (name_or_file.find('/') == std::string::npos && name_or_file.find('.') == std::string::npos) {
+    return Error{
+        fmt::format("--model: '{}' is no model; expected t4, or a model file", name_or_file)};
   }
   return ReadModel(name_or_file);
 }

@@ -28,7 +28,8 @@ class ModelReader : YamlReader {
     model.name = name.Scalar();
     model.contention.name = model.name;
     const YAML::Node memory = root["memory"];
-    const auto bytes = memory && memory.IsScalar() ? vgpu::ParseSize(memory.Scalar()) : std::nullopt;
+    const auto bytes =
+        memory && memory.IsScalar() ? vgpu::ParseSize(memory.Scalar()) : std::nullopt;
     if (!bytes) Fail(memory ? memory : root, "memory: expected a size, for example 16GiB");
     model.memory_bytes = *bytes;
     const auto number = [&](const char* field, double least, double most, double* value) {
@@ -64,9 +65,8 @@ class ModelReader : YamlReader {
       const YAML::Node time = node["cost"];
       const auto parsed = time && time.IsScalar() ? vgpu::ParseTime(time.Scalar()) : std::nullopt;
       if (!parsed) {
-        Fail(time ? time : node,
-             fmt::format("{}.cost: {}; expected a time, for example 50us", where,
-                         time ? Shown(time) : "missing"));
+        Fail(time ? time : node, fmt::format("{}.cost: {}; expected a time, for example 50us",
+                                             where, time ? Shown(time) : "missing"));
       }
       cost.cost = *parsed;
       if (const YAML::Node demand = node["demand"]) {

@@ -23,10 +23,10 @@ struct Device::Node {
   int waiting = 0;               // for how many others this one waits
   bool started = false;
   bool wanted = false;
-  bool running = false;     // a kernel, on the processor now
-  std::size_t job = 0;      // while it runs
-  Duration left{};          // a kernel's, when it is not running
-  double demand = 1;        // as capped by the process's share
+  bool running = false;  // a kernel, on the processor now
+  std::size_t job = 0;   // while it runs
+  Duration left{};       // a kernel's, when it is not running
+  double demand = 1;     // as capped by the process's share
   TimePoint begin{};
   TimePoint earliest{};     // scratch of FindWake
   std::uint64_t round = 0;  // of FindWake, when `earliest` was found
@@ -40,8 +40,7 @@ struct Device::Process {
   std::deque<Node*> kernels;            // started and not over
 };
 
-Device::Device(const Model& model, Mode mode)
-    : model_(model), mode_(mode), gpu_(model.contention) {
+Device::Device(const Model& model, Mode mode) : model_(model), mode_(mode), gpu_(model.contention) {
   engines_[0].bytes_per_ns = engines_[1].bytes_per_ns = model_.pcie_gbps;  // GB/s is bytes per ns
   engines_[2].bytes_per_ns = model_.local_gbps;
 }
@@ -336,8 +335,7 @@ void Device::End(Node* node, int result, TimePoint begin) {
 }
 
 void Device::Report(const Node& node, int result, bool run_host) {
-  outcomes_.push_back(
-      {node.process, node.op, node.submitted, node.begin, now_, result, run_host,
+  outcomes_.push_back({node.process, node.op, node.submitted, node.begin, now_, result, run_host,
                        node.wanted || result != CUDA_SUCCESS});
 }
 

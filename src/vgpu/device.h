@@ -29,11 +29,11 @@ struct Op {
   OpKind kind = OpKind::kMarker;
   sim::Phase phase = sim::Phase::kBody;
   Fault fault = Fault::kNone;
-  Duration cost{};              // of a kernel, when alone
-  double demand = 1;            // of a kernel
-  std::uint64_t bytes = 0;      // of a copy or a fill
-  std::uint32_t stream = 0;     // for the log
-  std::uint32_t name = 0;       // for the log
+  Duration cost{};           // of a kernel, when alone
+  double demand = 1;         // of a kernel
+  std::uint64_t bytes = 0;   // of a copy or a fill
+  std::uint32_t stream = 0;  // for the log
+  std::uint32_t name = 0;    // for the log
 };
 
 struct Outcome {
@@ -132,7 +132,7 @@ class Device {
   TimePoint now_{};
   TimePoint wake_ = kNever;
   std::uint64_t round_ = 0;  // of FindWake
-  ProcessKey turn_ = 0;  // whose slice it is
+  ProcessKey turn_ = 0;      // whose slice it is
   TimePoint slice_end_ = kNever;
   Duration busy_{};
   TimePoint busy_since_ = kNever;

@@ -26,11 +26,11 @@ struct KernelCost {
 };
 
 struct Model {
-  std::string name;               // as the device is called
-  sim::DeviceModel contention;    // sigma, w, g
+  std::string name;             // as the device is called
+  sim::DeviceModel contention;  // sigma, w, g
   std::uint64_t memory_bytes = 0;
-  double pcie_gbps = 12;          // GB/s, each direction
-  double local_gbps = 250;        // GB/s, copies and fills within the device
+  double pcie_gbps = 12;    // GB/s, each direction
+  double local_gbps = 250;  // GB/s, copies and fills within the device
   Duration copy_latency = std::chrono::microseconds{8};
   Duration slice = std::chrono::milliseconds{2};  // of Mode::kTimeslice
   std::map<std::string, KernelCost> kernels;      // by name

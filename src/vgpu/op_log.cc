@@ -58,12 +58,12 @@ OpLog::~OpLog() {
 }
 
 void OpLog::Device(const Model& model, Mode mode, TimePoint now) {
-  fmt::format_to(std::back_inserter(lines_),
-                 "{{\"event\":\"device\",\"name\":{},\"mode\":\"{}\",\"sigma\":{},\"w\":{},\"g\":{},"
-                 "\"memory\":{},\"at_ns\":{}}}\n",
-                 Quoted(model.name), mode == Mode::kMps ? "mps" : "timeslice",
-                 model.contention.sigma, model.contention.w, model.contention.g,
-                 model.memory_bytes, now.since_epoch.count());
+  fmt::format_to(
+      std::back_inserter(lines_),
+      "{{\"event\":\"device\",\"name\":{},\"mode\":\"{}\",\"sigma\":{},\"w\":{},\"g\":{},"
+      "\"memory\":{},\"at_ns\":{}}}\n",
+      Quoted(model.name), mode == Mode::kMps ? "mps" : "timeslice", model.contention.sigma,
+      model.contention.w, model.contention.g, model.memory_bytes, now.since_epoch.count());
 }
 
 void OpLog::Came(ProcessKey process, int pid, std::string_view program, TimePoint now) {
@@ -82,8 +82,9 @@ void OpLog::Ended(const Outcome& outcome, int pid, std::string_view name) {
   const Op& op = outcome.op;
   const auto ns = [](TimePoint t) { return t.since_epoch.count(); };
   auto out = std::back_inserter(lines_);
-  fmt::format_to(out, "{{\"event\":\"op\",\"process\":{},\"pid\":{},\"op\":{},\"stream\":{},"
-                      "\"kind\":\"{}\",",
+  fmt::format_to(out,
+                 "{{\"event\":\"op\",\"process\":{},\"pid\":{},\"op\":{},\"stream\":{},"
+                 "\"kind\":\"{}\",",
                  outcome.process, pid, op.id, op.stream, NameOf(op.kind));
   if (op.kind == OpKind::kKernel) {
     fmt::format_to(out, "\"name\":{},\"class\":\"{}\",\"demand\":{},", Quoted(name),

@@ -40,7 +40,7 @@ constexpr Duration kBusyWindow = std::chrono::seconds{1};
 struct Client {
   UniqueFd socket;
   int pid = 0;
-  ProcessKey key = 0;     // 0: an observer, or it has not said hello
+  ProcessKey key = 0;  // 0: an observer, or it has not said hello
   bool greeted = false;
   std::uint64_t used = 0;
   std::uint64_t limit = 0;
@@ -146,7 +146,8 @@ class Server {
   void Arm(TimePoint at) {
     const auto ns = std::max<std::int64_t>(at.since_epoch.count(), 1);
     itimerspec spec{};
-    spec.it_value = {static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
+    spec.it_value = {static_cast<time_t>(ns / 1'000'000'000),
+                     static_cast<long>(ns % 1'000'000'000)};
     timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &spec, nullptr);
   }
 
@@ -204,9 +205,8 @@ class Server {
         if (!reader.Get(&name) || name.id != client->names.size()) return false;
         client->names.emplace_back(reader.Text());
         const auto listed = config_.model.kernels.find(client->names.back());
-        client->costs.push_back(listed == config_.model.kernels.end()
-                                    ? std::nullopt
-                                    : std::optional(listed->second));
+        client->costs.push_back(
+            listed == config_.model.kernels.end() ? std::nullopt : std::optional(listed->second));
         return true;
       }
       case Type::kWant: {
@@ -313,8 +313,8 @@ class Server {
     while (samples_.size() > 1 && now - samples_[1].first >= kBusyWindow) samples_.pop_front();
     const auto [since, before] = samples_.empty() ? std::pair{now, busy} : samples_.front();
     if (now <= since) return 0;
-    const double share = static_cast<double>((busy - before).count()) /
-                         static_cast<double>((now - since).count());
+    const double share =
+        static_cast<double>((busy - before).count()) / static_cast<double>((now - since).count());
     return static_cast<std::uint32_t>(std::clamp(share * 100, 0.0, 100.0));
   }
 
@@ -358,8 +358,8 @@ class Server {
 
   void Collect() {
     for (const Outcome& outcome : device_.Take()) {
-      const auto client = std::ranges::find(
-          clients_, outcome.process, [](const auto& entry) { return entry.second.key; });
+      const auto client = std::ranges::find(clients_, outcome.process,
+                                            [](const auto& entry) { return entry.second.key; });
       if (client == clients_.end()) continue;
       Client& owner = client->second;
       owner.done.push_back({outcome.op.id, outcome.end.since_epoch.count(), outcome.result,
@@ -410,8 +410,8 @@ class Server {
 
   bool Send(Client* client, const std::vector<std::byte>& packet) {
     if (client->unsent.empty()) {
-      const ssize_t sent = send(client->socket.get(), packet.data(), packet.size(),
-                                MSG_DONTWAIT | MSG_NOSIGNAL);
+      const ssize_t sent =
+          send(client->socket.get(), packet.data(), packet.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
       if (sent >= 0) return true;
       if (errno != EAGAIN) return false;
       SetEvents(client->socket.get(), EPOLLIN | EPOLLOUT);
@@ -424,8 +424,8 @@ class Server {
   void SendUnsent(Client* client) {
     while (!client->unsent.empty()) {
       const std::vector<std::byte>& packet = client->unsent.front();
-      const ssize_t sent = send(client->socket.get(), packet.data(), packet.size(),
-                                MSG_DONTWAIT | MSG_NOSIGNAL);
+      const ssize_t sent =
+          send(client->socket.get(), packet.data(), packet.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
       if (sent < 0 && errno == EAGAIN) return;
       if (sent < 0) {
         client->broken = true;

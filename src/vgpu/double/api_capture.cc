@@ -72,8 +72,7 @@ CUresult cuStreamEndCapture(CUstream handle, CUgraph* graph) {
 CUresult cuStreamIsCapturing(CUstream stream, CUstreamCaptureStatus* status) {
   return Info(stream, status, nullptr, nullptr, nullptr, nullptr);
 }
-CUresult cuStreamGetCaptureInfo(CUstream stream, CUstreamCaptureStatus* status,
-                                unsigned long* id) {
+CUresult cuStreamGetCaptureInfo(CUstream stream, CUstreamCaptureStatus* status, unsigned long* id) {
   return Info(stream, status, id, nullptr, nullptr, nullptr);
 }
 CUresult cuStreamGetCaptureInfo_v2(CUstream stream, CUstreamCaptureStatus* status,
@@ -89,8 +88,8 @@ CUresult cuStreamGetCaptureInfo_v3(CUstream stream, CUstreamCaptureStatus* statu
   return Info(stream, status, id, graph, dependencies, count);
 }
 
-CUresult cuStreamUpdateCaptureDependencies(CUstream handle, CUgraphNode* dependencies,
-                                           size_t count, unsigned int flags) {
+CUresult cuStreamUpdateCaptureDependencies(CUstream handle, CUgraphNode* dependencies, size_t count,
+                                           unsigned int flags) {
   if (dependencies == nullptr && count > 0) return CUDA_ERROR_INVALID_VALUE;
   Driver& driver = Driver::Get();
   const Lock lock(driver.mutex);

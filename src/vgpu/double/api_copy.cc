@@ -130,8 +130,8 @@ CUresult Copy3D(const CUDA_MEMCPY3D& copy, CUstream stream, bool wait) {
   box.to_plane = box.to_pitch * (copy.dstHeight != 0 ? copy.dstHeight : copy.Height);
   box.from_plane = box.from_pitch * (copy.srcHeight != 0 ? copy.srcHeight : copy.Height);
   if (box.to_pitch < box.width || box.from_pitch < box.width) return CUDA_ERROR_INVALID_VALUE;
-  box.to = reinterpret_cast<std::byte*>(to) + copy.dstZ * box.to_plane +
-           copy.dstY * box.to_pitch + copy.dstXInBytes;
+  box.to = reinterpret_cast<std::byte*>(to) + copy.dstZ * box.to_plane + copy.dstY * box.to_pitch +
+           copy.dstXInBytes;
   box.from = reinterpret_cast<const std::byte*>(from) + copy.srcZ * box.from_plane +
              copy.srcY * box.from_pitch + copy.srcXInBytes;
   return Copy(box, to_side, from_side, stream, wait);

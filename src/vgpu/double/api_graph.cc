@@ -208,12 +208,11 @@ CUresult cuGraphAddEmptyNode(CUgraphNode* node, CUgraph graph, const CUgraphNode
   return Add(node, graph, dependencies, count, Marker(CU_GRAPH_NODE_TYPE_EMPTY));
 }
 
-CUresult cuGraphAddChildGraphNode(CUgraphNode* node, CUgraph graph,
-                                  const CUgraphNode* dependencies, size_t count, CUgraph child) {
+CUresult cuGraphAddChildGraphNode(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies,
+                                  size_t count, CUgraph child) {
   const Lock lock(Driver::Get().mutex);
   if (!Alive(child, Kind::kGraph)) return CUDA_ERROR_INVALID_VALUE;
-  const CUresult added =
-      Add(node, graph, dependencies, count, Marker(CU_GRAPH_NODE_TYPE_GRAPH));
+  const CUresult added = Add(node, graph, dependencies, count, Marker(CU_GRAPH_NODE_TYPE_GRAPH));
   if (added == CUDA_SUCCESS) (*node)->child = child;
   return added;
 }

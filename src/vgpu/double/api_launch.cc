@@ -47,8 +47,7 @@ bool Pack(const Kernel& kernel, void** parameters, void** extra, std::vector<std
 CUresult MakeLaunch(Driver* driver, CUfunction function, const Grid& grid, void** parameters,
                     void** extra, Task* task) {
   if (!Alive(function, Kind::kFunction)) return CUDA_ERROR_INVALID_HANDLE;
-  for (const unsigned extent :
-       {grid.x, grid.y, grid.z, grid.block_x, grid.block_y, grid.block_z}) {
+  for (const unsigned extent : {grid.x, grid.y, grid.z, grid.block_x, grid.block_y, grid.block_z}) {
     if (extent == 0) return CUDA_ERROR_INVALID_VALUE;
   }
   const Kernel& kernel = function->kernel;
@@ -123,9 +122,9 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, voi
 }
 
 CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned int grid_x, unsigned int grid_y,
-                                   unsigned int grid_z, unsigned int block_x,
-                                   unsigned int block_y, unsigned int block_z, unsigned int,
-                                   CUstream stream, void** parameters) {
+                                   unsigned int grid_z, unsigned int block_x, unsigned int block_y,
+                                   unsigned int block_z, unsigned int, CUstream stream,
+                                   void** parameters) {
   return Launch(function, {grid_x, grid_y, grid_z, block_x, block_y, block_z}, stream, parameters,
                 nullptr);
 }
@@ -140,9 +139,8 @@ CUresult cuLaunchHostFunc(CUstream stream, CUhostFn function, void* data) {
 CUresult cuStreamAddCallback(CUstream stream, CUstreamCallback callback, void* data,
                              unsigned int flags) {
   if (callback == nullptr || flags != 0) return CUDA_ERROR_INVALID_VALUE;
-  return LaunchHost(stream, [stream, callback, data](CUresult status) {
-    callback(stream, status, data);
-  });
+  return LaunchHost(stream,
+                    [stream, callback, data](CUresult status) { callback(stream, status, data); });
 }
 
 }  // namespace api

@@ -13,8 +13,7 @@ namespace {
 
 CUdeviceptr PointerOf(const void* address) { return reinterpret_cast<std::uintptr_t>(address); }
 
-CUresult Allocate(Lock* lock, std::size_t bytes, MemoryKind kind, unsigned flags,
-                  void** address) {
+CUresult Allocate(Lock* lock, std::size_t bytes, MemoryKind kind, unsigned flags, void** address) {
   Driver& driver = Driver::Get();
   if (address == nullptr || bytes == 0) return CUDA_ERROR_INVALID_VALUE;
   CUcontext context = Current();
@@ -30,8 +29,7 @@ CUresult Allocate(Lock* lock, std::size_t bytes, MemoryKind kind, unsigned flags
     if (counts) driver.timeline.Release(Memory::Counted(bytes));
     return CUDA_ERROR_OUT_OF_MEMORY;
   }
-  driver.memory.Add(
-      {reinterpret_cast<std::uintptr_t>(*address), bytes, kind, flags, context});
+  driver.memory.Add({reinterpret_cast<std::uintptr_t>(*address), bytes, kind, flags, context});
   return CUDA_SUCCESS;
 }
 

@@ -114,7 +114,7 @@ CUresult GetAttribute(int* value, CUfunction_attribute attribute, CUfunction fun
   const CUresult checked = CheckFunction(value, function);
   if (checked != CUDA_SUCCESS) return checked;
   const auto set = function->attributes.find(attribute);
-  *value = set != function->attributes.end() ? set->second
+  *value = set != function->attributes.end()  ? set->second
            : attribute == kMaxThreadsPerBlock ? 1024
                                               : 0;
   return CUDA_SUCCESS;

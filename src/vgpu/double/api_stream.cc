@@ -319,8 +319,8 @@ CUresult cuEventElapsedTime(float* milliseconds, CUevent start, CUevent end) {
     }
     if (!event->mark->over) return CUDA_ERROR_NOT_READY;
   }
-  *milliseconds = static_cast<float>(static_cast<double>(end->mark->end_ns - start->mark->end_ns) /
-                                     1e6);
+  *milliseconds =
+      static_cast<float>(static_cast<double>(end->mark->end_ns - start->mark->end_ns) / 1e6);
   return CUDA_SUCCESS;
 }
 CUresult cuEventElapsedTime_v2(float* milliseconds, CUevent start, CUevent end) {

@@ -1,7 +1,7 @@
 // The double's one state and the objects behind the API's handles. All of it is guarded by the
-// driver's lock, which API calls hold while they work and let go of while they wait. Objects that an
-// app destroys are kept, marked dead, because apps pass stale handles and must get an error, not a
-// crash. The state is never destroyed: threads may call while the process exits.
+// driver's lock, which API calls hold while they work and let go of while they wait. Objects that
+// an app destroys are kept, marked dead, because apps pass stale handles and must get an error, not
+// a crash. The state is never destroyed: threads may call while the process exits.
 #pragma once
 
 #include <atomic>
@@ -117,7 +117,7 @@ struct Capture {
 struct Task {
   Work work;
   CUgraphNodeType type = CU_GRAPH_NODE_TYPE_KERNEL;
-  CUevent event = nullptr;      // recorded
+  CUevent event = nullptr;        // recorded
   CUfunction function = nullptr;  // launched
 };
 

@@ -30,8 +30,8 @@ Hello HelloFromEnvironment() {
     std::string rest = text;
     const std::string first = NextPart(&rest, ',');
     const std::size_t equals = first.find('=');
-    const auto limit = equals == std::string::npos ? std::nullopt
-                                                   : ParseSize(first.substr(equals + 1));
+    const auto limit =
+        equals == std::string::npos ? std::nullopt : ParseSize(first.substr(equals + 1));
     if (limit) {
       hello.memory_limit = *limit;
     } else {

@@ -1,9 +1,8 @@
 // The names that apps see. Every call passes one guard: not in a forked child, not before cuInit,
 // not from a host function, and nothing but the process's error after one.
-#include "cuda/driver_calls.h"
-
 #include <cstring>
 
+#include "cuda/driver_calls.h"
 #include "vgpu/double/api.h"
 #include "vgpu/double/driver.h"
 
@@ -35,18 +34,17 @@ CUresult Guarded(bool anytime, bool per_thread, F call) {
 }  // namespace
 }  // namespace stagger::vgpu
 
-#define STAGGER_GUARDED(symbol, kind, per_thread, arguments)                                   \
-  return stagger::vgpu::Guarded(                                                               \
-      stagger::vgpu::Anytime(#symbol, stagger::cuda::CallKind::kind), per_thread,              \
-      [&] { return stagger::vgpu::api::symbol arguments; });
+#define STAGGER_GUARDED(symbol, kind, per_thread, arguments)                                    \
+  return stagger::vgpu::Guarded(stagger::vgpu::Anytime(#symbol, stagger::cuda::CallKind::kind), \
+                                per_thread, [&] { return stagger::vgpu::api::symbol arguments; });
 
 #define STAGGER_CUDA_CALL(base, symbol, since, kind, parameters, arguments) \
   STAGGER_EXPORT CUresult symbol parameters { STAGGER_GUARDED(symbol, kind, false, arguments) }
-#define STAGGER_CUDA_STREAM_CALL(base, symbol, since, suffix, suffix_since, kind, parameters,   \
-                                 arguments)                                                     \
-  STAGGER_EXPORT CUresult symbol parameters { STAGGER_GUARDED(symbol, kind, false, arguments) } \
-  STAGGER_EXPORT CUresult symbol##suffix parameters {                                           \
-    STAGGER_GUARDED(symbol, kind, true, arguments)                                              \
+#define STAGGER_CUDA_STREAM_CALL(base, symbol, since, suffix, suffix_since, kind, parameters, \
+                                 arguments)                                                   \
+  STAGGER_EXPORT CUresult symbol parameters{STAGGER_GUARDED(                                  \
+      symbol, kind, false, arguments)} STAGGER_EXPORT CUresult symbol##suffix parameters {    \
+    STAGGER_GUARDED(symbol, kind, true, arguments)                                            \
   }
 #include "cuda/driver_calls.inc"
 
@@ -68,8 +66,8 @@ static_assert(std::size(kFunctions) == cuda::kCalls.size());
 CUresult cuGetProcAddress_v2(const char* name, void** function, int version, unsigned long flags,
                              CUdriverProcAddressQueryResult* status) {
   if (name == nullptr || function == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const auto known = CU_GET_PROC_ADDRESS_LEGACY_STREAM |
-                     CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM;
+  const auto known =
+      CU_GET_PROC_ADDRESS_LEGACY_STREAM | CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM;
   if ((flags & ~static_cast<unsigned long>(known)) != 0) return CUDA_ERROR_INVALID_VALUE;
   *function = nullptr;
   const cuda::Found found =

@@ -54,8 +54,8 @@ std::string ReadField(const std::string& field, const std::string& value, Kernel
   if (field == "demand") {
     char* end = nullptr;
     kernel->demand = std::strtod(value.c_str(), &end);
-    const bool good = end != value.c_str() && *end == '\0' && kernel->demand > 0 &&
-                      kernel->demand <= 1;
+    const bool good =
+        end != value.c_str() && *end == '\0' && kernel->demand > 0 && kernel->demand <= 1;
     return good ? "" : "a number above 0, up to 1";
   }
   if (field == "class") {

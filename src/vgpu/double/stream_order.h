@@ -33,7 +33,7 @@ class StreamOrder {
 
  private:
   Lane legacy_;
-  std::set<Lane*> lanes_;  // all others
+  std::set<Lane*> lanes_;        // all others
   std::vector<OpId> abandoned_;  // last operations of removed lanes, not yet before a legacy one
 };
 

@@ -143,9 +143,7 @@ void Timeline::Want(OpId id) {
 CUresult Timeline::Wait(Lock* lock, const std::vector<OpId>& ids) {
   Flush();
   for (const OpId id : ids) Want(id);
-  changed_.wait(*lock, [&] {
-    return std::ranges::all_of(ids, [&](OpId id) { return Over(id); });
-  });
+  changed_.wait(*lock, [&] { return std::ranges::all_of(ids, [&](OpId id) { return Over(id); }); });
   return failure_;
 }
 

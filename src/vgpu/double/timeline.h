@@ -30,9 +30,9 @@ using Lock = std::unique_lock<std::mutex>;
 
 // What an operation does, besides taking time.
 struct Work {
-  OpRecord record;                       // without id and dependencies
-  std::function<void()> effect;          // when it has ended well
-  std::function<void(CUresult)> host;    // of a host function: to run it, whatever came before
+  OpRecord record;                     // without id and dependencies
+  std::function<void()> effect;        // when it has ended well
+  std::function<void(CUresult)> host;  // of a host function: to run it, whatever came before
 };
 
 // When an operation ended, for those who want to know later.

@@ -1,0 +1,61 @@
+// The app's side of the GPU: context, kernels, buffers, and calls that end the program with one
+// line when they fail. Used from the threads that the shapes start.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "driver_api.h"
+#include "settings.h"
+
+namespace cuda_camera {
+
+inline constexpr int kElements = 64 * 1024;  // of the network's input
+inline constexpr int kResults = 1024;        // of what post-processing copies back
+
+struct Buffers {
+  float* input = nullptr;   // pinned
+  float* output = nullptr;  // pinned
+  DevicePointer image = 0;
+  DevicePointer features = 0;
+  DevicePointer boxes = 0;
+};
+
+class Gpu {
+ public:
+  explicit Gpu(const Settings& settings, bool per_thread);
+
+  const Driver& driver() const { return driver_; }
+  void Check(Result result, const char* what) const;
+
+  Buffers MakeBuffers() const;
+  Stream MakeStream(unsigned flags) const;
+  Event MakeEvent() const;
+  void UseContext() const;  // for further threads
+
+  // features += image; all kernels of a body do that, so a body of N kernels multiplies by N.
+  void LaunchBody(const std::string& kernel, const Buffers& buffers, Stream stream) const;
+  // boxes = 0.5 * features, its first part
+  void LaunchPost(const Buffers& buffers, Stream stream) const;
+  void LaunchEndless(const Buffers& buffers, Stream stream) const;
+
+ private:
+  void Launch(const std::string& kernel, void** parameters, Stream stream) const;
+  Function Find(const std::string& kernel) const;
+
+  const Settings& settings_;
+  Driver driver_{};
+  Context context_ = nullptr;
+  Module module_ = nullptr;
+};
+
+// Decoded pixels of a frame: the same for the same number, everywhere.
+void Decode(std::int64_t frame, float* input);
+
+// Takes `ms` of time, a part of it by computing.
+void WorkOnCpu(double ms, double burn);
+
+std::int64_t NowNs();
+
+}  // namespace cuda_camera
