@@ -29,6 +29,17 @@ unsigned long InodeOf(int fd) {
 
 }  // namespace
 
+Gate::Gate() { places_[wire::kCpuDevice.value].known_as = wire::kCpuDevice; }
+
+std::optional<DeviceId> Gate::DeviceOf(const wire::GpuUuid& uuid) {
+  MutexLock lock(&mutex_);
+  if (!attached_) return std::nullopt;
+  for (std::uint32_t i = 1; i < place_count_; ++i) {
+    if (places_[i].known_as && places_[i].uuid == uuid) return DeviceId{i};
+  }
+  return std::nullopt;
+}
+
 bool Gate::attached() {
   MutexLock lock(&mutex_);
   return attached_;
@@ -70,6 +81,8 @@ bool Gate::Send(const wire::Message& message) {
 }
 
 void Gate::Drain() {
+  // What another thread polls for must still be there when it looks: it would sleep on.
+  if (reading_) return;
   const TimePoint now = Now();
   wire::Message message;
   while (attached_) {
@@ -87,130 +100,153 @@ void Gate::Drain() {
   }
 }
 
+void Gate::AwaitInbox(TimePoint until) {
+  if (reading_) return changed_.WaitUntil(&mutex_, until);
+  // This thread reads its own answer: no hand-over from a reader thread, one wake-up less.
+  pollfd poll_fd{socket_.get(), POLLIN, 0};
+  const Duration left = std::max(until - Now(), Duration{0});
+  const timespec timeout{static_cast<time_t>(left.count() / 1'000'000'000),
+                         static_cast<long>(left.count() % 1'000'000'000)};
+  reading_ = true;
+  mutex_.Unlock();
+  ppoll(&poll_fd, 1, &timeout, nullptr);
+  mutex_.Lock();
+  reading_ = false;
+  changed_.NotifyAll();
+}
+
 void Gate::Handle(const wire::Message& message, TimePoint now) {
   muted_ = false;  // it speaks again
   if (const auto* config = std::get_if<wire::Config>(&message)) {
     config_ = *config;
   } else if (const auto* grant = std::get_if<wire::Grant>(&message)) {
-    if (turn_.phase == Phase::kRequesting && turn_.seq == grant->seq) {
-      turn_.phase = Phase::kHeld;
-      turn_.cores = grant->cores;
-      turn_.start =
-          now;  // here: another thread of ours may see the grant before the one that asked
-      turn_.lease_end = now + grant->lease;
+    for (auto& [uuid, known_as, turn, overdue] : Places()) {
+      if (turn.phase != Phase::kRequesting || turn.seq != grant->seq) continue;
+      turn.phase = Phase::kHeld;
+      turn.cores = grant->cores;
+      // Here, not where its owner wakes up: another thread may read the grant, join it and be done
+      // before that, and must not end the turn under the owner's feet.
+      turn.start = now;
+      turn.bodies = 1;
+      turn.lease_end = now + grant->lease;
       changed_.NotifyAll();
     }
   } else if (const auto* expired = std::get_if<wire::Expired>(&message)) {
-    if (turn_.phase == Phase::kHeld && turn_.seq == expired->seq) turn_.lease_end = now;
+    for (auto& [uuid, known_as, turn, overdue] : Places()) {
+      if (turn.phase == Phase::kHeld && turn.seq == expired->seq) turn.lease_end = now;
+    }
   }
 }
 
-Ticket Gate::Enter(TimePoint call_start) {
+Ticket Gate::Enter(DeviceId device, TimePoint call_start) {
   MutexLock lock(&mutex_);
-  if (!attached_) return {};
+  Place* place = Find(device);
+  if (!attached_ || place == nullptr || !place->known_as) return {};
   Drain();
   if (!attached_) return {};
+  Turn& turn = place->turn;
   const TimePoint now = Now();
-  if (turn_.phase == Phase::kHeld) {
-    if (now < turn_.lease_end) return JoinCurrent();
+  if (turn.phase == Phase::kHeld) {
+    if (now < turn.lease_end) return Join(device, turn);
     // Overdue: the daemon lets others run, so this body asks anew instead of riding on. It waits
     // for a turn, never for our own threads.
-    for (Turn& slot : overdue_) {
+    for (Turn& slot : place->overdue) {
       if (slot.bodies == 0) {
-        slot = turn_;
-        turn_ = {};
+        slot = turn;
+        turn = {};
         break;
       }
     }
-    if (turn_.phase == Phase::kHeld) return JoinCurrent();  // no slot left: four hung bodies
+    if (turn.phase == Phase::kHeld) return Join(device, turn);  // no slot left: four hung bodies
   }
-  if (turn_.phase == Phase::kRequesting) {
+  if (turn.phase == Phase::kRequesting) {
     const TimePoint until = WaitEnd(now);
-    const TurnSeq asked = turn_.seq;
-    while (attached_ && turn_.phase == Phase::kRequesting && turn_.seq == asked && Now() < until) {
+    const TurnSeq asked = turn.seq;
+    while (attached_ && turn.phase == Phase::kRequesting && turn.seq == asked && Now() < until) {
       changed_.WaitUntil(&mutex_, until);
     }
-    return turn_.phase == Phase::kHeld ? JoinCurrent() : Ticket{};
+    return turn.phase == Phase::kHeld ? Join(device, turn) : Ticket{};
   }
-  return Ask(call_start);
+  return Ask(device, *place, call_start);
 }
 
-Ticket Gate::JoinCurrent() {
-  ++turn_.bodies;
-  return {turn_.seq, turn_.cores};
+Ticket Gate::Join(DeviceId device, Turn& turn) {
+  ++turn.bodies;
+  return {turn.seq, device, turn.cores};
+}
+
+Gate::Turn* Gate::FindHeld(Place& place, TurnSeq seq) {
+  if (place.turn.phase == Phase::kHeld && place.turn.seq == seq) return &place.turn;
+  for (Turn& slot : place.overdue) {
+    if (slot.bodies > 0 && slot.seq == seq) return &slot;
+  }
+  return nullptr;
 }
 
 TimePoint Gate::WaitEnd(TimePoint now) const {
   return now + (muted_ ? std::min(kMuteProbe, config_.wait_bound) : config_.wait_bound);
 }
 
-Ticket Gate::Ask(TimePoint call_start) {
+Ticket Gate::Ask(DeviceId device, Place& place, TimePoint call_start) {
+  Turn& turn = place.turn;
   const TimePoint asked = Now();
   if (muted_ && asked < muted_until_) return {};
   const bool gated = config_.gating;
-  last_seq_.value++;
-  const TurnSeq seq = last_seq_;
-  turn_ = {};
-  turn_.seq = seq;
+  const TurnSeq seq{++last_seq_.value};
+  turn = {};
+  turn.seq = seq;
+  turn.asked = asked;
   if (warmup_ > 0) {
     if (!Send(wire::Ungated{warmup_})) return {};
     warmup_ = 0;
   }
-  if (!Send(wire::Request{turn_.seq, wire::kCpuDevice, wire::Bounded(asked - call_start), gated}))
+  if (!Send(wire::Request{seq, *place.known_as, wire::Bounded(asked - call_start), gated})) {
     return {};
-  if (!gated) {
-    turn_.phase = Phase::kHeld;
-    turn_.start = asked;
-    return JoinCurrent();
   }
-  turn_.phase = Phase::kRequesting;
+  if (!gated) {
+    turn.phase = Phase::kHeld;
+    turn.start = asked;
+    return Join(device, turn);
+  }
+  turn.phase = Phase::kRequesting;
   const TimePoint until = WaitEnd(asked);
   while (true) {
     Drain();
-    const TimePoint now = Now();
-    if (turn_.seq != seq || turn_.phase == Phase::kIdle) return {};  // the connection was replaced
-    if (turn_.phase == Phase::kHeld) {
-      turn_.wait = turn_.start - asked;
-      return JoinCurrent();
-    }
-    if (!attached_ || now >= until) break;
-    // This thread reads its own answer: no hand-over from a reader thread, one wake-up less.
-    pollfd poll_fd{socket_.get(), POLLIN, 0};
-    const Duration left = until - now;
-    const timespec timeout{static_cast<time_t>(left.count() / 1'000'000'000),
-                           static_cast<long>(left.count() % 1'000'000'000)};
-    reading_ = true;
-    mutex_.Unlock();
-    ppoll(&poll_fd, 1, &timeout, nullptr);
-    mutex_.Lock();
-    reading_ = false;
-    changed_.NotifyAll();
+    // Its lease may have ended, and another body asked anew, before this thread woke up.
+    if (const Turn* held = FindHeld(place, seq)) return {seq, device, held->cores};
+    if (turn.seq != seq || turn.phase != Phase::kRequesting) return {};  // a new connection
+    if (!attached_ || Now() >= until) break;
+    AwaitInbox(until);
   }
   if (attached_) {
     SayOnce(Topic::kBound,
             "the daemon gave no turn within its bound; running uncontrolled until it does");
-    Send(wire::Cancel{turn_.seq});
+    Send(wire::Cancel{seq});
     muted_ = true;
     muted_until_ = Now() + kMutePause;
   }
-  turn_ = {};
+  turn = {};
   changed_.NotifyAll();
   return {};
 }
 
-void Gate::Leave(const Ticket& ticket, TimePoint call_start) {
+void Gate::Leave(const Ticket& ticket, Duration call) {
   if (ticket.seq.value == 0) return;
   MutexLock lock(&mutex_);
-  Turn* turn = turn_.phase == Phase::kHeld && turn_.seq == ticket.seq ? &turn_ : nullptr;
-  for (Turn& slot : overdue_) {
-    if (slot.bodies > 0 && slot.seq == ticket.seq) turn = &slot;
-  }
+  Place* place = Find(ticket.device);
+  Turn* turn = place != nullptr ? FindHeld(*place, ticket.seq) : nullptr;
   if (turn == nullptr || --turn->bodies > 0) return;
-  const TimePoint now = Now();
-  const wire::Release release{turn->seq, wire::Bounded(now - turn->start),
-                              wire::Bounded(turn->wait), wire::Bounded(now - call_start)};
+  const wire::Release release{turn->seq, wire::Bounded(Now() - turn->start),
+                              wire::Bounded(turn->start - turn->asked), wire::Bounded(call)};
   *turn = {};
-  Send(release);
+  if (place->known_as) Send(release);
+}
+
+void Gate::Ended(DeviceId device, Duration post, Duration call) {
+  MutexLock lock(&mutex_);
+  const Place* place = Find(device);
+  if (place == nullptr || !place->known_as) return;
+  Send(wire::Ended{*place->known_as, wire::Bounded(post), wire::Bounded(call)});
 }
 
 void Gate::CountWarmup() {
@@ -218,17 +254,33 @@ void Gate::CountWarmup() {
   ++warmup_;
 }
 
-void Gate::Attach(UniqueFd socket, const wire::Config& config) {
+void Gate::Recognise(const wire::Gpu& gpu) {
+  for (Place& place : Places().subspan(1)) {
+    if (place.uuid != gpu.uuid) continue;
+    place.known_as = gpu.device;
+    return;
+  }
+  if (place_count_ == places_.size()) return;
+  Place& place = places_[place_count_++];
+  place.uuid = gpu.uuid;
+  place.known_as = gpu.device;
+}
+
+void Gate::Attach(UniqueFd socket, const wire::Config& config, std::span<const wire::Gpu> gpus) {
   MutexLock lock(&mutex_);
   socket_inode_ = InodeOf(socket.get());
   socket_ = std::move(socket);
   config_ = config;
   attached_ = true;
   muted_ = false;
-  if (turn_.phase == Phase::kHeld) {
+  for (Place& place : Places().subspan(1)) place.known_as.reset();
+  for (const wire::Gpu& gpu : gpus) Recognise(gpu);
+  for (Place& place : Places()) {
+    Turn& turn = place.turn;
+    if (turn.phase != Phase::kHeld || !place.known_as) continue;
     // Its lease is now this daemon's to end: until it says so, our bodies join the turn.
-    turn_.lease_end = kNever;
-    Send(wire::Claim{turn_.seq, wire::kCpuDevice, wire::Bounded(Now() - turn_.start)});
+    turn.lease_end = kNever;
+    Send(wire::Claim{turn.seq, *place.known_as, wire::Bounded(Now() - turn.start)});
   }
 }
 
@@ -236,8 +288,10 @@ void Gate::Detach() {
   MutexLock lock(&mutex_);
   Drop();
   while (reading_) changed_.WaitUntil(&mutex_, Now() + std::chrono::seconds{1});
-  if (turn_.phase == Phase::kRequesting) turn_ = {};
   // What is held stays held, to be claimed from the next daemon.
+  for (Place& place : Places()) {
+    if (place.turn.phase == Phase::kRequesting) place.turn = {};
+  }
   if (!SocketIsOurs()) (void)socket_.Release();  // the number belongs to the app now
   socket_.Reset();
   socket_inode_ = 0;
@@ -250,8 +304,10 @@ void Gate::AfterForkInChild() {
   socket_.Reset();
   socket_inode_ = 0;
   attached_ = reading_ = muted_ = false;
-  turn_ = {};
-  overdue_ = {};
+  for (Place& place : Places()) {
+    place.turn = {};
+    place.overdue = {};
+  }
   warmup_ = 0;
 }
 

@@ -1,14 +1,22 @@
 // The gate: where a body waits for its turn. One per process.
 //
-// Owns what this process knows of its turn on the CPU device, and the connection's inbox. Called by
+// Owns what this process knows of its turns, one per device, and the connection's inbox. Called by
 // the app's threads (Enter, Leave) and the link thread (Attach, Detach). Rules:
-// - No thread of the app ever waits on another thread of the app: while the process holds its turn,
-//   further bodies join it; while it asks for one, they wait for the same answer.
+// - No thread of the app ever waits on another thread of the app: while the process holds its turn
+//   on a device, further bodies join it; while it asks for one, they wait for the same answer.
 // - No wait is longer than the bound the daemon announced. After it the body runs uncontrolled.
 // - Nothing here exits, aborts, throws or prints per call. Trouble means "run uncontrolled".
+// - One thread at a time reads the inbox, for all that wait. Whoever stops reading wakes the
+// others,
+//   and one of them takes over.
+//
+// Devices have this process's own numbers here: 0 is the CPU, a GPU gets the next one when a daemon
+// first names it and keeps it, however another daemon numbers its GPUs.
 #pragma once
 
 #include <array>
+#include <optional>
+#include <span>
 
 #include "agent/sync.h"
 #include "base/fd.h"
@@ -19,16 +27,25 @@ namespace stagger::agent {
 
 // What Enter hands out and Leave takes back.
 struct Ticket {
-  TurnSeq seq{};         // 0: uncontrolled, nothing to give back
-  wire::CoreMask cores;  // where the body should run; empty: anywhere
+  TurnSeq seq{};  // 0: uncontrolled, nothing to give back
+  DeviceId device{};
+  wire::CoreMask cores{};  // where the body should run; empty: anywhere
 };
 
 class Gate {
  public:
+  Gate();
+
+  // The number of a GPU that the daemon shares out; empty while there is no daemon, too.
+  std::optional<DeviceId> DeviceOf(const wire::GpuUuid& uuid);
+
   // Before a body; `call_start` is when the framework call began. Blocks up to the bound.
-  Ticket Enter(TimePoint call_start);
-  // After the body, on any thread.
-  void Leave(const Ticket& ticket, TimePoint call_start);
+  Ticket Enter(DeviceId device, TimePoint call_start);
+  // After the body, on any thread. `call` is how long the whole call took; 0: it goes on, and
+  // Ended follows.
+  void Leave(const Ticket& ticket, Duration call);
+  // An inference whose body was left with call 0 has returned.
+  void Ended(DeviceId device, Duration post, Duration call);
   // A body that ran without asking, while its session warmed up.
   void CountWarmup();
 
@@ -36,9 +53,9 @@ class Gate {
   // Link thread: returns when the daemon hangs up, or after `ms` to look around.
   void AwaitHangup(int ms);
 
-  // Link thread: a connection that has said Hello and been welcomed. If a body runs right now it is
+  // Link thread: a connection that has said Hello and been welcomed. Bodies that run right now are
   // claimed, so that a restarted daemon knows who holds what.
-  void Attach(UniqueFd socket, const wire::Config& config);
+  void Attach(UniqueFd socket, const wire::Config& config, std::span<const wire::Gpu> gpus);
   // Link thread: closes the connection; whoever waits runs on uncontrolled.
   void Detach();
 
@@ -52,21 +69,36 @@ class Gate {
   struct Turn {
     Phase phase = Phase::kIdle;
     TurnSeq seq{};
-    int bodies = 0;  // of this process, running under this turn
+    int bodies = 0;  // of this process, running under this turn; from the grant on
     wire::CoreMask cores;
+    TimePoint asked;
     TimePoint start;
     TimePoint lease_end = kNever;
-    Duration wait{};
+  };
+  // One device, as this process sees it.
+  struct Place {
+    wire::GpuUuid uuid{};
+    std::optional<DeviceId> known_as;  // by the daemon; empty: it shares out no such device
+    Turn turn;
+    // Turns whose lease ended while bodies still ran: given back late, by the last of their bodies.
+    std::array<Turn, 4> overdue{};
   };
 
   bool SocketIsOurs() const;  // the app may have closed it (closefrom) and reused the number
   void Drop();                // stop using the socket; the link thread will notice and close it
   bool Send(const wire::Message& message);
-  void Drain();  // reads all that has come
+  void Drain();                      // reads all that has come, unless another thread reads
+  void AwaitInbox(TimePoint until);  // until something may have changed
   void Handle(const wire::Message& message, TimePoint now);
-  Ticket Ask(TimePoint call_start);
-  Ticket JoinCurrent();  // one more body under the turn we hold
+  std::span<Place> Places() { return std::span(places_).first(place_count_); }
+  Place* Find(DeviceId device) {
+    return device.value < place_count_ ? &places_[device.value] : nullptr;
+  }
+  static Turn* FindHeld(Place& place, TurnSeq seq);
+  Ticket Ask(DeviceId device, Place& place, TimePoint call_start);
+  static Ticket Join(DeviceId device, Turn& turn);  // one more body under the turn we hold
   TimePoint WaitEnd(TimePoint now) const;
+  void Recognise(const wire::Gpu& gpu);
 
   Mutex mutex_;
   Condition changed_;
@@ -76,9 +108,9 @@ class Gate {
   bool reading_ = false;  // an app thread polls the socket outside the lock
   wire::Config config_;
   TurnSeq last_seq_{};
-  Turn turn_;
-  // Turns whose lease ended while bodies still ran: given back late, by the last of their bodies.
-  std::array<Turn, 4> overdue_{};
+  // By DeviceId. GPUs beyond its end, of several daemons in one process's life, run uncontrolled.
+  std::array<Place, 1 + wire::kMaxGpus> places_{};
+  std::size_t place_count_ = 1;
   // A daemon that did not answer within the bound is asked again only now and then.
   bool muted_ = false;
   TimePoint muted_until_{};

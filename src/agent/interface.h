@@ -1,30 +1,63 @@
-// What the agent's library offers to other preloaded libraries of ours. Plain C: each library has a
-// C++ runtime of its own.
+/* What the agent's library offers to a second preloaded library of ours, which sees other calls of
+   the app (CUDA's). Plain C: each of the two has a C++ runtime of its own inside. All functions may
+   be called on any thread, from the library's constructor on; none throws, and only `enter` waits.
+   Nothing has to be done about fork: a child starts with nothing held and no connection.
+   Fields are only ever appended. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
 extern "C" {
+#endif
 
 struct StaggerTicket {
-  uint64_t seq;  // 0: uncontrolled, nothing to give back
+  uint64_t seq; /* 0: uncontrolled, nothing to give back */
   uint32_t device;
 };
 
+typedef void* (*StaggerDlsym)(void* handle, const char* name);
+typedef void* (*StaggerDlsymFilter)(void* handle, const char* name, StaggerDlsym real);
+
 struct StaggerAgentInterface {
-  uint32_t size;
+  uint32_t size; /* of this struct: what is there */
+
+  /* Something infers: connects if that is not done yet. Cheap. */
   void (*nudge)(void);
   bool (*attached)(void);
+
+  /* The number by which the functions below know a GPU; the same for the life of this process.
+     -1: not attached, or the daemon does not share it out. */
   int (*device_of)(const uint8_t uuid[16]);
+
+  /* Before a body, `since_call_ns` after its inference began. Waits up to the daemon's bound.
+     While the process holds its turn on the device, joins it at once. */
   struct StaggerTicket (*enter)(uint32_t device, uint64_t since_call_ns);
+  /* After the body, on any thread. `call_ns`: the whole inference; 0: it goes on, ended() follows.
+   */
   void (*leave)(struct StaggerTicket ticket, uint64_t call_ns);
+  /* An inference whose body was left with call_ns 0 has returned, `post_ns` after its body. */
   void (*ended)(uint32_t device, uint64_t post_ns, uint64_t call_ns);
+  /* An inference ran without asking, while the app warmed up. */
   void (*count_warmup)(void);
+
+  /* One line on stderr per topic (0 to 15, the caller's own) and process, none with STAGGER_QUIET.
+   */
   void (*say_once)(int topic, const char* line);
-  void (*add_dlsym_filter)(void* (*filter)(void* handle, const char* name,
-                                           void* (*real)(void*, const char*)));
+
+  /* From now on `filter` is asked what dlsym shall answer, for every name and handle but RTLD_NEXT,
+     before anything else; null: whatever it would answer otherwise. `real` is dlsym as it is
+     without filters. For good; up to four filters, asked in the order they came. */
+  void (*add_dlsym_filter)(StaggerDlsymFilter filter);
+
+  /* How many framework calls (ONNX Runtime's Run) the calling thread is inside of: what it computes
+     meanwhile belongs to them. */
   int (*framework_depth)(void);
 };
 
 extern const struct StaggerAgentInterface stagger_agent_interface;
+
+#ifdef __cplusplus
 }
+#endif

@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -116,15 +117,15 @@ Link::Outcome Link::Connect() {
   wire::Message message;
   const TimePoint until = Now() + kHandshake;
   if (wire::Send(socket.get(), options_->hello) != wire::Io::kOk) return Outcome::kRetry;
-  bool welcomed = false;
+  std::optional<wire::Welcome> welcome;
   while (AwaitMessage(socket.get(), until, &message)) {
     if (const auto* refused = std::get_if<wire::Refused>(&message)) {
       SayOnce(Topic::kDaemon, "running uncontrolled: the daemon refused: " + refused->reason);
       return Outcome::kNeverAgain;
     }
-    if (std::holds_alternative<wire::Welcome>(message)) welcomed = true;
-    if (const auto* config = std::get_if<wire::Config>(&message); config != nullptr && welcomed) {
-      gate_->Attach(std::move(socket), *config);
+    if (auto* welcomed = std::get_if<wire::Welcome>(&message)) welcome = std::move(*welcomed);
+    if (const auto* config = std::get_if<wire::Config>(&message); config != nullptr && welcome) {
+      gate_->Attach(std::move(socket), *config, welcome->gpus);
       return Outcome::kAttached;
     }
   }

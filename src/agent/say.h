@@ -10,6 +10,9 @@ enum class Topic : unsigned char { kDaemon, kRuntime, kOptions, kBound, kCount }
 // Writes "stagger: TEXT\n" with one write(2), the first time `topic` is used; later calls are free.
 void SayOnce(Topic topic, const std::string& text);
 
+// The same for another library's topics, which are 0 to 15 and apart from ours.
+void SayOnceForOther(int topic, const std::string& text);
+
 void SetQuiet(bool quiet);
 
 }  // namespace stagger::agent

@@ -1,9 +1,11 @@
 #include "wire/codec.h"
 
+#include <array>
 #include <concepts>
 #include <limits>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 #include "wire/text.h"
 
@@ -27,6 +29,8 @@ template <>
 constexpr std::uint16_t kType<Claim> = 5;
 template <>
 constexpr std::uint16_t kType<Ungated> = 6;
+template <>
+constexpr std::uint16_t kType<Ended> = 7;
 template <>
 constexpr std::uint16_t kType<Control> = 16;
 template <>
@@ -75,6 +79,16 @@ class Writer {
   void Text(std::string_view value, std::size_t max) {
     Bytes(value, max);
     if (ok_ && !IsText(value)) ok_ = false;
+  }
+
+  template <std::size_t kSize>
+  void Raw(const std::array<std::uint8_t, kSize>& value) {
+    for (const std::uint8_t byte : value) Put(static_cast<std::byte>(byte));
+  }
+  template <typename T>
+  void Count(const std::vector<T>& list, std::uint8_t max) {
+    if (list.size() > max) ok_ = false;
+    Number(static_cast<std::uint8_t>(list.size()));
   }
 
   bool ok() const { return ok_; }
@@ -131,6 +145,19 @@ class Reader {
     if (ok_) value.assign(bytes.data(), bytes.size());
   }
 
+  template <std::size_t kSize>
+  void Raw(std::array<std::uint8_t, kSize>& value) {
+    const auto bytes = Take(kSize);
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+      value[i] = std::to_integer<std::uint8_t>(bytes[i]);
+  }
+  template <typename T>
+  void Count(std::vector<T>& list, std::uint8_t max) {
+    std::uint8_t count = 0;
+    Number<std::uint8_t>(count, 0, max);
+    if (ok_) list.resize(count);
+  }
+
   bool ok() const { return ok_; }
   bool AtEnd() const { return in_.empty(); }
 
@@ -184,6 +211,12 @@ void Fields(A& a, Ref<A, Release> m) {
   a.Time(m.call);
 }
 template <typename A>
+void Fields(A& a, Ref<A, Ended> m) {
+  a.Number(m.device.value, 0U, kMaxDevice);
+  a.Time(m.post);
+  a.Time(m.call);
+}
+template <typename A>
 void Fields(A& a, Ref<A, Cancel> m) {
   a.Number(m.seq.value);
 }
@@ -207,6 +240,11 @@ template <typename A>
 void Fields(A& a, Ref<A, Welcome> m) {
   a.Number(m.version);
   a.Number(m.client.value);
+  a.Count(m.gpus, kMaxGpus);
+  for (auto& gpu : m.gpus) {
+    a.Number(gpu.device.value, 1U, kMaxDevice);
+    a.Raw(gpu.uuid);
+  }
 }
 template <typename A>
 void Fields(A& a, Ref<A, Config> m) {

@@ -1,9 +1,9 @@
 // Message <-> bytes. Explicit little-endian, no casts of structs, no allocation beyond the
-// strings themselves. Layout: u16 type, u16 reserved (0), u32 payload length, payload (the
-// message's fields in order; text is u16 length + bytes, a duration is i64 nanoseconds, a flag
-// is one byte). Pure and thread-safe. Canonical: Decode accepts exactly what Encode produces, and
-// wrong lengths, unknown types, over-long or ill-formed text, negative or absurd durations,
-// flags other than 0/1 and trailing bytes are errors.
+// strings and lists themselves. Layout: u16 type, u16 reserved (0), u32 payload length, payload
+// (the message's fields in order; text is u16 length + bytes, a list is u8 count + items, a
+// duration is i64 nanoseconds, a flag is one byte). Pure and thread-safe. Canonical: Decode accepts
+// exactly what Encode produces, and wrong lengths, unknown types, over-long or ill-formed text and
+// lists, negative or absurd durations, flags other than 0/1 and trailing bytes are errors.
 #pragma once
 
 #include <cstddef>

@@ -17,13 +17,14 @@
 #include <cstdint>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/time.h"
 
 namespace stagger::wire {
 
-inline constexpr std::uint16_t kProtocolVersion = 1;
+inline constexpr std::uint16_t kProtocolVersion = 2;
 inline constexpr std::size_t kMaxName = 64;           // bytes, Hello::name
 inline constexpr std::size_t kMaxText = 512;          // bytes, Refused::reason, Control::verb
 inline constexpr std::size_t kMaxChunk = 48 * 1024;   // bytes, Control::body, ControlReply::chunk
@@ -35,6 +36,7 @@ inline constexpr std::uint32_t kMaxFpsMilli = 100'000'000;       // Hello::fps_m
 inline constexpr std::uint32_t kMaxDeadlineUs = 3'600'000'000;   // Hello::deadline_us
 inline constexpr std::uint32_t kMaxWeightMilli = 1'000'000'000;  // Hello::weight_milli, least 1
 inline constexpr std::uint32_t kMaxDevice = 255;                 // any DeviceId
+inline constexpr std::size_t kMaxGpus = 16;                      // Welcome::gpus
 
 // A measured duration as the codec takes it: a clock that stood still or a call of two hours
 // must not keep a Release from being sent.
@@ -44,6 +46,9 @@ inline constexpr Duration Bounded(Duration d) {
 
 // Device 0 is the machine's CPU cores taken as one.
 inline constexpr DeviceId kCpuDevice{0};
+
+// A GPU's identity, the same for every process and driver on the machine.
+using GpuUuid = std::array<std::uint8_t, 16>;
 
 // CPUs by number, 0..255; empty means "wherever the app may run anyway".
 struct CoreMask {
@@ -83,8 +88,17 @@ struct Release {
   TurnSeq seq;
   Duration body{};  // grant (or start, if ungated) to end
   Duration wait{};  // request to grant; 0 if ungated
-  Duration call{};  // the whole framework call: what the app sees as inference time
+  // The whole framework call: what the app sees as inference time. 0: it goes on, Ended will tell.
+  Duration call{};
   friend bool operator==(const Release&, const Release&) = default;
+};
+
+// An inference whose body was released with call 0 has returned.
+struct Ended {
+  DeviceId device;  // where its body ran
+  Duration post{};  // from the body's end to the return
+  Duration call{};
+  friend bool operator==(const Ended&, const Ended&) = default;
 };
 
 // The requester gave up waiting (its bound passed) and runs uncontrolled.
@@ -119,9 +133,17 @@ struct Control {
 
 // ---- daemon -> agent ---------------------------------------------------------------------------
 
+// How the daemon numbers a GPU.
+struct Gpu {
+  DeviceId device;
+  GpuUuid uuid{};
+  friend bool operator==(const Gpu&, const Gpu&) = default;
+};
+
 struct Welcome {
   std::uint16_t version = kProtocolVersion;
   ClientId client;
+  std::vector<Gpu> gpus;  // at most kMaxGpus; other GPUs are not the daemon's to share out
   friend bool operator==(const Welcome&, const Welcome&) = default;
 };
 
@@ -159,7 +181,7 @@ struct ControlReply {
   friend bool operator==(const ControlReply&, const ControlReply&) = default;
 };
 
-using Message = std::variant<Hello, Request, Release, Cancel, Claim, Ungated, Control, Welcome,
-                             Config, Grant, Expired, Refused, ControlReply>;
+using Message = std::variant<Hello, Request, Release, Ended, Cancel, Claim, Ungated, Control,
+                             Welcome, Config, Grant, Expired, Refused, ControlReply>;
 
 }  // namespace stagger::wire

@@ -47,7 +47,7 @@ TEST(Channel, CarriesEveryMessageInOrder) {
 
 TEST(Channel, CarriesTheLargestMessage) {
   Pair pair;
-  const Message largest = Control{1, std::string(kMaxText, 'v'), std::string(kMaxChunk, 'b')};
+  const Message largest = Control{kProtocolVersion, std::string(kMaxText, 'v'), std::string(kMaxChunk, 'b')};
   ASSERT_EQ(Send(pair.a.get(), largest), Io::kOk);
   ASSERT_EQ(pair.Receive(), Io::kOk);
   EXPECT_EQ(pair.received, largest);
@@ -162,9 +162,9 @@ TEST(Channel, DescriptorsAreRefusedAndClosed) {
 
 TEST(Channel, AGreetingOfAnotherVersionCanBeRefused) {
   Pair pair;
-  pair.SendRaw(FromHex("010000000600000002000abbccdd"));
+  pair.SendRaw(FromHex("010000000600000001000abbccdd"));
   ASSERT_EQ(pair.Receive(), Io::kOk);
-  EXPECT_EQ(std::get<Hello>(pair.received).version, 2);
+  EXPECT_EQ(std::get<Hello>(pair.received).version, 1);
 }
 
 TEST(Channel, KnowsItsPeer) {

@@ -24,6 +24,15 @@ DeviceId AnyDevice() { return {UpTo<std::uint32_t>(0, kMaxDevice)}; }
 std::string AnyBytes() { return *rc::gen::arbitrary<std::string>(); }
 std::string AnyText(std::size_t max) { return CleanText(AnyBytes(), max); }
 
+std::vector<Gpu> AnyGpus() {
+  std::vector<Gpu> gpus(UpTo<std::size_t>(0, kMaxGpus));
+  for (Gpu& gpu : gpus) {
+    gpu.device.value = UpTo<std::uint32_t>(1, kMaxDevice);
+    for (std::uint8_t& byte : gpu.uuid) byte = *rc::gen::arbitrary<std::uint8_t>();
+  }
+  return gpus;
+}
+
 Message AnyMessage(std::size_t kind) {
   switch (kind) {
     case 0:
@@ -38,22 +47,24 @@ Message AnyMessage(std::size_t kind) {
     case 2:
       return Release{{AnyU64()}, AnyDuration(), AnyDuration(), AnyDuration()};
     case 3:
-      return Cancel{{AnyU64()}};
+      return Ended{AnyDevice(), AnyDuration(), AnyDuration()};
     case 4:
-      return Claim{{AnyU64()}, AnyDevice(), AnyDuration()};
+      return Cancel{{AnyU64()}};
     case 5:
-      return Ungated{*rc::gen::arbitrary<std::uint32_t>()};
+      return Claim{{AnyU64()}, AnyDevice(), AnyDuration()};
     case 6:
-      return Control{AnyU16(), AnyText(kMaxText), AnyBytes()};
+      return Ungated{*rc::gen::arbitrary<std::uint32_t>()};
     case 7:
-      return Welcome{AnyU16(), {AnyU64()}};
+      return Control{AnyU16(), AnyText(kMaxText), AnyBytes()};
     case 8:
-      return Config{AnyFlag(), AnyDuration()};
+      return Welcome{AnyU16(), {AnyU64()}, AnyGpus()};
     case 9:
-      return Grant{{AnyU64()}, AnyDuration(), {{AnyU64(), AnyU64(), AnyU64(), AnyU64()}}};
+      return Config{AnyFlag(), AnyDuration()};
     case 10:
-      return Expired{{AnyU64()}};
+      return Grant{{AnyU64()}, AnyDuration(), {{AnyU64(), AnyU64(), AnyU64(), AnyU64()}}};
     case 11:
+      return Expired{{AnyU64()}};
+    case 12:
       return Refused{AnyText(kMaxText)};
     default:
       return ControlReply{AnyFlag(), AnyFlag(), AnyBytes()};

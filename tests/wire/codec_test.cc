@@ -79,6 +79,8 @@ TEST(Codec, EdgeValuesRoundTrip) {
       Request{{kU64}, {kMaxDevice}, kMaxDuration, true},
       Release{{0}, Duration{0}, Duration{0}, Duration{0}},
       Release{{kU64}, kMaxDuration, kMaxDuration, kMaxDuration},
+      Ended{{0}, Duration{0}, Duration{0}},
+      Ended{{kMaxDevice}, kMaxDuration, kMaxDuration},
       Cancel{{kU64}},
       Claim{{kU64}, {kMaxDevice}, kMaxDuration},
       Ungated{0},
@@ -86,8 +88,8 @@ TEST(Codec, EdgeValuesRoundTrip) {
       Control{0, "", ""},
       Control{kU16, std::string(kMaxText, 'v'), std::string(kMaxChunk, '\0')},
       Control{1, "status", every_byte},
-      Welcome{0, {0}},
-      Welcome{kU16, {kU64}},
+      Welcome{0, {0}, {}},
+      Welcome{kU16, {kU64}, std::vector<Gpu>(kMaxGpus, Gpu{{kMaxDevice}, {}})},
       Config{true, kMaxDuration},
       Grant{{0}, Duration{1}, {}},
       Grant{{kU64}, kMaxDuration, kAllCores},
@@ -118,12 +120,19 @@ TEST(Codec, RefusesToEncodeWhatExceedsItsBound) {
       Release{{1}, Duration{-1}, Duration{0}, Duration{0}},
       Release{{1}, Duration{0}, Duration::min(), Duration{0}},
       Release{{1}, Duration{0}, Duration{0}, Duration::max()},
+      Ended{{kMaxDevice + 1}, Duration{0}, Duration{0}},
+      Ended{{1}, kTooLong, Duration{0}},
+      Ended{{1}, Duration{0}, Duration{-1}},
       Claim{{1}, {kMaxDevice + 1}, Duration{0}},
       Claim{{1}, {0}, kTooLong},
       Control{1, std::string(kMaxText + 1, 'v'), ""},
       Control{1, "a\tb", ""},
       Control{1, "", std::string(kMaxChunk + 1, ' ')},
       Control{1, "", std::string(1 << 17, ' ')},
+      Welcome{1, {1}, std::vector<Gpu>(kMaxGpus + 1, Gpu{{1}, {}})},
+      Welcome{1, {1}, std::vector<Gpu>(256, Gpu{{1}, {}})},
+      Welcome{1, {1}, {{kCpuDevice, {}}}},
+      Welcome{1, {1}, {{{kMaxDevice + 1}, {}}}},
       Config{true, kTooLong},
       Grant{{1}, Duration{-1}, {}},
       Refused{std::string(kMaxText + 1, 'r')},
@@ -162,6 +171,8 @@ TEST(Codec, EncodesIntoABufferOfExactlyTheRightSizeButNoSmaller) {
 TEST(Codec, OnlyControlNeedsMoreThanAShortPacket) {
   EXPECT_LE(Encoded(Hello{1, std::string(kMaxName, 'n'), 0, 0, 1, 0}).size(), kMaxShortPacket);
   EXPECT_LE(Encoded(Refused{std::string(kMaxText, 'r')}).size(), kMaxShortPacket);
+  const Welcome many{2, {1}, std::vector<Gpu>(kMaxGpus, Gpu{{1}, {}})};
+  EXPECT_LE(Encoded(many).size(), kMaxShortPacket);
   const Control largest{1, std::string(kMaxText, 'v'), std::string(kMaxChunk, 'b')};
   EXPECT_LE(Encoded(largest).size(), kMaxPacket);
 }
@@ -219,6 +230,7 @@ TEST(Codec, RejectsWhatEncodeNeverProduces) {
   const Request request{{1}, {0}, Duration{0}, true};
   const Config config{true, Duration{0}};
   const Hello hello{1, "ab", 0, 0, 1};
+  const Welcome welcome{2, {1}, {{{1}, {}}}};
   ASSERT_TRUE(Decode(Patched(request, 28, "00")));
   EXPECT_FALSE(Decode(Patched(request, 28, "02"))) << "flag 2";
   EXPECT_FALSE(Decode(Patched(request, 16, "00010000"))) << "device 256";
@@ -232,6 +244,10 @@ TEST(Codec, RejectsWhatEncodeNeverProduces) {
   EXPECT_FALSE(Decode(Patched(hello, 13, "c3"))) << "half a character";
   EXPECT_FALSE(Decode(Patched(hello, 10, "ffff"))) << "name runs past the end";
   EXPECT_FALSE(Decode(Patched(hello, 22, "00000000"))) << "weight 0";
+  EXPECT_FALSE(Decode(Patched(welcome, 18, "02"))) << "a GPU fewer than the count";
+  EXPECT_FALSE(Decode(Patched(welcome, 18, "00"))) << "a GPU more than the count";
+  EXPECT_FALSE(Decode(Patched(welcome, 18, "ff"))) << "255 GPUs";
+  EXPECT_FALSE(Decode(Patched(welcome, 19, "00000000"))) << "the CPU among the GPUs";
   EXPECT_FALSE(Decode({}));
   EXPECT_FALSE(Decode(Packet(kMaxPacket + 1)));
 }
@@ -246,13 +262,18 @@ TEST(Codec, NamesOverTheBoundAreRejectedEvenIfComplete) {
 
 TEST(Codec, GreetingsOfAnotherVersionKeepTheirVersion) {
   Hello hello;
-  hello.version = 2;
+  hello.version = kProtocolVersion + 1;
   Packet packet = Encoded(hello);
   packet.insert(packet.end(), 40, std::byte{0xab});  // fields that this version does not know
   packet[4] = static_cast<std::byte>(packet.size() - 8);
   EXPECT_FALSE(Decode(packet));
   EXPECT_EQ(DecodeForeign(packet), Message(hello));
 
+  // What a daemon of version 1 said: it knew of no GPUs.
+  const Packet old = FromHex("200000000a00000001001032547698badcfe");
+  EXPECT_FALSE(Decode(old));
+  ASSERT_TRUE(DecodeForeign(old));
+  EXPECT_EQ(std::get<Welcome>(*DecodeForeign(old)).version, 1);
   const Packet welcome = FromHex("20000000020000000300");
   ASSERT_TRUE(DecodeForeign(welcome));
   EXPECT_EQ(std::get<Welcome>(*DecodeForeign(welcome)).version, 3);
@@ -260,7 +281,7 @@ TEST(Codec, GreetingsOfAnotherVersionKeepTheirVersion) {
   ASSERT_TRUE(DecodeForeign(control));
   EXPECT_EQ(std::get<Control>(*DecodeForeign(control)).version, 3);
 
-  EXPECT_FALSE(DecodeForeign(FromHex("20000000020000000100"))) << "our own version";
+  EXPECT_FALSE(DecodeForeign(FromHex("20000000020000000200"))) << "our own version";
   EXPECT_FALSE(DecodeForeign(FromHex("020000000200000003000"))) << "not a greeting";
   EXPECT_FALSE(DecodeForeign(FromHex("200000000100000003"))) << "half a version";
   EXPECT_FALSE(DecodeForeign({}));

@@ -1,6 +1,7 @@
 #include "wire/samples.h"
 
 #include <charconv>
+#include <numeric>
 
 namespace stagger::wire {
 namespace {
@@ -13,22 +14,39 @@ CoreMask Cores() {
   return mask;
 }
 
+GpuUuid Counting() {
+  GpuUuid uuid;
+  std::iota(uuid.begin(), uuid.end(), std::uint8_t{0});
+  return uuid;
+}
+
+GpuUuid Ones() {
+  GpuUuid uuid;
+  uuid.fill(0xff);
+  return uuid;
+}
+
 }  // namespace
 
 std::vector<Sample> Samples() {
   return {
-      {Hello{1, "gate-1\u00e9", 10'000, 100'000, 1'500, 2'000},
-       "010000001c00000001000800676174652d31c3a910270000a0860100dc050000d0070000"},
+      {Hello{2, "gate-1\u00e9", 10'000, 100'000, 1'500, 2'000},
+       "010000001c00000002000800676174652d31c3a910270000a0860100dc050000d0070000"},
       {Request{{0x0102030405060708}, {2}, std::chrono::microseconds{1'500}, true},
        "020000001500000008070605040302010200000060e316000000000001"},
       {Release{{9}, milliseconds{48}, milliseconds{2}, milliseconds{61}},
        "03000000200000000900000000000000006cdc020000000080841e000000000040c9a20300000000"},
+      {Ended{{2}, milliseconds{3}, milliseconds{61}},
+       "070000001400000002000000c0c62d000000000040c9a20300000000"},
       {Cancel{{10}}, "04000000080000000a00000000000000"},
       {Claim{{11}, kCpuDevice, kMaxDuration},
        "05000000140000000b000000000000000000000000a0b83046030000"},
       {Ungated{4}, "060000000400000004000000"},
-      {Control{1, "policy", "{\"k\":2}"}, "100000001300000001000600706f6c69637907007b226b223a327d"},
-      {Welcome{1, {0xfedcba9876543210}}, "200000000a00000001001032547698badcfe"},
+      {Control{2, "policy", "{\"k\":2}"}, "100000001300000002000600706f6c69637907007b226b223a327d"},
+      {Welcome{2, {0xfedcba9876543210}, {{{1}, Counting()}, {{kMaxDevice}, Ones()}}},
+       "200000003300000002001032547698badcfe02"
+       "01000000000102030405060708090a0b0c0d0e0f"
+       "ff000000ffffffffffffffffffffffffffffffff"},
       {Config{false, milliseconds{250}}, "21000000090000000080b2e60e00000000"},
       {Grant{{12}, milliseconds{100}, Cores()},
        "22000000300000000c0000000000000000e1f50500000000"

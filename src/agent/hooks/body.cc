@@ -1,11 +1,24 @@
 #include "agent/hooks/body.h"
 
+#include <algorithm>
+
 #include "agent/state.h"
 #include "base/clock.h"
 
 namespace stagger::agent {
+namespace {
+constinit thread_local int depth = 0;
+}
+
+int FrameworkDepth() { return depth; }
+
+void LeaveWithCall(const Ticket& ticket, TimePoint call_start) {
+  // 0 would mean that the call goes on.
+  State::Get().gate.Leave(ticket, std::max(Now() - call_start, Duration{1}));
+}
 
 Body::Body(const void* session) : call_start_(Now()) {
+  ++depth;
   State& state = State::Get();
   state.link.Nudge();
   session_ = state.sessions.Find(session, state.options.warmup);
@@ -17,7 +30,7 @@ Body::Body(const void* session) : call_start_(Now()) {
     state.gate.CountWarmup();
     return;
   }
-  ticket_ = state.gate.Enter(call_start_);
+  ticket_ = state.gate.Enter(wire::kCpuDevice, call_start_);
   // An uncontrolled body has no cores, so its threads go back to wherever the app had them.
   if (session_->pool) {
     session_->pool->Place(ticket_.cores);
@@ -33,6 +46,9 @@ Ticket Body::HandOver() {
 }
 
 // The turn goes back before the caller's place does: somebody may wait for it.
-Body::~Body() { State::Get().gate.Leave(ticket_, call_start_); }
+Body::~Body() {
+  --depth;
+  LeaveWithCall(ticket_, call_start_);
+}
 
 }  // namespace stagger::agent

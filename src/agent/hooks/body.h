@@ -1,5 +1,5 @@
-// One gated body: asks for the turn when made, places the threads, gives the turn back when it
-// ends.
+// One framework call and its gated body: asks for the turn when made, places the threads, gives the
+// turn back when it ends. Made and destroyed by the thread that makes the call.
 #pragma once
 
 #include <memory>
@@ -10,6 +10,12 @@
 #include "agent/sessions.h"
 
 namespace stagger::agent {
+
+// Of the calling thread: how many framework calls it is inside of.
+int FrameworkDepth();
+
+// The body's end is also the call's.
+void LeaveWithCall(const Ticket& ticket, TimePoint call_start);
 
 class Body {
  public:

@@ -3,6 +3,8 @@
 #include <dlfcn.h>
 #include <link.h>
 
+#include <array>
+#include <atomic>
 #include <cstring>
 #include <initializer_list>
 
@@ -30,7 +32,26 @@ DlsymFunction Real() {
   return real;
 }
 
+// Asked on every dlsym of the app: read without a lock, filled from the front, never emptied.
+std::array<std::atomic<StaggerDlsymFilter>, 4> filters{};
+
+void* AskFilters(void* handle, const char* name) {
+  for (const auto& slot : filters) {
+    const StaggerDlsymFilter filter = slot.load(std::memory_order_acquire);
+    if (filter == nullptr) return nullptr;
+    if (void* instead = filter(handle, name, &RealDlsym)) return instead;
+  }
+  return nullptr;
+}
+
 }  // namespace
+
+void AddDlsymFilter(StaggerDlsymFilter filter) {
+  for (auto& slot : filters) {
+    StaggerDlsymFilter empty = nullptr;
+    if (slot.compare_exchange_strong(empty, filter, std::memory_order_acq_rel)) return;
+  }
+}
 
 void* RealDlsym(void* handle, const char* name) {
   void* found = Real()(handle, name);
@@ -77,11 +98,10 @@ void* FindRuntimeEntry(const void* caller) {
 extern "C" __attribute__((visibility("hidden"))) void* stagger_dlsym_filter(void* handle,
                                                                             const char* name) {
   using namespace stagger::agent;
-  if (Real() == nullptr || name == nullptr || std::strcmp(name, "OrtGetApiBase") != 0) {
-    return nullptr;
-  }
   // RTLD_NEXT depends on the caller, whom only the real one sees; nobody looks a runtime up so.
-  if (handle == RTLD_NEXT) return nullptr;
+  if (Real() == nullptr || name == nullptr || handle == RTLD_NEXT) return nullptr;
+  if (void* instead = AskFilters(handle, name)) return instead;
+  if (std::strcmp(name, "OrtGetApiBase") != 0) return nullptr;
   void* found = handle == RTLD_DEFAULT ? RealDlsym(RTLD_NEXT, name) : RealDlsym(handle, name);
   if (found == nullptr || IsOurEntry(found)) return nullptr;
   return HookedEntryFor(found);

@@ -1,10 +1,15 @@
 // Finding the runtime the way the app found it: linked, dlopened, or asked for by dlsym.
 #pragma once
 
+#include "agent/interface.h"
+
 namespace stagger::agent {
 
 // The real dlsym, called from here (so RTLD_NEXT and RTLD_DEFAULT mean "after the agent").
 void* RealDlsym(void* handle, const char* name);
+
+// See StaggerAgentInterface::add_dlsym_filter. A fifth filter is not asked.
+void AddDlsymFilter(StaggerDlsymFilter filter);
 
 // OrtGetApiBase as the code at `caller` would have found it without us; null if there is none.
 void* FindRuntimeEntry(const void* caller);

@@ -44,7 +44,7 @@ struct AsyncBody {
 
 void AsyncDone(void* argument, OrtValue** outputs, std::size_t count, OrtStatusPtr status) {
   auto* body = static_cast<AsyncBody*>(argument);
-  State::Get().gate.Leave(body->ticket, body->call_start);
+  LeaveWithCall(body->ticket, body->call_start);
   const AsyncBody done = *body;
   free(body);
   done.callback(done.user_data, outputs, count, status);
@@ -191,7 +191,7 @@ struct Hooks {
     OrtStatus* status = Real().RunAsync(session, options, input_names, inputs, input_count,
                                         output_names, output_count, outputs, &AsyncDone, async);
     if (status != nullptr) {  // refused: the callback will not come
-      State::Get().gate.Leave(ticket, call_start);
+      LeaveWithCall(ticket, call_start);
       free(async);
     }
     return status;

@@ -1,0 +1,278 @@
+// The gate in this process, with the test as its daemon on the other end of a socket pair.
+#include "agent/gate.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <future>
+#include <map>
+#include <vector>
+
+#include "base/clock.h"
+#include "wire/channel.h"
+
+namespace stagger::agent {
+namespace {
+
+constexpr std::chrono::seconds kLimit{20};  // generous: the machine may be busy
+constexpr DeviceId kFirst{1};               // as this process numbers them
+constexpr DeviceId kSecond{2};
+
+wire::GpuUuid Uuid(std::uint8_t last) {
+  wire::GpuUuid uuid{};
+  uuid.back() = last;
+  return uuid;
+}
+
+const std::vector<wire::Gpu> kTwoGpus{{{1}, Uuid(10)}, {{2}, Uuid(20)}};
+
+class GateTest : public testing::Test {
+ protected:
+  void Attach(const std::vector<wire::Gpu>& gpus = kTwoGpus, Duration bound = kLimit * 10) {
+    int ends[2] = {-1, -1};
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+    daemon_ = UniqueFd(ends[0]);
+    gate_.Attach(UniqueFd(ends[1]), wire::Config{true, bound}, gpus);
+  }
+
+  // What the gate says next, which must be a T.
+  template <typename T>
+  T Next() {
+    wire::Message message;
+    pollfd ready{daemon_.get(), POLLIN, 0};
+    if (poll(&ready, 1, static_cast<int>(std::chrono::milliseconds(kLimit).count())) == 1 &&
+        wire::Receive(daemon_.get(), &message) == wire::Io::kOk) {
+      if (const T* wanted = std::get_if<T>(&message)) return *wanted;
+    }
+    ADD_FAILURE() << "not what was expected next";
+    return {};
+  }
+  bool Silent() {
+    wire::Message message;
+    return wire::Receive(daemon_.get(), &message) == wire::Io::kWouldBlock;
+  }
+  void Say(const wire::Message& message) {
+    ASSERT_EQ(wire::Send(daemon_.get(), message), wire::Io::kOk);
+  }
+  void Grant(TurnSeq seq) { Say(wire::Grant{seq, kLimit * 10, {}}); }
+
+  // A thread of the app that asks for its turn.
+  std::future<Ticket> Asks(DeviceId device) {
+    return std::async(std::launch::async, [this, device] { return gate_.Enter(device, Now()); });
+  }
+  static Ticket Got(std::future<Ticket>& asked) {
+    EXPECT_EQ(asked.wait_for(kLimit), std::future_status::ready) << "its owner sleeps on";
+    return asked.get();
+  }
+  // Asks, is granted, holds.
+  Ticket Hold(DeviceId device) {
+    auto asked = Asks(device);
+    Grant(Next<wire::Request>().seq);
+    return Got(asked);
+  }
+
+  Gate gate_;
+  UniqueFd daemon_;
+};
+
+TEST_F(GateTest, OneProcessHoldsATurnOnEachDevice) {
+  Attach();
+  const Ticket cpu = Hold(wire::kCpuDevice);
+  const Ticket first = Hold(kFirst);
+  const Ticket second = Hold(kSecond);
+  EXPECT_NE(first.seq, second.seq);
+  // Left on another thread than entered, in another order.
+  gate_.Leave(first, FromMs(5));
+  EXPECT_EQ(Next<wire::Release>().seq, first.seq);
+  gate_.Leave(cpu, FromMs(5));
+  EXPECT_EQ(Next<wire::Release>().seq, cpu.seq);
+  gate_.Leave(second, FromMs(5));
+  EXPECT_EQ(Next<wire::Release>().seq, second.seq);
+  EXPECT_TRUE(Silent());
+}
+
+TEST_F(GateTest, AGrantThatAnotherThreadReadsReachesItsOwner) {
+  Attach();
+  for (int round = 0; round < 300; ++round) {
+    auto reader = Asks(kFirst);
+    const TurnSeq first = Next<wire::Request>().seq;
+    auto other = Asks(kSecond);
+    const TurnSeq second = Next<wire::Request>().seq;
+    Ticket one;
+    Ticket two;
+    if (round % 2 == 0) {  // the reader reads what is not its own
+      Grant(second);
+      two = Got(other);
+      Grant(first);
+      one = Got(reader);
+    } else {  // the reader leaves, and the other takes over
+      Grant(first);
+      one = Got(reader);
+      Grant(second);
+      two = Got(other);
+    }
+    ASSERT_EQ(one.seq, first);
+    ASSERT_EQ(two.seq, second);
+    gate_.Leave(one, FromMs(1));
+    gate_.Leave(two, FromMs(1));
+    Next<wire::Release>();
+    Next<wire::Release>();
+  }
+}
+
+TEST_F(GateTest, WhoComesWhileAGrantArrivesDoesNotTakeItAway) {
+  Attach();
+  for (int round = 0; round < 300; ++round) {
+    auto waits = Asks(kFirst);
+    const TurnSeq first = Next<wire::Request>().seq;
+    auto comes = Asks(kSecond);
+    Grant(first);
+    const Ticket one = Got(waits);
+    ASSERT_EQ(one.seq, first);
+    Grant(Next<wire::Request>().seq);
+    const Ticket two = Got(comes);
+    ASSERT_NE(two.seq, TurnSeq{0});
+    gate_.Leave(one, FromMs(1));
+    gate_.Leave(two, FromMs(1));
+    Next<wire::Release>();
+    Next<wire::Release>();
+  }
+}
+
+TEST_F(GateTest, BodiesOfOneDeviceShareItsTurn) {
+  Attach();
+  const Ticket first = Hold(kFirst);
+  const Ticket joined = gate_.Enter(kFirst, Now());
+  EXPECT_EQ(joined.seq, first.seq);
+  gate_.Leave(first, FromMs(1));
+  EXPECT_TRUE(Silent()) << "one body still runs";
+  gate_.Leave(joined, FromMs(1));
+  EXPECT_EQ(Next<wire::Release>().seq, first.seq);
+}
+
+TEST_F(GateTest, WhoWaitsForTheSameDeviceGetsTheSameAnswer) {
+  Attach();
+  for (int round = 0; round < 100; ++round) {
+    std::vector<std::future<Ticket>> asked;
+    for (int i = 0; i < 4; ++i) asked.push_back(Asks(kFirst));
+    const TurnSeq seq = Next<wire::Request>().seq;
+    Grant(seq);
+    // Who waited and who came later: all under one turn.
+    std::map<TurnSeq, int> bodies;
+    for (auto& each : asked) {
+      const Ticket ticket = Got(each);
+      ASSERT_EQ(ticket.seq, seq);
+      ++bodies[ticket.seq];
+    }
+    ASSERT_EQ(bodies[seq], 4);
+    for (int i = 0; i < 4; ++i) gate_.Leave({seq, kFirst, {}}, FromMs(1));
+    ASSERT_EQ(Next<wire::Release>().seq, seq);
+  }
+}
+
+TEST_F(GateTest, AnExpiredTurnIsGivenBackLateWhileTheNextOneRuns) {
+  Attach();
+  const Ticket late = Hold(kFirst);
+  const Ticket elsewhere = Hold(kSecond);
+  Say(wire::Expired{late.seq});
+  const Ticket next = Hold(kFirst);
+  EXPECT_NE(next.seq, late.seq);
+  EXPECT_EQ(gate_.Enter(kSecond, Now()).seq, elsewhere.seq) << "the other device's turn goes on";
+  gate_.Leave(late, FromMs(1));
+  EXPECT_EQ(Next<wire::Release>().seq, late.seq);
+  gate_.Leave(next, FromMs(1));
+  EXPECT_EQ(Next<wire::Release>().seq, next.seq);
+}
+
+TEST_F(GateTest, AllHeldTurnsAreClaimedFromTheNextDaemonUnderItsNumbers) {
+  Attach();
+  const Ticket cpu = Hold(wire::kCpuDevice);
+  const Ticket first = Hold(kFirst);
+  const Ticket second = Hold(kSecond);
+  gate_.Detach();
+  EXPECT_FALSE(gate_.DeviceOf(Uuid(10)));
+  Attach({{{1}, Uuid(30)}, {{2}, Uuid(20)}, {{3}, Uuid(10)}});
+  std::map<TurnSeq, DeviceId> claimed;
+  for (int i = 0; i < 3; ++i) {
+    const auto claim = Next<wire::Claim>();
+    claimed[claim.seq] = claim.device;
+  }
+  const std::map<TurnSeq, DeviceId> expected{
+      {cpu.seq, wire::kCpuDevice}, {first.seq, {3}}, {second.seq, {2}}};
+  EXPECT_EQ(claimed, expected);
+  EXPECT_EQ(gate_.DeviceOf(Uuid(10)), kFirst);
+  EXPECT_EQ(gate_.DeviceOf(Uuid(30)), DeviceId{3});
+  gate_.Leave(second, FromMs(1));
+  EXPECT_EQ(Next<wire::Release>().seq, second.seq);
+}
+
+TEST_F(GateTest, ADeviceTheDaemonDoesNotShareOutIsUncontrolled) {
+  Attach();
+  const Ticket held = Hold(kFirst);
+  gate_.Detach();
+  Attach({});
+  EXPECT_FALSE(gate_.DeviceOf(Uuid(10)));
+  EXPECT_EQ(gate_.Enter(kFirst, Now()).seq, TurnSeq{0});
+  EXPECT_EQ(gate_.Enter(DeviceId{200}, Now()).seq, TurnSeq{0});
+  gate_.Leave(held, FromMs(1));
+  gate_.Leave({TurnSeq{77}, DeviceId{200}, {}}, FromMs(1));
+  gate_.Ended(kFirst, FromMs(1), FromMs(2));
+  EXPECT_TRUE(Silent());
+}
+
+TEST_F(GateTest, ACallThatGoesOnIsToldWhenItEnds) {
+  Attach({{{7}, Uuid(10)}});
+  const Ticket ticket = Hold(kFirst);
+  gate_.Leave(ticket, Duration{0});
+  EXPECT_EQ(Next<wire::Release>().call, Duration{0});
+  gate_.Ended(kFirst, FromMs(3), FromMs(60));
+  EXPECT_EQ(Next<wire::Ended>(), (wire::Ended{{7}, FromMs(3), FromMs(60)}));
+}
+
+TEST_F(GateTest, WhoWaitsRunsOnWhenTheDaemonGoes) {
+  Attach();
+  auto first = Asks(kFirst);
+  Next<wire::Request>();
+  auto second = Asks(kSecond);
+  Next<wire::Request>();
+  gate_.Detach();
+  EXPECT_EQ(Got(first).seq, TurnSeq{0});
+  EXPECT_EQ(Got(second).seq, TurnSeq{0});
+  Attach();
+  EXPECT_TRUE(Silent()) << "nothing is held, so nothing is claimed";
+}
+
+TEST_F(GateTest, NobodyWaitsLongerThanTheBound) {
+  Attach(kTwoGpus, FromMs(30));
+  auto first = Asks(kFirst);
+  auto second = Asks(kSecond);
+  EXPECT_EQ(Got(first).seq, TurnSeq{0});
+  EXPECT_EQ(Got(second).seq, TurnSeq{0});
+}
+
+TEST_F(GateTest, AForkedChildHoldsNothing) {
+  Attach();
+  const Ticket held = Hold(kFirst);
+  gate_.BeforeFork();
+  const pid_t child = fork();
+  if (child == 0) {
+    gate_.AfterForkInChild();
+    const bool clean = !gate_.attached() && gate_.Enter(kFirst, Now()).seq == TurnSeq{0} &&
+                       !gate_.DeviceOf(Uuid(10));
+    gate_.Leave(held, FromMs(1));
+    _exit(clean ? 0 : 1);
+  }
+  gate_.AfterForkInParent();
+  int status = -1;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_TRUE(Silent()) << "the child must not give back what the parent holds";
+  gate_.Leave(held, FromMs(1));
+  EXPECT_EQ(Next<wire::Release>().seq, held.seq);
+}
+
+}  // namespace
+}  // namespace stagger::agent
