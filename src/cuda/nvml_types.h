@@ -1,5 +1,5 @@
-// NVML's types as far as the project uses them. Our own declarations, in plain C, with the layout of
-// the public ABI on 64-bit Linux; names and values are NVIDIA's public interface.
+// NVML's types as far as the project uses them. Our own declarations, in plain C, with the layout
+// of the public ABI on 64-bit Linux; names and values are NVIDIA's public interface.
 #ifndef STAGGER_CUDA_NVML_TYPES_H_
 #define STAGGER_CUDA_NVML_TYPES_H_
 

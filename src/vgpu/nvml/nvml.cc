@@ -1,8 +1,6 @@
-// libnvidia-ml.so.1 for the virtual GPU: one device, and what its server knows of it. Every question
-// is a short connection of its own, so there is no state but whether NVML is initialised, and any
-// thread may ask at any time. Nothing here prints or throws.
-#include "cuda/nvml_types.h"
-
+// libnvidia-ml.so.1 for the virtual GPU: one device, and what its server knows of it. Every
+// question is a short connection of its own, so there is no state but whether NVML is initialised,
+// and any thread may ask at any time. Nothing here prints or throws.
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -14,6 +12,7 @@
 #include <vector>
 
 #include "cuda/driver_types.h"
+#include "cuda/nvml_types.h"
 #include "vgpu/connect.h"
 
 #define STAGGER_EXPORT extern "C" __attribute__((visibility("default")))
@@ -79,8 +78,8 @@ void WriteUuid(const Facts& facts, char (&text)[41]) {
   char* at = text + std::snprintf(text, sizeof text, "GPU");
   for (int i = 0; i < 16; ++i) {
     const bool dash = i == 0 || i == 4 || i == 6 || i == 8 || i == 10;
-    at += std::snprintf(at, static_cast<std::size_t>(text + sizeof text - at), dash ? "-%02x" : "%02x",
-                        static_cast<unsigned char>(facts.uuid[i]));
+    at += std::snprintf(at, static_cast<std::size_t>(text + sizeof text - at),
+                        dash ? "-%02x" : "%02x", static_cast<unsigned char>(facts.uuid[i]));
   }
 }
 
