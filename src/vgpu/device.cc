@@ -58,7 +58,12 @@ void Device::Leave(ProcessKey process, TimePoint at) {
   MoveTo(at);
   const auto found = processes_.find(process);
   if (found == processes_.end()) return;
-  for (auto& [id, node] : found->second->nodes) Stop(&node);
+  for (auto& [id, node] : found->second->nodes) {
+    const bool kernel = node.started && node.op.kind == OpKind::kKernel;
+    Stop(&node);
+    // What was on the processor until now belongs into the log.
+    if (kernel) Report(node, CUDA_ERROR_DEINITIALIZED, false);
+  }
   nodes_ -= found->second->nodes.size();
   processes_.erase(found);
   if (turn_ == process) NextSlice();

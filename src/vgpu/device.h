@@ -56,7 +56,8 @@ class Device {
 
   // `share`: at most this part of the device is filled by a kernel of this process.
   void Join(ProcessKey process, double share);
-  // What it has under way stops and is forgotten.
+  // What it has under way stops. Kernels that had started end with CUDA_ERROR_DEINITIALIZED, the
+  // rest is forgotten.
   void Leave(ProcessKey process, TimePoint at);
 
   // `after`: operations of the same process; those that are over or unknown count as over.

@@ -4,17 +4,15 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
-#include <cstring>
 #include <string>
 #include <thread>
 
 #include "base/clock.h"
+#include "vgpu/connect.h"
 #include "vgpu/double/environment.h"
 #include "vgpu/lateness.h"
 
@@ -23,19 +21,6 @@ namespace {
 
 constexpr std::uint32_t kLateBatch = 64;
 thread_local bool on_host_thread = false;
-
-UniqueFd ConnectTo(const char* path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (std::strlen(path) >= sizeof address.sun_path) return {};
-  std::strcpy(address.sun_path, path);
-  UniqueFd fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  if (!fd.valid()) return {};
-  while (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    if (errno != EINTR) return {};
-  }
-  return fd;
-}
 
 template <typename F>
 void StartThread(const char* name, F body) {
@@ -55,16 +40,8 @@ void StartThread(const char* name, F body) {
 bool OnHostFunctionThread() { return on_host_thread; }
 
 CUresult Timeline::Open(const char* socket) {
-  socket_ = ConnectTo(socket);
+  socket_ = Connect(socket, HelloFromEnvironment(), &welcome_);
   if (!socket_.valid()) return CUDA_ERROR_NO_DEVICE;
-  PacketWriter writer;
-  writer.Put(HelloFromEnvironment());
-  if (send(socket_.get(), writer.bytes().data(), writer.size(), MSG_NOSIGNAL) < 0) return kGone;
-  ssize_t size;
-  do {
-    size = recv(socket_.get(), &welcome_, sizeof welcome_, 0);
-  } while (size < 0 && errno == EINTR);
-  if (size != sizeof welcome_ || welcome_.type != Type::kWelcome) return kGone;
   if (welcome_.result != CUDA_SUCCESS) return static_cast<CUresult>(welcome_.result);
   connected_ = true;
   batch_.Put(batch_header_);
