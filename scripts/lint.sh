@@ -16,7 +16,9 @@ check() {
 
 check format scripts/format.sh --check
 check layers scripts/check_layers.py
-check purity scripts/check_purity.sh "$(find "$build" -name 'libstagger_core.a')"
+for room in core phase; do
+  check "purity of $room" scripts/check_purity.sh "$(find "$build" -name "libstagger_$room.a")"
+done
 check exports scripts/check_agent_exports.sh "$(find "$build/lib" -name 'libstagger-agent.so')"
 check clang-tidy run-clang-tidy -quiet -p "$build" '/src/.*\.cc$'
 

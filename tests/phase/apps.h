@@ -19,11 +19,10 @@ struct App {
 
 void PrintTo(const App& app, std::ostream* out);
 
-std::vector<App> AppsWithBodies();
+std::vector<App> SteadyApps();
+std::vector<App> ChangingApps();
+std::vector<App> ThreadedApps();
+std::vector<App> AppsWithBodies();  // all of these
 std::vector<App> AppsWithout();
-
-// The paper's: pre-processing and copies in, a 45 ms body of 160 launches, then small kernels
-// between copies out, as many as there are detections.
-void SsdFrame(Host& host, std::uint64_t model, bool settled = true);
 
 }  // namespace stagger::phase

@@ -16,8 +16,6 @@ namespace {
 
 constexpr std::uint64_t kSeeds = 10;
 
-std::string NameOfApp(const testing::TestParamInfo<App>& info) { return info.param.name; }
-
 // Of all seeds together; the first thing that was wrong is kept.
 Score JudgeSeeds(const App& app, const ScoreOptions& options) {
   Score total;
@@ -66,7 +64,8 @@ TEST_P(WithBody, IsFoundWithoutMeasurements) {
   EXPECT_GE(score.ratio(), 0.99) << score.first_wrong;
 }
 
-INSTANTIATE_TEST_SUITE_P(Apps, WithBody, testing::ValuesIn(AppsWithBodies()), NameOfApp);
+INSTANTIATE_TEST_SUITE_P(Apps, WithBody, testing::ValuesIn(AppsWithBodies()),
+                         testing::PrintToStringParamName());
 
 class WithoutBody : public testing::TestWithParam<App> {};
 
@@ -80,7 +79,8 @@ TEST_P(WithoutBody, IsNeverSure) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Apps, WithoutBody, testing::ValuesIn(AppsWithout()), NameOfApp);
+INSTANTIATE_TEST_SUITE_P(Apps, WithoutBody, testing::ValuesIn(AppsWithout()),
+                         testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace stagger::phase
