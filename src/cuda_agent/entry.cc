@@ -13,6 +13,7 @@
 #include "cuda_agent/agent_link.h"
 #include "cuda_agent/hooks.h"
 #include "cuda_agent/real_driver.h"
+#include "cuda_agent/report.h"
 
 namespace stagger::cuda_agent {
 namespace {
@@ -43,15 +44,25 @@ bool IsTheDrivers(const void* function) {
   return std::strncmp(base, "libcuda.so", 10) == 0;
 }
 
+// For the report: what the app has that goes past the hooks.
+void NoteUnhooked(std::size_t at, const char* name) {
+  Report& report = Report::Get();
+  if (!report.wanted()) return;
+  at != kCallCount ? report.Fetched(at) : report.FetchedUnknown(name);
+}
+
 // Asked by dlsym for every name, in any thread, however early.
 void* Filter(void* handle, const char* name, void* (*real)(void*, const char*)) {
   if (name[0] != 'c' || name[1] != 'u' || LooksForReal()) return nullptr;
   const std::size_t at = PlaceOf(name);
-  if (at == kCallCount) return nullptr;
-  void* hook = HookFor(at);
-  if (hook == nullptr) return nullptr;
+  void* hook = at != kCallCount ? HookFor(at) : nullptr;
+  if (hook == nullptr && !Report::Get().wanted()) return nullptr;
   void* found = real(handle, name);
   if (found == nullptr || found == hook || !IsTheDrivers(found)) return nullptr;
+  if (hook == nullptr) {
+    NoteUnhooked(at, name);
+    return nullptr;
+  }
   Found(at, found);
   return hook;
 }
@@ -65,10 +76,11 @@ void Replace(const char* name, void** function, int version, unsigned long flags
   }();
   if (newest > 0) version = std::min(version, newest);
   const cuda::Found found = cuda::Find(name, version, (flags & kPerThreadDefaultStream) != 0);
-  if (found.lookup != cuda::Lookup::kFound) return;
-  void* hook = HookFor(found.index);
-  if (hook == nullptr || *function == hook) return;
-  Found(found.index, *function);
+  const std::size_t at = found.lookup == cuda::Lookup::kFound ? found.index : kCallCount;
+  void* hook = at != kCallCount ? HookFor(at) : nullptr;
+  if (hook == nullptr) return NoteUnhooked(at, name);
+  if (*function == hook) return;
+  Found(at, *function);
   *function = hook;
 }
 

@@ -9,6 +9,7 @@
 #include "cuda_agent/entry.h"
 #include "cuda_agent/facts.h"
 #include "cuda_agent/observer.h"
+#include "cuda_agent/report.h"
 
 namespace stagger::cuda_agent {
 namespace {
@@ -33,6 +34,7 @@ template <std::size_t at, typename... Arguments>
 CUresult Observed(Arguments... arguments) {
   constexpr cuda::Call call = cuda::kCalls[at];
   Observer& observer = Observer::Get();
+  if (Report& report = Report::Get(); report.wanted()) report.Count(at);
   const Observer::Passing passing =
       observer.Before(call.kind, call.per_thread, Blocks(call), FactsOf(arguments...));
   const CUresult result = RealCall<at>(arguments...);

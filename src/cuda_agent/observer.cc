@@ -3,12 +3,14 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <new>
 
 #include "base/clock.h"
 #include "cuda_agent/agent_link.h"
 #include "cuda_agent/capture.h"
 #include "cuda_agent/real_driver.h"
+#include "cuda_agent/report.h"
 
 namespace stagger::cuda_agent {
 namespace {
@@ -22,6 +24,7 @@ constexpr Duration kMostPre = std::chrono::seconds{2};
 struct ThreadFacts {
   TimePoint copies_from{};  // the first of the copies in that came last
   bool copying = false;
+  Duration waited{};  // at the gate, in this inference
 };
 thread_local ThreadFacts mine;
 
@@ -87,6 +90,7 @@ Observer& Observer::Get() {
   alignas(Observer) static unsigned char storage[sizeof(Observer)];
   static Observer* const observer = [] {
     auto* made = ::new (storage) Observer();
+    if (Report::Get().wanted()) std::atexit(&AtExit);
     pthread_atfork([] { Get().BeforeFork(); }, [] { Get().AfterForkInParent(); },
                    [] { Get().AfterForkInChild(); });
     return made;
@@ -99,6 +103,7 @@ void Observer::AfterForkInChild() {
   open_ = {};
   devices_ = {};
   watch_.AfterForkInChild();
+  Report::Get().AfterForkInChild();
   Captures::AfterForkInChild();
 }
 
@@ -194,6 +199,8 @@ void Observer::Begin(phase::BodyId id, const phase::Call& call, CUstream stream)
                                 static_cast<std::uint64_t>(since_call.count()));
   }
   body.begun = Now();
+  mine.waited = body.begun - call.at;
+  Report::Get().Gated();
   agent::MutexLock lock(&lock_);
   if (device >= 0) detector_.Returned(call, body.begun);
   OpenBody* slot = FindOpen(0);
@@ -232,7 +239,15 @@ void Observer::End(phase::BodyId id, bool device_is_done) {
   if (device_is_done || !watch_.Watch(body, measured)) Agent().leave(body.ticket, 0);
 }
 
+void Observer::AtExit() {
+  Observer& self = Get();
+  agent::MutexLock lock(&self.lock_);
+  Report::Get().Write(self.detector_);
+}
+
 void Observer::InferenceEnded(const phase::Inference& inference) {
+  Report::Get().Add(inference, mine.waited);
+  mine.waited = Duration{};
   CUcontext context = nullptr;
   RealCall<kAt_cuCtxGetCurrent>(&context);
   const int device = DeviceOfContext(context);

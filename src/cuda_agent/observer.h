@@ -52,6 +52,7 @@ class Observer {
   void NoteStream(const phase::Call& call, CUstream stream);
   void End(phase::BodyId id, bool device_is_done);
   void InferenceEnded(const phase::Inference& inference);
+  static void AtExit();
 
   agent::Mutex lock_;
   phase::Detector detector_;
@@ -62,7 +63,6 @@ class Observer {
     int id = -1;
   };
   std::array<KnownDevice, 16> devices_{};
-  bool was_attached_ = false;
 };
 
 }  // namespace stagger::cuda_agent
