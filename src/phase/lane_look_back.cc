@@ -15,8 +15,6 @@ constexpr Duration kLongGraph = std::chrono::milliseconds{20};
 // A graph counts as so many launches where a time is shared out.
 constexpr std::uint32_t kLaunchesPerGraph = 64;
 constexpr std::uint64_t kSeenOften = 3;
-// Took so many times as long as usual: still warming up.
-constexpr int kSlow = 3;
 
 std::int64_t Load(const Burst& burst) { return burst.work + kLaunchesPerGraph * burst.graphs; }
 
@@ -95,10 +93,8 @@ bool Lane::LookBack(std::uint64_t from, std::uint64_t to) {
     if (i > heaviest && !heavy) ++seen.light_bursts;
     if (heavy) {
       ++seen.bodies;
-      const Duration usual = WeightOf(burst);
-      if (burst.weight > Duration{0} &&
-          (burst.weight > kSlow * usual || usual > kSlow * burst.weight))
-        settled = false;
+      const Pattern* pattern = learned_->book.Find(burst.pattern);
+      settled = settled && pattern != nullptr && pattern->IsSteady();
     }
     finding = std::max(finding, Judge(burst, heavy));
   }

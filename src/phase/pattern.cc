@@ -7,6 +7,8 @@ namespace {
 
 constexpr std::int64_t kGuessPerLaunchNs = 20'000;
 constexpr std::int64_t kGuessPerGraphNs = 2'000'000;
+// So many times as long: still warming up. Others on the device may make it twice as long.
+constexpr int kUnsteady = 3;
 
 }  // namespace
 
@@ -44,6 +46,8 @@ void Pattern::Add(std::span<const Token> other, const Burst& burst, std::size_t 
 
 void Pattern::AddWeight(Duration weight, bool measured) {
   (measured ? measured_ns_ : estimated_ns_).Add(weight.count());
+  before_last_ns_ = last_ns_;
+  last_ns_ = weight.count();
 }
 
 Duration Pattern::Weight() const {
@@ -52,6 +56,10 @@ Duration Pattern::Weight() const {
     if (n > 0) return Duration{samples->Ordered(n / 4)};
   }
   return Duration{work * kGuessPerLaunchNs + graphs * kGuessPerGraphNs};
+}
+
+bool Pattern::IsSteady() const {
+  return last_ns_ <= kUnsteady * before_last_ns_ && before_last_ns_ <= kUnsteady * last_ns_;
 }
 
 bool Pattern::BeganWith(const StartKeys& keys, int at) const {

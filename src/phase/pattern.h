@@ -57,6 +57,9 @@ class Pattern {
   // since others on the device only make it longer; else a guess from the number of launches.
   Duration Weight() const;
 
+  // Whether the last two took about as long.
+  bool IsSteady() const;
+
   bool BeganWith(const StartKeys& keys, int depth) const;
   bool SharesKeyWith(const Pattern& other, int depth) const;
 
@@ -88,6 +91,8 @@ class Pattern {
   Recent<std::uint32_t> common_;
   Recent<std::int64_t> estimated_ns_;
   Recent<std::int64_t> measured_ns_;
+  std::int64_t last_ns_ = 0;
+  std::int64_t before_last_ns_ = 0;
 };
 
 }  // namespace stagger::phase

@@ -97,6 +97,22 @@ TEST_F(Story, WarmsUpThenLearnsThenIsSure) {
   EXPECT_DOUBLE_EQ(detector.confidence(), 8.0 / 9);
 }
 
+TEST_F(Story, InferencesThatGetFasterAreWarmUp) {
+  for (const double us : {60'000.0, 15'000.0, 3'000.0, 800.0}) {
+    for (int i = 0; i < 2; ++i) Repeat(1, [&] { Plain(1, 50, us); });
+    EXPECT_EQ(detector.state(), State::kWarmingUp) << us;
+  }
+  Repeat(10, [&] { Plain(); });
+  EXPECT_EQ(detector.state(), State::kSure);
+}
+
+TEST_F(Story, TheModelThatIsCopiedInFirstHidesNoInferences) {
+  host.CopyIn(500'000'000, true);
+  Repeat(13, [&] { Plain(); });
+  EXPECT_EQ(detector.state(), State::kSure);
+  EXPECT_EQ(detector.last_inference().copies_in, 1u);
+}
+
 TEST_F(Story, ABodyBeginsAtItsFirstLaunchAndEndsAfterItsLast) {
   Repeat(12, [&] { Plain(); });
   Repeat(1, [&] { Plain(); });
@@ -137,14 +153,18 @@ TEST_F(Story, AChangeIsLearned) {
 }
 
 TEST_F(Story, APauseInTheMiddleIsNoEnd) {
-  Repeat(14, [&] { Plain(); });
-  host.CopyIn(kImage);
-  for (int i = 0; i < 50; ++i) {
-    if (i == 20) host.Cpu(30'000);  // launches what began the body once, after a pause
-    host.Launch(100 + i % 20, 200);
-  }
-  host.CopyOut(4000, true);
-  Feed();
+  const auto frame = [&](double pause) {
+    host.CopyIn(kImage);
+    for (int i = 0; i < 50; ++i) {
+      if (i == 30) host.Cpu(pause);  // and then what also begins the light burst
+      host.Launch(100 + i, 200);
+    }
+    host.CopyOut(4000, true);
+    host.Launch(130, 20);
+    host.CopyOut(4000, true);
+  };
+  Repeat(14, [&] { frame(5); });
+  Repeat(1, [&] { frame(30'000); });
   EXPECT_EQ(Begins(), Indices{1});
   EXPECT_EQ(Ends(), Indices{50});
 }
