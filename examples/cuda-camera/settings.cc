@@ -14,6 +14,7 @@ std::optional<int> ReadSettings(int argc, char** argv, Settings* s) {
       "Kernels take the times given here, so it needs a GPU that reads kernel texts. The defaults "
       "are SSD-ResNet on a T4 as Table 2 of the paper fits it.",
       "cuda-camera"};
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   s->binding = DefaultBinding();
   app.add_option("--shape", s->shape, "what an inference is made of, one of: " + ShapeNames())
       ->check([](const std::string& name) {

@@ -66,5 +66,19 @@ TEST(GpuModel, OneThatIsTakenAwayLeavesTheOthersMore) {
   EXPECT_EQ(gpu.NextCompletion(), (End{At(35), 1}));
 }
 
+TEST(GpuModel, SaysWhatIsLeftAndWhenAJobCanEndAtTheEarliest) {
+  GpuModel gpu({.name = "t4"});
+  gpu.Start(0, Phase::kBody, Ms(10), 1);
+  gpu.Start(1, Phase::kBody, Ms(30), 1);
+  // At half speed until the first has ended, at 20 ms, and no faster than alone from then on.
+  EXPECT_EQ(gpu.EarliestEnd(0), At(20));
+  EXPECT_EQ(gpu.EarliestEnd(1), At(40));
+  gpu.Advance(At(10));
+  EXPECT_EQ(gpu.Left(0), Ms(5));
+  EXPECT_EQ(gpu.Left(1), Ms(25));
+  gpu.Finish(0);  // taken off before it is done
+  EXPECT_EQ(gpu.EarliestEnd(1), At(35));
+}
+
 }  // namespace
 }  // namespace stagger::sim

@@ -1,0 +1,388 @@
+"""The virtual GPU: real processes, the real libcuda.so.1 double, judged by the device's own log."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import time
+
+import harness
+
+STAGGER = os.environ["STAGGER"]
+CAMERA = os.environ["CUDA_CAMERA"]
+LINKED = os.environ["CUDA_CAMERA_LINKED"]
+LIBRARIES = os.environ["VIRTUAL_DRIVER"]
+# Small and quick: ten inferences of a 4 ms body.
+QUICK = ["--frames", "10", "--pre", "0", "--body", "4", "--kernels", "20", "--post", "2",
+         "--post-cpu", "0.2", "--post-steps", "2"]
+NS = 1_000_000
+
+
+class VirtualGpu(harness.ProcessTest):
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def vgpu(self, command, *options, **environment):
+        """stagger vgpu -- COMMAND to its end: exit code, stdout, stderr; the log is in self.log()."""
+        with open(self.path("out"), "wb") as out:
+            process = self.popen(
+                [STAGGER, "vgpu", "--log", self.path("log"), *options, "--", *command],
+                env=self.environment(**environment), stdin=subprocess.DEVNULL, stdout=out,
+                stderr=open(self.path("err"), "wb"))
+        code = process.wait(harness.DEADLINE_S)
+        with open(self.path("out"), encoding="utf-8") as out, \
+                open(self.path("err"), encoding="utf-8") as err:
+            return code, out.read(), err.read()
+
+    def camera(self, *arguments, program=CAMERA, options=(), **environment):
+        code, out, err = self.vgpu([program, *arguments], *options, **environment)
+        self.assertEqual(code, 0, err)
+        return json.loads(out)
+
+    def side_by_side(self, apps, *options):
+        """Several apps on one device, each (name, environment, arguments): {name: (code, out, err)}."""
+        script = []
+        for name, environment, arguments in apps:
+            words = " ".join([f"{key}={shlex.quote(value)}" for key, value in environment.items()] +
+                             [shlex.quote(word) for word in [CAMERA, *arguments]])
+            script.append(f"(cd {self.folder}; {words} >{name}.out 2>{name}.err; echo $? >{name}.code) &")
+        code, _, err = self.vgpu(["sh", "-c", " ".join(script) + " wait"], *options)
+        self.assertEqual(code, 0, err)
+        outcomes = {}
+        for name, _, _ in apps:
+            texts = []
+            for kind in ("code", "out", "err"):
+                with open(self.path(f"{name}.{kind}"), encoding="utf-8") as file:
+                    texts.append(file.read())
+            outcomes[name] = (int(texts[0]), texts[1], texts[2])
+        return outcomes
+
+    def log(self):
+        with open(self.path("log"), encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+
+    def kernels(self, of_class=None):
+        return [e for e in self.log() if e["event"] == "op" and e["kind"] == "kernel" and
+                (of_class is None or e["class"] == of_class)]
+
+    # ---- apps ----------------------------------------------------------------------------------
+
+    def test_the_same_output_however_an_app_is_built(self):
+        ssd = self.camera(*QUICK)
+        self.assertEqual(ssd["done"], 10)
+        for arguments in (["--bind", "proc"], ["--shape=legacy"], ["--shape=graph"],
+                          ["--shape=nosync"], ["--shape=models"], ["--shape=fork", "--at", "5"],
+                          ["--shape=exec", "--at", "5"]):
+            with self.subTest(arguments):
+                again = self.camera(*QUICK, *arguments)
+                self.assertEqual((again["done"], again["checksum"]), (10, ssd["checksum"]))
+        for shape in ("ssd", "streams", "per-thread"):
+            with self.subTest(linked=shape):
+                opened = self.camera(*QUICK, "--shape=" + shape)
+                linked = self.camera(*QUICK, "--shape=" + shape, program=LINKED)
+                self.assertEqual(opened["checksum"], linked["checksum"])
+
+    def test_a_graph_is_one_body(self):
+        self.camera(*QUICK, "--shape=graph")
+        kernels = self.kernels("body")
+        self.assertEqual(len(kernels), 200)
+        for i in range(0, 200, 20):
+            self.assertEqual(len({k["submitted_ns"] for k in kernels[i:i + 20]}), 1)
+
+    def test_two_thousand_tiny_kernels(self):
+        summary = self.camera("--frames", "3", "--pre", "0", "--body", "40", "--kernels", "2000",
+                              "--post", "1", "--post-cpu", "0")
+        self.assertEqual(summary["done"], 3)
+        kernels = self.kernels("body")
+        self.assertEqual(len(kernels), 6000)
+        self.assertEqual({k["end_ns"] - k["begin_ns"] for k in kernels}, {20000})
+
+    def test_a_small_net_at_60_fps_and_a_slow_first_inference(self):
+        summary = self.camera("--fps", "60", "--frames", "60", "--pre", "0", "--body", "3",
+                              "--kernels", "6", "--demand", "0.4", "--post", "1", "--post-cpu", "0",
+                              "--first", "500")
+        self.assertEqual(summary["frames"], 60)
+        self.assertEqual(summary["done"] + summary["drops"], 60)
+        # The first one takes half a second, which costs about 30 frames.
+        self.assertGreaterEqual(summary["drops"], 29)
+        self.assertGreaterEqual(summary["inference_ms"]["max"], 503)
+        first, = [k for k in self.kernels() if k["name"] == "compile"]
+        self.assertEqual(first["end_ns"] - first["begin_ns"], 500 * NS)
+
+    # ---- the model -----------------------------------------------------------------------------
+
+    def assert_log_follows_the_model(self):
+        """Each kernel has got through its cost, at the rates that the formulas give."""
+        log = self.log()
+        device = log[0]
+        kernels = [e for e in log if e["event"] == "op" and e["kind"] == "kernel"]
+        times = sorted({k[edge] for k in kernels for edge in ("begin_ns", "end_ns")})
+        running = []
+        waiting = sorted(kernels, key=lambda k: k["begin_ns"], reverse=True)
+        done = {}
+        for begin, end in zip(times, times[1:]):
+            running = [k for k in running if k["end_ns"] > begin]
+            while waiting and waiting[-1]["begin_ns"] <= begin:
+                running.append(waiting.pop())
+            bodies = [k for k in running if k["class"] == "body"]
+            demand = sum(k["demand"] for k in bodies)
+            posts = len(running) - len(bodies)
+            slow = {"body": max(1, demand) * (1 + device["sigma"] * max(0, demand - 1)) +
+                            device["w"] * posts * min(1, demand),
+                    "post": 1 + device["g"] * len(bodies)}
+            for k in running:
+                key = (k["process"], k["op"])
+                done[key] = done.get(key, 0) + (end - begin) / slow[k["class"]]
+        costs = {}
+        for k in kernels:
+            costs.setdefault((k["class"], k["name"]), set()).add(round(done[(k["process"], k["op"])] / 1000))
+        return costs
+
+    def test_what_runs_together_slows_down_as_the_model_says(self):
+        apps = [(f"app{i}", {}, ["--frames", "8", "--pre", "1", "--body", "30", "--kernels", "10",
+                                 "--post", "20", "--post-cpu", "2", "--post-steps", "3"])
+                for i in range(3)]
+        for code, _, err in self.side_by_side(apps).values():
+            self.assertEqual(code, 0, err)
+        self.assertEqual(self.assert_log_follows_the_model(),
+                         {("body", "conv"): {3000}, ("post", "nms"): {6000}})
+        overlaps = sum(a["process"] != b["process"] and a["end_ns"] > b["begin_ns"]
+                       for a, b in zip(self.kernels("body"), self.kernels("body")[1:]))
+        self.assertGreater(overlaps, 10, "the apps did meet")
+
+    def test_nothing_lies_between_kernels_of_one_body(self):
+        self.camera(*QUICK)
+        kernels = self.kernels("body")
+        gaps = 0
+        for i in range(0, 200, 20):
+            for before, after in zip(kernels[i:i + 20], kernels[i + 1:i + 20]):
+                self.assertEqual(before["end_ns"] - before["begin_ns"], 4 * NS // 20)
+                # Submitted in time, it starts when the one before it ends.
+                self.assertEqual(after["begin_ns"], max(before["end_ns"], after["submitted_ns"]))
+                gaps += after["begin_ns"] > before["end_ns"]
+        self.assertLess(gaps, 100)
+
+    def test_slices_share_the_device_among_processes(self):
+        apps = [(f"app{i}", {}, ["--frames", "4", "--pre", "0", "--body", "40", "--kernels", "1",
+                                 "--post", "0.1", "--post-cpu", "0"]) for i in range(2)]
+        for code, _, err in self.side_by_side(apps, "--mode", "timeslice").values():
+            self.assertEqual(code, 0, err)
+        kernels = self.kernels()
+        span = max(k["end_ns"] for k in kernels) - min(k["begin_ns"] for k in kernels)
+        work = 8 * 40 * NS
+        self.assertGreaterEqual(span, work, "no contention, but no two at once either")
+        bodies = self.kernels("body")
+        self.assertGreater(max(k["end_ns"] - k["begin_ns"] for k in bodies), 60 * NS)
+
+    def test_a_thread_percentage_makes_kernels_longer(self):
+        self.camera(*QUICK, CUDA_MPS_ACTIVE_THREAD_PERCENTAGE="50")
+        self.assertEqual({k["end_ns"] - k["begin_ns"] for k in self.kernels("body")}, {4 * NS // 10})
+
+    def test_agrees_with_the_simulator(self):
+        start = time.clock_gettime_ns(time.CLOCK_MONOTONIC) + 1500 * NS
+        apps = [(f"app{i}", {}, ["--fps", "4", "--frames", "12", "--app", "10", "--start-at", str(start)])
+                for i in range(4)]
+        outcomes = self.side_by_side(apps)
+        drops = [json.loads(out)["drops"] for _, out, _ in outcomes.values()]
+        scenario = self.path("scenario.yaml")
+        with open(scenario, "w", encoding="utf-8") as file:
+            file.write("seconds: 60\nqueue: drop\npolicy: off\n"
+                       "devices: [{name: t4, sigma: 0.182, w: 0.291, g: 0.291}]\n"
+                       "streams: [{name: cam, count: 4, fps: 4, phase_ms: 0, pre_ms: 2, "
+                       "body_ms: 38.31, post_ms: 35.42, app_ms: 10}]\n")
+        leg = json.loads(subprocess.run([STAGGER, "sim", scenario, "--json"], check=True,
+                                         capture_output=True).stdout)["legs"][0]
+        self.assertEqual(leg["drop_ratio"], 0.5)
+        self.assertEqual(drops, [6, 6, 6, 6])
+        lengths = []
+        for process in {k["process"] for k in self.kernels()}:
+            body = [k for k in self.kernels("body") if k["process"] == process]
+            lengths += [body[i + 59]["end_ns"] - body[i]["begin_ns"] for i in range(0, len(body), 60)]
+        mean_ms = sum(lengths) / len(lengths) / NS
+        self.assertAlmostEqual(mean_ms / leg["body_ms"]["mean"], 1, delta=0.1)
+
+    # ---- faults --------------------------------------------------------------------------------
+
+    def test_a_failed_launch_is_its_own_process_only(self):
+        outcomes = self.side_by_side([("bad", {"STAGGER_VGPU_FAULT": "launch:conv:50"}, QUICK),
+                                      ("good", {}, QUICK)])
+        self.assertEqual(outcomes["bad"][0], 1)
+        self.assertIn("CUDA_ERROR_LAUNCH_FAILED", outcomes["bad"][2])
+        self.assertEqual(outcomes["good"][0], 0, outcomes["good"][2])
+
+    def test_an_illegal_address_ends_all_mps_clients(self):
+        long = [*QUICK, "--frames", "300"]
+        apps = [("bad", {"STAGGER_VGPU_FAULT": "address:conv:300"}, long), ("good", {}, long)]
+        outcomes = self.side_by_side(apps)
+        self.assertIn("CUDA_ERROR_ILLEGAL_ADDRESS", outcomes["bad"][2])
+        self.assertEqual(outcomes["good"][0], 1)
+        self.assertIn("CUDA_ERROR_MPS_CLIENT_TERMINATED", outcomes["good"][2])
+        outcomes = self.side_by_side([(name, env, [*QUICK, "--frames", "30"]) for name, env, _ in apps],
+                                     "--mode", "timeslice")
+        self.assertIn("CUDA_ERROR_ILLEGAL_ADDRESS", outcomes["bad"][2])
+        self.assertEqual(outcomes["good"][0], 0, outcomes["good"][2])
+
+    def test_a_killed_server_ends_waiting_with_an_error(self):
+        code, _, err = self.vgpu([CAMERA, *QUICK], "--fault", "server:conv:50")
+        self.assertEqual(code, 1)
+        self.assertIn("CUDA_ERROR_DEVICE_UNAVAILABLE", err)
+
+    def test_a_crash_frees_the_device_at_once(self):
+        code, _, _ = self.vgpu([CAMERA, *QUICK, "--shape=crash", "--at", "3"])
+        self.assertEqual(code, 128 + signal.SIGSEGV)
+        left, = [e for e in self.log() if e["event"] == "left"]
+        ended = [k for k in self.kernels() if k["result"] != 0]
+        self.assertEqual([(k["result"], k["end_ns"]) for k in ended], [(4, left["at_ns"])])
+
+    def test_a_hanging_kernel_ends_with_its_process(self):
+        hang = [CAMERA, *QUICK, "--shape=hang", "--at", "2"]
+        code, out, err = self.vgpu(["sh", "-c", f"timeout -s KILL 1 {shlex.join(hang)}; "
+                                    f"exec {shlex.join([CAMERA, *QUICK])}"])
+        self.assertEqual(code, 0, err)
+        self.assertEqual(json.loads(out)["done"], 10)
+
+    def test_memory_limits(self):
+        code, _, err = self.vgpu([CAMERA, *QUICK], "--memory", "512KiB")
+        self.assertEqual(code, 1)
+        self.assertIn("cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY", err)
+        limited = {"CUDA_MPS_PINNED_DEVICE_MEM_LIMIT": "0=500K"}
+        code, _, err = self.vgpu([CAMERA, *QUICK], **limited)
+        self.assertEqual(code, 1)
+        self.assertIn("cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY", err)
+        self.camera(*QUICK, CUDA_MPS_PINNED_DEVICE_MEM_LIMIT="0=2M")
+
+    # ---- around the command --------------------------------------------------------------------
+
+    def test_exit_codes_signals_and_input_pass_through(self):
+        self.assertEqual(self.vgpu(["sh", "-c", "exit 7"])[0], 7)
+        self.assertEqual(self.vgpu(["sh", "-c", "kill -KILL $$"])[0], 128 + signal.SIGKILL)
+        process = self.popen([STAGGER, "vgpu", "--", "sh", "-c",
+                              "trap 'echo caught; exit 5' TERM; echo ready; read line; echo $line; "
+                              "while :; do sleep 0.05; done"],
+                             env=self.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL)
+        app = harness.App(process)
+        self.assertEqual(app.line(), "ready")
+        process.stdin.write(b"hello\n")
+        process.stdin.flush()
+        self.assertEqual(app.line(), "hello")
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(app.line(), "caught")
+        self.assertEqual(process.wait(harness.DEADLINE_S), 5)
+
+    def test_says_how_late_it_was(self):
+        _, _, err = self.vgpu([CAMERA, *QUICK])
+        self.assertRegex(err, r"stagger: vgpu: 1 processes, 220 kernels, \d+ operations; \d+ awaited "
+                              r"completions reached their app late by \d+ us \(p50\)")
+
+    def test_bad_usage_is_one_line(self):
+        bad = self.path("bad.yaml")
+        with open(bad, "w", encoding="utf-8") as file:
+            file.write("name: x\nmemory: 4 cakes\n")
+        for arguments, expected in (
+                (["--mode", "both", "--", "true"], "--mode: 'both'; expected mps or timeslice"),
+                (["--kernel-cost", "5", "--", "true"], "--kernel-cost: '5'; expected a time"),
+                (["--memory", "much", "--", "true"], "--memory: 'much'; expected a size"),
+                (["--fault", "burn:x:1", "--", "true"], "'burn:x:1' is not a fault"),
+                (["--model", "h100", "--", "true"], "'h100' is no model; expected t4"),
+                (["--model", bad, "--", "true"], "memory: expected a size, for example 16GiB"),
+                ([], "what to run?"),
+                (["--"], "what to run?")):
+            with self.subTest(arguments):
+                run = subprocess.run([STAGGER, "vgpu", *arguments], capture_output=True, text=True,
+                                     check=False)
+                self.assertEqual(run.returncode, 2)
+                self.assertIn(expected, run.stderr)
+                self.assertEqual(run.stderr.count("\n"), 1, run.stderr)
+
+    def test_a_model_file(self):
+        model = self.path("model.yaml")
+        with open(model, "w", encoding="utf-8") as file:
+            file.write("name: Small GPU\nmemory: 4GiB\nsigma: 0.5\npcie_gbps: 1\ncopy_latency_us: 0\n"
+                       "kernels:\n  - {name: mine, cost: 3ms, demand: 0.5, class: post}\n")
+        script = ("import ctypes; c = ctypes.CDLL('libcuda.so.1'); p = ctypes.c_void_p; "
+                  "x = p(); m = p(); f = p(); n = ctypes.create_string_buffer(64); "
+                  "assert c.cuInit(0) == 0 and c.cuCtxCreate_v2(ctypes.byref(x), 0, 0) == 0; "
+                  "c.cuDeviceGetName(n, 64, 0); print(n.value.decode()); "
+                  "assert c.cuModuleLoadData(ctypes.byref(m), b'.version 8') == 0\n"
+                  "for k in b'mine', b'other':\n"
+                  "  assert c.cuModuleGetFunction(ctypes.byref(f), m, k) == 0\n"
+                  "  assert c.cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, None, None, None) == 0\n"
+                  "assert c.cuCtxSynchronize() == 0")
+        code, out, err = self.vgpu(["python3", "-c", script], "--model", model, "--kernel-cost", "7ms")
+        self.assertEqual((code, out), (0, "Small GPU\n"), err)
+        mine, other = self.kernels()
+        self.assertEqual((mine["class"], mine["end_ns"] - mine["begin_ns"]), ("post", 3 * NS))
+        self.assertEqual((other["class"], other["end_ns"] - other["begin_ns"]), ("body", 7 * NS))
+
+    def test_without_a_virtual_gpu_there_is_no_device(self):
+        environment = dict(self.environment(), LD_LIBRARY_PATH=LIBRARIES)
+        run = subprocess.run([CAMERA, *QUICK], env=environment, capture_output=True, text=True,
+                             check=False)
+        self.assertEqual((run.returncode, run.stderr),
+                         (1, "cuda-camera: cuInit: CUDA_ERROR_NO_DEVICE (100)\n"))
+
+    # ---- NVML ----------------------------------------------------------------------------------
+
+    def test_nvml_shows_device_memory_and_processes(self):
+        script = self.path("nvml.py")
+        with open(script, "w", encoding="utf-8") as file:
+            file.write(NVML_CLIENT)
+        busy = [CAMERA, "--pre", "0", "--body", "20", "--post", "0.1", "--post-cpu", "0", "--frames",
+                "100000"]
+        code, out, err = self.vgpu(["sh", "-c", f"{shlex.join(busy)} >/dev/null & app=$!; "
+                                    f"python3 {script} $app; code=$?; kill $app; wait; exit $code"],
+                                   "--memory", "8GiB")
+        self.assertEqual(code, 0, err)
+        facts = json.loads(out)
+        self.assertEqual(facts["name"], "Virtual T4")
+        self.assertEqual(facts["count"], 1)
+        self.assertEqual(facts["total"], 8 << 30)
+        self.assertEqual(facts["used"] + facts["free"], facts["total"])
+        self.assertEqual(facts["used"], 2 * 64 * 1024 * 4 + 1024 * 4)
+        self.assertRegex(facts["uuid"], r"^GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+        self.assertEqual(facts["by_uuid"], 0)
+        self.assertEqual(facts["processes"], [facts["used"]])
+        self.assertGreater(facts["busy"], 50)
+
+
+NVML_CLIENT = """
+import ctypes, json, sys, time
+app = int(sys.argv[1])
+n = ctypes.CDLL("libnvidia-ml.so.1")
+U, L, P = ctypes.c_uint, ctypes.c_ulonglong, ctypes.c_void_p
+class Memory(ctypes.Structure):
+    _fields_ = [("total", L), ("free", L), ("used", L)]
+class Rates(ctypes.Structure):
+    _fields_ = [("gpu", U), ("memory", U)]
+class Process(ctypes.Structure):
+    _fields_ = [("pid", U), ("used", L), ("gpu", U), ("compute", U)]
+assert n.nvmlDeviceGetCount_v2(ctypes.byref(U())) == 1
+assert n.nvmlInit_v2() == 0
+count, device, other = U(), P(), P()
+assert n.nvmlDeviceGetCount_v2(ctypes.byref(count)) == 0
+assert n.nvmlDeviceGetHandleByIndex_v2(0, ctypes.byref(device)) == 0
+assert n.nvmlDeviceGetHandleByIndex_v2(1, ctypes.byref(other)) == 2
+name, uuid = ctypes.create_string_buffer(64), ctypes.create_string_buffer(64)
+assert n.nvmlDeviceGetName(device, name, 64) == 0 and n.nvmlDeviceGetUUID(device, uuid, 64) == 0
+memory, rates = Memory(), Rates()
+end = time.monotonic() + 20
+while time.monotonic() < end:
+    processes, number = (Process * 8)(), U(8)
+    assert n.nvmlDeviceGetMemoryInfo(device, ctypes.byref(memory)) == 0
+    assert n.nvmlDeviceGetUtilizationRates(device, ctypes.byref(rates)) == 0
+    assert n.nvmlDeviceGetComputeRunningProcesses_v3(device, ctypes.byref(number), processes) == 0
+    if rates.gpu > 50 and number.value == 1:
+        break
+    time.sleep(0.05)
+assert processes[0].pid == app, (processes[0].pid, app)
+print(json.dumps({"name": name.value.decode(), "uuid": uuid.value.decode(), "count": count.value,
+                  "total": memory.total, "free": memory.free, "used": memory.used,
+                  "busy": rates.gpu, "by_uuid": n.nvmlDeviceGetHandleByUUID(uuid, ctypes.byref(other)),
+                  "processes": [p.used for p in processes[:number.value]]}))
+assert n.nvmlShutdown() == 0 and n.nvmlShutdown() == 1
+"""
+
+if __name__ == "__main__":
+    harness.main()
