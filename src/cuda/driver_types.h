@@ -6,8 +6,8 @@
 #ifndef STAGGER_CUDA_DRIVER_TYPES_H_
 #define STAGGER_CUDA_DRIVER_TYPES_H_
 
-#include <stddef.h>
-#include <stdint.h>
+#include <stddef.h>  // NOLINT(modernize-deprecated-headers): plain C
+#include <stdint.h>  // NOLINT(modernize-deprecated-headers)
 
 // What a driver of ours says it is, and the newest interface the list of calls knows.
 #define STAGGER_CUDA_VERSION 13000
@@ -85,7 +85,8 @@ typedef struct CUuuid_st {
   X(CUDA_ERROR_UNKNOWN, 999, "unknown error")
 
 typedef enum CUresult_enum {
-#define STAGGER_CUDA_ENUMERATOR(name, value, text) name = value,
+#define STAGGER_CUDA_ENUMERATOR(name, value, text) \
+  name = value,  // NOLINT(bugprone-macro-parentheses)
   STAGGER_CUDA_RESULTS(STAGGER_CUDA_ENUMERATOR)
 #undef STAGGER_CUDA_ENUMERATOR
 } CUresult;

@@ -385,14 +385,21 @@ void Device::Stop(Node* node) {
   }
 }
 
+// A bound that comes true too early costs a wake-up each time, so it takes in what is certain: the
+// copies before it in its engine's queue, the slice it is not in.
 TimePoint Device::EarliestEnd(const Node& node) const {
   if (node.running) return gpu_.EarliestEnd(node.job);
   const TimePoint start = std::max(now_, node.earliest);
   if (start == kNever) return kNever;
   switch (node.op.kind) {
     case OpKind::kKernel:
-      if (node.op.fault != Fault::kNone && node.op.fault != Fault::kHang) return start;
-      return start + (node.started ? node.left : node.op.cost);
+      if (node.op.fault == Fault::kLaunch || node.op.fault == Fault::kAddress) return start;
+      if (!node.started) return start + node.op.cost;
+      // Another process's slice: it lasts to its end, or until that process runs out of kernels.
+      if (const auto next = gpu_.NextCompletion()) {
+        return std::min(next->first, slice_end_) + node.left;
+      }
+      return start + node.left;
     case OpKind::kHost:
       // Handing it over is what must not be late; its end is told us.
       return node.started ? kNever : start;
@@ -401,8 +408,13 @@ TimePoint Device::EarliestEnd(const Node& node) const {
       return start;
     default: {
       const Engine& engine = *const_cast<Device*>(this)->EngineOf(node.op.kind);
-      if (node.started && engine.queue.front() == &node) return engine.end;
-      return start + CopyTime(engine, node.op);
+      if (!node.started) return start + CopyTime(engine, node.op);
+      TimePoint end = engine.end;
+      for (const Node* queued : engine.queue) {
+        if (queued != engine.queue.front()) end = end + CopyTime(engine, queued->op);
+        if (queued == &node) break;
+      }
+      return end;
     }
   }
 }

@@ -252,6 +252,28 @@ class VirtualGpu(harness.ProcessTest):
         self.assertIn("cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY", err)
         self.camera(*QUICK, CUDA_MPS_PINNED_DEVICE_MEM_LIMIT="0=2M")
 
+    def test_nonsense_from_one_client_leaves_the_others_alone(self):
+        script = ("import os, socket\n"
+                  "def say(*packets):\n"
+                  "  s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
+                  "  s.connect(os.environ['STAGGER_VGPU'])\n"
+                  "  for packet in packets: s.send(packet)\n"
+                  "  return s\n"
+                  "def dropped(s):\n"
+                  "  s.settimeout(20)\n"
+                  "  while s.recv(65536): pass\n"
+                  "hello = (0).to_bytes(4, 'little') + (1).to_bytes(4, 'little') + b'\\0' * 8 + "
+                  "b'\\0' * 6 + b'\\xf0\\x3f' + b'\\xff' * 8\n"
+                  "for second in b'x', b'\\xff' * 64, b'\\1\\0\\0\\0' + b'\\xff' * 60, "
+                  "b'\\2\\0\\0\\0\\7\\0\\0\\0name', b'\\6\\0\\0\\0' + b'\\xff' * 28:\n"
+                  "  dropped(say(second))\n"
+                  "  dropped(say(hello, second))\n"
+                  "quiet = say(hello)\n")
+        code, out, err = self.vgpu(["sh", "-c", f"{shlex.join([CAMERA, *QUICK])} & "
+                                    f"python3 -c {shlex.quote(script)} || exit 9; wait $!"])
+        self.assertEqual(code, 0, err)
+        self.assertEqual(json.loads(out)["done"], 10)
+
     # ---- around the command --------------------------------------------------------------------
 
     def test_exit_codes_signals_and_input_pass_through(self):

@@ -41,6 +41,8 @@ TEST_F(CudaApi, CapturesForksAndJoinsIntoOneGraph) {
   ASSERT_EQ(cuGraphCreate(&parent, 0), CUDA_SUCCESS);
   EXPECT_EQ(cuGraphAddChildGraphNode(&first, parent, nullptr, 0, graph), CUDA_SUCCESS);
   EXPECT_EQ(cuGraphAddChildGraphNode(&second, parent, &first, 1, graph), CUDA_SUCCESS);
+  EXPECT_EQ(cuGraphDestroy(graph), CUDA_SUCCESS) << "they are copies";
+  EXPECT_EQ(cuGraphLaunch(executable, stream), CUDA_SUCCESS) << "and so is this";
   CUgraphExec both = nullptr;
   ASSERT_EQ(cuGraphInstantiateWithFlags(&both, parent, 0), CUDA_SUCCESS);
   EXPECT_EQ(cuEventRecord(event, other), CUDA_SUCCESS);
@@ -52,9 +54,10 @@ TEST_F(CudaApi, CapturesForksAndJoinsIntoOneGraph) {
   EXPECT_GE(ms, 14) << "two times 5 and 2 ms one after the other";
   EXPECT_EQ(Value(b), 2);
   CUgraphExecUpdateResultInfo result{};
-  EXPECT_EQ(cuGraphExecUpdate_v2(executable, graph, &result), CUDA_SUCCESS);
-  EXPECT_EQ(cuGraphExecUpdate_v2(executable, parent, &result),
-            CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE);
+  EXPECT_EQ(cuGraphExecUpdate_v2(executable, graph, &result), CUDA_ERROR_INVALID_HANDLE);
+  EXPECT_EQ(cuGraphClone(&graph, parent), CUDA_SUCCESS);
+  EXPECT_EQ(cuGraphExecUpdate_v2(both, graph, &result), CUDA_SUCCESS);
+  EXPECT_EQ(cuGraphExecUpdate_v2(executable, graph, &result), CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE);
 }
 
 TEST_F(CudaApi, ACaptureIsSpoiltByWaiting) {

@@ -183,6 +183,19 @@ TEST_F(VirtualDevice, SleepsUntilWhatIsWantedCanEndAndNoLonger) {
   EXPECT_LT(wakes, 40);
 }
 
+TEST_F(VirtualDevice, DoesNotWakeForWhatIsStillInAQueue) {
+  Begin(Mode::kMps);
+  Other(1, 1, OpKind::kCopyHtoD, 90'000'000, At(0));
+  Other(2, 1, OpKind::kCopyHtoD, 1'000, At(0));
+  device->Want(2, 1);
+  EXPECT_NEAR(Ms(device->NextWake()), 90.001, 1e-5);
+  Begin(Mode::kTimeslice);
+  Kernel(1, 1, 90, At(0));
+  Kernel(2, 1, 0.01, At(0.5));
+  device->Want(2, 1);
+  EXPECT_NEAR(Ms(device->NextWake()), 2.01, 1e-5);
+}
+
 TEST_F(VirtualDevice, AFailedLaunchFailsItsProcessOnly) {
   Begin(Mode::kMps);
   Kernel(1, 1, 5, At(0), {}, 1, Fault::kLaunch);

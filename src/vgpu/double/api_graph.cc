@@ -69,10 +69,9 @@ CUresult MakeExecutable(CUgraphExec* executable, CUgraph graph) {
   if (executable == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const Lock lock(Driver::Get().mutex);
   if (!Alive(graph, Kind::kGraph)) return CUDA_ERROR_INVALID_VALUE;
-  auto made = std::make_unique<CUgraphExec_st>();
-  const CUresult result = Instantiate(graph, &made->steps);
-  if (result == CUDA_SUCCESS) *executable = made.release();
-  return result;
+  *executable = new CUgraphExec_st;
+  (*executable)->steps = StepsOf(graph);
+  return CUDA_SUCCESS;
 }
 
 // The new graph must have the old one's shape; what its nodes do may change.
@@ -80,9 +79,7 @@ CUresult Update(CUgraphExec executable, CUgraph graph) {
   if (!Alive(executable, Kind::kExecutable) || !Alive(graph, Kind::kGraph)) {
     return CUDA_ERROR_INVALID_HANDLE;
   }
-  std::vector<CUgraphExec_st::Step> steps;
-  const CUresult result = Instantiate(graph, &steps);
-  if (result != CUDA_SUCCESS) return result;
+  std::vector<CUgraphExec_st::Step> steps = StepsOf(graph);
   const bool same = std::ranges::equal(steps, executable->steps, [](const auto& a, const auto& b) {
     return a.after == b.after && a.task.type == b.task.type;
   });
@@ -159,7 +156,10 @@ CUresult cuGraphCreate(CUgraph* graph, unsigned int flags) {
 CUresult cuGraphDestroy(CUgraph graph) {
   const Lock lock(Driver::Get().mutex);
   if (!Alive(graph, Kind::kGraph)) return CUDA_ERROR_INVALID_VALUE;
-  for (const auto& node : graph->nodes) node->kind = Kind::kDead;
+  for (const auto& node : graph->nodes) {
+    node->kind = Kind::kDead;
+    node->task = {};  // may hold much
+  }
   graph->kind = Kind::kDead;
   return CUDA_SUCCESS;
 }
@@ -168,15 +168,7 @@ CUresult cuGraphClone(CUgraph* clone, CUgraph graph) {
   if (clone == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const Lock lock(Driver::Get().mutex);
   if (!Alive(graph, Kind::kGraph)) return CUDA_ERROR_INVALID_VALUE;
-  *clone = NewGraph();
-  std::map<CUgraphNode, CUgraphNode> copies;
-  for (const auto& node : graph->nodes) {
-    std::vector<CUgraphNode> after;
-    for (CUgraphNode before : node->after) after.push_back(copies[before]);
-    CUgraphNode copy = AddNode(*clone, node->task, std::move(after));
-    copy->child = node->child;
-    copies[node.get()] = copy;
-  }
+  *clone = CopyOf(graph);
   return CUDA_SUCCESS;
 }
 
@@ -213,7 +205,7 @@ CUresult cuGraphAddChildGraphNode(CUgraphNode* node, CUgraph graph, const CUgrap
   const Lock lock(Driver::Get().mutex);
   if (!Alive(child, Kind::kGraph)) return CUDA_ERROR_INVALID_VALUE;
   const CUresult added = Add(node, graph, dependencies, count, Marker(CU_GRAPH_NODE_TYPE_GRAPH));
-  if (added == CUDA_SUCCESS) (*node)->child = child;
+  if (added == CUDA_SUCCESS) (*node)->child = CopyOf(child);
   return added;
 }
 

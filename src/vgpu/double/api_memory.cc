@@ -83,7 +83,7 @@ CUresult AttributeOf(void* value, CUpointer_attribute attribute, CUdeviceptr add
   const bool device = found->on_device();
   switch (attribute) {
     case CU_POINTER_ATTRIBUTE_CONTEXT:
-      std::memcpy(value, &found->context, sizeof found->context);
+      *static_cast<CUcontext*>(value) = found->context;
       return CUDA_SUCCESS;
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE: {
       const unsigned type = device ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST;

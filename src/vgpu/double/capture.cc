@@ -34,11 +34,8 @@ bool Covered(const std::vector<CUgraphNode>& nodes, const std::vector<CUgraphNod
   return std::ranges::all_of(nodes, [&](CUgraphNode node) { return before.contains(node); });
 }
 
-constexpr int kMaxDepth = 64;  // of graphs within graphs
-
-CUresult AddSteps(CUgraph graph, const std::vector<std::size_t>& roots_after, int depth,
-                  std::vector<CUgraphExec_st::Step>* steps, std::vector<std::size_t>* leaves) {
-  if (depth > kMaxDepth) return CUDA_ERROR_INVALID_VALUE;
+void AddSteps(CUgraph graph, const std::vector<std::size_t>& roots_after,
+              std::vector<CUgraphExec_st::Step>* steps, std::vector<std::size_t>* leaves) {
   std::map<CUgraphNode, std::vector<std::size_t>> ends;  // a child graph ends with several steps
   std::set<CUgraphNode> inner;
   for (const auto& node : graph->nodes) {
@@ -49,8 +46,7 @@ CUresult AddSteps(CUgraph graph, const std::vector<std::size_t>& roots_after, in
     }
     if (node->after.empty()) after = roots_after;
     if (node->child != nullptr) {
-      const CUresult added = AddSteps(node->child, after, depth + 1, steps, &ends[node.get()]);
-      if (added != CUDA_SUCCESS) return added;
+      AddSteps(node->child, after, steps, &ends[node.get()]);
       if (ends[node.get()].empty()) ends[node.get()] = after;
     } else {
       steps->push_back({node->task, std::move(after), node.get()});
@@ -61,7 +57,6 @@ CUresult AddSteps(CUgraph graph, const std::vector<std::size_t>& roots_after, in
     if (inner.contains(node.get())) continue;
     leaves->insert(leaves->end(), ends[node.get()].begin(), ends[node.get()].end());
   }
-  return CUDA_SUCCESS;
 }
 
 // The steps nothing else comes after.
@@ -210,6 +205,19 @@ CUresult CaptureTask(CUstream stream, Task task) {
 
 CUgraph NewGraph() { return new CUgraph_st; }
 
+CUgraph CopyOf(CUgraph graph) {
+  CUgraph copy = NewGraph();
+  std::map<CUgraphNode, CUgraphNode> copies;
+  for (const auto& node : graph->nodes) {
+    std::vector<CUgraphNode> after;
+    for (CUgraphNode before : node->after) after.push_back(copies[before]);
+    CUgraphNode added = AddNode(copy, node->task, std::move(after));
+    added->child = node->child == nullptr ? nullptr : CopyOf(node->child);
+    copies[node.get()] = added;
+  }
+  return copy;
+}
+
 CUgraphNode AddNode(CUgraph graph, Task task, std::vector<CUgraphNode> after) {
   auto node = std::make_unique<CUgraphNode_st>();
   node->graph = graph;
@@ -219,9 +227,11 @@ CUgraphNode AddNode(CUgraph graph, Task task, std::vector<CUgraphNode> after) {
   return graph->nodes.back().get();
 }
 
-CUresult Instantiate(CUgraph graph, std::vector<CUgraphExec_st::Step>* steps) {
+std::vector<CUgraphExec_st::Step> StepsOf(CUgraph graph) {
+  std::vector<CUgraphExec_st::Step> steps;
   std::vector<std::size_t> leaves;
-  return AddSteps(graph, {}, 0, steps, &leaves);
+  AddSteps(graph, {}, &steps, &leaves);
+  return steps;
 }
 
 CUresult LaunchGraph(Driver* driver, CUgraphExec executable, CUstream stream) {

@@ -53,9 +53,10 @@ CUresult CaptureTask(CUstream stream, Task task);
 void Invalidate(Capture* capture);
 
 CUgraph NewGraph();
+CUgraph CopyOf(CUgraph graph);
 CUgraphNode AddNode(CUgraph graph, Task task, std::vector<CUgraphNode> after);
-// Error: a graph that contains itself through its children.
-CUresult Instantiate(CUgraph graph, std::vector<CUgraphExec_st::Step>* steps);
+// What launching it means, its children's nodes included.
+std::vector<CUgraphExec_st::Step> StepsOf(CUgraph graph);
 CUresult LaunchGraph(Driver* driver, CUgraphExec executable, CUstream stream);
 
 }  // namespace stagger::vgpu

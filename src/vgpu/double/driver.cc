@@ -94,7 +94,7 @@ CUstream Driver::Resolve(CUstream handle, CUresult* error) {
   return own.get();
 }
 
-CUresult Driver::Enqueue(CUstream stream, Task task, std::shared_ptr<Mark> mark) {
+CUresult Driver::Enqueue(CUstream stream, Task task, const std::shared_ptr<Mark>& mark) {
   task.work.record.stream = stream->id;
   if (stream->capture != nullptr) return CaptureTask(stream, std::move(task));
   if (const CUresult allowed = CheckLegacy(this, stream); allowed != CUDA_SUCCESS) return allowed;

@@ -150,7 +150,7 @@ class Driver {
   CUstream Resolve(CUstream handle, CUresult* error);
 
   // Puts it into a stream, or into the graph that the stream captures.
-  CUresult Enqueue(CUstream stream, Task task, std::shared_ptr<Mark> mark = nullptr);
+  CUresult Enqueue(CUstream stream, Task task, const std::shared_ptr<Mark>& mark = nullptr);
   // The same, and waits for it.
   CUresult EnqueueAndWait(Lock* lock, CUstream handle, Task task);
 

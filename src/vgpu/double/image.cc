@@ -140,8 +140,9 @@ Result<std::vector<Kernel>> ParseImage(std::string_view text) {
       const std::string value(word.substr(std::min(equals + 1, word.size())));
       const std::string expected = ReadField(field, value, &kernel);
       if (!expected.empty()) {
-        return wrong("kernel " + kernel.name + ": " + field + " is '" + value + "'; expected " +
-                     expected);
+        std::string what = "kernel ";
+        what.append(kernel.name).append(": ").append(field).append(" is '").append(value);
+        return wrong(what.append("'; expected ").append(expected));
       }
     }
     if (kernel.action != Action::kNone) {

@@ -1,13 +1,13 @@
 #include "vgpu/double/timeline.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <string>
 #include <thread>
 
@@ -208,9 +208,8 @@ void Timeline::TakeDone(PacketReader* reader) {
     End(record);
   }
   changed_.notify_all();
-  if (late_count_ < kLateBatch) return;
   const std::lock_guard lock(*mutex_);
-  TellLateness();
+  if (late_count_ >= kLateBatch) TellLateness();
 }
 
 // Effects are made in the order in which operations ended, and outside the lock: they may be long.
