@@ -160,7 +160,10 @@ Result<void> ApplyConfigText(const std::string& file, const std::string& yaml, O
         return Error{fmt::format("{}:{}: '{}' is given twice", file, line, key)};
       }
       const auto value = key == "devices" ? Words(entry.second) : Word(entry.second);
-      if (!value) return Error{fmt::format("{}:{}: '{}' needs one value", file, line, key)};
+      if (!value) {
+        return Error{fmt::format("{}:{}: '{}' needs one value{}", file, line, key,
+                                 key == "devices" ? ", or a list" : "")};
+      }
       if (auto ok = Apply(key, *value, options); !ok) {
         return Error{fmt::format("{}:{}: {}", file, line, ok.error().message)};
       }
