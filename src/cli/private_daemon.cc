@@ -47,12 +47,11 @@ Result<PrivateDaemon> PrivateDaemon::Start(const Installation& installation, con
   ChildSpec child;
   child.path = *path;
   child.argv = {"staggerd", "--socket", spec.socket, "--http", spec.http};
-  if (!spec.policy.empty()) child.argv.insert(child.argv.end(), {"--policy", spec.policy});
-  if (!spec.concurrency.empty()) {
-    child.argv.insert(child.argv.end(), {"--concurrency", spec.concurrency});
-  }
-  if (!spec.demand_limit.empty()) {
-    child.argv.insert(child.argv.end(), {"--demand-limit", spec.demand_limit});
+  for (const auto& [option, value] : {std::pair{"--policy", &spec.policy},
+                                      {"--concurrency", &spec.concurrency},
+                                      {"--demand-limit", &spec.demand_limit},
+                                      {"--devices", &spec.devices}}) {
+    if (!value->empty()) child.argv.insert(child.argv.end(), {option, *value});
   }
   child.pipe_output = spec.err_file.empty();
   if (!child.pipe_output) {

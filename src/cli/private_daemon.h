@@ -13,9 +13,10 @@ namespace stagger::cli {
 
 struct DaemonSpec {
   std::string socket;
-  std::string policy;       // empty: the daemon's default
-  std::string concurrency;  // a number, or "auto"; empty: the daemon's default
+  std::string policy;        // empty: the daemon's default
+  std::string concurrency;   // a number, or "auto"; empty: the daemon's default
   std::string demand_limit;  // empty: none
+  std::string devices;       // as staggerd takes it; empty: its default
   std::string http = "off";
   std::string err_file;  // its log; empty: a pipe to read from process()
 };

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "cli/yaml_reader.h"
+#include "core/device_choice.h"
 #include "core/policies.h"
 
 namespace stagger::cli {
@@ -30,9 +31,7 @@ class SiteReader : private YamlReader {
       }
     }
     if (const YAML::Node node = root["devices"]) {
-      if (!node.IsScalar() || node.Scalar() != "auto") {
-        Fail(node, "devices: only 'auto' is supported: this machine's CPU cores taken as one");
-      }
+      site.devices = Devices(node);
     }
     const YAML::Node apps = root["apps"];
     if (!apps) Fail(root, "apps: missing; expected a list of apps");
@@ -47,6 +46,20 @@ class SiteReader : private YamlReader {
     if (node.IsScalar() && node.Scalar() == "auto") return "auto";
     return std::to_string(
         Whole(node, "concurrency", "a limit", 1, core::kMaxConcurrency, "'auto' or "));
+  }
+
+  std::string Devices(const YAML::Node& node) const {
+    std::string list = node.IsScalar() ? node.Scalar() : "";
+    for (const auto& item : node) {
+      if (!node.IsSequence() || !item.IsScalar()) {
+        Fail(node, "devices: expected 'auto', or a list as in [gpu:0, gpu:1]");
+      }
+      list += (list.empty() ? "" : ",") + item.Scalar();
+    }
+    if (const auto choice = core::ParseDeviceChoice(list); !choice) {
+      Fail(node, choice.error().message);
+    }
+    return list;
   }
 
   std::string Name(const YAML::Node& app, const std::string& where) const {

@@ -2,6 +2,10 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "cli/arguments.h"
 #include "cli/daemon_control.h"
@@ -56,6 +60,12 @@ std::string Count(const json& object, const char* key) {
   return value->is_array() ? std::to_string(value->size()) : value->dump();
 }
 
+// What is used of what there is, as "3.1 of 16.1"; of GPUs only.
+std::string Memory(const json& device) {
+  if (Find(device, "memory_gb") == nullptr) return "-";
+  return Number(device, "memory_used_gb", 1) + " of " + Number(device, "memory_gb", 1);
+}
+
 // "fits, 62 % of it, and one more like gate-1 at 7.5 fps".
 std::string Admission(const json& device) {
   const json* verdict = Find(device, "admission");
@@ -76,13 +86,25 @@ void Print(const json& status) {
     fmt::print("policy {}\n\n",
                policy->is_object() ? Text(*policy, "name") : Text(status, "policy"));
   }
-  Table devices({"DEVICE", "K", "RUNNING", "WAITING", "BUSY", "OVERLAP", "ADMISSION"});
-  for (const json& device : ListOf(status, "devices")) {
-    devices.AddRow({Text(device, "name"), Text(device, "concurrency"), Count(device, "running"),
-                    Count(device, "waiting"), Percent(device, "utilisation_ratio"),
-                    Percent(device, "overlap_ratio"), Admission(device)});
+  const json devices = ListOf(status, "devices");
+  const bool gpus = std::ranges::any_of(
+      devices, [](const json& device) { return Find(device, "model") != nullptr; });
+  std::vector<std::string> head = {"DEVICE", "K",       "RUNNING",  "WAITING",
+                                   "BUSY",   "OVERLAP", "ADMISSION"};
+  if (gpus) head.insert(head.end(), {"MODEL", "MEMORY GB"});
+  Table table_of_devices(std::move(head));
+  for (const json& device : devices) {
+    std::vector<std::string> row = {Text(device, "name"),
+                                    Text(device, "concurrency"),
+                                    Count(device, "running"),
+                                    Count(device, "waiting"),
+                                    Percent(device, "utilisation_ratio"),
+                                    Percent(device, "overlap_ratio"),
+                                    Admission(device)};
+    if (gpus) row.insert(row.end(), {Text(device, "model"), Memory(device)});
+    table_of_devices.AddRow(std::move(row));
   }
-  fmt::print("{}\n", devices.ToString());
+  fmt::print("{}\n", table_of_devices.ToString());
   const json streams = ListOf(status, "streams");
   if (streams.empty()) {
     fmt::print("no streams yet; start an app with: stagger run -- CMD...\n");

@@ -1,9 +1,13 @@
 // stagger up: every app of a site file under control, and a daemon if none runs.
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "cli/arguments.h"
 #include "cli/daemon_control.h"
@@ -13,6 +17,7 @@
 #include "cli/supervisor.h"
 #include "cli/verbs.h"
 #include "cli/workplace.h"
+#include "core/device_choice.h"
 
 namespace stagger::cli {
 namespace {
@@ -62,16 +67,32 @@ Result<std::vector<Supervised>> Prepare(const Site& site, const Installation& in
   return apps;
 }
 
+// A daemon that runs already keeps its devices: those the site names must be among them.
+Result<void> CheckDevices(const Site& site, const nlohmann::json& in_force) {
+  const Result<core::DeviceChoice> choice = core::ParseDeviceChoice(site.devices);
+  if (!choice) return choice.error();
+  std::vector<std::string> names;
+  for (const nlohmann::json& device : in_force.at("devices")) {
+    names.push_back(device.at("name").get<std::string>());
+  }
+  for (const unsigned number : choice->gpus) {
+    if (std::ranges::count(names, core::GpuName(number)) > 0) continue;
+    return Error{fmt::format("devices: {} is not one of the running daemon's: {}",
+                             core::GpuName(number), fmt::join(names, ", "))};
+  }
+  return {};
+}
+
 // A daemon that runs already takes the site's policy, if it names one.
 Result<void> ApplyPolicy(const Site& site, const std::string& socket) {
   nlohmann::json body = nlohmann::json::object();
   if (!site.policy.empty()) body["name"] = site.policy;
   if (!site.concurrency.empty()) body["concurrency"] = ConcurrencyArgument(site.concurrency);
   if (site.demand_limit > 0) body["demand_limit"] = site.demand_limit;
-  if (body.empty()) return {};
-  const Result<nlohmann::json> answer = AskDaemon(socket, "policy", body);
+  const Result<nlohmann::json> answer =
+      body.empty() ? AskDaemon(socket, "policy") : AskDaemon(socket, "policy", body);
   if (!answer) return answer.error();
-  return {};
+  return site.devices.empty() ? Result<void>() : CheckDevices(site, *answer);
 }
 
 Result<void> RunSite(const Site& site, const std::string& socket, const std::string& http) {
@@ -90,6 +111,7 @@ Result<void> RunSite(const Site& site, const std::string& socket, const std::str
     spec.policy = site.policy;
     spec.concurrency = site.concurrency;
     if (site.demand_limit > 0) spec.demand_limit = fmt::format("{:g}", site.demand_limit);
+    spec.devices = site.devices;
     spec.http = http;
     Result<PrivateDaemon> started = PrivateDaemon::Start(place->installation, spec, place->keeper);
     if (!started) return started.error();

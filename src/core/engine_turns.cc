@@ -229,6 +229,7 @@ void Engine::Impl::On(const TurnClaimed& event) {
     return;
   }
   ++stream->counters.claimed;
+  stream->home = event.device;
   // The body runs whether we like it or not, so it is recorded even beyond k.
   const TimePoint granted = now - Sane(event.held, *stream);
   const TimePoint lease_end = policy->gates ? now + stream->lease : kNever;

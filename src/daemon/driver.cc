@@ -48,19 +48,21 @@ wire::CoreMask MaskOf(const std::vector<std::uint16_t>& cores) {
 
 }  // namespace
 
-Result<std::unique_ptr<Driver>> Driver::Create(core::EngineConfig config, AdmissionMode admission,
+Result<std::unique_ptr<Driver>> Driver::Create(core::EngineConfig config,
+                                               std::vector<wire::Gpu> gpus, AdmissionMode admission,
                                                Outbox* outbox, record::Recorder* recorder,
                                                TimePoint now) {
   const std::size_t devices = config.devices.size();
   auto engine = core::Engine::Create(std::move(config));
   if (!engine) return engine.error();
-  return std::unique_ptr<Driver>(
-      new Driver(std::move(engine).value(), admission, devices, outbox, recorder, now));
+  return std::unique_ptr<Driver>(new Driver(std::move(engine).value(), std::move(gpus), admission,
+                                            devices, outbox, recorder, now));
 }
 
-Driver::Driver(core::Engine engine, AdmissionMode admission, std::size_t devices, Outbox* outbox,
-               record::Recorder* recorder, TimePoint now)
+Driver::Driver(core::Engine engine, std::vector<wire::Gpu> gpus, AdmissionMode admission,
+               std::size_t devices, Outbox* outbox, record::Recorder* recorder, TimePoint now)
     : engine_(std::move(engine)),
+      gpus_(std::move(gpus)),
       outbox_(outbox),
       recorder_(recorder),
       ledger_(devices, now),
@@ -114,6 +116,9 @@ bool Driver::OnMessage(ClientId client, const wire::Message& message, TimePoint 
                      },
                      [&](const wire::Release& m) -> std::optional<core::Event> {
                        return core::TurnReleased{client, m.seq, m.body, m.wait, m.call};
+                     },
+                     [&](const wire::Ended& m) -> std::optional<core::Event> {
+                       return core::InferenceEnded{client, m.device, m.post, m.call};
                      },
                      [&](const wire::Cancel& m) -> std::optional<core::Event> {
                        return core::TurnCancelled{client, m.seq};

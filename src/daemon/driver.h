@@ -26,11 +26,16 @@ class Outbox {
 
 class Driver {
  public:
-  // `recorder` may be null.
-  static Result<std::unique_ptr<Driver>> Create(core::EngineConfig config, AdmissionMode admission,
-                                                Outbox* outbox, record::Recorder* recorder,
-                                                TimePoint now);
+  // `gpus`: which of the devices are GPUs. `recorder` may be null.
+  static Result<std::unique_ptr<Driver>> Create(core::EngineConfig config,
+                                                std::vector<wire::Gpu> gpus,
+                                                AdmissionMode admission, Outbox* outbox,
+                                                record::Recorder* recorder, TimePoint now);
 
+  // What a client that joins is told before all else.
+  wire::Welcome WelcomeFor(ClientId client) const {
+    return {wire::kProtocolVersion, client, gpus_};
+  }
   // The name the stream got: `hello.name` or `fallback`, made unique.
   std::string Join(ClientId client, const wire::Hello& hello, const std::string& fallback,
                    pid_t pid, uid_t uid, std::string command, TimePoint now);
@@ -51,12 +56,13 @@ class Driver {
   const AdmissionDesk& admission() const { return admission_; }
 
  private:
-  Driver(core::Engine engine, AdmissionMode admission, std::size_t devices, Outbox* outbox,
-         record::Recorder* recorder, TimePoint now);
+  Driver(core::Engine engine, std::vector<wire::Gpu> gpus, AdmissionMode admission,
+         std::size_t devices, Outbox* outbox, record::Recorder* recorder, TimePoint now);
   void Apply(const core::Event& event, ClientId cause, TimePoint now);
   void LogExpiry(const core::Expire& expire, TimePoint now);
 
   core::Engine engine_;
+  std::vector<wire::Gpu> gpus_;
   Outbox* outbox_;
   record::Recorder* recorder_;  // null: nothing is recorded, or no longer
   Ledger ledger_;

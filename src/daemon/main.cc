@@ -11,7 +11,10 @@
 
 #include <csignal>
 #include <cstdio>
+#include <memory>
 #include <optional>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -25,6 +28,9 @@
 #include "daemon/server.h"
 #include "daemon/snapshot_board.h"
 #include "daemon/status.h"
+#include "device/devices.h"
+#include "device/gpu_watch.h"
+#include "device/nvidia.h"
 #include "record/recording.h"
 #include "wire/channel.h"
 #include "wire/listener.h"
@@ -44,6 +50,41 @@ std::vector<std::uint16_t> OwnCores() {
     if (CPU_ISSET(cpu, &set)) cores.push_back(static_cast<std::uint16_t>(cpu));
   }
   return cores;
+}
+
+struct Hardware {
+  std::vector<device::Device> devices;
+  std::unique_ptr<device::GpuWatch> watch;  // null: there are no GPUs to look at
+};
+
+Result<Hardware> FindDevices(const core::DeviceChoice& choice) {
+  Hardware hardware;
+  std::unique_ptr<device::Nvidia> nvidia;
+  std::string why_none;
+  if (choice.every_gpu || !choice.gpus.empty()) {
+    if (auto opened = device::Nvidia::Open()) {
+      nvidia = std::move(opened).value();
+    } else {
+      why_none = opened.error().message;
+      if (choice.every_gpu) spdlog::info("no GPUs: {}", why_none);
+    }
+  }
+  const auto found =
+      nvidia ? std::span<const device::Gpu>(nvidia->gpus()) : std::span<const device::Gpu>();
+  auto chosen = device::Choose(choice, OwnCores(), found, why_none, wire::kMaxGpus);
+  if (!chosen) return chosen.error();
+  for (const device::Device& device : chosen->all) {
+    if (!device.gpu) continue;
+    spdlog::info("{} is {}, {:.1f} GB, {}", device.spec.name, device.gpu->model,
+                 static_cast<double>(device.gpu->memory_bytes) / 1e9,
+                 device::GpuUuidText(device.gpu->uuid));
+  }
+  for (const device::Gpu& gpu : chosen->left_out) {
+    spdlog::info("{} is left out: {} GPUs are the most", core::GpuName(gpu.number), wire::kMaxGpus);
+  }
+  hardware.devices = std::move(chosen->all);
+  if (nvidia) hardware.watch = std::make_unique<device::GpuWatch>(std::move(nvidia));
+  return hardware;
 }
 
 // Two descriptors per client; the usual soft limit is 1024.
@@ -88,7 +129,14 @@ Result<void> Serve(const Options& options) {
   if (!loop) return loop.error();
   Server server(loop->get(), group);
   core::EngineConfig config;
-  config.devices.push_back({"cpu:0", OwnCores()});
+  auto hardware = FindDevices(options.devices);
+  if (!hardware) return hardware.error();
+  std::vector<wire::Gpu> gpus;
+  for (const device::Device& device : hardware->devices) {
+    const DeviceId id{static_cast<std::uint32_t>(config.devices.size())};
+    config.devices.push_back(device.spec);
+    if (device.gpu) gpus.push_back({id, device.gpu->uuid});
+  }
   config.policy = options.policy;
   config.lease_floor = options.lease_floor;
   config.lease_ceiling = std::max(config.lease_ceiling, config.lease_floor);
@@ -99,7 +147,7 @@ Result<void> Serve(const Options& options) {
     recorder = std::move(created).value();
     spdlog::info("recording to {}", options.record);
   }
-  auto driver = Driver::Create(std::move(config), options.admission, &server,
+  auto driver = Driver::Create(std::move(config), std::move(gpus), options.admission, &server,
                                recorder ? &*recorder : nullptr, Now());
   if (!driver) return driver.error();
 
@@ -118,7 +166,8 @@ Result<void> Serve(const Options& options) {
     http_address = http->address().ToString();
   }
 
-  Status status(driver->get(), {path, http_address});
+  Status status(driver->get(), {path, http_address, std::move(hardware->devices)},
+                hardware->watch.get());
   Control control(
       driver->get(),
       [&](TimePoint now) { return Dump(status.Latest(kControlMaxAge, now)->status); },

@@ -38,6 +38,8 @@ json MsToSeconds(const json& ms) {
   return ms.is_number() ? json(ms.get<double>() / 1000) : json(nullptr);
 }
 
+json Bytes(const json& gb) { return gb.is_number() ? json(gb.get<double>() * 1e9) : json(nullptr); }
+
 void Quantiles(std::string* out, const char* name, const char* help, const char* field,
                const json& streams) {
   Family(out, name, "summary", help);
@@ -76,6 +78,16 @@ std::string MetricsText(const json& status) {
   Each(&out, "stagger_running", "device", devices, count("running"));
   Family(&out, "stagger_waiting", "gauge", "Bodies waiting for their turn now.");
   Each(&out, "stagger_waiting", "device", devices, count("waiting"));
+
+  Family(&out, "stagger_gpu_utilisation_ratio", "gauge",
+         "Share of time with a kernel running, as the driver tells.");
+  Each(&out, "stagger_gpu_utilisation_ratio", "device", devices, field("gpu_utilisation_ratio"));
+  Family(&out, "stagger_gpu_memory_used_bytes", "gauge", "Memory in use, of whoever.");
+  Each(&out, "stagger_gpu_memory_used_bytes", "device", devices,
+       [](const json& d) { return Bytes(d["memory_used_gb"]); });
+  Family(&out, "stagger_gpu_memory_bytes", "gauge", "Memory that the GPU has.");
+  Each(&out, "stagger_gpu_memory_bytes", "device", devices,
+       [](const json& d) { return Bytes(d["memory_gb"]); });
 
   const std::tuple<const char*, const char*, const char*> counters[] = {
       {"stagger_stream_done_total", "done", "Inferences completed."},

@@ -39,6 +39,10 @@ Result<void> Apply(const std::string& key, const std::string& value, Options* op
     options->record = value;
   } else if (key == "policy") {
     options->policy.name = value;
+  } else if (key == "devices") {
+    auto choice = core::ParseDeviceChoice(value);
+    if (!choice) return choice.error();
+    options->devices = std::move(choice).value();
   } else if (key == "admission") {
     const auto mode = ParseAdmissionMode(value);
     if (!mode) {
@@ -58,8 +62,8 @@ Result<void> Apply(const std::string& key, const std::string& value, Options* op
   } else if (key == "demand_limit") {
     const auto limit = NumberIn(value, 1, core::kMaxDemandLimit);
     if (!limit) {
-      return Error{fmt::format("demand limit '{}': 1 to {} is expected", value,
-                               core::kMaxDemandLimit)};
+      return Error{
+          fmt::format("demand limit '{}': 1 to {} is expected", value, core::kMaxDemandLimit)};
     }
     options->policy.demand_limit = *limit;
   } else if (key == "spacing_ms") {
@@ -84,12 +88,28 @@ Result<void> Apply(const std::string& key, const std::string& value, Options* op
     if (!address) return address.error();
     options->http_address = std::move(address).value();
   } else {
-    return Error{fmt::format(
-        "unknown key '{}': known are policy, concurrency, demand_limit, spacing_ms, admission, socket, http, "
-        "group, lease_floor_ms, record",
-        key)};
+    return Error{
+        fmt::format("unknown key '{}': known are policy, concurrency, demand_limit, spacing_ms, "
+                    "devices, admission, "
+                    "socket, http, group, lease_floor_ms, record",
+                    key)};
   }
   return {};
+}
+
+std::optional<std::string> Word(const YAML::Node& node) {
+  return node.IsScalar() ? std::optional(node.Scalar()) : std::nullopt;
+}
+
+// A list as the command line takes it: with commas between.
+std::optional<std::string> Words(const YAML::Node& node) {
+  if (!node.IsSequence()) return Word(node);
+  std::string words;
+  for (const auto& item : node) {
+    if (!item.IsScalar()) return std::nullopt;
+    words += (words.empty() ? "" : ",") + item.Scalar();
+  }
+  return words;
 }
 
 std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
@@ -139,10 +159,12 @@ Result<void> ApplyConfigText(const std::string& file, const std::string& yaml, O
       if (!seen.insert(key).second) {
         return Error{fmt::format("{}:{}: '{}' is given twice", file, line, key)};
       }
-      if (!entry.second.IsScalar()) {
-        return Error{fmt::format("{}:{}: '{}' needs one value", file, line, key)};
+      const auto value = key == "devices" ? Words(entry.second) : Word(entry.second);
+      if (!value) {
+        return Error{fmt::format("{}:{}: '{}' needs one value{}", file, line, key,
+                                 key == "devices" ? ", or a list" : "")};
       }
-      if (auto ok = Apply(key, entry.second.Scalar(), options); !ok) {
+      if (auto ok = Apply(key, *value, options); !ok) {
         return Error{fmt::format("{}:{}: {}", file, line, ok.error().message)};
       }
     }
@@ -160,6 +182,7 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
   std::string concurrency;
   std::string demand_limit;
   std::string spacing;
+  std::string devices;
   std::string admission;
   std::string http;
   std::string group;
@@ -176,6 +199,8 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
   app.add_option("--demand-limit", demand_limit,
                  "Bodies run together while what they fill of a device adds up to no more");
   app.add_option("--spacing", spacing, "Under spaced: ms between two starts [60]");
+  app.add_option("--devices", devices,
+                 "auto (the CPU and every GPU), cpu, or GPUs beside it: gpu:0,gpu:1 [auto]");
   app.add_option("--admission", admission,
                  "A stream that does not fit: warn, strict (it gets the rate that fits) or off "
                  "[warn]");
@@ -212,6 +237,7 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
                                                               {"concurrency", &concurrency},
                                                               {"demand_limit", &demand_limit},
                                                               {"spacing_ms", &spacing},
+                                                              {"devices", &devices},
                                                               {"admission", &admission},
                                                               {"http", &http},
                                                               {"group", &group},

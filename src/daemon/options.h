@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "core/device_choice.h"
 #include "core/events.h"
 #include "daemon/admission.h"
 
@@ -21,6 +22,7 @@ struct Options {
   std::string socket;  // empty: the default path
   std::string group;
   core::PolicySpec policy;
+  core::DeviceChoice devices;
   std::string record;  // a file for what the engine is told and says; empty: none
   AdmissionMode admission = AdmissionMode::kWarn;
   Duration lease_floor = std::chrono::milliseconds{250};

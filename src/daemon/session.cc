@@ -81,7 +81,7 @@ Session::Outcome Session::OnFirst(const wire::Message& message, Driver* driver, 
   }
   state_ = State::kAgent;
   // Before the engine hears of it: what it then has to say must come after the welcome.
-  if (!Send(wire::Welcome{wire::kProtocolVersion, id_}, now)) return Unreachable();
+  if (!Send(driver->WelcomeFor(id_), now)) return Unreachable();
   name_ =
       driver->Join(id_, *hello, CommOf(peer_.pid), peer_.pid, peer_.uid, CommandOf(peer_.pid), now);
   return {};

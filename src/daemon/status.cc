@@ -23,6 +23,8 @@ double Rounded(double value, double parts) { return std::round(value * parts) / 
 double Ms(Duration d) { return Rounded(ToMs(d), 1000); }
 double Seconds(Duration d) { return Rounded(ToMs(d) / 1000, 1000); }
 
+double Gigabytes(std::uint64_t bytes) { return Rounded(static_cast<double>(bytes) / 1e9, 1000); }
+
 json Ratio(double part, double whole) {
   if (!(whole > 0)) return nullptr;
   return Rounded(std::clamp(part / whole, 0.0, 1.0), 10000);
@@ -147,7 +149,35 @@ json Status::Build(TimePoint now) const {
   return status;
 }
 
+// What it is, and how others see it used. The same fields for all, null where they mean nothing.
+void Status::PutHardware(const device::Device& device,
+                         const std::map<unsigned, device::GpuUse>& uses, json* out) const {
+  (*out)["kind"] = device.gpu ? "gpu" : "cpu";
+  for (const char* field :
+       {"model", "uuid", "memory_gb", "memory_used_gb", "gpu_utilisation_ratio", "processes"}) {
+    (*out)[field] = nullptr;
+  }
+  if (!device.gpu) return;
+  (*out)["model"] = device.gpu->model;
+  (*out)["uuid"] = device::GpuUuidText(device.gpu->uuid);
+  (*out)["memory_gb"] = Gigabytes(device.gpu->memory_bytes);
+  const auto found = uses.find(device.gpu->number);
+  if (found == uses.end()) return;
+  const device::GpuUse& use = found->second;
+  if (use.memory_bytes) (*out)["memory_used_gb"] = Gigabytes(*use.memory_bytes);
+  if (use.utilisation) (*out)["gpu_utilisation_ratio"] = Rounded(*use.utilisation, 10000);
+  if (!use.processes) return;
+  json processes = json::array();
+  for (const device::GpuProcess& process : *use.processes) {
+    processes.push_back({{"pid", process.pid},
+                         {"memory_gb", process.memory_bytes ? json(Gigabytes(*process.memory_bytes))
+                                                            : json(nullptr)}});
+  }
+  (*out)["processes"] = std::move(processes);
+}
+
 json Status::Devices(TimePoint now) const {
+  const auto uses = gpus_ != nullptr ? gpus_->Latest() : std::map<unsigned, device::GpuUse>{};
   const auto name_of = [&](ClientId client) -> json {
     const StreamRecord* record = driver_->ledger().Find(client);
     return record != nullptr ? json(record->name) : json(nullptr);
@@ -180,6 +210,7 @@ json Status::Devices(TimePoint now) const {
                        {"overlap_ratio", Ratio(static_cast<double>(device.over_time.count()),
                                                static_cast<double>(device.body_time.count()))},
                        {"turns", device.turns}});
+    PutHardware(facts_.devices[index - 1], uses, &devices.back());
   }
   return devices;
 }
@@ -257,6 +288,9 @@ json Status::Streams(TimePoint now) const {
         {"body_ms", Summary(stream.body)},
         {"inference_ms", Summary(stream.call)},
         {"profile", ProfileJson(core::ProfileOf(stream))},
+        {"device", counters.requested + counters.claimed > 0
+                       ? json(engine.devices()[stream.home.value].name)
+                       : json(nullptr)},
         {"state", state == states.end() ? "idle" : state->second},
         {"attached_s", Rounded(attached_s, 1000)},
         {"video", nullptr},

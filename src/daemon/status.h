@@ -1,19 +1,25 @@
-// The status document (docs/status-api.md): engine, ledger and server facts as one JSON object.
+// The status document (docs/status-api.md): engine, ledger, server and device facts as one JSON
+// object.
 // Loop thread only; the result is a value that other threads may read.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "base/time.h"
 #include "daemon/driver.h"
+#include "device/devices.h"
+#include "device/gpu_watch.h"
 
 namespace stagger::daemon {
 
 struct DaemonFacts {
   std::string socket;
-  std::string http;  // "127.0.0.1:7878"; empty: off
+  std::string http;                     // "127.0.0.1:7878"; empty: off
+  std::vector<device::Device> devices;  // by DeviceId
 };
 
 struct Snapshot {
@@ -23,13 +29,17 @@ struct Snapshot {
 
 class Status {
  public:
-  Status(Driver* driver, DaemonFacts facts) : driver_(driver), facts_(std::move(facts)) {}
+  // `gpus` may be null: nothing to look at.
+  Status(Driver* driver, DaemonFacts facts, device::GpuWatch* gpus)
+      : driver_(driver), facts_(std::move(facts)), gpus_(gpus) {}
 
   // No older than `max_age`; built anew only if the last one is.
   std::shared_ptr<const Snapshot> Latest(Duration max_age, TimePoint now);
 
  private:
   nlohmann::json Build(TimePoint now) const;
+  void PutHardware(const device::Device& device, const std::map<unsigned, device::GpuUse>& uses,
+                   nlohmann::json* out) const;
   nlohmann::json Devices(TimePoint now) const;
   nlohmann::json Admission(std::size_t device) const;
   nlohmann::json Verdict(ClientId client, const core::Stream& stream) const;
@@ -37,6 +47,7 @@ class Status {
 
   Driver* driver_;
   DaemonFacts facts_;
+  device::GpuWatch* gpus_;
   std::shared_ptr<const Snapshot> latest_;
 };
 

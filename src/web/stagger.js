@@ -79,6 +79,12 @@ function deviceRow(name) {
   return row;
 }
 
+function gpuParts(gpu) {
+  const parts = [gpu.model, `${number(gpu.memory_used_gb, 1)} of ${number(gpu.memory_gb, 1)} GB`];
+  if (gpu.gpu_utilisation_ratio !== null) parts.push(`GPU ${percent(gpu.gpu_utilisation_ratio, 0)}`);
+  return parts;
+}
+
 function showDevices(devices) {
   const box = byId("devices");
   const names = devices.map((device) => device.name).join("\n");
@@ -92,8 +98,9 @@ function showDevices(devices) {
     meter.firstChild.style.width = `${(ratio * 100).toFixed(1)}%`;
     meter.setAttribute("aria-valuenow", (ratio * 100).toFixed(0));
     put(busy, percent(ratio, 0));
-    const parts = [`${device.running.length} of ${device.concurrency} running`,
-                   `${device.waiting.length} waiting`, `${device.turns} turns`];
+    const parts = device.kind === "gpu" ? gpuParts(device) : [];
+    parts.push(`${device.running.length} of ${device.concurrency} running`,
+               `${device.waiting.length} waiting`, `${device.turns} turns`);
     if (device.overlap_ratio !== null) parts.push(`overlap ${percent(device.overlap_ratio, 1)}`);
     if (device.overloaded) parts.push(`rates lowered, ${percent(device.load_ratio, 0)} asked for`);
     const late = device.running.filter((turn) => turn.expired).length;

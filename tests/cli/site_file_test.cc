@@ -31,6 +31,7 @@ apps:
   EXPECT_EQ(site->folder, "/etc/sites");
   EXPECT_EQ(site->policy, "fifo");
   EXPECT_EQ(site->concurrency, "2");
+  EXPECT_EQ(site->devices, "auto");
   ASSERT_EQ(site->apps.size(), 3u);
   EXPECT_EQ(site->apps[0].stream.name, "gate-1");
   EXPECT_EQ(site->apps[1].stream.name, "gate-2");
@@ -42,6 +43,13 @@ apps:
   EXPECT_EQ(site->apps[1].environment.at("MODE"), "day");
   EXPECT_EQ(site->apps[2].stream.name, "yard");
   EXPECT_FALSE(site->apps[2].stream.fps);
+}
+
+TEST(SiteFile, DevicesCanBeChosen) {
+  const Result<Site> site =
+      ParseSite("devices: [gpu:0, gpu:2]\napps: [{name: a, command: [ls]}]", "s");
+  ASSERT_TRUE(site) << site.error().message;
+  EXPECT_EQ(site->devices, "gpu:0,gpu:2");
 }
 
 TEST(SiteFile, ConcurrencyCanBeFound) {
@@ -88,7 +96,8 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"apps: []\n", "site.yaml:1:7: apps: expected a list with at least one app"},
         Wrong{"apps: 3\n", "site.yaml:1:7: apps: expected a list with at least one app"},
         Wrong{"colour: red\napps: []\n",
-              "site.yaml:1:1: unknown field 'colour'; known: policy, concurrency, demand_limit, devices, apps"},
+              "site.yaml:1:1: unknown field 'colour'; known: policy, concurrency, demand_limit, "
+              "devices, apps"},
         Wrong{"policy: best\napps: []\n",
               "site.yaml:1:9: policy: best is not a policy; known: off, serial, spaced, fifo, edf"},
         Wrong{
@@ -102,9 +111,17 @@ INSTANTIATE_TEST_SUITE_P(
               "site.yaml:1:14: concurrency: 0 is not a limit; expected 'auto' or a whole number "
               "from 1 to "
               "1024"},
-        Wrong{"devices: [gpu:0]\n",
-              "site.yaml:1:10: devices: only 'auto' is supported: this machine's CPU cores taken "
-              "as one"},
+        Wrong{"devices: [gpu:0]\n", "site.yaml:1:1: apps: missing; expected a list of apps"},
+        Wrong{"devices: [gpu:0, tpu:1]\n",
+              "site.yaml:1:10: devices 'gpu:0,tpu:1': expected auto, cpu, or GPUs by number, as in "
+              "gpu:0,gpu:1"},
+        Wrong{"devices: [gpu:1, gpu:1]\n",
+              "site.yaml:1:10: devices 'gpu:1,gpu:1': gpu:1 is named twice; expected each device "
+              "once"},
+        Wrong{"devices: [[gpu:1]]\n",
+              "site.yaml:1:10: devices: expected 'auto', or a list as in [gpu:0, gpu:1]"},
+        Wrong{"devices: {gpu: 1}\n",
+              "site.yaml:1:10: devices: expected 'auto', or a list as in [gpu:0, gpu:1]"},
         Wrong{"apps:\n  - ls\n", "site.yaml:2:5: apps[0]: expected a map with name and command"},
         Wrong{"apps:\n  - command: [ls]\n", "site.yaml:2:5: apps[0]: no name; every app needs one"},
         Wrong{"apps:\n  - name: [a]\n    command: [ls]\n",

@@ -19,7 +19,8 @@ namespace stagger::daemon_test {
 
 namespace {
 
-pid_t Spawn(const std::vector<std::string>& args, int ready_fd, const std::string& log) {
+pid_t Spawn(const std::vector<std::string>& args, const Environment& environment, int ready_fd,
+            const std::string& log) {
   std::vector<std::string> words = {STAGGERD_PATH};
   words.insert(words.end(), args.begin(), args.end());
   if (ready_fd >= 0) words.insert(words.end(), {"--ready-fd", std::to_string(ready_fd)});
@@ -28,6 +29,7 @@ pid_t Spawn(const std::vector<std::string>& args, int ready_fd, const std::strin
   argv.push_back(nullptr);
   const pid_t pid = fork();
   if (pid != 0) return pid;
+  for (const auto& [name, value] : environment) setenv(name.c_str(), value.c_str(), 1);
 #ifdef __SANITIZE_THREAD__
   setenv("TSAN_OPTIONS", "atexit_sleep_ms=0", 0);  // by default every exit takes a second longer
 #endif
@@ -75,8 +77,10 @@ TempDir::TempDir() {
 
 TempDir::~TempDir() { std::filesystem::remove_all(path_); }
 
-DaemonProcess::DaemonProcess(std::vector<std::string> args)
-    : socket_(dir_.File("daemon.sock")), args_(std::move(args)) {
+DaemonProcess::DaemonProcess(std::vector<std::string> args, Environment environment)
+    : socket_(dir_.File("daemon.sock")),
+      args_(std::move(args)),
+      environment_(std::move(environment)) {
   args_.insert(args_.begin(), {"--socket", socket_});
   if (std::find(args_.begin(), args_.end(), "--http") == args_.end()) {
     args_.insert(args_.end(), {"--http", "off"});
@@ -94,7 +98,7 @@ void DaemonProcess::Start() {
   ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
   const UniqueFd read_end(ends[0]);
   UniqueFd write_end(ends[1]);
-  pid_ = Spawn(args_, write_end.get(), dir_.File("log"));
+  pid_ = Spawn(args_, environment_, write_end.get(), dir_.File("log"));
   write_end.Reset();
   const std::string line = ReadLine(read_end.get());
   ASSERT_EQ(line.substr(0, 11), "READY http=") << Log();
@@ -114,9 +118,9 @@ nlohmann::json DaemonProcess::Status() const {
   return nlohmann::json::parse(Command(socket_, "status").chunk);
 }
 
-Exit RunDaemon(const std::vector<std::string>& args) {
+Exit RunDaemon(const std::vector<std::string>& args, const Environment& environment) {
   const TempDir dir;
-  const pid_t pid = Spawn(args, -1, dir.File("log"));
+  const pid_t pid = Spawn(args, environment, -1, dir.File("log"));
   const int code = WaitFor(pid);
   return {code, ReadFile(dir.File("log"))};
 }

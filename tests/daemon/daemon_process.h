@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace stagger::daemon_test {
@@ -29,9 +30,13 @@ struct Exit {
   std::string err;
 };
 
+// Set for the daemon on top of the test's own environment.
+using Environment = std::vector<std::pair<std::string, std::string>>;
+
 class DaemonProcess {
  public:
-  explicit DaemonProcess(std::vector<std::string> args = {});  // --http off unless given
+  // --http off unless given
+  explicit DaemonProcess(std::vector<std::string> args = {}, Environment environment = {});
   ~DaemonProcess();
 
   // Starts it (again), and waits until it is ready.
@@ -48,11 +53,12 @@ class DaemonProcess {
   TempDir dir_;
   std::string socket_;
   std::vector<std::string> args_;
+  Environment environment_;
   std::string http_;
   pid_t pid_ = -1;
 };
 
 // Runs staggerd to its end: for what must fail at once.
-Exit RunDaemon(const std::vector<std::string>& args);
+Exit RunDaemon(const std::vector<std::string>& args, const Environment& environment = {});
 
 }  // namespace stagger::daemon_test

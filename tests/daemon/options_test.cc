@@ -57,6 +57,24 @@ TEST(Options, FileErrorsNameTheLine) {
   EXPECT_FALSE(options.http);
 }
 
+TEST(Options, DevicesAreAListOrAuto) {
+  EXPECT_TRUE(Parse({})->options.devices.every_gpu);
+  EXPECT_EQ(Parse({"--devices", "gpu:0,gpu:3"})->options.devices.gpus,
+            (std::vector<unsigned>{0, 3}));
+  for (const char* yaml : {"devices: [gpu:0, gpu:3]\n", "devices: gpu:0,gpu:3\n"}) {
+    Options options;
+    ASSERT_TRUE(ApplyConfigText("f", yaml, &options)) << yaml;
+    EXPECT_EQ(options.devices.gpus, (std::vector<unsigned>{0, 3}));
+  }
+  EXPECT_EQ(Parse({"--devices", "all"}).error().message,
+            "devices 'all': expected auto, cpu, or GPUs by number, as in gpu:0,gpu:1");
+  Options options;
+  EXPECT_EQ(ApplyConfigText("f", "policy: fifo\ndevices: [gpu:a]\n", &options).error().message,
+            "f:2: devices 'gpu:a': expected auto, cpu, or GPUs by number, as in gpu:0,gpu:1");
+  EXPECT_EQ(ApplyConfigText("f", "devices: {gpu: 0}\n", &options).error().message,
+            "f:1: 'devices' needs one value, or a list");
+}
+
 TEST(Options, HttpAddresses) {
   EXPECT_EQ(ParseHttpAddress("8080")->ToString(), "127.0.0.1:8080");
   EXPECT_EQ(ParseHttpAddress("0.0.0.0:1")->ToString(), "0.0.0.0:1");

@@ -19,7 +19,9 @@ WireClient::WireClient(const std::string& socket, const std::string& name,
   hello.name = name;
   hello.fps_milli = fps_milli;
   Send(hello);
-  EXPECT_TRUE(Await<wire::Welcome>().has_value());
+  auto welcome = Await<wire::Welcome>();
+  EXPECT_TRUE(welcome.has_value());
+  if (welcome) welcome_ = std::move(*welcome);
   EXPECT_TRUE(Await<wire::Config>().has_value());
 }
 

@@ -20,9 +20,12 @@ class WireClient {
                       std::uint32_t fps_milli = 0);
 
   int fd() const { return fd_.get(); }
+  const wire::Welcome& welcome() const { return welcome_; }
   void Close() { fd_.Reset(); }
   void Send(const wire::Message& message);
-  void Request(std::uint64_t seq) { Send(wire::Request{TurnSeq{seq}, wire::kCpuDevice, {}, true}); }
+  void Request(std::uint64_t seq, DeviceId device = wire::kCpuDevice) {
+    Send(wire::Request{TurnSeq{seq}, device, {}, true});
+  }
   void Release(std::uint64_t seq);
 
   // The next message; nullopt: the connection has ended, or nothing came in time.
@@ -47,6 +50,7 @@ class WireClient {
 
  private:
   UniqueFd fd_;
+  wire::Welcome welcome_;
 };
 
 // One command, its whole answer put together in `chunk`.

@@ -1,0 +1,205 @@
+#include "device/nvidia.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace stagger::device {
+namespace {
+
+constexpr const char* kLibrary = "libnvidia-ml.so.1";
+
+// NVML's ABI, as far as it is used here. Results: 0 is success.
+using NvmlResult = int;
+constexpr NvmlResult kBufferTooSmall = 7;
+constexpr std::uint64_t kNotAvailable = ~std::uint64_t{0};
+constexpr unsigned kTextSize = 96;  // NVML's longest name and UUID
+constexpr unsigned kMaxProcesses = 1024;
+
+struct NvmlMemory {
+  std::uint64_t total;
+  std::uint64_t free;
+  std::uint64_t used;
+};
+struct NvmlUtilisation {
+  unsigned gpu_percent;
+  unsigned memory_percent;
+};
+struct NvmlProcess {
+  unsigned pid;
+  std::uint64_t memory_used;
+  unsigned gpu_instance;
+  unsigned compute_instance;
+};
+
+using NvmlGpu = void*;
+
+}  // namespace
+
+struct Nvidia::Library {
+  void* handle = nullptr;
+  bool initialised = false;
+
+  NvmlResult (*init)() = nullptr;
+  NvmlResult (*shutdown)() = nullptr;
+  NvmlResult (*count)(unsigned*) = nullptr;
+  NvmlResult (*by_index)(unsigned, NvmlGpu*) = nullptr;
+  NvmlResult (*name)(NvmlGpu, char*, unsigned) = nullptr;
+  NvmlResult (*uuid)(NvmlGpu, char*, unsigned) = nullptr;
+  NvmlResult (*memory)(NvmlGpu, NvmlMemory*) = nullptr;
+  // Not in every driver; null then.
+  NvmlResult (*utilisation)(NvmlGpu, NvmlUtilisation*) = nullptr;
+  NvmlResult (*processes)(NvmlGpu, unsigned*, NvmlProcess*) = nullptr;
+
+  ~Library() {
+    if (initialised) shutdown();
+    if (handle != nullptr) dlclose(handle);
+  }
+
+  template <typename F>
+  bool Find(const char* symbol, F* function) {
+    *function = reinterpret_cast<F>(dlsym(handle, symbol));
+    return *function != nullptr;
+  }
+
+  // Null, or the name that is missing.
+  const char* FindAll() {
+    const auto must = [this](const char* symbol, auto* function) {
+      return Find(symbol, function) ? nullptr : symbol;
+    };
+    for (const char* missing :
+         {must("nvmlInit_v2", &init), must("nvmlShutdown", &shutdown),
+          must("nvmlDeviceGetCount_v2", &count), must("nvmlDeviceGetHandleByIndex_v2", &by_index),
+          must("nvmlDeviceGetName", &name), must("nvmlDeviceGetUUID", &uuid),
+          must("nvmlDeviceGetMemoryInfo", &memory)}) {
+      if (missing != nullptr) return missing;
+    }
+    Find("nvmlDeviceGetUtilizationRates", &utilisation);
+    // The third version has the second's layout.
+    if (!Find("nvmlDeviceGetComputeRunningProcesses_v3", &processes)) {
+      Find("nvmlDeviceGetComputeRunningProcesses_v2", &processes);
+    }
+    return nullptr;
+  }
+
+  NvmlGpu Gpu(unsigned index) const {
+    NvmlGpu gpu = nullptr;
+    return by_index(index, &gpu) == 0 ? gpu : nullptr;
+  }
+
+  std::optional<std::string> Text(NvmlResult (*function)(NvmlGpu, char*, unsigned),
+                                  NvmlGpu gpu) const {
+    std::array<char, kTextSize + 1> text{};
+    if (function(gpu, text.data(), kTextSize) != 0) return std::nullopt;
+    return std::string(text.data());
+  }
+};
+
+std::optional<std::array<std::uint8_t, 16>> ParseGpuUuid(const std::string& text) {
+  if (!text.starts_with("GPU-")) return std::nullopt;
+  std::array<std::uint8_t, 16> uuid{};
+  std::size_t digits = 0;
+  for (const char c : text.substr(4)) {
+    if (c == '-') continue;
+    const int value = c >= '0' && c <= '9'   ? c - '0'
+                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                             : -1;
+    if (value < 0 || digits == 2 * uuid.size()) return std::nullopt;
+    std::uint8_t& byte = uuid[digits++ / 2];
+    byte = static_cast<std::uint8_t>(byte << 4 | value);
+  }
+  if (digits != 2 * uuid.size()) return std::nullopt;
+  return uuid;
+}
+
+std::string GpuUuidText(const std::array<std::uint8_t, 16>& uuid) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text = "GPU-";
+  for (std::size_t i = 0; i < uuid.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    text += kDigits[uuid[i] >> 4];
+    text += kDigits[uuid[i] & 0xf];
+  }
+  return text;
+}
+
+Nvidia::Nvidia(std::unique_ptr<Library> library) : library_(std::move(library)) {}
+Nvidia::~Nvidia() = default;
+
+Result<std::unique_ptr<Nvidia>> Nvidia::Open() {
+  auto library = std::make_unique<Library>();
+  library->handle = dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
+  if (library->handle == nullptr) {
+    const char* why = dlerror();
+    return Error{why != nullptr ? why : std::string(kLibrary) + " cannot be opened"};
+  }
+  if (const char* missing = library->FindAll()) {
+    return Error{std::string(kLibrary) + " has no " + missing};
+  }
+  if (const NvmlResult result = library->init(); result != 0) {
+    return Error{std::string(kLibrary) + " does not start (NVML error " + std::to_string(result) +
+                 ")"};
+  }
+  library->initialised = true;
+  unsigned count = 0;
+  if (const NvmlResult result = library->count(&count); result != 0) {
+    return Error{std::string(kLibrary) + " lists no GPUs (NVML error " + std::to_string(result) +
+                 ")"};
+  }
+  std::unique_ptr<Nvidia> nvidia(new Nvidia(std::move(library)));
+  for (unsigned number = 0; number < count; ++number) {
+    const Library& nvml = *nvidia->library_;
+    const NvmlGpu gpu = nvml.Gpu(number);
+    if (gpu == nullptr) continue;
+    const std::optional<std::string> uuid_text = nvml.Text(nvml.uuid, gpu);
+    const auto uuid = uuid_text ? ParseGpuUuid(*uuid_text) : std::nullopt;
+    NvmlMemory memory{};
+    if (!uuid || nvml.memory(gpu, &memory) != 0) continue;
+    nvidia->gpus_.push_back(
+        {number, nvml.Text(nvml.name, gpu).value_or("GPU"), *uuid, memory.total});
+  }
+  if (nvidia->gpus_.empty()) return Error{std::string(kLibrary) + " knows no GPU"};
+  return nvidia;
+}
+
+GpuUse Nvidia::UseOf(unsigned number) const {
+  GpuUse use;
+  const NvmlGpu gpu = library_->Gpu(number);
+  if (gpu == nullptr) return use;
+  NvmlMemory memory{};
+  if (library_->memory(gpu, &memory) == 0) use.memory_bytes = memory.used;
+  NvmlUtilisation utilisation{};
+  if (library_->utilisation != nullptr && library_->utilisation(gpu, &utilisation) == 0 &&
+      utilisation.gpu_percent <= 100) {
+    use.utilisation = utilisation.gpu_percent / 100.0;
+  }
+  use.processes = ProcessesOn(gpu);
+  return use;
+}
+
+std::optional<std::vector<GpuProcess>> Nvidia::ProcessesOn(void* gpu) const {
+  if (library_->processes == nullptr) return std::nullopt;
+  // More may have come between two calls: ask until what was given sufficed.
+  std::vector<NvmlProcess> found(16);
+  for (NvmlResult result = kBufferTooSmall; result != 0;) {
+    auto count = static_cast<unsigned>(found.size());
+    result = library_->processes(gpu, &count, found.data());
+    if (result == 0) {
+      found.resize(std::min<std::size_t>(count, found.size()));
+    } else if (result == kBufferTooSmall && found.size() < kMaxProcesses) {
+      found.resize(found.size() * 4);
+    } else {
+      return std::nullopt;
+    }
+  }
+  std::vector<GpuProcess> processes;
+  for (const NvmlProcess& process : found) {
+    processes.push_back({static_cast<pid_t>(process.pid), std::nullopt});
+    if (process.memory_used != kNotAvailable) processes.back().memory_bytes = process.memory_used;
+  }
+  return processes;
+}
+
+}  // namespace stagger::device
