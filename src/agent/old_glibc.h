@@ -15,6 +15,7 @@ STAGGER_BIND_OLD(pthread_detach);
 STAGGER_BIND_OLD(pthread_sigmask);
 STAGGER_BIND_OLD(pthread_key_create);
 STAGGER_BIND_OLD(dlerror);
+STAGGER_BIND_OLD(dladdr);
 #undef STAGGER_BIND_OLD
 __asm__(".symver dladdr1,dladdr1@GLIBC_2.3.3");
 __asm__(".symver pthread_condattr_setclock,pthread_condattr_setclock@GLIBC_2.3.3");

@@ -89,6 +89,9 @@ void* BodyWatch::Main(void* self) {
 
 void BodyWatch::Run() {
   CUcontext current = nullptr;
+  // Waiting here must not make a capture of the app's invalid that another thread has under way.
+  CUstreamCaptureMode relaxed = CU_STREAM_CAPTURE_MODE_RELAXED;
+  RealCall<kAt_cuThreadExchangeStreamCaptureMode>(&relaxed);
   for (;;) {
     Watched next;
     {

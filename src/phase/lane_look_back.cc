@@ -8,7 +8,11 @@ namespace stagger::phase {
 namespace {
 
 // Beside the heaviest burst of an inference, those of at least this part of it are heavy too.
-constexpr int kHeavyPart = 4;
+constexpr double kHeavyPart = 0.4;
+
+Duration Part(Duration whole, double part) {
+  return Duration{static_cast<Duration::rep>(static_cast<double>(whole.count()) * part)};
+}
 // What the device can hardly take longer for, where the host did not have to wait.
 constexpr Duration kLongLaunch = std::chrono::microseconds{100};
 constexpr Duration kLongGraph = std::chrono::milliseconds{20};
@@ -88,7 +92,7 @@ bool Lane::LookBack(std::uint64_t from, std::uint64_t to) {
   bool settled = true;
   for (std::uint64_t i = from; i < to; ++i) {
     Burst& burst = At(i);
-    const bool heavy = WeightOf(burst) >= std::max(PatternBook::kWorthATurn, most / kHeavyPart);
+    const bool heavy = WeightOf(burst) >= std::max(PatternBook::kWorthATurn, Part(most, kHeavyPart));
     if (i <= heaviest) seen.copies_in += burst.copies_in;
     if (i > heaviest && !heavy) ++seen.light_bursts;
     if (heavy) {
