@@ -50,7 +50,8 @@ class Faults(harness.ProcessTest):
                            STAGGER_WARMUP="0")
         harness.wait_until(lambda: (daemon.stream("other") or {"granted": 0})["granted"] > 100,
                            "the other's turns")
-        self.assertEqual(daemon.stream("holder")["expired"], 1)
+        # On a busy machine a body before it may have cost a lease as well.
+        self.assertGreaterEqual(daemon.stream("holder")["expired"], 1)
         holder.kill()
         other.kill()
         daemon.kill()

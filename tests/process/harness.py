@@ -45,8 +45,9 @@ def wait_until(condition, what, deadline_s=DEADLINE_S):
 
 
 class Daemon:
-    def __init__(self, case, *arguments):
+    def __init__(self, case, *arguments, environment=None):
         self.case = case
+        self.environment = {**os.environ, **(environment or {})}
         self.socket = os.path.join(case.folder, "s")
         self.arguments = arguments
         self.start()
@@ -56,7 +57,7 @@ class Daemon:
         self.process = self.case.popen(
             [STAGGERD, "--socket", self.socket, "--http", "127.0.0.1:0", "--ready-fd", str(write),
              *self.arguments],
-            pass_fds=[write], stdout=subprocess.DEVNULL,
+            pass_fds=[write], env=self.environment, stdout=subprocess.DEVNULL,
             stderr=open(os.path.join(self.case.folder, "daemon.log"), "ab"))
         os.close(write)
         line = b""

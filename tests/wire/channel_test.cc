@@ -47,7 +47,8 @@ TEST(Channel, CarriesEveryMessageInOrder) {
 
 TEST(Channel, CarriesTheLargestMessage) {
   Pair pair;
-  const Message largest = Control{kProtocolVersion, std::string(kMaxText, 'v'), std::string(kMaxChunk, 'b')};
+  const Message largest =
+      Control{kProtocolVersion, std::string(kMaxText, 'v'), std::string(kMaxChunk, 'b')};
   ASSERT_EQ(Send(pair.a.get(), largest), Io::kOk);
   ASSERT_EQ(pair.Receive(), Io::kOk);
   EXPECT_EQ(pair.received, largest);

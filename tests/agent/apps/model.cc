@@ -16,7 +16,12 @@ void Model::Check(OrtStatus* status) {
 }
 
 Model::Model(const OrtApi* api, const char* path, const Settings& settings) : api_(api) {
-  Check(api_->CreateEnv(ORT_LOGGING_LEVEL_FATAL, "app", &env_));
+  if (settings.logger != nullptr) {
+    Check(api_->CreateEnvWithCustomLogger(settings.logger, nullptr, ORT_LOGGING_LEVEL_VERBOSE,
+                                          "app", &env_));
+  } else {
+    Check(api_->CreateEnv(ORT_LOGGING_LEVEL_FATAL, "app", &env_));
+  }
   OrtSessionOptions* options = nullptr;
   Check(api_->CreateSessionOptions(&options));
   if (settings.threads > 0) Check(api_->SetIntraOpNumThreads(options, settings.threads));

@@ -6,8 +6,9 @@
 #include <vector>
 
 struct Settings {
-  int threads = 0;        // 0: the runtime decides
-  bool spinning = false;  // ask for it in so many words
+  int threads = 0;                      // 0: the runtime decides
+  bool spinning = false;                // ask for it in so many words
+  OrtLoggingFunction logger = nullptr;  // hears everything
 };
 
 class Model {
