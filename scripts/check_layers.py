@@ -16,7 +16,7 @@ ALLOWED = {
     "core": ["base/check.h", "base/ids.h", "base/result.h", "base/time.h"],
     "device": ["base", "core"],
     "cuda": [],
-    "agent": ["base", "wire", "cuda"],
+    "agent": ["base", "wire"],
     "executor": ["base", "wire"],
     "daemon": ["base", "wire", "core", "device", "record", "web"],
     "record": ["base", "core"],

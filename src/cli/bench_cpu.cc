@@ -238,7 +238,8 @@ int BenchCpu(const Arguments& arguments) {
       "(saturated-) "
       "and at a rate (paced-); uncontrolled, tuned by hand, cooperative (the agent without turns) "
       "and "
-      "controlled; then one camera in a hurry among twice as many slower ones (mixed-). Every leg runs once per repeat; ratios are taken within a repeat.",
+      "controlled; then one camera in a hurry among twice as many slower ones (mixed-). Every leg "
+      "runs once per repeat; ratios are taken within a repeat.",
       "stagger bench cpu"};
   app.add_option("--repeats", settings.repeats, "how often each leg runs")
       ->check(CLI::Range(1, 1000))

@@ -235,7 +235,8 @@ Result<LegRun> Measure(const LegPlan& plan, const LegTools& tools, const Scratch
   AddDaemonView(*status, &run.leg);
   if (plan.tight) {
     run.leg.fps_required = *run.leg.fps_required - *plan.fps + plan.tight->fps;
-    run.tight = Summarise({plan.name + ", tight", plan.tight->fps, plan.seconds}, {records.front()});
+    run.tight =
+        Summarise({plan.name + ", tight", plan.tight->fps, plan.seconds}, {records.front()});
     run.tight->policy = plan.policy;
     run.tight->concurrency = run.leg.concurrency;
   }

@@ -64,9 +64,7 @@ Result<std::string> Installation::Daemon() const {
   return Existing(daemon_, "the daemon", "build it, or set STAGGERD to its path");
 }
 
-Result<std::string> Installation::Agent() const {
-  return Preloadable(agent_, "STAGGER_AGENT");
-}
+Result<std::string> Installation::Agent() const { return Preloadable(agent_, "STAGGER_AGENT"); }
 
 Result<std::string> Installation::Agents() const {
   const Result<std::string> agent = Agent();

@@ -28,7 +28,8 @@ class ScenarioReader : private YamlReader {
     if (!root.IsMap()) Fail(root, "a scenario is a map with 'seconds' and 'streams'");
     CheckKeys(root, "",
               {"seconds", "warmup_seconds", "draws", "policy", "spacing_ms", "concurrency",
-               "demand_limit", "handoff_ms", "jitter", "deadline_from", "queue", "overload", "devices", "streams"});
+               "demand_limit", "handoff_ms", "jitter", "deadline_from", "queue", "overload",
+               "devices", "streams"});
     scenario_.policy.name = "edf";
     scenario_.policy.concurrency = 1;
     if (!root["seconds"]) Fail(root, "seconds: missing; expected how long to simulate");

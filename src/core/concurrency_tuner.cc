@@ -10,14 +10,14 @@ namespace stagger::core {
 namespace {
 
 constexpr int kBaselineBlocks = 10;
-constexpr double kMemory = 30;    // blocks: older ones fade
-constexpr int kRetryEvery = 60;   // blocks: uncontrolled and the neighbours of the best
-constexpr int kSweepEvery = 240;  // blocks: all limits
-constexpr double kRival = 0.9;    // of the best rate: worth telling apart from it
-constexpr double kSure = 8;       // blocks of a rival, after which it needs no more
-constexpr double kBetter = 1.01;  // a new best must be that much better: ties stay as they are
-constexpr double kOdd = 0.08;     // away from what the best arm used to do
-constexpr int kOddBlocks = 2;     // in a row: something else runs now
+constexpr double kMemory = 30;     // blocks: older ones fade
+constexpr int kRetryEvery = 60;    // blocks: uncontrolled and the neighbours of the best
+constexpr int kSweepEvery = 240;   // blocks: all limits
+constexpr double kRival = 0.9;     // of the best rate: worth telling apart from it
+constexpr double kSure = 8;        // blocks of a rival, after which it needs no more
+constexpr double kBetter = 1.01;   // a new best must be that much better: ties stay as they are
+constexpr double kOdd = 0.08;      // away from what the best arm used to do
+constexpr int kOddBlocks = 2;      // in a row: something else runs now
 constexpr double kFewLate = 0.01;  // of all: no reason to try another limit
 constexpr Duration kPart = ConcurrencyTuner::kBlock / ConcurrencyTuner::kParts;
 constexpr double kPartSeconds = static_cast<double>(kPart.count()) / 1e9;

@@ -80,12 +80,12 @@ class ConcurrencyTuner {
   Phase phase_ = Phase::kBaseline;
   std::vector<std::size_t> trials_;  // to come, the next one last
   Load load_;
-  int streams_ = 0;  // the limits in arms_ are for so many
+  int streams_ = 0;           // the limits in arms_ are for so many
   bool late_before_ = false;  // in the last block more than a few were late
-  int blocks_ = 0;      // since the start or the last restart
-  int odd_blocks_ = 0;  // in a row in which the best arm did other than it used to
-  double sum_ = 0;      // in-time inferences in those blocks
-  double time_ = 0;     // seconds
+  int blocks_ = 0;            // since the start or the last restart
+  int odd_blocks_ = 0;        // in a row in which the best arm did other than it used to
+  double sum_ = 0;            // in-time inferences in those blocks
+  double time_ = 0;           // seconds
   // The block under way.
   int part_ = 0;
   TimePoint part_end_;

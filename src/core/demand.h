@@ -20,8 +20,8 @@ class DemandEstimate {
   // back). 0 until eight bodies ran beside others.
   double confidence() const;
 
-  // One body that held its turn for `held`, and would have for `alone` by itself. During `beside` of
-  // it others ran; their demands added up to `others` on average.
+  // One body that held its turn for `held`, and would have for `alone` by itself. During `beside`
+  // of it others ran; their demands added up to `others` on average.
   void Learn(Duration alone, Duration held, Duration beside, double others);
 
  private:

@@ -11,7 +11,7 @@ namespace {
 using Holds = Seat::Holds;
 
 constexpr Duration kAbsurd = std::chrono::hours{1};
-constexpr std::uint64_t kSeenAlone = 4;   // bodies, before others are compared with them
+constexpr std::uint64_t kSeenAlone = 4;    // bodies, before others are compared with them
 constexpr std::uint64_t kProbeEvery = 32;  // turns
 
 Seat* FindSeat(Stream& stream, TurnSeq seq) {
@@ -263,8 +263,7 @@ void Engine::Impl::Dispatch(DeviceId id, Reason cause) {
   DeviceState& device = At(id);
   if (!device.held.empty()) LetIn(id);
   for (;;) {
-    const Decision decision =
-        policy->next({device, config.policy, now, cause, ProbeDue(device)});
+    const Decision decision = policy->next({device, config.policy, now, cause, ProbeDue(device)});
     if (decision.next == Decision::kNobody) {
       // A moment that has passed would have the driver come back at once, for ever.
       CHECK(decision.not_before > now);

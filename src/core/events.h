@@ -19,10 +19,10 @@ struct StreamSpec {
 };
 
 struct PolicySpec {
-  std::string name = "fifo";      // core/policies.h lists them
-  int concurrency = 0;            // k per device; 0: default (one per core on a CPU device, else 1)
-  // Bodies run together while their demands (core/demand.h) add up to no more; then k is not limited
-  // unless it is given too. 0: no such limit.
+  std::string name = "fifo";  // core/policies.h lists them
+  int concurrency = 0;        // k per device; 0: default (one per core on a CPU device, else 1)
+  // Bodies run together while their demands (core/demand.h) add up to no more; then k is not
+  // limited unless it is given too. 0: no such limit.
   double demand_limit = 0;
   bool auto_concurrency = false;  // the engine finds k, device by device; `concurrency` is ignored
   Duration spacing = std::chrono::milliseconds{60};  // between two starts, under `spaced`

@@ -17,8 +17,8 @@ DeviceLoad LoadOf(const Engine& engine, DeviceId id) {
     Task task;
     task.period = Duration{static_cast<Duration::rep>(1e9 / fps)};
     const double share = (by_demand ? stream.demand.value() : 1) / k;
-    task.body = std::max(Duration{std::llround(static_cast<double>(body.count()) * share)},
-                         Duration{1});
+    task.body =
+        std::max(Duration{std::llround(static_cast<double>(body.count()) * share)}, Duration{1});
     task.deadline =
         std::max(stream.spec.deadline - stream.post.mean() - (body - task.body), Duration{});
     const bool follows = std::chrono::abs(stream.spec.deadline - task.period) < FromMs(0.01);

@@ -11,7 +11,8 @@ constexpr std::uint64_t kSeen = 8;
 PhaseEstimate Estimate(const SampleWindow& samples) {
   PhaseEstimate estimate{samples.mean(), samples.Quantile(0.99), samples.count(), 0};
   if (samples.count() < kSeen) return estimate;
-  const double n = static_cast<double>(std::min<std::uint64_t>(samples.count(), SampleWindow::kCapacity));
+  const double n =
+      static_cast<double>(std::min<std::uint64_t>(samples.count(), SampleWindow::kCapacity));
   const double mean = static_cast<double>(samples.mean().count());
   const double half = 1.96 * static_cast<double>(samples.Deviation().count()) / std::sqrt(n);
   // A phase that takes no time takes none for certain.

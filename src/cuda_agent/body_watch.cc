@@ -19,7 +19,8 @@ constexpr unsigned int kEventFlags = CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_T
 }  // namespace
 
 void OpenBody::Add(CUstream stream) {
-  const auto end = streams.begin() + static_cast<std::ptrdiff_t>(std::min(stream_count, kMaxStreams));
+  const auto end =
+      streams.begin() + static_cast<std::ptrdiff_t>(std::min(stream_count, kMaxStreams));
   if (std::find(streams.begin(), end, stream) != end) return;
   if (stream_count < kMaxStreams) streams[stream_count] = stream;
   if (stream_count <= kMaxStreams) ++stream_count;

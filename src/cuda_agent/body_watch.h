@@ -1,6 +1,6 @@
-// Gives turns back when the device has done their bodies. An event is recorded behind a body on each
-// of its streams; a thread sleeps in the driver until they have passed, so neither the app nor a core
-// waits. The thread starts with the first body that needs it, and masks all signals.
+// Gives turns back when the device has done their bodies. An event is recorded behind a body on
+// each of its streams; a thread sleeps in the driver until they have passed, so neither the app nor
+// a core waits. The thread starts with the first body that needs it, and masks all signals.
 #pragma once
 
 #include <array>

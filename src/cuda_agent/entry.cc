@@ -1,6 +1,6 @@
-// How apps get at the driver's functions: by dlsym, or by the driver's own cuGetProcAddress. The real
-// one is always asked first, with the app's own arguments; what it found is then replaced if it is
-// hooked. Functions that the list does not know go through as they are.
+// How apps get at the driver's functions: by dlsym, or by the driver's own cuGetProcAddress. The
+// real one is always asked first, with the app's own arguments; what it found is then replaced if
+// it is hooked. Functions that the list does not know go through as they are.
 #include "cuda_agent/entry.h"
 
 #include <dlfcn.h>

@@ -1,5 +1,5 @@
-// What a driver call says by its arguments, gathered by their types: which stream, which kernel, how
-// many bytes. One template for all calls, so that the list of calls is the only list.
+// What a driver call says by its arguments, gathered by their types: which stream, which kernel,
+// how many bytes. One template for all calls, so that the list of calls is the only list.
 //
 // Runs at every hooked call: a few instructions, no allocation.
 #pragma once

@@ -79,9 +79,7 @@ PhaseKind KindOf(CallKind kind, const Facts& facts) {
   }
 }
 
-bool Works(PhaseKind kind) {
-  return kind == PhaseKind::kLaunch || kind == PhaseKind::kGraphLaunch;
-}
+bool Works(PhaseKind kind) { return kind == PhaseKind::kLaunch || kind == PhaseKind::kGraphLaunch; }
 
 }  // namespace
 
@@ -148,8 +146,8 @@ Observer::Passing Observer::Before(CallKind kind, bool per_thread, bool blocks,
   if (verdict.begun != 0) Begin(verdict.begun, call, passing.stream);
   if (Works(call.kind)) mine.copying = false;
   passing.ended_after = verdict.ended_after;
-  passing.waits = blocks && (call.kind == PhaseKind::kBlockingSync ||
-                             call.kind == PhaseKind::kCopyOut);
+  passing.waits =
+      blocks && (call.kind == PhaseKind::kBlockingSync || call.kind == PhaseKind::kCopyOut);
   const bool told = passing.waits || call.kind == PhaseKind::kCopyOut;
   passing.watched = told || passing.ended_after != 0;
   return passing;
@@ -204,7 +202,8 @@ void Observer::Begin(phase::BodyId id, const phase::Call& call, CUstream stream)
   agent::MutexLock lock(&lock_);
   if (device >= 0) detector_.Returned(call, body.begun);
   OpenBody* slot = FindOpen(0);
-  if (slot == nullptr) slot = &open_[id % kMaxOpen];  // bodies without end: the turn's lease ends it
+  if (slot == nullptr)
+    slot = &open_[id % kMaxOpen];  // bodies without end: the turn's lease ends it
   *slot = body;
 }
 

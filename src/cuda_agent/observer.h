@@ -1,5 +1,5 @@
-// What happens at a hooked driver call: the detector is told, and where it says so the process waits
-// for its turn, or its body is over.
+// What happens at a hooked driver call: the detector is told, and where it says so the process
+// waits for its turn, or its body is over.
 //
 // One per process. Called on the app's threads. Rules beyond those of the agent's gate:
 // - No lock is held across a call into the driver, and none while waiting for a turn.
@@ -29,8 +29,8 @@ class Observer {
     phase::Call call;
     CUstream stream = nullptr;
     phase::BodyId ended_after = 0;
-    bool watched = false;   // After has something to do
-    bool waits = false;     // the call returns when the device has done what it waits for
+    bool watched = false;  // After has something to do
+    bool waits = false;    // the call returns when the device has done what it waits for
   };
 
   // `kind` is one that hooks cover; `blocks`: the call returns only when the device is done.

@@ -1,5 +1,5 @@
-// The real driver's functions, by their place in cuda::kCalls. What the app looked up itself is used
-// first: it is surely the driver that the app means. Thread-safe, lock-free once known.
+// The real driver's functions, by their place in cuda::kCalls. What the app looked up itself is
+// used first: it is surely the driver that the app means. Thread-safe, lock-free once known.
 #pragma once
 
 #include <cstddef>

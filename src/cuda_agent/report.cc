@@ -119,8 +119,7 @@ void Report::Add(const phase::Inference& inference, Duration waited) {
   if (inferences_.size() >= kMostInferences) return;
   const Duration pre = inference.body_begin - inference.begin - waited;
   const Duration post = inference.end - inference.body_begin - inference.body;
-  inferences_.push_back(
-      {std::max(pre, Duration{}), inference.body, std::max(post, Duration{})});
+  inferences_.push_back({std::max(pre, Duration{}), inference.body, std::max(post, Duration{})});
 }
 
 std::string Report::Text(const phase::Detector& detector) {
@@ -142,7 +141,9 @@ std::string Report::Text(const phase::Detector& detector) {
     Append(&text, ", \"kind\": \"%s\", \"count\": %s", NameOf(call.kind),
            hooked ? std::to_string(count).c_str() : "null");
     Append(&text, ", \"handled\": \"%s\"}",
-           !hooked ? "passed through" : Starts(call.kind) ? "controlled" : "seen");
+           !hooked             ? "passed through"
+           : Starts(call.kind) ? "controlled"
+                               : "seen");
     between = ",\n";
   }
   text += "],\n\"unknown\": [";

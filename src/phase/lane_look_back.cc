@@ -92,7 +92,8 @@ bool Lane::LookBack(std::uint64_t from, std::uint64_t to) {
   bool settled = true;
   for (std::uint64_t i = from; i < to; ++i) {
     Burst& burst = At(i);
-    const bool heavy = WeightOf(burst) >= std::max(PatternBook::kWorthATurn, Part(most, kHeavyPart));
+    const bool heavy =
+        WeightOf(burst) >= std::max(PatternBook::kWorthATurn, Part(most, kHeavyPart));
     if (i <= heaviest) seen.copies_in += burst.copies_in;
     if (i > heaviest && !heavy) ++seen.light_bursts;
     if (heavy) {

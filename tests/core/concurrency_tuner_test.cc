@@ -103,7 +103,8 @@ TEST(ConcurrencyTuner, APauseIsNoReasonToThinkAnew) {
   device.Play(100);
   const int limit = device.tuner_.limit();
   EXPECT_EQ(limit, 1);
-  EXPECT_FALSE(device.tuner_.Advance(device.tuner_.next() + std::chrono::hours{1}, {.streams = kStreams}));
+  EXPECT_FALSE(
+      device.tuner_.Advance(device.tuner_.next() + std::chrono::hours{1}, {.streams = kStreams}));
   EXPECT_EQ(device.tuner_.limit(), limit);
 }
 

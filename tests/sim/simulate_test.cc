@@ -175,7 +175,8 @@ TEST(Simulate, AutoFindsRoomForStatedRates) {
   EXPECT_GT(Play(scenario).all.skipped, 0.4 * static_cast<double>(outcome.all.frames));
 }
 
-// Large bodies that fill the device beside small ones: no number at once suits both, their demands do.
+// Large bodies that fill the device beside small ones: no number at once suits both, their demands
+// do.
 TEST(Simulate, ADemandLimitSuitsLargeAndSmallBodies) {
   std::vector<StreamModel> streams;
   for (int i = 0; i < 10; ++i) {
