@@ -64,7 +64,8 @@ def compare(inferences, kernels, turns):
     spread = lambda values: None if not values else {
         "p50": round(statistics.median(values), 3), "p99": round(percentile(values, 0.99), 3)}
     inside = [busy(mine, held[1], held[2]) / busy(mine) for mine, held in ones]
-    last = [max((k[1] for k in mine if k[0] < held[2]), default=held[1]) for mine, held in ones]
+    # Post-processing may begin between the body's end and the daemon's hearing of it.
+    last = [max((k[1] for k in mine if k[1] <= held[2]), default=held[1]) for mine, held in ones]
     return {
         "inferences": len(rows), "with_one_turn": len(ones),
         "without_a_turn": sum(not held for _, held in rows),
@@ -76,6 +77,8 @@ def compare(inferences, kernels, turns):
         "inside_ratio": spread(inside),
         "kernels_before_grant": spread([sum(k[0] < held[1] for k in mine) for mine, held in ones]),
         "kernels_after_turn": spread([sum(k[0] >= held[2] for k in mine) for mine, held in ones]),
+        "kernels_across_its_end": spread([sum(k[0] < held[2] < k[1] for k in mine)
+                                          for mine, held in ones]),
         "first_kernel_after_grant_ms": spread(
             [(next((k[0] for k in mine if k[0] >= held[1]), held[1]) - held[1]) / MS
              for mine, held in ones]),
@@ -106,7 +109,7 @@ def device_log_kernels(pid):
                 continue
             event = json.loads(line)
             if event.get("event") == "op" and event["pid"] == pid:
-                kernels.append([event["begin_ns"], event["end_ns"], event["kind"], event["name"]])
+                kernels.append([event["begin_ns"], event["end_ns"], event["kind"]])
     return sorted(kernels)
 
 

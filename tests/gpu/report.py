@@ -40,13 +40,15 @@ def outputs(result):
         if program == "apis_agree":
             continue
         if "failed" in row:
-            rows.append([program, "failed", row["failed"]])
+            rows.append([program, "failed", "", row["failed"]])
         else:
             rows.append([program, "same" if row["same"] else "DIFFER",
+                         "yes" if row["killed_midway"] else "no: it was over, or took no turns",
                          "; ".join(f"{way}: {text}" for way, text in row["failures"].items()) or
                          ("" if row["same"] else str(row["ways"]))])
     agree = result.get("apis_agree")
-    return table(["program", "bare, again, no daemon, controlled, killed", ""], rows) + (
+    return table(["program", "bare, again, no daemon, controlled, killed", "killed midway", ""],
+                 rows) + (
         [f"Runtime API and driver API agree: {agree}", ""] if agree else [])
 
 
@@ -80,6 +82,11 @@ def coverage(result):
     return lines
 
 
+def limit(ks):
+    """What k auto has come to; so many that nobody waits is no limit."""
+    return ", ".join("no limit" if k >= 1024 else str(k) for k in ks)
+
+
 def matrix(result):
     rows, notes = [], []
     for cell in result["cells"]:
@@ -98,7 +105,7 @@ def matrix(result):
                          " – ".join(number(x) for x in row["fps_spread"]),
                          number(row["inference_p50_ms"]), number(row["inference_p99_ms"]),
                          number(100 * row["miss_ratio"]), " – ".join(number(x) for x in row["app_fps"]),
-                         k[-1] if k and "auto" in leg else "", judged])
+                         limit(k[-1]) if k and "auto" in leg else "", judged])
         notes += [f"- {cell['program']} x {cell['processes']}: {note}" for note in cell["notes"]]
     lines = table(["program", "processes", "leg", "total fps", "spread", "inference p50 ms", "p99 ms",
                    "misses %", "fps per app", "k", ""], rows)

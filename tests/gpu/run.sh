@@ -4,6 +4,8 @@
 #   tests/gpu/run.sh --dry-run      without a GPU: on the virtual one, PyTorch on the CPU
 # Exit code: 0 ok, 1 something failed, 77 skipped (no GPU).
 set -u
+began=$(date +%s)
+export PYTHONDONTWRITEBYTECODE=1
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 say() { echo "gpu: $*" >&2; }
@@ -84,12 +86,13 @@ nvcc=$(command -v nvcc || ls /usr/local/cuda*/bin/nvcc 2>/dev/null | tail -n 1)
       path=
       [ $runtime = static ] || path="-Xlinker -rpath=$(dirname "$(dirname "$nvcc")")/lib64"
       "$nvcc" -std=c++17 -O2 $arch -cudart $runtime $path -o "$built/$name" "$here/camera.cu" ||
-        "$nvcc" -std=c++17 -O2 -cudart $runtime $path -o "$built/$name" "$here/camera.cu"
+        "$nvcc" -std=c++17 -O2 -cudart $runtime $path -o "$built/$name" "$here/camera.cu" &
     done
+    wait
   fi
 } >"$out/logs/build.log" 2>&1
 
-set -- "$@" --out "$out" --install "$install" --built "$built" --python "$python" --torch "$torch"
+set -- "$@" --began "$began" --out "$out" --install "$install" --built "$built" --python "$python" --torch "$torch"
 if [ -n "$dry" ]; then
   DEVICE_LOG=$(mktemp)
   export DEVICE_LOG

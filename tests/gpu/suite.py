@@ -58,11 +58,19 @@ def run_part(world, name, options):
     return part
 
 
+def write(world, parts):
+    text = report.markdown(parts, world.dry)
+    with open(os.path.join(world.out, "results.md"), "w", encoding="utf-8") as file:
+        file.write(text)
+    return text
+
+
 def main():
     parser = argparse.ArgumentParser(prog="tests/gpu/run.sh", description=__doc__)
     parser.add_argument("--out", default=os.environ.get("OUT") or "build/gpu-results")
     parser.add_argument("--parts", default=",".join(ORDER), help="of: " + ", ".join(ORDER))
-    parser.add_argument("--seconds", type=float, default=560, help="for all of it")
+    parser.add_argument("--seconds", type=float, default=540,
+                        help="for all of it, since run.sh began")
     parser.add_argument("--quick", action="store_true", help="less of everything")
     parser.add_argument("--dry-run", action="store_true", help="on the virtual GPU, PyTorch on the CPU")
     parser.add_argument("--cells", default="", help="of the matrix: camera:8,ssd300:2,...")
@@ -71,6 +79,7 @@ def main():
     parser.add_argument("--leg-seconds", type=float, default=3)
     parser.add_argument("--auto-seconds", type=float, default=10, help="for k auto to settle")
     parser.add_argument("--mps-auto", action="store_true", help="edf with k auto under MPS, too")
+    parser.add_argument("--began", type=float, required=True, help=argparse.SUPPRESS)
     for own in ("install", "built", "python", "torch"):
         parser.add_argument("--" + own, required=True, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -80,6 +89,8 @@ def main():
         parser.error(f"--parts: '{unknown[0]}'; expected some of {', '.join(ORDER)}")
     if options.dry_run or options.quick:
         options.leg_seconds, options.auto_seconds = min(options.leg_seconds, 2), 3
+
+    options.seconds = max(10, options.seconds - (time.time() - options.began))
 
     world = World(options)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -96,13 +107,11 @@ def main():
             print(f"gpu: {name} ...", file=sys.stderr, flush=True)
             parts.append(run_part(world, name, options))
             print(f"gpu: {name}: {parts[-1]['status']} after {parts[-1]['seconds']} s "
-                  f"{parts[-1]['why'].strip().splitlines()[-1:] or ''}", file=sys.stderr, flush=True)
+                  f"{(parts[-1]['why'].strip().splitlines() or [''])[-1]}", file=sys.stderr, flush=True)
+            write(world, parts)  # after each, so that an end from outside leaves all but the last
     finally:
         world.close()
-    text = report.markdown(parts, world.dry)
-    with open(os.path.join(world.out, "results.md"), "w", encoding="utf-8") as file:
-        file.write(text)
-    print(text)
+    print(write(world, parts))
     return report.exit_code(parts)
 
 
