@@ -134,7 +134,7 @@ def outputs(world, _):
     if not world.dry:
         tries.append(("camera-shared", ("--shape=ssd", "--frames", 60, *QUICK)))
     tries += [(program, ("--deterministic", "--frames", 2 if world.dry else 60))
-              for program in world.programs()[1:]]
+              for program in world.programs()[1:] if not (world.dry and world.quick)]
     sums = {}
     for program, arguments in tries:
         key = f"{program} {arguments[0]}"

@@ -11,11 +11,13 @@ root=$(cd "$here/../.." && pwd)
 say() { echo "gpu: $*" >&2; }
 
 dry=
+quick=
 out=${OUT:-$root/build/gpu-results}
 previous=
 for word in "$@"; do
   case $word in
     --dry-run) dry=yes ;;
+    --quick) quick=yes ;;
     --out=*) out=${word#--out=} ;;
   esac
   [ "$previous" != --out ] || out=$word
@@ -77,7 +79,8 @@ nvcc=$(command -v nvcc || ls /usr/local/cuda*/bin/nvcc 2>/dev/null | tail -n 1)
 {
   echo "install $install"; echo "python $python, torch $torch"; echo "nvcc ${nvcc:-none}"
   g++ -std=c++17 -O2 -o "$built/driver_costs" "$here/driver_costs.cc" -ldl
-  if [ -n "$nvcc" ]; then
+  # A dry run cannot run what nvcc makes: only a long one tries whether it compiles.
+  if [ -n "$nvcc" ] && { [ -z "$dry" ] || [ -z "$quick" ]; }; then
     arch=-arch=native
     [ -z "$dry" ] || arch=-arch=sm_90
     for runtime in static shared; do
