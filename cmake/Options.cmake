@@ -15,3 +15,10 @@ if(CCACHE_PROGRAM)
   set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
 endif()
+
+# For programs that scripts/portable.sh packs: beside the libraries it puts into lib/portable they run
+# where Debian's are not installed. DT_RPATH, since that also holds for what those libraries need.
+function(stagger_portable target)
+  set_target_properties(${target} PROPERTIES BUILD_RPATH "$ORIGIN/../lib/portable")
+  target_link_options(${target} PRIVATE -Wl,--disable-new-dtags)
+endfunction()

@@ -35,6 +35,7 @@ inline constexpr int kCaptureThreadLocal = 1;
   X(cuInit, cuInit, , 2000, (unsigned))                                                      \
   X(cuDriverGetVersion, cuDriverGetVersion, , 2020, (int*))                                  \
   X(cuGetErrorName, cuGetErrorName, , 6000, (Result, const char**))                          \
+  X(cuDeviceGetAttribute, cuDeviceGetAttribute, , 2000, (int*, int, int))                    \
   X(cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRetain, , 7000, (Context*, int))             \
   X(cuCtxSetCurrent, cuCtxSetCurrent, , 4000, (Context))                                     \
   X(cuCtxSynchronize, cuCtxSynchronize, , 2000, ())                                          \

@@ -2,11 +2,21 @@
 
 #include <time.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 
 namespace cuda_camera {
 namespace {
+
+// kernels.ptx, see CMakeLists.txt.
+constexpr char kPtx[] =
+#include "kernels_ptx.inc"
+    ;
+constexpr int kMultiprocessorCount = 16;  // CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT
+constexpr unsigned kThreads = 256;        // of a block; two blocks fill a multiprocessor
 
 std::string ImageOf(const Settings& s) {
   char text[1024];
@@ -35,7 +45,52 @@ Gpu::Gpu(const Settings& settings, bool per_thread) : settings_(settings) {
   Check(driver_.cuInit(0), "cuInit");
   Check(driver_.cuDevicePrimaryCtxRetain(&context_, 0), "cuDevicePrimaryCtxRetain");
   UseContext();
-  Check(driver_.cuModuleLoadData(&module_, ImageOf(settings).c_str()), "cuModuleLoadData");
+  // A GPU that reads kernel texts takes each kernel's time from there. Any other gets real kernels.
+  if (driver_.cuModuleLoadData(&module_, ImageOf(settings).c_str()) == 0) return;
+  Check(driver_.cuModuleLoadData(&module_, kPtx), "cuModuleLoadData");
+  Check(driver_.cuDeviceGetAttribute(&multiprocessors_, kMultiprocessorCount, 0),
+        "cuDeviceGetAttribute");
+  rate_ = settings.rate > 0 ? settings.rate : MeasureRate();
+}
+
+// Rounds per ms on this GPU while nobody else uses it; beside others it comes out too low.
+double Gpu::MeasureRate() const {
+  const Buffers buffers = MakeBuffers();
+  const auto time_ms = [&](long long work) {
+    const std::int64_t begin = NowNs();
+    LaunchAdd("conv", buffers, work, 1, nullptr);
+    Check(driver_.cuCtxSynchronize(), "cuCtxSynchronize");
+    return static_cast<double>(NowNs() - begin) / 1e6;
+  };
+  long long work = 1 << 12;
+  while (time_ms(work) < 10) work *= 2;
+  double best = time_ms(work);
+  // The GPU's clock rises with work: the fastest of several, and not the first.
+  for (int i = 0; i < 20; ++i) best = std::min(best, time_ms(work));
+  return static_cast<double>(work) / best;
+}
+
+// How the settings' times become work.
+Gpu::Cost Gpu::CostOf(const std::string& kernel) const {
+  const Settings& s = settings_;
+  const double layer_ms = s.body_ms / s.kernels;
+  if (kernel == "nms") return {(s.post_ms - s.post_cpu_ms) / s.post_steps, 0.1};
+  if (kernel == "other_conv") return {layer_ms / 2, s.demand};
+  if (kernel == "branch") return {layer_ms, s.demand / 4};
+  if (kernel == "compile") return {s.first_ms, s.demand};
+  if (kernel == "endless") return {std::numeric_limits<double>::infinity(), s.demand};
+  return {layer_ms, s.demand};
+}
+
+long long Gpu::WorkOf(const std::string& kernel) const {
+  const double rounds = CostOf(kernel).ms * rate_;
+  return rounds < 1e18 ? std::llround(rounds) : std::numeric_limits<long long>::max();
+}
+
+// Enough blocks for the results, and as many multiprocessors as the kernel is to fill.
+unsigned Gpu::BlocksFor(double demand) const {
+  constexpr unsigned kLeast = kResults / kThreads;
+  return std::max(kLeast, static_cast<unsigned>(std::lround(2 * multiprocessors_ * demand)));
 }
 
 void Gpu::Check(Result result, const char* what) const {
@@ -88,18 +143,24 @@ Function Gpu::Find(const std::string& kernel) const {
   return function;
 }
 
-void Gpu::Launch(const std::string& kernel, void** parameters, Stream stream) const {
-  Check(driver_.cuLaunchKernel(Find(kernel), 40, 1, 1, 256, 1, 1, 0, stream, parameters, nullptr),
+void Gpu::Launch(const std::string& kernel, double demand, void** parameters, Stream stream) const {
+  Check(driver_.cuLaunchKernel(Find(kernel), BlocksFor(demand), 1, 1, kThreads, 1, 1, 0, stream,
+                               parameters, nullptr),
         "cuLaunchKernel");
 }
 
-void Gpu::LaunchBody(const std::string& kernel, const Buffers& buffers, Stream stream) const {
+void Gpu::LaunchAdd(const std::string& kernel, const Buffers& buffers, long long work,
+                    double demand, Stream stream) const {
   // The arithmetic is for comparing outputs: a few hundred elements say as much as all.
   DevicePointer to = buffers.features;
   DevicePointer from = buffers.image;
   int count = kResults;
-  void* parameters[] = {&to, &from, &count};
-  Launch(kernel, parameters, stream);
+  void* parameters[] = {&to, &from, &count, &work};
+  Launch(kernel, demand, parameters, stream);
+}
+
+void Gpu::LaunchBody(const std::string& kernel, const Buffers& buffers, Stream stream) const {
+  LaunchAdd(kernel, buffers, WorkOf(kernel), CostOf(kernel).demand, stream);
 }
 
 void Gpu::LaunchPost(const Buffers& buffers, Stream stream) const {
@@ -107,8 +168,9 @@ void Gpu::LaunchPost(const Buffers& buffers, Stream stream) const {
   DevicePointer from = buffers.features;
   float factor = 0.5f;
   int count = kResults;
-  void* parameters[] = {&to, &from, &factor, &count};
-  Launch("nms", parameters, stream);
+  long long work = WorkOf("nms");
+  void* parameters[] = {&to, &from, &factor, &count, &work};
+  Launch("nms", CostOf("nms").demand, parameters, stream);
 }
 
 void Gpu::LaunchEndless(const Buffers& buffers, Stream stream) const {

@@ -33,6 +33,8 @@ class Gpu {
   Stream MakeStream(unsigned flags) const;
   Event MakeEvent() const;
   void UseContext() const;  // for further threads
+  // Rounds of kernel work per ms; 0 on a GPU that reads kernel texts.
+  double rate() const { return rate_; }
 
   // features += image; all kernels of a body do that, so a body of N kernels multiplies by N.
   void LaunchBody(const std::string& kernel, const Buffers& buffers, Stream stream) const;
@@ -41,13 +43,26 @@ class Gpu {
   void LaunchEndless(const Buffers& buffers, Stream stream) const;
 
  private:
-  void Launch(const std::string& kernel, void** parameters, Stream stream) const;
+  struct Cost {
+    double ms;
+    double demand;
+  };
+  Cost CostOf(const std::string& kernel) const;
+  long long WorkOf(const std::string& kernel) const;
+  unsigned BlocksFor(double demand) const;
+  double MeasureRate() const;
+  // On a GPU that reads kernel texts the last parameter, the work, is not looked at.
+  void LaunchAdd(const std::string& kernel, const Buffers& buffers, long long work, double demand,
+                 Stream stream) const;
+  void Launch(const std::string& kernel, double demand, void** parameters, Stream stream) const;
   Function Find(const std::string& kernel) const;
 
   const Settings& settings_;
   Driver driver_{};
   Context context_ = nullptr;
   Module module_ = nullptr;
+  int multiprocessors_ = 20;
+  double rate_ = 0;
 };
 
 // Decoded pixels of a frame: the same for the same number, everywhere.

@@ -81,6 +81,10 @@ class Camera {
     start_ns_ = settings_.start_at.empty() ? NowNs()
                                            : std::strtoll(settings_.start_at.c_str(), nullptr, 10);
     start_ns_ += static_cast<std::int64_t>(settings_.phase_ms * 1e6);
+    if (!settings_.samples.empty()) {
+      samples_file_.open(settings_.samples);
+      samples_file_ << "arrival_ns,start_ns,end_ns,result_ns" << std::endl;
+    }
     SleepUntil(start_ns_);
     const std::int64_t first = NowNs();
     std::int64_t frame = 0;
@@ -112,6 +116,7 @@ class Camera {
     std::snprintf(checksum, sizeof checksum, "%016llx",
                   static_cast<unsigned long long>(inference_->checksum()));
     json["checksum"] = checksum;
+    if (gpu_.rate() > 0) json["rate"] = gpu_.rate();
     std::vector<double> inference;
     std::vector<double> latency;
     for (const Sample& sample : samples_) {
@@ -123,14 +128,7 @@ class Camera {
     std::printf("%s\n", json.dump().c_str());
   }
 
-  void WriteFiles() const {
-    if (!settings_.samples.empty()) {
-      std::ofstream file(settings_.samples);
-      file << "arrival_ns,start_ns,end_ns,result_ns\n";
-      for (const Sample& s : samples_) {
-        file << s.arrival_ns << ',' << s.start_ns << ',' << s.end_ns << ',' << s.result_ns << '\n';
-      }
-    }
+  void WriteTruth() const {
     if (!settings_.truth.empty()) {
       std::ofstream file(settings_.truth);
       file << "frame,start_ns,body_launch_begin_ns,body_launch_end_ns,body_over_ns,end_ns\n";
@@ -173,6 +171,10 @@ class Camera {
     WorkOnCpu(settings_.app_ms, settings_.burn);
     sample.result_ns = NowNs();
     samples_.push_back(sample);
+    if (samples_file_.is_open()) {  // at once, for whoever follows it
+      samples_file_ << sample.arrival_ns << ',' << sample.start_ns << ',' << sample.end_ns << ','
+                    << sample.result_ns << std::endl;
+    }
   }
 
   // The same program again, from the beginning, as a plain one.
@@ -194,6 +196,7 @@ class Camera {
   char** const argv_;
   std::unique_ptr<Inference> inference_;
   std::vector<Sample> samples_;
+  std::ofstream samples_file_;
   std::int64_t start_ns_ = 0;
   std::int64_t end_ns_ = 0;
   std::int64_t arrived_ = 0;
@@ -211,7 +214,7 @@ int Main(int argc, char** argv) {
   const Gpu gpu(settings, WantsPerThread(settings.shape));
   Camera camera(settings, gpu, argv);
   camera.Run();
-  camera.WriteFiles();
+  camera.WriteTruth();
   camera.Print();
   return 0;
 }

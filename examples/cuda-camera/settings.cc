@@ -11,7 +11,8 @@ std::optional<int> ReadSettings(int argc, char** argv, Settings* s) {
   CLI::App app{
       "A camera app on the CUDA driver API: per frame it decodes (CPU), copies to the GPU, runs a "
       "body of kernels, post-processes (small kernels, copies back, CPU), and does its own work. "
-      "Kernels take the times given here, so it needs a GPU that reads kernel texts. The defaults "
+      "Kernels take the times given here: a virtual GPU reads them, for a real one they become "
+      "work. The defaults "
       "are SSD-ResNet on a T4 as Table 2 of the paper fits it.",
       "cuda-camera"};
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
@@ -52,6 +53,11 @@ std::optional<int> ReadSettings(int argc, char** argv, Settings* s) {
       ->check(CLI::Range(0.0, 1.0));
   app.add_option("--first", s->first_ms, "ms that the first inference takes longer (GPU)")
       ->check(time);
+  app.add_option(
+         "--rate", s->rate,
+         "rounds of kernel work per ms, on a real GPU; 0: measured at the start, which needs "
+         "a GPU that is idle then. The JSON tells it")
+      ->check(CLI::Range(0.0, 1e12));
   app.add_option("--at", s->at, "the inference at which fork, exec, crash and hang do it")
       ->check(CLI::Range(0, 100'000'000));
   app.add_option("--truth", s->truth, "write when each body was launched and over to this file");

@@ -23,7 +23,8 @@ struct Settings {
   double app_ms = 0;
   double burn = 0.1;  // the part of CPU work that is burnt; the rest is slept
   double first_ms = 0;
-  int at = 10;  // the inference at which fork, exec, crash and hang do it
+  double rate = 0;  // rounds of kernel work per ms, on a real GPU; 0: measured at the start
+  int at = 10;      // the inference at which fork, exec, crash and hang do it
   std::string truth;
   std::string samples;
   std::string start_at;  // CLOCK_MONOTONIC ns of frame 0 less the phase; empty: at once
