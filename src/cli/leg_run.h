@@ -1,6 +1,7 @@
 // One leg as it ran once, and what a leg is measured with: shared by demo and benches.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
@@ -29,7 +30,8 @@ struct LegRun {
   Disturbance disturbance;
   std::optional<DeviceLateness> lateness;  // of a virtual GPU
   std::optional<Leg> simulated;            // the same leg in the simulator
-  Duration warmup{};                       // before anything counted
+  Duration warmup{};                       // before anything counted; 0: not stated
+  std::optional<std::int64_t> expired;     // leases that ended while it counted
 
   // Whether something else than the leg decided what was measured.
   bool disturbed() const;
