@@ -99,6 +99,7 @@ Result<Counted> Count(const CudaLegPlan& plan, const LegTools& tools, const Scra
   if (!apps) return apps.error();
   Counted counted;
   const TimePoint begin = Now();
+  if (tools.progress) tools.progress({plan.name, 0, plan.seconds, 0});
   Result<CameraGroup> cameras = CameraGroup::Start(*apps, dir, tools.keeper);
   if (!cameras) return cameras.error();
   if (auto ready = cameras->AwaitReady(kWarmupTimeout, tools.stop); !ready) return ready.error();
