@@ -129,9 +129,9 @@ void PrintText(const Settings& settings, const vgpu::Model& model, const Report&
   for (const auto& [name, percentage] : report.percentage) {
     fmt::print("{}: {} % each", name, percentage);
     for (const Tried& tried : report.tried.at(name)) {
-      fmt::print("; with {} %: {} fps, mean {} ms, drops {} %", tried.percentage,
-                 Number(tried.leg.fps, 1, 1), Number(MeanOf(tried.leg), 1, 1),
-                 Number(tried.leg.drop_ratio, 100, 1));
+      fmt::print("; with {} %: {} fps, mean {} ms", tried.percentage, Number(tried.leg.fps, 1, 1),
+                 Number(MeanOf(tried.leg), 1, 1));
+      if (tried.leg.drop_ratio) fmt::print(", drops {:.1f} %", *tried.leg.drop_ratio * 100);
     }
     fmt::print("\n");
   }
