@@ -27,7 +27,7 @@ std::string ImageOf(const Settings& s) {
                 "kernel other_conv cost=%.6fms demand=%g class=body params=8,8,4 do=add\n"
                 "kernel branch cost=%.6fms demand=%g class=body params=8,8,4 do=add\n"
                 "kernel compile cost=%.6fms demand=%g class=body params=8,8,4 do=add\n"
-                "kernel nms cost=%.6fms class=post params=8,8,4,4 do=scale\n"
+                "kernel nms cost=%.6fms demand=0.1 class=post params=8,8,4,4 do=scale\n"
                 "kernel endless cost=forever demand=%g class=body params=8,8,4 do=add\n",
                 s.body_ms / layers, s.demand, s.body_ms / layers / 2, s.demand, s.body_ms / layers,
                 s.demand / 4, s.first_ms, s.demand, post_gpu_ms, s.demand);

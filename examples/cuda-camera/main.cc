@@ -78,8 +78,8 @@ class Camera {
       : settings_(settings), gpu_(gpu), argv_(argv), inference_(MakeInference(settings, gpu)) {}
 
   void Run() {
-    start_ns_ = settings_.start_at.empty() ? NowNs()
-                                           : std::strtoll(settings_.start_at.c_str(), nullptr, 10);
+    WarmUp();
+    start_ns_ = Start();
     start_ns_ += static_cast<std::int64_t>(settings_.phase_ms * 1e6);
     if (!settings_.samples.empty()) {
       samples_file_.open(settings_.samples);
@@ -140,6 +140,25 @@ class Camera {
   }
 
  private:
+  void WarmUp() {
+    for (int i = 0; i < settings_.warmup && !stopped; ++i) Process(i);
+    samples_.clear();
+    if (!settings_.ready_file.empty()) std::ofstream{settings_.ready_file};
+  }
+
+  std::int64_t Start() const {
+    std::string at = settings_.start_at;
+    while (!settings_.wait_for.empty() && !stopped) {
+      std::ifstream file(settings_.wait_for);
+      if (file) {
+        std::getline(file, at);
+        break;
+      }
+      SleepUntil(NowNs() + 5'000'000);
+    }
+    return at.empty() ? NowNs() : std::strtoll(at.c_str(), nullptr, 10);
+  }
+
   double period_ns() const { return 1e9 / settings_.fps; }
   std::int64_t Due(std::int64_t frame) const {
     return settings_.fps > 0 ? start_ns_ + std::llround(static_cast<double>(frame) * period_ns())

@@ -30,6 +30,12 @@ std::optional<int> ReadSettings(int argc, char** argv, Settings* s) {
   app.add_option("--phase", s->phase_ms, "the first frame comes this many ms after the start")
       ->check(time);
   app.add_option("--start-at", s->start_at, "the start, in ns of CLOCK_MONOTONIC; default: now");
+  app.add_option("--warmup", s->warmup,
+                 "inferences before the start, one after another; they count for nothing")
+      ->check(CLI::Range(0, 1'000'000));
+  app.add_option("--ready-file", s->ready_file, "create this file when warm");
+  app.add_option("--wait-for", s->wait_for,
+                 "start when this file exists, at the instant that it holds as --start-at does");
   app.add_option("--frames", s->frames, "how many frames arrive")
       ->check(CLI::Range(1, 100'000'000));
   app.add_option("--seconds", s->seconds, "for how long frames arrive, instead of --frames")

@@ -28,6 +28,9 @@ struct Settings {
   std::string truth;
   std::string samples;
   std::string start_at;  // CLOCK_MONOTONIC ns of frame 0 less the phase; empty: at once
+  int warmup = 0;        // inferences before the start, which count for nothing
+  std::string ready_file;
+  std::string wait_for;  // a file that will hold start_at
 };
 
 // The exit code if the program is to end now.

@@ -6,14 +6,14 @@
 #include <cmath>
 #include <iterator>
 
-#include "base/clock.h"
 #include "cli/arguments.h"
 #include "cli/bench.h"
+#include "cli/bench_legs.h"
 #include "cli/camera_leg.h"
 #include "cli/cpu_claims.h"
+#include "cli/leg_claims.h"
 #include "cli/leg_names.h"
 #include "cli/progress_line.h"
-#include "cli/table.h"
 #include "cli/workplace.h"
 
 namespace stagger::cli {
@@ -82,12 +82,16 @@ std::vector<LegPlan> Plans(const Settings& settings) {
   return plans;
 }
 
+std::vector<std::string> Names(const std::vector<LegPlan>& plans) {
+  std::vector<std::string> names;
+  for (const LegPlan& plan : plans) names.push_back(plan.name);
+  return names;
+}
+
 // Whether the arguments are fine; otherwise the reason was printed.
 bool KeepChosen(const std::string& list, std::vector<LegPlan>* plans) {
   if (list == "all") return true;
-  std::vector<std::string> known;
-  for (const LegPlan& plan : *plans) known.push_back(plan.name);
-  const Result<std::vector<std::string>> chosen = ChooseLegs(list, known);
+  const Result<std::vector<std::string>> chosen = ChooseLegs(list, Names(*plans));
   if (!chosen) {
     PrintError("bench cpu: " + chosen.error().message);
     return false;
@@ -99,21 +103,6 @@ bool KeepChosen(const std::string& list, std::vector<LegPlan>* plans) {
                               }),
                plans->end());
   return true;
-}
-
-std::string Outcome(const LegRun& run) {
-  std::string text = fmt::format("{:<24}", run.leg.name);
-  if (run.leg.fps) text += fmt::format(" {:6.1f} fps", *run.leg.fps);
-  if (run.leg.inference_ms) {
-    text += fmt::format("  mean {:6.1f}  p99 {:6.1f} ms", run.leg.inference_ms->mean,
-                        run.leg.inference_ms->p99);
-  }
-  if (run.leg.drop_ratio) text += fmt::format("  drops {:4.1f} %", *run.leg.drop_ratio * 100);
-  if (run.disturbance.disturbed()) {
-    text += fmt::format("  disturbed: others used {:.0f} %, {:.0f} % stolen",
-                        run.disturbance.foreign_ratio * 100, run.disturbance.stolen_ratio * 100);
-  }
-  return text;
 }
 
 Result<double> SizePace(const Settings& settings, Workplace& place) {
@@ -135,98 +124,27 @@ Result<double> SizePace(const Settings& settings, Workplace& place) {
   return std::max(rate, 0.5);
 }
 
-// Every leg once per repeat, each repeat starting with another one, so that no leg always follows
-// the same neighbour or profits from an early, quiet machine.
-Result<LegRuns> Measure(const Settings& settings, const std::vector<LegPlan>& plans,
-                        Workplace& place) {
-  ProgressLine line;
-  LegRuns runs;
-  const TimePoint start = Now();
-  for (int repeat = 0; repeat < settings.repeats; ++repeat) {
-    for (std::size_t i = 0; i < plans.size(); ++i) {
-      const LegPlan& plan = plans[(i + static_cast<std::size_t>(repeat)) % plans.size()];
-      const std::string where = fmt::format("[{}/{}] {:4.0f} s  ", repeat + 1, settings.repeats,
-                                            ToMs(Now() - start) / 1000);
-      LegTools tools{place.installation, place.keeper, place.stop, {}};
-      if (line.live()) {
-        tools.progress = [&](const LegPlan& p, const Progress& progress) {
-          line.Update(fmt::format("{}{:<24} {:.0f}/{:g} s, {} frames", where, p.name,
-                                  progress.elapsed, p.seconds, progress.frames));
-        };
-      }
-      Result<LegRun> run = RunLeg(plan, tools);
-      if (!run) return run.error();
-      line.Finish(where + Outcome(*run));
-      runs[plan.name].push_back(std::move(run).value());
-    }
-  }
-  return runs;
-}
-
-std::vector<Leg> Medians(const std::vector<LegPlan>& plans, const LegRuns& runs) {
-  std::vector<Leg> medians;
-  for (const LegPlan& plan : plans) {
-    std::vector<Leg> legs;
-    std::vector<Leg> tight;
-    int disturbed = 0;
-    for (const LegRun& run : runs.at(plan.name)) {
-      legs.push_back(run.leg);
-      if (run.tight) tight.push_back(*run.tight);
-      if (run.disturbance.disturbed()) ++disturbed;
-    }
-    for (const std::vector<Leg>& kind : {legs, tight}) {
-      if (kind.empty()) continue;
-      medians.push_back(MedianLeg(kind));
-      medians.back().disturbed_repeats = disturbed;
-    }
-  }
-  return medians;
-}
-
 void PrintText(const Settings& settings, const std::vector<Leg>& legs,
                const std::vector<Claim>& claims) {
-  const auto number = [](const std::optional<double>& value, double factor, int digits) {
-    return value ? fmt::format("{:.{}f}", *value * factor, digits) : std::string("-");
-  };
-  Table table({"leg", "fps", "min..max", "drops %", "mean ms", "p50", "p99", "max", "body ms",
-               "overlap %"});
-  for (const Leg& leg : legs) {
-    const auto part = [&](double Distribution::*member) {
-      return leg.inference_ms ? number((*leg.inference_ms).*member, 1, 1) : "-";
-    };
-    table.AddRow(
-        {leg.name, number(leg.fps, 1, 1),
-         leg.fps_spread ? fmt::format("{:.1f}..{:.1f}", leg.fps_spread->min, leg.fps_spread->max)
-                        : "-",
-         number(leg.drop_ratio, 100, 1), part(&Distribution::mean), part(&Distribution::p50),
-         part(&Distribution::p99), part(&Distribution::max),
-         leg.body_ms ? number(leg.body_ms->mean, 1, 1) : "-", number(leg.overlap_ratio, 100, 1)});
-  }
   fmt::print(
       "{} cameras on {} cores, paced at {} fps each, {} repeats of {:g} s, {:g} ms of work per "
       "frame; medians\n\n",
-      settings.cameras, Cores(), number(settings.fps, 1, 1), settings.repeats, settings.seconds,
+      settings.cameras, Cores(), Number(settings.fps, 1, 1), settings.repeats, settings.seconds,
       settings.work_ms);
-  fmt::print("{}\n{}", table.ToString(), claims.empty() ? "" : ToText(claims));
+  fmt::print("{}\n{}", LegTable(legs).ToString(), claims.empty() ? "" : ToText(claims));
 }
 
 void PrintJson(const Settings& settings, const std::vector<Leg>& legs,
                const std::vector<Claim>& claims, const std::string& doubt) {
+  nlohmann::ordered_json json_legs = nlohmann::ordered_json::array();
+  for (const Leg& leg : legs) json_legs.push_back(ToJson(leg));
   nlohmann::ordered_json json;
-  json["bench"] = "cpu";
-  json["legs"] = nlohmann::ordered_json::array();
-  for (const Leg& leg : legs) json["legs"].push_back(ToJson(leg));
-  json["device"] = DescribeCpu();
   json["cameras"] = settings.cameras;
   json["fps"] = settings.fps ? nlohmann::ordered_json(*settings.fps) : nullptr;
   json["seconds"] = settings.seconds;
   json["work_ms"] = settings.work_ms;
   json["repeats"] = settings.repeats;
-  json["disturbed"] =
-      doubt.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(doubt);
-  json["claims"] = nlohmann::ordered_json::array();
-  for (const Claim& claim : claims) json["claims"].push_back(ToJson(claim));
-  fmt::print("{}\n", json.dump(2));
+  fmt::print("{}\n", BenchJson("cpu", json_legs, DescribeCpu(), json, doubt, claims).dump(2));
 }
 
 }  // namespace
@@ -290,15 +208,20 @@ int BenchCpu(const Arguments& arguments) {
   for (LegPlan& plan : plans) {
     if (IsMixed(plan)) plan.fps = MixedPace(settings, *settings.fps);
   }
-  const Result<LegRuns> runs = Measure(settings, plans, *place);
+  std::vector<BenchLeg> bench;
+  for (const LegPlan& plan : plans) {
+    bench.push_back(
+        {plan.name, [&plan](int, const LegTools& tools) { return RunLeg(plan, tools); }});
+  }
+  const Result<LegRuns> runs = MeasureInterleaved(bench, settings.repeats, *place);
   if (!runs) {
     PrintError("bench cpu: " + runs.error().message);
     return place->stop.Raised() ? kExitInterrupted : kExitFailed;
   }
-  const std::vector<Leg> legs = Medians(plans, *runs);
+  const std::vector<Leg> legs = MedianLegs(Names(plans), *runs);
   const std::vector<Claim> claims = CpuClaims(*runs);
   if (settings.as_json) {
-    PrintJson(settings, legs, claims, MachineDoubt(*runs));
+    PrintJson(settings, legs, claims, MachineDoubt(*runs, "alone-bare"));
   } else {
     PrintText(settings, legs, claims);
   }

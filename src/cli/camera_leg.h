@@ -2,16 +2,12 @@
 // own, for a given time, and then stopped and counted. All of it is gone when the function returns.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
-#include "cli/installation.h"
-#include "cli/keeper.h"
-#include "cli/leg.h"
-#include "cli/machine.h"
-#include "cli/stop_signal.h"
+#include "cli/leg_run.h"
 
 namespace stagger::cli {
 
@@ -31,25 +27,6 @@ struct LegPlan {
   bool tuned = false;                 // the app's own switch: no spinning threads
   std::optional<std::string> policy;  // unset: no daemon, no agent
   std::optional<int> concurrency;     // unset: the daemon's default
-};
-
-struct LegRun {
-  Leg leg;
-  std::optional<Leg> tight;  // the tight camera by itself; `leg` counts it too
-  Disturbance disturbance;
-};
-
-struct Progress {
-  double elapsed = 0;      // seconds, of plan.seconds
-  std::size_t frames = 0;  // results so far, all cameras
-};
-
-struct LegTools {
-  const Installation& installation;
-  Keeper& keeper;
-  StopSignal& stop;
-  // Called a few times a second while the cameras run; may be empty.
-  std::function<void(const LegPlan&, const Progress&)> progress;
 };
 
 // An error when an app or the daemon failed (with its own last words), or `stop` was raised.

@@ -50,9 +50,9 @@ Result<LegRun> RunShown(const LegPlan& plan, const std::string& label, LegTools 
                         ProgressLine& line) {
   if (line.live()) {
     line.Update(fmt::format("{}: starting {} camera(s)", label, plan.cameras));
-    tools.progress = [&](const LegPlan& p, const Progress& progress) {
-      line.Update(fmt::format("{}: {:.0f}/{:g} s, {} frames", label, progress.elapsed, p.seconds,
-                              progress.frames));
+    tools.progress = [&](const Progress& progress) {
+      line.Update(fmt::format("{}: {:.0f}/{:g} s, {} frames", label, progress.elapsed,
+                              progress.seconds, progress.frames));
     };
   }
   Result<LegRun> run = RunLeg(plan, tools);

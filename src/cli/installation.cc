@@ -66,9 +66,11 @@ Result<std::string> Installation::Daemon() const {
 
 Result<std::string> Installation::Agent() const { return Preloadable(agent_, "STAGGER_AGENT"); }
 
-Result<std::string> Installation::Agents() const {
+Result<std::string> Installation::Agents() const { return HasDriver() ? CudaAgents() : Agent(); }
+
+Result<std::string> Installation::CudaAgents() const {
   const Result<std::string> agent = Agent();
-  if (!agent || !HasDriver()) return agent;
+  if (!agent) return agent;
   const Result<std::string> cuda = Preloadable(cuda_agent_, "STAGGER_CUDA_AGENT");
   if (!cuda) return cuda;
   return *agent + ":" + *cuda;
@@ -76,6 +78,10 @@ Result<std::string> Installation::Agents() const {
 
 Result<std::string> Installation::CameraDetector() const {
   return Existing(examples_ + "/camera-detector", "the example app", "build the examples first");
+}
+
+Result<std::string> Installation::CudaCamera() const {
+  return Existing(examples_ + "/cuda-camera", "the example app", "build the examples first");
 }
 
 Result<std::string> Installation::VirtualDriver() const {

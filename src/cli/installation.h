@@ -19,7 +19,10 @@ class Installation {
   // What an app is to preload: the agent, and the one for CUDA where this machine has a driver (or
   // the virtual GPU stands for one). Errors as Agent().
   Result<std::string> Agents() const;
+  // Both agents, for apps that will find a driver which this process does not.
+  Result<std::string> CudaAgents() const;
   Result<std::string> CameraDetector() const;
+  Result<std::string> CudaCamera() const;
   // The folder with the virtual GPU's libcuda.so.1 and libnvidia-ml.so.1.
   Result<std::string> VirtualDriver() const;
 

@@ -106,6 +106,7 @@ Leg Summarise(const LegShape& shape, const std::vector<AppRecord>& apps) {
   for (const AppRecord& app : apps) {
     for (const Sample& sample : app.samples) first = std::min(first, sample.arrival);
   }
+  if (shape.start) first = *shape.start;
   const Duration deadline = shape.fps ? FromMs(1000 / *shape.fps) : Duration::max();
   const Duration length = FromMs(shape.seconds * 1000);
   std::vector<double> inference;

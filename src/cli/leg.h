@@ -61,10 +61,11 @@ struct LegShape {
   std::string name;
   std::optional<double> fps;  // per app; unset: every frame as soon as it can
   double seconds = 0;
+  std::optional<Duration> start{};  // of the samples' clock; unset: the first arrival
 };
 
 // Counts, rates and times of the apps taken together. The rate counts results within `seconds` of
-// the first arrival, so an app that is busy when time is up doesn't stretch it.
+// the start, so an app that is busy when time is up doesn't stretch it.
 Leg Summarise(const LegShape& shape, const std::vector<AppRecord>& apps);
 
 // Each figure's median over the repeats; `legs` not empty, all of one name.

@@ -88,4 +88,10 @@ Duration OwnCpuTime() {
   return total;
 }
 
+Disturbance DisturbanceWatch::SoFar() const {
+  const std::optional<MachineTime> now = ReadMachineTime();
+  if (!before_ || !now) return {};
+  return DisturbanceBetween(*before_, *now, OwnCpuTime() - own_before_);
+}
+
 }  // namespace stagger::cli

@@ -35,4 +35,15 @@ Disturbance DisturbanceBetween(const MachineTime& before, const MachineTime& aft
 // CPU time of this process and of its children that were reaped.
 Duration OwnCpuTime();
 
+// What disturbed the machine since this was made. Children must have been reaped to count as ours.
+class DisturbanceWatch {
+ public:
+  DisturbanceWatch() : before_(ReadMachineTime()), own_before_(OwnCpuTime()) {}
+  Disturbance SoFar() const;
+
+ private:
+  std::optional<MachineTime> before_;
+  Duration own_before_;
+};
+
 }  // namespace stagger::cli

@@ -50,9 +50,11 @@ Result<PrivateDaemon> PrivateDaemon::Start(const Installation& installation, con
   for (const auto& [option, value] : {std::pair{"--policy", &spec.policy},
                                       {"--concurrency", &spec.concurrency},
                                       {"--demand-limit", &spec.demand_limit},
+                                      {"--spacing", &spec.spacing_ms},
                                       {"--devices", &spec.devices}}) {
     if (!value->empty()) child.argv.insert(child.argv.end(), {option, *value});
   }
+  child.environment = spec.environment;
   child.pipe_output = spec.err_file.empty();
   if (!child.pipe_output) {
     child.err_file = spec.err_file;

@@ -13,10 +13,12 @@ namespace stagger::cli {
 
 struct DaemonSpec {
   std::string socket;
-  std::string policy;        // empty: the daemon's default
-  std::string concurrency;   // a number, or "auto"; empty: the daemon's default
-  std::string demand_limit;  // empty: none
-  std::string devices;       // as staggerd takes it; empty: its default
+  std::string policy;         // empty: the daemon's default
+  std::string concurrency;    // a number, or "auto"; empty: the daemon's default
+  std::string demand_limit;   // empty: none
+  std::string spacing_ms;     // under `spaced`; empty: the daemon's default
+  std::string devices;        // as staggerd takes it; empty: its default
+  Environment environment{};  // set on top of ours
   std::string http = "off";
   std::string err_file;  // its log; empty: a pipe to read from process()
 };
