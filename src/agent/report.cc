@@ -19,8 +19,7 @@ Mutex* lock = nullptr;
 alignas(Mutex) unsigned char storage[sizeof(Mutex)];
 
 __attribute__((constructor)) void Begin() {
-  report_page =
-      static_cast<AgentPage*>(report::MakePage(AgentPage::kSuffix, sizeof(AgentPage)));
+  report_page = static_cast<AgentPage*>(report::MakePage(AgentPage::kSuffix, sizeof(AgentPage)));
   if (report_page == nullptr) return;
   lock = ::new (storage) Mutex();
   pthread_atfork([] { lock->Lock(); }, [] { lock->Unlock(); },

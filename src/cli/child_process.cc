@@ -117,8 +117,8 @@ Result<ChildProcess> ChildProcess::Start(const ChildSpec& spec, Keeper& keeper) 
   const pid_t pid = fork();
   if (pid < 0) return Failure("cannot start a process");
   if (pid == 0) {
-    Become(spec.path.c_str(), argv.data(), envp.data(), {null.get(), out.get(), err.get(), spec.output_to_err},
-           report_writer.get(), parent);
+    Become(spec.path.c_str(), argv.data(), envp.data(),
+           {null.get(), out.get(), err.get(), spec.output_to_err}, report_writer.get(), parent);
   }
   setpgid(pid, pid);  // also here: whoever comes first
   child.pid_ = pid;

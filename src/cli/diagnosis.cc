@@ -117,9 +117,10 @@ class Doctor {
   void Passed(const Passages& passages, const char* what) {
     if (passages.turns > 0) {
       if (passages.without_turn > 0) {
-        Note(fmt::format("{} of {} {} ran without a turn, before the daemon was there or because it "
-                         "did not answer",
-                         passages.without_turn, passages.turns + passages.without_turn, what));
+        Note(
+            fmt::format("{} of {} {} ran without a turn, before the daemon was there or because it "
+                        "did not answer",
+                        passages.without_turn, passages.turns + passages.without_turn, what));
       }
       return;
     }
@@ -193,9 +194,8 @@ class Doctor {
                        onnx.sessions, onnx.cooperative_sessions));
     }
     if (onnx.accelerated_runs > 0) {
-      const std::string what =
-          fmt::format("{} inferences of {} sessions with an accelerator", onnx.accelerated_runs,
-                      onnx.accelerated_sessions);
+      const std::string what = fmt::format("{} inferences of {} sessions with an accelerator",
+                                           onnx.accelerated_runs, onnx.accelerated_sessions);
       launches_ > 0 ? Note(what + ": controlled by their CUDA calls")
                     : Escape(what + " were left alone, and no CUDA calls of theirs were seen");
     }
@@ -244,16 +244,20 @@ class Doctor {
   void Driver(const std::string& path, int copies) {
     drivers_ += copies;
     if (drivers_ > 1 && drivers_ - copies <= 1) {
-      Escape(fmt::format("the CUDA driver is mapped {} times ({}): calls into a second copy, as in a "
-                         "dlmopen namespace, go past the hooks",
-                         drivers_, path));
+      Escape(
+          fmt::format("the CUDA driver is mapped {} times ({}): calls into a second copy, as in a "
+                      "dlmopen namespace, go past the hooks",
+                      drivers_, path));
     }
     if (facts().agent && !facts().cuda_agent) {
-      Escape("it has loaded a CUDA driver, but the agent for CUDA is not there: it is preloaded "
-             "only where 'stagger' itself finds a libcuda.so.1");
+      Escape(
+          "it has loaded a CUDA driver, but the agent for CUDA is not there: it is preloaded "
+          "only where 'stagger' itself finds a libcuda.so.1");
     } else if (facts().cuda_agent && facts().cuda && facts().cuda->calls.empty()) {
-      Note("a CUDA driver is loaded, but no call came through the hooks: unused, or reached in a way "
-           "that cannot be seen");
+      Note(
+          "a CUDA driver is loaded, but no call came through the hooks: unused, or reached in a "
+          "way "
+          "that cannot be seen");
     }
   }
 
@@ -263,8 +267,9 @@ class Doctor {
     } else if (!facts().readable) {
       Escape("it cannot be looked into, and the agent is not in it: another user's process?");
     } else if (facts().told_to_preload == false) {
-      Escape("the agent is not in it: its environment does not name the agent in LD_PRELOAD; who "
-             "started it cleaned the environment or set another");
+      Escape(
+          "the agent is not in it: its environment does not name the agent in LD_PRELOAD; who "
+          "started it cleaned the environment or set another");
     } else {
       Escape("the agent is not in it, though its environment names it");
     }
@@ -354,10 +359,11 @@ Diagnosis Diagnose(std::vector<ProgramFacts> programs, bool driver) {
     }
   }
   if (!any && diagnosis.reasons.empty()) {
-    diagnosis.reasons.emplace_back("no inference was seen, by any framework or driver that Stagger "
-                                   "knows");
+    diagnosis.reasons.emplace_back(
+        "no inference was seen, by any framework or driver that Stagger "
+        "knows");
   }
-  diagnosis.verdict = !any                       ? "not controlled"
+  diagnosis.verdict = !any                        ? "not controlled"
                       : diagnosis.reasons.empty() ? "controlled"
                                                   : "partly controlled";
   return diagnosis;

@@ -23,7 +23,8 @@ struct ProgramFacts {
   std::optional<bool> told_to_preload;   // its environment names the agent
   std::optional<std::string> obstacle;   // why nothing can be preloaded into its file
   std::map<std::string, int> libraries;  // those that matter; how many copies
-  std::vector<std::pair<std::string, std::string>> inside;  // runtimes linked into a file: what, file
+  std::vector<std::pair<std::string, std::string>>
+      inside;  // runtimes linked into a file: what, file
   std::optional<OnnxSeen> onnx;
   std::optional<CudaSeen> cuda;
 };
@@ -42,11 +43,11 @@ struct CallRow {
 
 struct ProgramDiagnosis {
   ProgramFacts facts;
-  std::vector<std::string> loaded;   // frameworks and drivers, in words
+  std::vector<std::string> loaded;  // frameworks and drivers, in words
   std::vector<CallRow> calls;
   std::vector<std::string> escapes;  // paths by which an inference can go past control
   std::vector<std::string> notes;
-  bool controls = false;             // something that infers was seen under control
+  bool controls = false;  // something that infers was seen under control
 };
 
 struct Diagnosis {

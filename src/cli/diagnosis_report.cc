@@ -41,13 +41,21 @@ std::string ToText(const ProgramDiagnosis& program) {
                                        : facts.cuda_agent ? "loaded, and the one for CUDA"
                                                           : "loaded");
   for (const std::string& loaded : program.loaded) text += "  loaded: " + loaded + "\n";
+  std::vector<std::string> passed_through;  // uncounted
   if (!program.calls.empty()) {
     Table table({"KIND", "CALL", "COUNT", "HANDLED"});
     for (const CallRow& row : program.calls) {
+      if (!row.count) {
+        passed_through.push_back(row.name);
+        continue;
+      }
       table.AddRow(
           {row.kind, row.name, row.count ? fmt::format("{}", *row.count) : "-", row.handled});
     }
-    text += Indented(table.ToString());
+    if (passed_through.size() < program.calls.size()) text += Indented(table.ToString());
+    if (!passed_through.empty()) {
+      text += fmt::format("  passed through: {}\n", fmt::join(passed_through, ", "));
+    }
   }
   const auto passages = [&](const char* what, const Passages& passed) {
     if (passed.turns + passed.warmups + passed.without_turn == 0) return;

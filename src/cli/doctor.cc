@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <map>
 #include <optional>
 
@@ -56,6 +57,13 @@ Result<Diagnosis> Run(Workplace& place, const Command& command, std::optional<Du
   *observed = std::move(run).value();
   const std::vector<WatchedProgram> watched = watch.programs();
   std::vector<ProgramFacts> programs = Together(observed->programs, watched);
+  const auto is_the_command = [&](const ProgramFacts& facts) { return facts.pid == observed->pid; };
+  if (std::ranges::none_of(programs, is_the_command)) {  // gone before anybody looked
+    ProgramFacts facts;
+    facts.pid = observed->pid;
+    facts.program = command.path;
+    programs.push_back(std::move(facts));
+  }
   LookAtFiles(watched, &programs);
   return Diagnose(std::move(programs), *agents != *agent);
 }
@@ -104,8 +112,7 @@ int DoctorVerb(const Arguments& arguments) {
   if (as_json) {
     nlohmann::ordered_json json{{"command", command->words}, {"ended", HowItEnded(observed)}};
     json.update(ToJson(*diagnosis));
-    fmt::print("{}\n",
-               json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   } else {
     fmt::print("{} {}\n\n{}", command->words.front(), HowItEnded(observed), ToText(*diagnosis));
   }

@@ -85,6 +85,7 @@ Result<Observed> Observe(Workplace& place, const Command& command, std::optional
   if (!app) return app.error();
 
   Observed observed;
+  observed.pid = app->pid();
   const TimePoint end = limit ? began + *limit : kNever;
   while (!(observed.ended = app->Poll()) && !(observed.interrupted = place.stop.Raised()) &&
          Now() < end) {

@@ -32,6 +32,7 @@ CommandLine SplitAtDashes(const Arguments& arguments);
 Result<Command> FindCommand(const Arguments& words);
 
 struct Observed {
+  pid_t pid = 0;
   std::optional<ExitStatus> ended;  // empty: it was ended by us
   bool interrupted = false;         // by Ctrl-C or SIGTERM
   Duration took{};

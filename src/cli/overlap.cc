@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -27,11 +28,11 @@ namespace stagger::cli {
 namespace {
 
 constexpr int kCopies = OverlapGate::kCopies;
-constexpr int kLearnAtLeast = 8;     // inferences of each copy, one at a time
-constexpr int kLearnAtMost = 80;     // then it goes on with what the agent knows
-constexpr int kAloneCounted = 6;     // the last of them, of each copy
-constexpr int kTurnsInVain = 200;    // without the end of an inference
-constexpr double kMostLeftOut = 0.5; // of the probes
+constexpr int kLearnAtLeast = 8;      // inferences of each copy, one at a time
+constexpr int kLearnAtMost = 80;      // then it goes on with what the agent knows
+constexpr int kAloneCounted = 6;      // the last of them, of each copy
+constexpr int kTurnsInVain = 200;     // without the end of an inference
+constexpr double kMostLeftOut = 0.5;  // of the probes
 constexpr Duration kNothing = std::chrono::seconds{30};  // without a turn asked for, a probe ended
 constexpr Duration kGrace = std::chrono::seconds{2};
 constexpr Duration kLook = std::chrono::milliseconds{200};
@@ -63,8 +64,12 @@ class Sweep {
  public:
   Sweep(Workplace& place, const Command& command, const OverlapSettings& settings,
         const ScratchDir& scratch, OverlapGate gate)
-      : place_(place), command_(command), settings_(settings), scratch_(scratch),
-        gate_(std::move(gate)), end_(settings.limit ? Now() + *settings.limit : kNever) {}
+      : place_(place),
+        command_(command),
+        settings_(settings),
+        scratch_(scratch),
+        gate_(std::move(gate)),
+        end_(settings.limit ? Now() + *settings.limit : kNever) {}
 
   Result<void> Run();
 
@@ -168,7 +173,7 @@ bool Sweep::BothSure() {
   std::array<bool, kCopies> sure{};
   for (const ProgramReport& program : ReadReports(reports_)) {
     for (int i = 0; i < kCopies; ++i) {
-      if (program.pid != copies_[i].pid() && program.parent != copies_[i].pid()) continue;
+      if (getpgid(program.pid) != copies_[i].pid()) continue;
       const bool whole_call = program.onnx && !program.onnx->inferences.empty();
       sure[i] = sure[i] || whole_call || (program.cuda && program.cuda->state == "sure");
     }
@@ -185,8 +190,9 @@ Result<Sweep::Step> Sweep::Learn() {
     if (const auto step = Await(Now() + kLook)) return *step;
     for (int i = 0; i < kCopies; ++i) {
       if (gate_.turns_without_end(i) > kTurnsInVain) {
-        return Error{"its inferences have no end that can be seen: nothing is copied back or waited "
-                     "for after a body"};
+        return Error{
+            "its inferences have no end that can be seen: nothing is copied back or waited "
+            "for after a body"};
       }
       const auto one = gate_.TakeFinished(i);
       if (!one) continue;
@@ -206,9 +212,10 @@ Result<Sweep::Step> Sweep::Learn() {
       return Step::kDone;
     }
     if (Now() - quiet_since > kNothing) {
-      return Error{fmt::format("no inference was seen for {:.0f} s; 'stagger doctor -- CMD' says "
-                               "what is controlled",
-                               ToMs(kNothing) / 1000)};
+      return Error{
+          fmt::format("no inference was seen for {:.0f} s; 'stagger doctor -- CMD' says "
+                      "what is controlled",
+                      ToMs(kNothing) / 1000)};
     }
     if (gate_.Inferring(0) || gate_.Inferring(1)) continue;
     const bool zero = gate_.AtTheGate(0);
@@ -227,8 +234,8 @@ Result<Sweep::Step> Sweep::AwaitBothAtTheGate() {
       return Error{"its inferences have no end that can be seen any more"};
     }
     if (Now() - from > kNothing) {
-      return Error{fmt::format("one of the copies asked for no turn for {:.0f} s",
-                               ToMs(kNothing) / 1000)};
+      return Error{
+          fmt::format("one of the copies asked for no turn for {:.0f} s", ToMs(kNothing) / 1000)};
     }
   }
   return Step::kDone;
@@ -313,9 +320,10 @@ Result<void> Sweep::Run() {
 
 void PrintText(const Command& command, const Sweep& sweep, const std::string& device,
                const SweepFindings& findings) {
-  fmt::print("two copies of {} on {}: inference times from the body's start, by how much later the "
-             "second one's body started; medians of {} probes\n\n",
-             command.words.front(), device, sweep.probes().size());
+  fmt::print(
+      "two copies of {} on {}: inference times from the body's start, by how much later the "
+      "second one's body started; medians of {} probes\n\n",
+      command.words.front(), device, sweep.probes().size());
   fmt::print("{}", ToText(findings));
   fmt::print("before a body: {:.2f} ms (pre)\n", Median(sweep.pre_ms()).value_or(0));
   if (!sweep.sure()) {
@@ -339,8 +347,7 @@ void PrintJson(const Command& command, const Sweep& sweep, const std::string& de
   json["sure"] = sweep.sure();
   json["pre_ms"] = Median(sweep.pre_ms()).value_or(0);
   AddTo(&json, findings);
-  fmt::print("{}\n",
-             json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 Result<void> RunAndPrint(Workplace& place, const Command& command,

@@ -49,7 +49,8 @@ void OverlapGate::Wait(TimePoint until, const std::vector<int>& others) {
 
 void OverlapGate::Accept() {
   while (true) {
-    UniqueFd socket(accept4(listener_.socket.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    UniqueFd socket(
+        accept4(listener_.socket.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!socket.valid()) return;
     const Result<wire::PeerCredentials> peer = wire::PeerOf(socket.get());
     if (!peer || peer->uid != geteuid()) continue;

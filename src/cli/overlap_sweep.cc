@@ -68,7 +68,7 @@ Result<SweepFindings> Summarise(const std::vector<Probe>& probes,
     together.push_back(probe.first.body_ms);
     together.push_back(probe.second.body_ms);
   }
-  if (together.empty()) return Error{"no two inferences were started at once; try more rounds"};
+  if (together.empty()) return Error{"no two inferences were started at once; give it more time"};
   SweepFindings findings;
   std::vector<sim::OverlapPoint> sweep;
   for (const auto& [offset, times] : by_offset) {
@@ -107,7 +107,8 @@ std::string ToText(const SweepFindings& findings) {
       findings.fit.max_error_ms);
   text += fmt::format("alone, as the agent sees it: body {:.2f} ms, post {:.2f} ms\n",
                       findings.alone.body_ms, findings.alone.total_ms - findings.alone.body_ms);
-  text += fmt::format("two bodies together take {:.2f} times as long as one: ", findings.slowdown());
+  text +=
+      fmt::format("two bodies together take {:.2f} times as long as one: ", findings.slowdown());
   text += findings.sharing_pays()
               ? "more gets done than one after the other. Suggested: --concurrency auto\n"
               : "no more gets done than one after the other. Suggested: --concurrency 1\n";

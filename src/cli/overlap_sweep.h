@@ -58,8 +58,8 @@ struct SweepPoint {
 struct SweepFindings {
   std::vector<SweepPoint> points;  // by offset
   sim::Calibration fit;
-  ProbeTimes alone;          // medians, of inferences that met no other
-  double together_ms = 0;    // a body's time when two start at once, median
+  ProbeTimes alone;        // medians, of inferences that met no other
+  double together_ms = 0;  // a body's time when two start at once, median
   // How many times as long two bodies take that run at once.
   double slowdown() const { return alone.body_ms > 0 ? together_ms / alone.body_ms : 0; }
   // Whether two at once get more done than one after the other.

@@ -21,10 +21,10 @@ struct WatchedProgram {
   pid_t parent = 0;
   std::string program;  // the file it runs; empty: not ours to see
   std::string command;
-  bool readable = true;               // false: its mappings are forbidden to us
-  bool agent = false;                 // mapped
+  bool readable = true;  // false: its mappings are forbidden to us
+  bool agent = false;    // mapped
   bool cuda_agent = false;
-  std::optional<bool> told_to_preload;  // LD_PRELOAD in its environment names the agent
+  std::optional<bool> told_to_preload;   // LD_PRELOAD in its environment names the agent
   std::map<std::string, int> libraries;  // those that matter; how many copies
   std::set<std::string> code;            // files it has mapped to execute
 };

@@ -96,8 +96,8 @@ std::string Timeline(double pre_ms, double body_ms, double post_ms, int width) {
   const auto column = [&](double ms) { return static_cast<int>(std::lround(ms / total * width)); };
   const int body_from = column(pre_ms);
   const int post_from = column(pre_ms + body_ms);
-  std::string line = Repeat("▒", body_from) + Repeat("█", post_from - body_from) +
-                     Repeat("░", width - post_from);
+  std::string line =
+      Repeat("▒", body_from) + Repeat("█", post_from - body_from) + Repeat("░", width - post_from);
   // Marks about every twelve columns, none where the end's would not fit.
   const double step = RoundStep(total / (width / 12.0));
   const std::string end = fmt::format("{:.1f} ms", total);
@@ -109,17 +109,16 @@ std::string Timeline(double pre_ms, double body_ms, double post_ms, int width) {
     if (where < scale.size() + (scale.empty() ? 0 : 1)) continue;
     scale += std::string(where - scale.size(), ' ') + mark;
   }
-  const std::size_t end_at = static_cast<std::size_t>(width) - std::min<std::size_t>(
-                                                                   end.size(), width);
+  const std::size_t end_at =
+      static_cast<std::size_t>(width) - std::min<std::size_t>(end.size(), width);
   if (scale.size() < end_at) scale += std::string(end_at - scale.size(), ' ');
   return line + "\n" + scale + end + "\n";
 }
 
 std::string ToText(const PhaseProfile& profile) {
-  std::string text =
-      fmt::format("{} (pid {}): {}, {} inferences after warm-up\n", profile.command, profile.pid,
-                  profile.framework == "cuda" ? "CUDA" : "ONNX Runtime on the CPU",
-                  profile.inferences);
+  std::string text = fmt::format(
+      "{} (pid {}): {}, {} inferences after warm-up\n", profile.command, profile.pid,
+      profile.framework == "cuda" ? "CUDA" : "ONNX Runtime on the CPU", profile.inferences);
   Table table({"phase", "mean ms", "p99 ms", "share", "confidence"});
   const auto row = [&](const char* name, const core::PhaseEstimate& phase, bool share) {
     table.AddRow({name, fmt::format("{:.2f}", ToMs(phase.mean)),
@@ -134,17 +133,19 @@ std::string ToText(const PhaseProfile& profile) {
   row("waited", profile.waited, false);
   text += table.ToString();
   if (profile.whole_call) {
-    text += "the whole call is the body: what precedes and follows the network in it is not told "
-            "apart\n";
+    text +=
+        "the whole call is the body: what precedes and follows the network in it is not told "
+        "apart\n";
   } else {
     text += fmt::format("bodies: {}, confidence {:.2f}: {}\n",
                         profile.state.empty() ? "not judged" : profile.state, profile.confidence,
                         profile.reason);
   }
   if (profile.most_bodies > 1) {
-    text += fmt::format("up to {} heavy bursts in one inference: body is the heaviest, the others "
-                        "are in pre and post\n",
-                        profile.most_bodies);
+    text += fmt::format(
+        "up to {} heavy bursts in one inference: body is the heaviest, the others "
+        "are in pre and post\n",
+        profile.most_bodies);
   }
   return text + Timeline(ToMs(profile.pre.mean), ToMs(profile.body.mean), ToMs(profile.post.mean),
                          kTimelineWidth);
@@ -169,9 +170,8 @@ ordered_json ToJson(const PhaseProfile& profile) {
   if (profile.whole_call) {
     json["detector"] = nullptr;
   } else {
-    json["detector"] = {{"state", profile.state},
-                        {"reason", profile.reason},
-                        {"confidence", profile.confidence}};
+    json["detector"] = {
+        {"state", profile.state}, {"reason", profile.reason}, {"confidence", profile.confidence}};
   }
   return json;
 }

@@ -15,8 +15,8 @@ namespace stagger::cli {
 struct PhaseProfile {
   pid_t pid = 0;
   std::string command;
-  std::string framework;     // "cuda" or "onnxruntime"
-  bool whole_call = false;   // the whole call is the body: pre and post cannot be told from it
+  std::string framework;    // "cuda" or "onnxruntime"
+  bool whole_call = false;  // the whole call is the body: pre and post cannot be told from it
   std::uint64_t inferences = 0;
   core::PhaseEstimate pre;
   core::PhaseEstimate body;

@@ -66,8 +66,8 @@ std::optional<std::string> ElfObstacle(std::string_view bytes) {
     if (segment.p_type != PT_INTERP) continue;
     if (segment.p_offset >= bytes.size()) return std::nullopt;
     const std::string_view linker =
-        bytes.substr(segment.p_offset, strnlen(bytes.data() + segment.p_offset,
-                                               bytes.size() - segment.p_offset));
+        bytes.substr(segment.p_offset,
+                     strnlen(bytes.data() + segment.p_offset, bytes.size() - segment.p_offset));
     if (linker.find("ld-musl") != std::string_view::npos) {
       return "is linked with musl; the agent needs glibc";
     }
@@ -109,8 +109,7 @@ std::optional<std::string> PreloadObstacle(const std::string& path) {
     std::optional<std::string> obstacle = ElfObstacle(bytes);
     struct stat info {};
     if (!obstacle && stat(program.c_str(), &info) == 0) {
-      const bool capabilities =
-          getxattr(program.c_str(), "security.capability", nullptr, 0) > 0;
+      const bool capabilities = getxattr(program.c_str(), "security.capability", nullptr, 0) > 0;
       obstacle = RightsObstacle({info.st_mode, info.st_uid, info.st_gid, capabilities}, geteuid(),
                                 getegid());
     }

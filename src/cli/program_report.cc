@@ -73,7 +73,12 @@ OnnxSeen ReadPage(const report::AgentPage& page) {
       std::min<std::size_t>(page.runtime_count.load(), report::kMostRuntimes);
   for (std::size_t i = 0; i < runtimes; ++i) {
     const report::Runtime& runtime = page.runtimes[i];
-    seen.runtimes.push_back({runtime.version.Get(), runtime.path.Get(), runtime.hooked != 0});
+    // As the kernel names it, whatever links the app came by.
+    std::error_code failure;
+    const std::string path = runtime.path.Get();
+    const fs::path real = fs::canonical(path, failure);
+    seen.runtimes.push_back(
+        {runtime.version.Get(), failure ? path : real.string(), runtime.hooked != 0});
   }
   seen.sessions = page.sessions;
   seen.accelerated_sessions = page.accelerated_sessions;

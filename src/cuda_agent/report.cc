@@ -50,8 +50,8 @@ void Report::FetchedUnknown(const char* name) {
   agent::MutexLock lock(&lock_);
   const std::uint32_t count = page_->unknown_count.load(std::memory_order_relaxed);
   const auto end = page_->unknown.begin() + count;
-  const bool known =
-      std::any_of(page_->unknown.begin(), end, [&](const auto& text) { return text.Get() == name; });
+  const bool known = std::any_of(page_->unknown.begin(), end,
+                                 [&](const auto& text) { return text.Get() == name; });
   if (known || end == page_->unknown.end()) return;
   end->Set(name);
   page_->unknown_count.store(count + 1, std::memory_order_release);

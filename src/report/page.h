@@ -53,9 +53,9 @@ struct Head {
   std::int64_t began_ns;
   std::int32_t pid;
   std::int32_t parent;
-  Text<512> program;    // the file it runs
-  Text<512> command;    // its words, separated by spaces
-  Text<8192> libraries; // lines of OFFSET PATH, as /proc/self/maps has them, of what matters
+  Text<512> program;     // the file it runs
+  Text<512> command;     // its words, separated by spaces
+  Text<8192> libraries;  // lines of OFFSET PATH, as /proc/self/maps has them, of what matters
 };
 
 // Of one inference that was not part of warm-up. Waiting for the turn is in none of the phases.
@@ -131,13 +131,13 @@ struct Known {
   std::string_view file;
   std::string_view name;
   enum class Role : std::uint8_t {
-    kCudaDriver,  // its calls are controlled
-    kOnnx,        // the runtime that is hooked
-    kOnnxInside,  // the same, where no hook reaches it
-    kOnCuda,      // computes through the CUDA driver
-    kOnCpu,       // computes on the CPU unless CUDA calls are seen
-    kOtherDriver, // of an accelerator that is not controlled
-    kMention,     // often there for nothing
+    kCudaDriver,   // its calls are controlled
+    kOnnx,         // the runtime that is hooked
+    kOnnxInside,   // the same, where no hook reaches it
+    kOnCuda,       // computes through the CUDA driver
+    kOnCpu,        // computes on the CPU unless CUDA calls are seen
+    kOtherDriver,  // of an accelerator that is not controlled
+    kMention,      // often there for nothing
   } role;
 };
 inline constexpr std::array kKnown{
