@@ -61,7 +61,7 @@ struct Streams {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   signal(SIGPIPE, SIG_DFL);
-  dup2(streams.in, 0);
+  if (streams.in >= 0) dup2(streams.in, 0);
   if (streams.out >= 0) dup2(streams.out, 1);
   if (streams.err >= 0) dup2(streams.err, 2);
   if (streams.out_to_err) dup2(2, 1);
@@ -118,7 +118,8 @@ Result<ChildProcess> ChildProcess::Start(const ChildSpec& spec, Keeper& keeper) 
   if (pid < 0) return Failure("cannot start a process");
   if (pid == 0) {
     Become(spec.path.c_str(), argv.data(), envp.data(),
-           {null.get(), out.get(), err.get(), spec.output_to_err}, report_writer.get(), parent);
+           {spec.keep_input ? -1 : null.get(), out.get(), err.get(), spec.output_to_err},
+           report_writer.get(), parent);
   }
   setpgid(pid, pid);  // also here: whoever comes first
   child.pid_ = pid;

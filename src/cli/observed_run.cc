@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -80,6 +81,8 @@ Result<Observed> Observe(Workplace& place, const Command& command, std::optional
   child.argv = command.words;
   child.environment = *environment;
   child.output_to_err = true;
+  // Of a terminal it may not read: it is no longer in the foreground.
+  child.keep_input = isatty(0) == 0;
   const TimePoint began = Now();
   Result<ChildProcess> app = ChildProcess::Start(child, place.keeper);
   if (!app) return app.error();

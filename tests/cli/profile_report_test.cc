@@ -65,7 +65,7 @@ TEST(PhaseProfiles, OfOnnxRuntimeSayThatTheWholeCallIsTheBody) {
 TEST(Timeline, IsToScale) {
   EXPECT_EQ(Timeline(10, 30, 60, 20),
             "▒▒██████░░░░░░░░░░░░\n"
-            "0         50100.0 ms\n");
+            "0           100.0 ms\n");
   EXPECT_EQ(Timeline(0, 10, 0, 40),
             "████████████████████████████████████████\n"
             "0                   5            10.0 ms\n");
