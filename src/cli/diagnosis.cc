@@ -125,7 +125,10 @@ class Doctor {
       return;
     }
     if (passages.without_turn > 0) {
-      Escape(fmt::format("none of its {} got a turn: the agent could not reach the daemon", what));
+      Escape(
+          fmt::format("none of its {} got a turn: it ended before the agent reached the daemon, or "
+                      "the agent could not",
+                      what));
     } else if (passages.warmups > 0) {
       Escape("it ended before its warm-up was over, so nothing was gated; let it run longer");
     }
