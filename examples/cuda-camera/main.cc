@@ -201,8 +201,11 @@ class Camera {
     std::vector<char*> argv;
     for (char** word = argv_; *word != nullptr; ++word) argv.push_back(*word);
     static char option[] = "--shape=ssd";
-    for (char*& word : argv) {
-      if (std::string_view(word) == "--shape=exec") word = option;
+    static char value[] = "ssd";
+    for (std::size_t i = 1; i < argv.size(); ++i) {
+      if (std::string_view(argv[i]) == "--shape=exec") argv[i] = option;
+      const bool named = std::string_view(argv[i - 1]) == "--shape";
+      if (named && std::string_view(argv[i]) == "exec") argv[i] = value;
     }
     argv.push_back(nullptr);
     execv("/proc/self/exe", argv.data());

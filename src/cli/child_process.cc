@@ -48,6 +48,7 @@ struct Streams {
   int in = -1;
   int out = -1;
   int err = -1;
+  bool out_to_err = false;
 };
 
 // Runs in the child: only async-signal-safe calls.
@@ -60,9 +61,10 @@ struct Streams {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   signal(SIGPIPE, SIG_DFL);
-  dup2(streams.in, 0);
+  if (streams.in >= 0) dup2(streams.in, 0);
   if (streams.out >= 0) dup2(streams.out, 1);
   if (streams.err >= 0) dup2(streams.err, 2);
+  if (streams.out_to_err) dup2(2, 1);
   execve(path, argv, envp);
   const int error = errno;
   (void)!write(report, &error, sizeof error);
@@ -115,7 +117,8 @@ Result<ChildProcess> ChildProcess::Start(const ChildSpec& spec, Keeper& keeper) 
   const pid_t pid = fork();
   if (pid < 0) return Failure("cannot start a process");
   if (pid == 0) {
-    Become(spec.path.c_str(), argv.data(), envp.data(), {null.get(), out.get(), err.get()},
+    Become(spec.path.c_str(), argv.data(), envp.data(),
+           {spec.keep_input ? -1 : null.get(), out.get(), err.get(), spec.output_to_err},
            report_writer.get(), parent);
   }
   setpgid(pid, pid);  // also here: whoever comes first

@@ -35,6 +35,8 @@ struct ChildSpec {
   std::string out_file;
   std::string err_file;
   bool pipe_output = false;
+  bool keep_input = false;     // it reads what we would; else nothing
+  bool output_to_err = false;  // what it says on stdout goes to our stderr
 };
 
 class ChildProcess {

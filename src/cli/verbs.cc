@@ -26,6 +26,10 @@ constexpr std::array kVerbs{
     Verb{"sim", "simulate a scenario with the engine that the daemon runs", SimVerb},
     Verb{"vgpu", "run a CUDA driver-API program on a virtual GPU: stagger vgpu -- CMD...",
          VgpuVerb},
+    Verb{"profile", "how long the phases of an app's inferences take: stagger profile -- CMD...",
+         ProfileVerb},
+    Verb{"doctor", "what of an app is controlled, and what can escape: stagger doctor -- CMD...",
+         DoctorVerb},
     Verb{"replay", "run what a daemon recorded through the engine again", ReplayVerb},
     Verb{"admit", "would every body end in time, and if not, what binds", AdmitVerb},
 };

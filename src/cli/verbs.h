@@ -24,6 +24,8 @@ int ReplayVerb(const Arguments& arguments);
 int AdmitVerb(const Arguments& arguments);
 int DemoVerb(const Arguments& arguments);
 int BenchVerb(const Arguments& arguments);
+int ProfileVerb(const Arguments& arguments);
+int DoctorVerb(const Arguments& arguments);
 int VgpuVerb(const Arguments& arguments);
 
 // Picks the verb.

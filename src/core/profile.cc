@@ -8,7 +8,9 @@ namespace {
 
 constexpr std::uint64_t kSeen = 8;
 
-PhaseEstimate Estimate(const SampleWindow& samples) {
+}  // namespace
+
+PhaseEstimate EstimateOf(const SampleWindow& samples) {
   PhaseEstimate estimate{samples.mean(), samples.Quantile(0.99), samples.count(), 0};
   if (samples.count() < kSeen) return estimate;
   const double n =
@@ -20,13 +22,11 @@ PhaseEstimate Estimate(const SampleWindow& samples) {
   return estimate;
 }
 
-}  // namespace
-
 Profile ProfileOf(const Stream& stream) {
   Profile profile;
-  profile.pre = Estimate(stream.pre);
-  profile.body = Estimate(stream.alone.count() >= kSeen ? stream.alone : stream.body);
-  profile.post = Estimate(stream.post);
+  profile.pre = EstimateOf(stream.pre);
+  profile.body = EstimateOf(stream.alone.count() >= kSeen ? stream.alone : stream.body);
+  profile.post = EstimateOf(stream.post);
   profile.demand = stream.demand.value();
   profile.demand_confidence = stream.demand.confidence();
   profile.overlaps = stream.demand.samples();

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "core/sample_window.h"
 #include "core/stream.h"
 
 namespace stagger::core {
@@ -16,6 +17,8 @@ struct PhaseEstimate {
   // fewer than eight samples.
   double confidence = 0;
 };
+
+PhaseEstimate EstimateOf(const SampleWindow& samples);
 
 struct Profile {
   PhaseEstimate pre;   // from the call to the body's request; not the wait for the turn

@@ -84,7 +84,10 @@ void Replace(const char* name, void** function, int version, unsigned long flags
   *function = hook;
 }
 
-__attribute__((constructor)) void Register() { Agent().add_dlsym_filter(&Filter); }
+__attribute__((constructor)) void Register() {
+  Report::Get().Begin();
+  Agent().add_dlsym_filter(&Filter);
+}
 
 }  // namespace
 }  // namespace stagger::cuda_agent

@@ -101,7 +101,6 @@ void Observer::AfterForkInChild() {
   open_ = {};
   devices_ = {};
   watch_.AfterForkInChild();
-  Report::Get().AfterForkInChild();
   Captures::AfterForkInChild();
 }
 
@@ -130,7 +129,10 @@ Observer::Passing Observer::Before(CallKind kind, bool per_thread, bool blocks,
   {
     agent::MutexLock lock(&lock_);
     verdict = detector_.Before(call);
-    if (verdict.inference_ended) ended = detector_.last_inference();
+    if (verdict.inference_ended) {
+      ended = detector_.last_inference();
+      Report::Get().Note(detector_);
+    }
     warming_up = detector_.state() == phase::State::kWarmingUp;
     if (Works(call.kind) && verdict.begun == 0) NoteStream(call, passing.stream);
   }
@@ -138,6 +140,7 @@ Observer::Passing Observer::Before(CallKind kind, bool per_thread, bool blocks,
     if (warming_up) {
       Agent().nudge();
       Agent().count_warmup();
+      Report::Get().WarmedUp();
     } else {
       InferenceEnded(ended);
     }
@@ -198,7 +201,7 @@ void Observer::Begin(phase::BodyId id, const phase::Call& call, CUstream stream)
   }
   body.begun = Now();
   mine.waited = body.begun - call.at;
-  Report::Get().Gated();
+  Report::Get().Body(body.ticket.seq != 0);
   agent::MutexLock lock(&lock_);
   if (device >= 0) detector_.Returned(call, body.begun);
   OpenBody* slot = FindOpen(0);
@@ -241,7 +244,8 @@ void Observer::End(phase::BodyId id, bool device_is_done) {
 void Observer::AtExit() {
   Observer& self = Get();
   agent::MutexLock lock(&self.lock_);
-  Report::Get().Write(self.detector_);
+  Report::Get().Note(self.detector_);
+  Report::Get().End();
 }
 
 void Observer::InferenceEnded(const phase::Inference& inference) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "agent/report.h"
 #include "agent/state.h"
 #include "base/clock.h"
 
@@ -12,9 +13,11 @@ constinit thread_local int depth = 0;
 
 int FrameworkDepth() { return depth; }
 
-void LeaveWithCall(const Ticket& ticket, TimePoint call_start) {
+void LeaveWithCall(const Ticket& ticket, TimePoint call_start, TimePoint begun) {
+  const TimePoint now = Now();
   // 0 would mean that the call goes on.
-  State::Get().gate.Leave(ticket, std::max(Now() - call_start, Duration{1}));
+  State::Get().gate.Leave(ticket, std::max(now - call_start, Duration{1}));
+  if (begun != TimePoint{}) ReportInference(call_start, begun, now);
 }
 
 Body::Body(const void* session) : call_start_(Now()) {
@@ -22,15 +25,21 @@ Body::Body(const void* session) : call_start_(Now()) {
   State& state = State::Get();
   state.link.Nudge();
   session_ = state.sessions.Find(session, state.options.warmup);
-  if (!session_->controlled) return;
+  if (!session_->controlled) {
+    Count(&report::AgentPage::accelerated_runs);
+    return;
+  }
   unsigned left = session_->warmup_left.load(std::memory_order_relaxed);
   while (left > 0 && !session_->warmup_left.compare_exchange_weak(left, left - 1)) {
   }
   if (left > 0) {
     state.gate.CountWarmup();
+    Count(&report::AgentPage::warmups);
     return;
   }
   ticket_ = state.gate.Enter(wire::kCpuDevice, call_start_);
+  begun_ = Now();
+  Count(ticket_.seq.value != 0 ? &report::AgentPage::turns : &report::AgentPage::without_turn);
   // An uncontrolled body has no cores, so its threads go back to wherever the app had them.
   if (session_->pool) {
     session_->pool->Place(ticket_.cores);
@@ -42,13 +51,14 @@ Ticket Body::HandOver() {
   caller_.reset();  // an asynchronous body computes on the pool's threads only
   const Ticket ticket = ticket_;
   ticket_ = {};
+  handed_over_ = true;
   return ticket;
 }
 
 // The turn goes back before the caller's place does: somebody may wait for it.
 Body::~Body() {
   --depth;
-  LeaveWithCall(ticket_, call_start_);
+  if (!handed_over_) LeaveWithCall(ticket_, call_start_, begun_);
 }
 
 }  // namespace stagger::agent

@@ -14,8 +14,8 @@ namespace stagger::agent {
 // Of the calling thread: how many framework calls it is inside of.
 int FrameworkDepth();
 
-// The body's end is also the call's.
-void LeaveWithCall(const Ticket& ticket, TimePoint call_start);
+// The body's end is also the call's. `begun`: when it had its turn; 0 if it never asked.
+void LeaveWithCall(const Ticket& ticket, TimePoint call_start, TimePoint begun);
 
 class Body {
  public:
@@ -25,11 +25,14 @@ class Body {
   Body& operator=(const Body&) = delete;
 
   TimePoint call_start() const { return call_start_; }
+  TimePoint begun() const { return begun_; }
   // The body goes on after this object: whoever takes the ticket leaves the gate with it.
   Ticket HandOver();
 
  private:
   TimePoint call_start_;
+  TimePoint begun_{};
+  bool handed_over_ = false;
   std::shared_ptr<Session> session_;
   Ticket ticket_;
   std::optional<PlaceCaller> caller_;

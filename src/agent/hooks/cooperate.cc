@@ -1,5 +1,6 @@
 #include "agent/hooks/cooperate.h"
 
+#include "agent/report.h"
 #include "agent/say.h"
 #include "agent/state.h"
 
@@ -66,7 +67,10 @@ Cooperation Prepare(const OrtApi& api, unsigned version, const OrtSessionOptions
 }
 
 void Finish(const OrtApi& api, const Cooperation& cooperation, OrtSession* session) {
-  if (session != nullptr) State::Get().sessions.Add(session, cooperation.record);
+  if (session != nullptr) {
+    State::Get().sessions.Add(session, cooperation.record);
+    ReportSession(!cooperation.record->controlled, cooperation.record->pool != nullptr);
+  }
   if (cooperation.options != nullptr) api.ReleaseSessionOptions(cooperation.options);
 }
 

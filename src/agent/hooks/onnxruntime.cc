@@ -11,6 +11,7 @@
 #include "agent/hooks/body.h"
 #include "agent/hooks/cooperate.h"
 #include "agent/hooks/dynamic_linker.h"
+#include "agent/report.h"
 #include "agent/say.h"
 #include "agent/state.h"
 
@@ -40,11 +41,12 @@ struct AsyncBody {
   void* user_data;
   Ticket ticket;
   TimePoint call_start;
+  TimePoint begun;
 };
 
 void AsyncDone(void* argument, OrtValue** outputs, std::size_t count, OrtStatusPtr status) {
   auto* body = static_cast<AsyncBody*>(argument);
-  LeaveWithCall(body->ticket, body->call_start);
+  LeaveWithCall(body->ticket, body->call_start, body->begun);
   const AsyncBody done = *body;
   free(body);
   done.callback(done.user_data, outputs, count, status);
@@ -162,12 +164,14 @@ struct Hooks {
                                      const char* const* input_names, const OrtValue* const* inputs,
                                      std::size_t input_count, const char* const* output_names,
                                      std::size_t output_count, OrtValue** outputs) noexcept {
+    Count(&report::AgentPage::run);
     const Body body(session);
     return Real().Run(session, options, input_names, inputs, input_count, output_names,
                       output_count, outputs);
   }
   static OrtStatus* ORT_API_CALL RunWithBinding(OrtSession* session, const OrtRunOptions* options,
                                                 const OrtIoBinding* binding) noexcept {
+    Count(&report::AgentPage::run_with_binding);
     const Body body(session);
     return Real().RunWithBinding(session, options, binding);
   }
@@ -177,6 +181,7 @@ struct Hooks {
                                           const char* const* output_names, std::size_t output_count,
                                           OrtValue** outputs, RunAsyncCallbackFn callback,
                                           void* user_data) noexcept {
+    Count(&report::AgentPage::run_async);
     auto* async = static_cast<AsyncBody*>(malloc(sizeof(AsyncBody)));
     if (async == nullptr || callback == nullptr) {
       free(async);
@@ -184,14 +189,14 @@ struct Hooks {
                              output_count, outputs, callback, user_data);
     }
     Body body(session);
-    *async = {callback, user_data, {}, body.call_start()};
+    *async = {callback, user_data, {}, body.call_start(), body.begun()};
     async->ticket = body.HandOver();
     const Ticket ticket = async->ticket;
     const TimePoint call_start = async->call_start;
     OrtStatus* status = Real().RunAsync(session, options, input_names, inputs, input_count,
                                         output_names, output_count, outputs, &AsyncDone, async);
     if (status != nullptr) {  // refused: the callback will not come
-      LeaveWithCall(ticket, call_start);
+      LeaveWithCall(ticket, call_start, {});
       free(async);
     }
     return status;
@@ -279,10 +284,12 @@ void* HookedEntryFor(void* real_entry) {
     } else if (!same) {
       continue;
     }
+    ReportRuntime(real_entry, base->GetVersionString(), true);
     return reinterpret_cast<void*>(kEntries[i]);
   }
   SayOnce(Topic::kRuntime,
           "more runtimes in one process than can be hooked; the last runs uncontrolled");
+  ReportRuntime(real_entry, base->GetVersionString(), false);
   return real_entry;
 }
 

@@ -1,0 +1,122 @@
+// stagger doctor: what of an app is controlled, what is not, and every way past control that was
+// seen.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "cli/arguments.h"
+#include "cli/diagnosis.h"
+#include "cli/observed_run.h"
+#include "cli/process_watch.h"
+#include "cli/program_file.h"
+#include "cli/verbs.h"
+#include "report/page.h"
+
+namespace stagger::cli {
+namespace {
+
+// Adds what can be told from files.
+void LookAtFiles(const std::vector<WatchedProgram>& watched, std::vector<ProgramFacts>* programs) {
+  std::map<std::string, std::vector<std::string>> inside;
+  const auto runtimes_inside = [&](const std::string& path) -> const std::vector<std::string>& {
+    const auto known = inside.find(path);
+    if (known != inside.end()) return known->second;
+    // What is known by its name is what its name says.
+    return inside[path] = report::Recognise(path) != nullptr ? std::vector<std::string>{}
+                                                             : RuntimesInside(path);
+  };
+  for (ProgramFacts& facts : *programs) {
+    if (!facts.agent && !facts.program.empty()) facts.obstacle = PreloadObstacle(facts.program);
+    std::set<std::string> files{facts.program};
+    for (const WatchedProgram& seen : watched) {
+      if (seen.pid == facts.pid && seen.program == facts.program) {
+        files.insert(seen.code.begin(), seen.code.end());
+      }
+    }
+    for (const std::string& file : files) {
+      for (const std::string& runtime : runtimes_inside(file)) {
+        facts.inside.emplace_back(runtime, file);
+      }
+    }
+  }
+}
+
+Result<Diagnosis> Run(Workplace& place, const Command& command, std::optional<Duration> limit,
+                      Observed* observed) {
+  const Result<std::string> agent = place.installation.Agent();
+  const Result<std::string> agents = place.installation.Agents();
+  if (!agent) return agent.error();
+  if (!agents) return agents.error();
+  ProcessWatch watch;
+  Result<Observed> run =
+      Observe(place, command, limit, [&](pid_t root) { return watch.Look(root); });
+  if (!run) return run.error();
+  *observed = std::move(run).value();
+  const std::vector<WatchedProgram> watched = watch.programs();
+  std::vector<ProgramFacts> programs = Together(observed->programs, watched);
+  const auto is_the_command = [&](const ProgramFacts& facts) { return facts.pid == observed->pid; };
+  if (std::ranges::none_of(programs, is_the_command)) {  // gone before anybody looked
+    ProgramFacts facts;
+    facts.pid = observed->pid;
+    facts.program = command.path;
+    programs.push_back(std::move(facts));
+  }
+  LookAtFiles(watched, &programs);
+  return Diagnose(std::move(programs), *agents != *agent);
+}
+
+}  // namespace
+
+int DoctorVerb(const Arguments& arguments) {
+  const CommandLine line = SplitAtDashes(arguments);
+  CLI::App app{
+      "Runs an app and says which of its calls are controlled, and what can escape.\n"
+      "stagger doctor [OPTIONS] -- COMMAND [ARGUMENT...]",
+      "stagger doctor"};
+  bool as_json = false;
+  std::optional<double> seconds;
+  app.add_option("--seconds", seconds, "stop the app after so long (default: when it ends)")
+      ->check(CheckPositive);
+  app.add_flag("--json", as_json, "one JSON object instead of text");
+  app.footer(
+      "Everything after -- is the app's own command line. What the app prints goes to stderr.");
+  const bool help = !line.own.empty() && (line.own.front() == "--help" || line.own.front() == "-h");
+  if (line.command.empty() && !help) {
+    PrintError("doctor: no command; usage: stagger doctor [options] -- COMMAND [ARGUMENT...]");
+    return kExitUsage;
+  }
+  if (const auto code = ParseArguments(app, line.own)) return *code;
+  const Result<Command> command = FindCommand(line.command);
+  if (!command) {
+    PrintError(command.error().message);
+    return kExitFailed;
+  }
+  Result<Workplace> place = Workplace::Open();
+  if (!place) {
+    PrintError(place.error().message);
+    return kExitFailed;
+  }
+  if (const auto obstacle = PreloadObstacle(command->path)) {
+    PrintError(fmt::format("doctor: {}", *obstacle));
+  }
+  const auto limit = seconds ? std::optional(FromMs(*seconds * 1000)) : std::nullopt;
+  Observed observed;
+  const Result<Diagnosis> diagnosis = Run(*place, *command, limit, &observed);
+  if (!diagnosis) {
+    PrintError("doctor: " + diagnosis.error().message);
+    return kExitFailed;
+  }
+  if (as_json) {
+    nlohmann::ordered_json json{{"command", command->words}, {"ended", HowItEnded(observed)}};
+    json.update(ToJson(*diagnosis));
+    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  } else {
+    fmt::print("{} {}\n\n{}", command->words.front(), HowItEnded(observed), ToText(*diagnosis));
+  }
+  return kExitOk;
+}
+
+}  // namespace stagger::cli

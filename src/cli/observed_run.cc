@@ -1,0 +1,106 @@
+#include "cli/observed_run.h"
+
+#include <fmt/core.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "base/clock.h"
+#include "cli/private_daemon.h"
+
+namespace stagger::cli {
+namespace {
+
+constexpr Duration kGrace = std::chrono::seconds{2};
+
+Result<std::string> MakeFolder(const ScratchDir& scratch) {
+  const std::string folder = scratch.File("reports");
+  if (mkdir(folder.c_str(), 0700) != 0) {
+    return Error{fmt::format("cannot make {}: {}", folder, std::strerror(errno))};
+  }
+  return folder;
+}
+
+}  // namespace
+
+CommandLine SplitAtDashes(const Arguments& arguments) {
+  const auto separator = std::find(arguments.begin(), arguments.end(), "--");
+  return {Arguments(arguments.begin(), separator),
+          Arguments(separator == arguments.end() ? separator : separator + 1, arguments.end())};
+}
+
+Result<Command> FindCommand(const Arguments& words) {
+  Command command{words, FindInPath(words.front())};
+  if (!command.path.empty()) return command;
+  const bool has_slash = words.front().find('/') != std::string::npos;
+  return Error{fmt::format("cannot run '{}': {}", words.front(),
+                           has_slash ? "no such program" : "not found in PATH")};
+}
+
+std::string HowItEnded(const Observed& observed) {
+  const double seconds = ToMs(observed.took) / 1000;
+  if (observed.ended) {
+    return fmt::format("ended by itself ({}) after {:.1f} s", ToString(*observed.ended), seconds);
+  }
+  return fmt::format("was ended by {} after {:.1f} s",
+                     observed.interrupted ? "a signal to us" : "us", seconds);
+}
+
+Result<Environment> ReportingEnvironment(const Installation& installation,
+                                         const std::string& socket, const std::string& folder) {
+  const Result<std::string> agents = installation.Agents();
+  if (!agents) return agents.error();
+  Environment environment = AppEnvironment(*agents, socket, {});
+  environment["STAGGER_REPORT"] = folder;
+  return environment;
+}
+
+Result<Observed> Observe(Workplace& place, const Command& command, std::optional<Duration> limit,
+                         const Look& look) {
+  const Result<ScratchDir> scratch = ScratchDir::Make(place.keeper);
+  if (!scratch) return scratch.error();
+  const Result<std::string> folder = MakeFolder(*scratch);
+  if (!folder) return folder.error();
+  DaemonSpec spec;
+  spec.socket = scratch->File("daemon.sock");
+  spec.policy = "fifo";
+  spec.err_file = scratch->File("staggerd.err");
+  Result<PrivateDaemon> daemon = PrivateDaemon::Start(place.installation, spec, place.keeper);
+  if (!daemon) return daemon.error();
+
+  const Result<Environment> environment =
+      ReportingEnvironment(place.installation, spec.socket, *folder);
+  if (!environment) return environment.error();
+  ChildSpec child;
+  child.path = command.path;
+  child.argv = command.words;
+  child.environment = *environment;
+  child.output_to_err = true;
+  // Of a terminal it may not read: it is no longer in the foreground.
+  child.keep_input = isatty(0) == 0;
+  const TimePoint began = Now();
+  Result<ChildProcess> app = ChildProcess::Start(child, place.keeper);
+  if (!app) return app.error();
+
+  Observed observed;
+  observed.pid = app->pid();
+  const TimePoint end = limit ? began + *limit : kNever;
+  while (!(observed.ended = app->Poll()) && !(observed.interrupted = place.stop.Raised()) &&
+         Now() < end) {
+    Duration wait = std::min<Duration>(end - Now(), std::chrono::seconds{1});
+    if (look) wait = std::min(wait, look(app->pid()));
+    pollfd entries[] = {{app->exit_fd(), POLLIN, 0}, {place.stop.fd(), POLLIN, 0}};
+    poll(entries, 2, static_cast<int>(std::max(ToMs(wait), 1.0)));
+  }
+  observed.took = Now() - began;
+  if (!observed.ended) StopAll({&*app}, kGrace);
+  observed.programs = ReadReports(*folder);
+  return observed;
+}
+
+}  // namespace stagger::cli
