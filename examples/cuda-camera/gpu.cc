@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -11,7 +12,7 @@ namespace {
 std::string ImageOf(const Settings& s) {
   char text[1024];
   const int layers = s.kernels;
-  const double post_gpu_ms = (s.post_ms - s.post_cpu_ms) / s.post_steps;
+  const double post_gpu_ms = (s.post_ms - s.post_cpu_ms) / std::max(s.post_steps, 1);
   std::snprintf(text, sizeof text,
                 "kernel conv cost=%.6fms demand=%g class=body params=8,8,4 do=add\n"
                 "kernel other_conv cost=%.6fms demand=%g class=body params=8,8,4 do=add\n"
@@ -23,6 +24,8 @@ std::string ImageOf(const Settings& s) {
                 s.demand / 4, s.first_ms, s.demand, post_gpu_ms, s.demand);
   return text;
 }
+
+thread_local bool capturing = false;
 
 }  // namespace
 
@@ -88,18 +91,20 @@ Function Gpu::Find(const std::string& kernel) const {
   return function;
 }
 
-void Gpu::Launch(const std::string& kernel, void** parameters, Stream stream) const {
-  Check(driver_.cuLaunchKernel(Find(kernel), 40, 1, 1, 256, 1, 1, 0, stream, parameters, nullptr),
+void Gpu::Launch(const std::string& kernel, void** parameters, Stream stream, unsigned grid) const {
+  if (!capturing) ++launches_;
+  Check(driver_.cuLaunchKernel(Find(kernel), grid, 1, 1, 256, 1, 1, 0, stream, parameters, nullptr),
         "cuLaunchKernel");
 }
 
-void Gpu::LaunchBody(const std::string& kernel, const Buffers& buffers, Stream stream) const {
+void Gpu::LaunchBody(const std::string& kernel, const Buffers& buffers, Stream stream,
+                     unsigned grid) const {
   // The arithmetic is for comparing outputs: a few hundred elements say as much as all.
   DevicePointer to = buffers.features;
   DevicePointer from = buffers.image;
   int count = kResults;
   void* parameters[] = {&to, &from, &count};
-  Launch(kernel, parameters, stream);
+  Launch(kernel, parameters, stream, grid);
 }
 
 void Gpu::LaunchPost(const Buffers& buffers, Stream stream) const {
@@ -108,11 +113,30 @@ void Gpu::LaunchPost(const Buffers& buffers, Stream stream) const {
   float factor = 0.5f;
   int count = kResults;
   void* parameters[] = {&to, &from, &factor, &count};
-  Launch("nms", parameters, stream);
+  Launch("nms", parameters, stream, kGrid);
 }
 
 void Gpu::LaunchEndless(const Buffers& buffers, Stream stream) const {
   LaunchBody("endless", buffers, stream);
+}
+
+void Gpu::LaunchGraph(GraphExec graph, Stream stream) const {
+  ++launches_;
+  Check(driver_.cuGraphLaunch(graph, stream), "cuGraphLaunch");
+}
+
+void Gpu::BeginCapture(Stream stream, int mode) const {
+  Check(driver_.cuStreamBeginCapture(stream, mode), "cuStreamBeginCapture");
+  capturing = true;
+}
+
+GraphExec Gpu::EndCapture(Stream stream) const {
+  capturing = false;
+  Graph graph = nullptr;
+  Check(driver_.cuStreamEndCapture(stream, &graph), "cuStreamEndCapture");
+  GraphExec ready = nullptr;
+  Check(driver_.cuGraphInstantiateWithFlags(&ready, graph, 0), "cuGraphInstantiate");
+  return ready;
 }
 
 void Decode(std::int64_t frame, float* input) {

@@ -2,6 +2,7 @@
 // line when they fail. Used from the threads that the shapes start.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -12,7 +13,8 @@
 namespace cuda_camera {
 
 inline constexpr int kElements = 64 * 1024;  // of the network's input
-inline constexpr int kResults = 1024;        // of what post-processing copies back
+inline constexpr unsigned kGrid = 40;
+inline constexpr int kResults = 1024;  // of what post-processing copies back
 
 struct Buffers {
   float* input = nullptr;   // pinned
@@ -27,6 +29,8 @@ class Gpu {
   explicit Gpu(const Settings& settings, bool per_thread);
 
   const Driver& driver() const { return driver_; }
+  // Of kernels and graphs, so far; what was captured does not count.
+  std::uint64_t launches() const { return launches_.load(); }
   void Check(Result result, const char* what) const;
 
   Buffers MakeBuffers() const;
@@ -35,19 +39,25 @@ class Gpu {
   void UseContext() const;  // for further threads
 
   // features += image; all kernels of a body do that, so a body of N kernels multiplies by N.
-  void LaunchBody(const std::string& kernel, const Buffers& buffers, Stream stream) const;
+  void LaunchBody(const std::string& kernel, const Buffers& buffers, Stream stream,
+                  unsigned grid = kGrid) const;
   // boxes = 0.5 * features, its first part
   void LaunchPost(const Buffers& buffers, Stream stream) const;
   void LaunchEndless(const Buffers& buffers, Stream stream) const;
+  void LaunchGraph(GraphExec graph, Stream stream) const;
+  // What this thread launches between the two becomes the graph.
+  void BeginCapture(Stream stream, int mode) const;
+  GraphExec EndCapture(Stream stream) const;
 
  private:
-  void Launch(const std::string& kernel, void** parameters, Stream stream) const;
+  void Launch(const std::string& kernel, void** parameters, Stream stream, unsigned grid) const;
   Function Find(const std::string& kernel) const;
 
   const Settings& settings_;
   Driver driver_{};
   Context context_ = nullptr;
   Module module_ = nullptr;
+  mutable std::atomic<std::uint64_t> launches_{0};
 };
 
 // Decoded pixels of a frame: the same for the same number, everywhere.
