@@ -124,7 +124,11 @@ class Turns:
         last = self.turns[at - 1] if at > 0 else None
         if op["result"] != 0:
             ended = last and last["turn"] in self.expired_at
-            return "expired lease" if ended else "dead process"
+            if ended:
+                return "expired lease"
+            # One that never ended but was submitted after the turn went back is judged like any.
+            if last is None or op["submitted_ns"] <= last["over_ns"] and last["body"] == 0:
+                return "dead process"
         if last is None:
             return "warm-up"
         if last["body"] == 0 and op["submitted_ns"] <= last["over_ns"]:
