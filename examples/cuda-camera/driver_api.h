@@ -27,6 +27,7 @@ using GraphExec = GraphExecTag*;
 inline constexpr Result kNotInitialized = 3;
 inline constexpr unsigned kStreamNonBlocking = 1;
 inline constexpr unsigned kEventDisableTiming = 2;
+inline constexpr int kCaptureGlobal = 0;
 inline constexpr int kCaptureThreadLocal = 1;
 
 // name as cuGetProcAddress knows it, exported symbol, its per-thread suffix (_ptsz, _ptds or

@@ -21,7 +21,7 @@ constexpr unsigned kThreads = 256;        // of a block; two blocks fill a multi
 std::string ImageOf(const Settings& s) {
   char text[1024];
   const int layers = s.kernels;
-  const double post_gpu_ms = (s.post_ms - s.post_cpu_ms) / s.post_steps;
+  const double post_gpu_ms = (s.post_ms - s.post_cpu_ms) / std::max(s.post_steps, 1);
   std::snprintf(text, sizeof text,
                 "kernel conv cost=%.6fms demand=%g class=body params=8,8,4 do=add\n"
                 "kernel other_conv cost=%.6fms demand=%g class=body params=8,8,4 do=add\n"
@@ -33,6 +33,8 @@ std::string ImageOf(const Settings& s) {
                 s.demand / 4, s.first_ms, s.demand, post_gpu_ms, s.demand);
   return text;
 }
+
+thread_local bool capturing = false;
 
 }  // namespace
 
@@ -58,7 +60,7 @@ double Gpu::MeasureRate() const {
   const Buffers buffers = MakeBuffers();
   const auto time_ms = [&](long long work) {
     const std::int64_t begin = NowNs();
-    LaunchAdd("conv", buffers, work, 1, nullptr);
+    LaunchAdd("conv", buffers, work, BlocksFor(1), nullptr);
     Check(driver_.cuCtxSynchronize(), "cuCtxSynchronize");
     return static_cast<double>(NowNs() - begin) / 1e6;
   };
@@ -143,24 +145,28 @@ Function Gpu::Find(const std::string& kernel) const {
   return function;
 }
 
-void Gpu::Launch(const std::string& kernel, double demand, void** parameters, Stream stream) const {
-  Check(driver_.cuLaunchKernel(Find(kernel), BlocksFor(demand), 1, 1, kThreads, 1, 1, 0, stream,
-                               parameters, nullptr),
+void Gpu::Launch(const std::string& kernel, unsigned blocks, void** parameters,
+                 Stream stream) const {
+  if (!capturing) ++launches_;
+  Check(driver_.cuLaunchKernel(Find(kernel), blocks, 1, 1, kThreads, 1, 1, 0, stream, parameters,
+                               nullptr),
         "cuLaunchKernel");
 }
 
 void Gpu::LaunchAdd(const std::string& kernel, const Buffers& buffers, long long work,
-                    double demand, Stream stream) const {
+                    unsigned blocks, Stream stream) const {
   // The arithmetic is for comparing outputs: a few hundred elements say as much as all.
   DevicePointer to = buffers.features;
   DevicePointer from = buffers.image;
   int count = kResults;
   void* parameters[] = {&to, &from, &count, &work};
-  Launch(kernel, demand, parameters, stream);
+  Launch(kernel, blocks, parameters, stream);
 }
 
-void Gpu::LaunchBody(const std::string& kernel, const Buffers& buffers, Stream stream) const {
-  LaunchAdd(kernel, buffers, WorkOf(kernel), CostOf(kernel).demand, stream);
+void Gpu::LaunchBody(const std::string& kernel, const Buffers& buffers, Stream stream,
+                     unsigned blocks) const {
+  if (blocks == 0) blocks = BlocksFor(CostOf(kernel).demand);
+  LaunchAdd(kernel, buffers, WorkOf(kernel), blocks, stream);
 }
 
 void Gpu::LaunchPost(const Buffers& buffers, Stream stream) const {
@@ -170,11 +176,30 @@ void Gpu::LaunchPost(const Buffers& buffers, Stream stream) const {
   int count = kResults;
   long long work = WorkOf("nms");
   void* parameters[] = {&to, &from, &factor, &count, &work};
-  Launch("nms", CostOf("nms").demand, parameters, stream);
+  Launch("nms", BlocksFor(CostOf("nms").demand), parameters, stream);
 }
 
 void Gpu::LaunchEndless(const Buffers& buffers, Stream stream) const {
   LaunchBody("endless", buffers, stream);
+}
+
+void Gpu::LaunchGraph(GraphExec graph, Stream stream) const {
+  ++launches_;
+  Check(driver_.cuGraphLaunch(graph, stream), "cuGraphLaunch");
+}
+
+void Gpu::BeginCapture(Stream stream, int mode) const {
+  Check(driver_.cuStreamBeginCapture(stream, mode), "cuStreamBeginCapture");
+  capturing = true;
+}
+
+GraphExec Gpu::EndCapture(Stream stream) const {
+  capturing = false;
+  Graph graph = nullptr;
+  Check(driver_.cuStreamEndCapture(stream, &graph), "cuStreamEndCapture");
+  GraphExec ready = nullptr;
+  Check(driver_.cuGraphInstantiateWithFlags(&ready, graph, 0), "cuGraphInstantiate");
+  return ready;
 }
 
 void Decode(std::int64_t frame, float* input) {

@@ -2,6 +2,7 @@
 // line when they fail. Used from the threads that the shapes start.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -27,6 +28,8 @@ class Gpu {
   explicit Gpu(const Settings& settings, bool per_thread);
 
   const Driver& driver() const { return driver_; }
+  // Of kernels and graphs, so far; what was captured does not count.
+  std::uint64_t launches() const { return launches_.load(); }
   void Check(Result result, const char* what) const;
 
   Buffers MakeBuffers() const;
@@ -37,10 +40,15 @@ class Gpu {
   double rate() const { return rate_; }
 
   // features += image; all kernels of a body do that, so a body of N kernels multiplies by N.
-  void LaunchBody(const std::string& kernel, const Buffers& buffers, Stream stream) const;
+  void LaunchBody(const std::string& kernel, const Buffers& buffers, Stream stream,
+                  unsigned blocks = 0) const;  // 0: as many as the kernel's demand wants
   // boxes = 0.5 * features, its first part
   void LaunchPost(const Buffers& buffers, Stream stream) const;
   void LaunchEndless(const Buffers& buffers, Stream stream) const;
+  void LaunchGraph(GraphExec graph, Stream stream) const;
+  // What this thread launches between the two becomes the graph.
+  void BeginCapture(Stream stream, int mode) const;
+  GraphExec EndCapture(Stream stream) const;
 
  private:
   struct Cost {
@@ -52,9 +60,9 @@ class Gpu {
   unsigned BlocksFor(double demand) const;
   double MeasureRate() const;
   // On a GPU that reads kernel texts the last parameter, the work, is not looked at.
-  void LaunchAdd(const std::string& kernel, const Buffers& buffers, long long work, double demand,
+  void LaunchAdd(const std::string& kernel, const Buffers& buffers, long long work, unsigned blocks,
                  Stream stream) const;
-  void Launch(const std::string& kernel, double demand, void** parameters, Stream stream) const;
+  void Launch(const std::string& kernel, unsigned blocks, void** parameters, Stream stream) const;
   Function Find(const std::string& kernel) const;
 
   const Settings& settings_;
@@ -63,6 +71,7 @@ class Gpu {
   Module module_ = nullptr;
   int multiprocessors_ = 20;
   double rate_ = 0;
+  mutable std::atomic<std::uint64_t> launches_{0};
 };
 
 // Decoded pixels of a frame: the same for the same number, everywhere.

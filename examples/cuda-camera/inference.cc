@@ -1,9 +1,12 @@
 #include "inference.h"
 
 #include <array>
+#include <atomic>
 #include <cstring>
-#include <deque>
+#include <random>
 #include <thread>
+
+#include "unwaited.h"
 
 namespace cuda_camera {
 namespace {
@@ -19,6 +22,9 @@ constexpr std::array kShapes{
     Shape{"per-thread", "two threads, half the frames each, on their per-thread default streams"},
     Shape{"legacy", "everything on the legacy default stream, copies that wait"},
     Shape{"nosync", "nothing is waited for until the end"},
+    Shape{"launches", "kernels only: no copy and no wait until the end"},
+    Shape{"random", "any kernels, any number of them: nothing repeats"},
+    Shape{"capture", "another thread captures a graph meanwhile, in global mode"},
     Shape{"models", "two models by turns"},
     Shape{"fork", "forks once; the child has no GPU"},
     Shape{"exec", "becomes a new program midway"},
@@ -40,8 +46,10 @@ class Plain : public Inference {
     Pre(frame);
     BodyTimes times;
     times.launch_begin_ns = NowNs();
+    times.first_launch = gpu_.launches() + 1;
     if (frame == 0 && settings_.first_ms > 0) gpu_.LaunchBody("compile", buffers_, stream_);
     Body(frame);
+    times.last_launch = gpu_.launches();
     times.launch_end_ns = NowNs();
     before_wait();
     Wait();
@@ -68,16 +76,21 @@ class Plain : public Inference {
   virtual void Wait() {
     gpu_.Check(gpu_.driver().cuStreamSynchronize(stream_), "cuStreamSynchronize");
   }
-  virtual void CopyBack() {
-    gpu_.Check(gpu_.driver().cuMemcpyDtoHAsync(buffers_.output, buffers_.boxes,
-                                               kResults * sizeof(float), stream_),
-               "cuMemcpyDtoHAsync");
+  virtual void CopyBack(const Buffers& from) {
+    gpu_.Check(
+        gpu_.driver().cuMemcpyDtoHAsync(from.output, from.boxes, kResults * sizeof(float), stream_),
+        "cuMemcpyDtoHAsync");
     Wait();
   }
   void Post() {
+    if (settings_.post_steps == 0) {
+      Buffers features = buffers_;
+      features.boxes = buffers_.features;
+      CopyBack(features);
+    }
     for (int i = 0; i < settings_.post_steps; ++i) {
       gpu_.LaunchPost(buffers_, stream_);
-      CopyBack();
+      CopyBack(buffers_);
       WorkOnCpu(settings_.post_cpu_ms / settings_.post_steps, settings_.burn);
     }
   }
@@ -91,18 +104,13 @@ class Plain : public Inference {
 class Graphed : public Plain {
  public:
   Graphed(const Settings& settings, const Gpu& gpu) : Plain(settings, gpu) {
-    const Driver& driver = gpu.driver();
-    gpu.Check(driver.cuStreamBeginCapture(stream_, kCaptureThreadLocal), "cuStreamBeginCapture");
+    gpu.BeginCapture(stream_, kCaptureThreadLocal);
     Plain::Body(0);
-    Graph graph = nullptr;
-    gpu.Check(driver.cuStreamEndCapture(stream_, &graph), "cuStreamEndCapture");
-    gpu.Check(driver.cuGraphInstantiateWithFlags(&body_, graph, 0), "cuGraphInstantiate");
+    body_ = gpu.EndCapture(stream_);
   }
 
  protected:
-  void Body(std::int64_t) override {
-    gpu_.Check(gpu_.driver().cuGraphLaunch(body_, stream_), "cuGraphLaunch");
-  }
+  void Body(std::int64_t) override { gpu_.LaunchGraph(body_, stream_); }
 
  private:
   GraphExec body_ = nullptr;
@@ -166,51 +174,10 @@ class Legacy : public Plain {
                "cuMemsetD32Async");
   }
   void Wait() override { gpu_.Check(gpu_.driver().cuCtxSynchronize(), "cuCtxSynchronize"); }
-  void CopyBack() override {
-    gpu_.Check(
-        gpu_.driver().cuMemcpyDtoH(buffers_.output, buffers_.boxes, kResults * sizeof(float)),
-        "cuMemcpyDtoH");
+  void CopyBack(const Buffers& from) override {
+    gpu_.Check(gpu_.driver().cuMemcpyDtoH(from.output, from.boxes, kResults * sizeof(float)),
+               "cuMemcpyDtoH");
   }
-};
-
-// Every frame has buffers of its own, looked at when all is over.
-class Unwaited : public Inference {
- public:
-  Unwaited(const Settings& settings, const Gpu& gpu)
-      : settings_(settings), gpu_(gpu), stream_(gpu.MakeStream(kStreamNonBlocking)) {}
-
-  BodyTimes Run(std::int64_t frame, const std::function<void()>& before_wait) override {
-    const Driver& driver = gpu_.driver();
-    frames_.push_back(gpu_.MakeBuffers());
-    const Buffers& buffers = frames_.back();
-    Decode(frame, buffers.input);
-    gpu_.Check(
-        driver.cuMemcpyHtoDAsync(buffers.image, buffers.input, kElements * sizeof(float), stream_),
-        "cuMemcpyHtoDAsync");
-    gpu_.Check(driver.cuMemsetD32Async(buffers.features, 0, kElements, stream_),
-               "cuMemsetD32Async");
-    BodyTimes times;
-    times.launch_begin_ns = NowNs();
-    for (int i = 0; i < settings_.kernels; ++i) gpu_.LaunchBody("conv", buffers, stream_);
-    times.launch_end_ns = NowNs();
-    before_wait();
-    gpu_.LaunchPost(buffers, stream_);
-    gpu_.Check(
-        driver.cuMemcpyDtoHAsync(buffers.output, buffers.boxes, kResults * sizeof(float), stream_),
-        "cuMemcpyDtoHAsync");
-    return times;
-  }
-
-  void Finish() override {
-    gpu_.Check(gpu_.driver().cuCtxSynchronize(), "cuCtxSynchronize");
-    for (const Buffers& buffers : frames_) AddToChecksum(buffers.output);
-  }
-
- private:
-  const Settings& settings_;
-  const Gpu& gpu_;
-  Stream stream_;
-  std::deque<Buffers> frames_;
 };
 
 class TwoModels : public Plain {
@@ -251,6 +218,61 @@ class Threads : public Inference {
  private:
   const Gpu& gpu_;
   Plain plain_[2];
+};
+
+// The kernels of a frame, their number and their grids are drawn from its number.
+class Random : public Plain {
+ public:
+  using Plain::Plain;
+
+ protected:
+  void Body(std::int64_t frame) override {
+    std::mt19937 random(static_cast<unsigned>(frame + 1));
+    const auto draw = [&] { return static_cast<unsigned>(random()); };
+    const auto count = 1 + draw() % static_cast<unsigned>(2 * settings_.kernels);
+    for (unsigned i = 0; i < count; ++i) {
+      const char* kernels[] = {"conv", "other_conv", "branch"};
+      gpu_.LaunchBody(kernels[draw() % 3], buffers_, stream_, 1 + draw() % 1000);
+    }
+  }
+};
+
+// As serving frameworks do for a batch size that is new: while inferences go on, another thread
+// captures a graph. What must not be done meanwhile would make its capture fail.
+class Capturing : public Plain {
+ public:
+  Capturing(const Settings& settings, const Gpu& gpu)
+      : Plain(settings, gpu),
+        captured_(gpu.MakeStream(kStreamNonBlocking)),
+        scratch_(gpu.MakeBuffers()) {}
+
+ protected:
+  void Body(std::int64_t frame) override {
+    const bool now = frame % 3 == 2;
+    std::thread other;
+    if (now) other = std::thread([this] { Capture(); });
+    while (now && !capturing_) std::this_thread::yield();
+    Plain::Body(frame);
+    body_launched_ = true;
+    if (now) other.join();
+    capturing_ = body_launched_ = false;
+  }
+
+ private:
+  void Capture() {
+    gpu_.UseContext();
+    gpu_.BeginCapture(captured_, kCaptureGlobal);
+    gpu_.LaunchPost(scratch_, captured_);
+    capturing_ = true;
+    while (!body_launched_) std::this_thread::yield();
+    gpu_.LaunchPost(scratch_, captured_);
+    gpu_.EndCapture(captured_);
+  }
+
+  const Stream captured_;
+  const Buffers scratch_;
+  std::atomic<bool> capturing_{false};
+  std::atomic<bool> body_launched_{false};
 };
 
 class Hanging : public Plain {
@@ -295,7 +317,10 @@ std::unique_ptr<Inference> MakeInference(const Settings& settings, const Gpu& gp
   if (shape == "graph") return std::make_unique<Graphed>(settings, gpu);
   if (shape == "streams") return std::make_unique<Forking>(settings, gpu);
   if (shape == "legacy") return std::make_unique<Legacy>(settings, gpu);
-  if (shape == "nosync") return std::make_unique<Unwaited>(settings, gpu);
+  if (shape == "nosync") return MakeUnwaited(settings, gpu);
+  if (shape == "launches") return MakeLaunchesOnly(settings, gpu);
+  if (shape == "random") return std::make_unique<Random>(settings, gpu);
+  if (shape == "capture") return std::make_unique<Capturing>(settings, gpu);
   if (shape == "models") return std::make_unique<TwoModels>(settings, gpu);
   if (shape == "per-thread") return std::make_unique<Threads>(settings, gpu);
   if (shape == "hang") return std::make_unique<Hanging>(settings, gpu);

@@ -18,6 +18,10 @@ bool WantsPerThread(const std::string& shape);
 
 // When the body of one inference was launched, and when the app knew that it was over.
 struct BodyTimes {
+  // Launches of kernels and graphs are numbered from 1 in the order they are made; what is
+  // launched into a capture has no number.
+  std::uint64_t first_launch = 0;
+  std::uint64_t last_launch = 0;
   std::int64_t launch_begin_ns = 0;
   std::int64_t launch_end_ns = 0;
   std::int64_t over_ns = 0;  // 0: the app did not wait for it

@@ -131,10 +131,12 @@ class Camera {
   void WriteTruth() const {
     if (!settings_.truth.empty()) {
       std::ofstream file(settings_.truth);
-      file << "frame,start_ns,body_launch_begin_ns,body_launch_end_ns,body_over_ns,end_ns\n";
+      file << "frame,start_ns,body_launch_begin_ns,body_launch_end_ns,body_over_ns,end_ns,"
+              "first_launch,last_launch\n";
       for (const Sample& s : samples_) {
         file << s.frame << ',' << s.start_ns << ',' << s.body.launch_begin_ns << ','
-             << s.body.launch_end_ns << ',' << s.body.over_ns << ',' << s.end_ns << '\n';
+             << s.body.launch_end_ns << ',' << s.body.over_ns << ',' << s.end_ns << ','
+             << s.body.first_launch << ',' << s.body.last_launch << '\n';
       }
     }
   }

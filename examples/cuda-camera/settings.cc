@@ -48,8 +48,9 @@ std::optional<int> ReadSettings(int argc, char** argv, Settings* s) {
       ->check(CLI::Range(0.001, 1.0));
   app.add_option("--post", s->post_ms, "ms of post-processing, the CPU's part included")
       ->check(time);
-  app.add_option("--post-steps", s->post_steps, "kernel, copy back, wait, CPU: so many times")
-      ->check(CLI::Range(1, 10'000));
+  app.add_option("--post-steps", s->post_steps,
+                 "kernel, copy back, wait, CPU: so many times; 0: a copy back only")
+      ->check(CLI::Range(0, 10'000));
   app.add_option("--post-cpu", s->post_cpu_ms, "ms of --post that are the CPU's")->check(time);
   app.add_option("--app", s->app_ms, "ms of the app's own work after an inference (CPU)")
       ->check(time);

@@ -45,6 +45,11 @@ bool Gate::attached() {
   return attached_;
 }
 
+bool Gate::gates() {
+  MutexLock lock(&mutex_);
+  return attached_ && config_.gating;
+}
+
 void Gate::AwaitHangup(int ms) {
   int fd = -1;
   {

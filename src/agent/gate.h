@@ -50,6 +50,8 @@ class Gate {
   void CountWarmup();
 
   bool attached();
+  // Whether bodies wait for turns now.
+  bool gates();
   // Link thread: returns when the daemon hangs up, or after `ms` to look around.
   void AwaitHangup(int ms);
 

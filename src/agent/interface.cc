@@ -21,6 +21,8 @@ void Nudge() { State::Get().link.Nudge(); }
 
 bool Attached() { return State::Get().gate.attached(); }
 
+bool Gates() { return State::Get().gate.gates(); }
+
 int DeviceOf(const std::uint8_t uuid[16]) {
   wire::GpuUuid key;
   std::memcpy(key.data(), uuid, key.size());
@@ -64,4 +66,6 @@ const StaggerAgentInterface stagger_agent_interface = {
     .say_once = &stagger::agent::Say,
     .add_dlsym_filter = &stagger::agent::AddDlsymFilter,
     .framework_depth = &stagger::agent::FrameworkDepth,
+    .watch_framework = &stagger::agent::WatchFramework,
+    .gates = &stagger::agent::Gates,
 };

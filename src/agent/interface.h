@@ -54,6 +54,15 @@ struct StaggerAgentInterface {
   /* How many framework calls (ONNX Runtime's Run) the calling thread is inside of: what it computes
      meanwhile belongs to them. */
   int (*framework_depth)(void);
+
+  /* From now on `call` is told when a framework call begins and when it ends, on its thread, both
+     outside of everything else of the agent's; of calls within calls only the outermost. At an end
+     it answers how many bodies it saw in that call: a session whose calls have bodies of their own
+     is not gated at the call as well. For good, and for one. */
+  void (*watch_framework)(int (*call)(bool begins));
+
+  /* Whether bodies wait for turns now; false without a daemon, and under policy "off". */
+  bool (*gates)(void);
 };
 
 extern const struct StaggerAgentInterface stagger_agent_interface;

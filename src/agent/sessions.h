@@ -22,6 +22,8 @@ struct OptionFacts {
 struct Session {
   std::unique_ptr<Pool> pool;  // null: the threads are not ours to place
   std::atomic<unsigned> warmup_left{0};
+  // More than 0: its calls have bodies on a GPU, which are gated there.
+  std::atomic<unsigned> has_own_bodies{0};
   bool controlled = true;  // false: it computes on a device this agent does not gate
 };
 

@@ -5,9 +5,11 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "base/clock.h"
 #include "cuda_agent/agent_link.h"
+#include "cuda_agent/capture.h"
 #include "cuda_agent/real_driver.h"
 
 namespace stagger::cuda_agent {
@@ -15,13 +17,33 @@ namespace {
 
 // Its wait sleeps in the driver; it keeps no time.
 constexpr unsigned int kEventFlags = CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING;
+constexpr Duration kForever = std::chrono::hours{1};
+constexpr Duration kLookAgain = std::chrono::milliseconds{2};
+
+// What we ask of the driver must not make a capture of the app's invalid that another thread has
+// under way.
+class Relaxed {
+ public:
+  Relaxed() { RealCall<kAt_cuThreadExchangeStreamCaptureMode>(&mode_); }
+  ~Relaxed() { RealCall<kAt_cuThreadExchangeStreamCaptureMode>(&mode_); }
+  Relaxed(const Relaxed&) = delete;
+  Relaxed& operator=(const Relaxed&) = delete;
+
+ private:
+  CUstreamCaptureMode mode_ = CU_STREAM_CAPTURE_MODE_RELAXED;
+};
 
 }  // namespace
 
+std::size_t OpenBody::PlaceOf(CUstream stream) const {
+  const std::size_t known = std::min(stream_count, kMaxStreams);
+  const auto end = streams.begin() + static_cast<std::ptrdiff_t>(known);
+  const auto found = std::find(streams.begin(), end, stream);
+  return found != end ? static_cast<std::size_t>(found - streams.begin()) : stream_count;
+}
+
 void OpenBody::Add(CUstream stream) {
-  const auto end =
-      streams.begin() + static_cast<std::ptrdiff_t>(std::min(stream_count, kMaxStreams));
-  if (std::find(streams.begin(), end, stream) != end) return;
+  if (PlaceOf(stream) < stream_count) return;
   if (stream_count < kMaxStreams) streams[stream_count] = stream;
   if (stream_count <= kMaxStreams) ++stream_count;
 }
@@ -47,6 +69,8 @@ bool BodyWatch::Watch(const OpenBody& body, Done done) {
   // More streams than are kept: nothing short of the whole context would do.
   if (body.stream_count == 0 || body.stream_count > OpenBody::kMaxStreams) return false;
   if (!StartThread()) return false;
+  std::optional<Relaxed> relaxed;
+  if (Captures::any()) relaxed.emplace();
   Watched watched{body, {}, 0, done};
   bool complete = true;
   for (std::size_t i = 0; i < body.stream_count && complete; ++i) {
@@ -90,16 +114,23 @@ void* BodyWatch::Main(void* self) {
 
 void BodyWatch::Run() {
   CUcontext current = nullptr;
-  // Waiting here must not make a capture of the app's invalid that another thread has under way.
-  CUstreamCaptureMode relaxed = CU_STREAM_CAPTURE_MODE_RELAXED;
-  RealCall<kAt_cuThreadExchangeStreamCaptureMode>(&relaxed);
+  const Relaxed relaxed;
   for (;;) {
     Watched next;
     {
       agent::MutexLock lock(&lock_);
-      while (queue_.empty()) changed_.WaitUntil(&lock_, Now() + std::chrono::hours{1});
+      while (queue_.empty()) {
+        changed_.WaitUntil(&lock_, Now() + (look_ != nullptr ? kLookAgain : kForever));
+        if (look_ == nullptr || !queue_.empty()) continue;
+        bool (*const look)() = look_;
+        lock_.Unlock();
+        const bool again = look();
+        lock_.Lock();
+        if (!again) look_ = nullptr;
+      }
       next = queue_.front();
       queue_.erase(queue_.begin());
+      waiting_for_ = next.body.thread;
     }
     if (next.body.context != current) {
       RealCall<kAt_cuCtxSetCurrent>(next.body.context);
@@ -109,12 +140,58 @@ void BodyWatch::Run() {
     for (std::size_t i = 0; i < next.event_count; ++i) {
       RealCall<kAt_cuEventSynchronize>(next.events[i]);
     }
-    const TimePoint end = Now();
-    Agent().leave(next.body.ticket, 0);
-    next.done(next.body.id, end - next.body.begun);
+    next.done(next.body, Now());
     agent::MutexLock lock(&lock_);
     PutBack(next);
+    waiting_for_ = 0;
+    changed_.NotifyAll();
   }
+}
+
+CUevent BodyWatch::Mark(CUcontext context, CUevent mark, CUstream stream) {
+  std::optional<Relaxed> relaxed;
+  if (Captures::any()) relaxed.emplace();
+  if (mark == nullptr) mark = TakeEvent(context);
+  if (mark == nullptr) return nullptr;
+  return RealCall<kAt_cuEventRecord>(mark, stream) == CUDA_SUCCESS ? mark : nullptr;
+}
+
+void BodyWatch::KeepLooking(bool (*look)()) {
+  if (!StartThread()) return;
+  agent::MutexLock lock(&lock_);
+  if (look_ != nullptr) return;
+  look_ = look;
+  changed_.NotifyAll();
+}
+
+bool BodyWatch::PassedMarks(const OpenBody& body) {
+  CUcontext current = nullptr;
+  RealCall<kAt_cuCtxGetCurrent>(&current);
+  if (current != body.context) RealCall<kAt_cuCtxSetCurrent>(body.context);
+  bool passed = true;
+  for (const CUevent mark : body.marks) {
+    if (mark == nullptr) continue;
+    passed = passed && RealCall<kAt_cuEventQuery>(mark) != CUDA_ERROR_NOT_READY;
+  }
+  if (current != body.context) RealCall<kAt_cuCtxSetCurrent>(current);
+  return passed;
+}
+
+void BodyWatch::ForgetMarks(const OpenBody& body) {
+  agent::MutexLock lock(&lock_);
+  for (const CUevent mark : body.marks) {
+    if (mark != nullptr && spare_.size() < kMaxSpare) spare_.push_back({body.context, mark});
+  }
+}
+
+void BodyWatch::AwaitBodiesOf(std::uint64_t thread, TimePoint until) {
+  agent::MutexLock lock(&lock_);
+  const auto any = [&] {
+    return waiting_for_ == thread || std::ranges::any_of(queue_, [&](const Watched& watched) {
+             return watched.body.thread == thread;
+           });
+  };
+  while (any() && Now() < until) changed_.WaitUntil(&lock_, until);
 }
 
 // Under the lock. An event too many is forgotten, not destroyed: its context may be gone.
@@ -129,6 +206,8 @@ void BodyWatch::AfterForkInChild() {
   changed_.Renew();
   queue_.clear();
   spare_.clear();
+  waiting_for_ = 0;
+  look_ = nullptr;
   started_ = false;
 }
 

@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "cuda/driver_types.h"
 #include "phase/call.h"
+#include "phase/standing.h"
 
 namespace stagger::cuda_agent {
 
@@ -25,21 +26,42 @@ struct OpenBody {
   CUcontext context = nullptr;
   std::uint64_t thread = 0;
   TimePoint call_start;
+  TimePoint asked;
   TimePoint begun;
+  phase::State state{};  // what was known of the app as it began
+  std::uint64_t first_launch = 0;
+  std::uint64_t last_launch = 0;
   std::array<CUstream, kMaxStreams> streams{};
   std::size_t stream_count = 0;  // kMaxStreams + 1: more than we keep, so the context is asked
+  // Of a body whose end nothing may tell: events behind what was launched so far, by stream, and
+  // when the last of them was recorded.
+  std::array<CUevent, kMaxStreams> marks{};
+  TimePoint marked;
+  std::uint64_t marked_launch = 0;
 
   void Add(CUstream stream);
+  std::size_t PlaceOf(CUstream stream) const;  // stream_count if it is not among them
 };
 
 class BodyWatch {
  public:
-  // Called when a body is done, with the time from its begin to its end on the device.
-  using Done = void (*)(phase::BodyId id, Duration device_time);
+  // Called when a body is done, and its turn is still held.
+  using Done = void (*)(const OpenBody& body, TimePoint over);
 
   // Records the events and lets the thread wait. False: it cannot be watched (no event, no thread,
   // too many at once); the caller gives the turn back itself.
   bool Watch(const OpenBody& body, Done done);
+  // Records an event behind what was launched on the stream so far; null if it cannot.
+  CUevent Mark(CUcontext context, CUevent mark, CUstream stream);
+  // Every so often from now on `look` is called on the thread, until it says that there is nothing
+  // to look for any more.
+  void KeepLooking(bool (*look)());
+  // For `look`: whether the device has passed all of the body's marks.
+  static bool PassedMarks(const OpenBody& body);
+  // The body's marks may be used again.
+  void ForgetMarks(const OpenBody& body);
+  // Until the device has done all bodies of the thread that are watched, or `until`.
+  void AwaitBodiesOf(std::uint64_t thread, TimePoint until);
   void AfterForkInChild();
 
  private:
@@ -66,6 +88,8 @@ class BodyWatch {
   agent::Condition changed_;
   std::vector<Watched> queue_;
   std::vector<Spare> spare_;
+  std::uint64_t waiting_for_ = 0;  // the thread whose body is waited for; it is not in the queue
+  bool (*look_)() = nullptr;
   bool started_ = false;
 };
 

@@ -11,6 +11,7 @@
 #include "cuda_agent/capture.h"
 #include "cuda_agent/real_driver.h"
 #include "cuda_agent/report.h"
+#include "cuda_agent/turn_log.h"
 
 namespace stagger::cuda_agent {
 namespace {
@@ -20,10 +21,16 @@ using PhaseKind = phase::CallKind;
 
 // Longer ago, the copies that came in have nothing to do with what is launched now.
 constexpr Duration kMostPre = std::chrono::seconds{2};
+// A marked body that got no more launches for so long goes back when the device is done with it.
+constexpr Duration kIdleBody = std::chrono::milliseconds{3};
+// A body of the same thread that lasts longer is waited for no more; its lease will end.
+constexpr Duration kLongestOwnBody = std::chrono::seconds{5};
 
 struct ThreadFacts {
   TimePoint copies_from{};  // the first of the copies in that came last
   bool copying = false;
+  TimePoint label_from{};  // when the framework's call that the thread is inside of began
+  bool labelled = false;
   Duration waited{};  // at the gate, in this inference
 };
 thread_local ThreadFacts mine;
@@ -40,6 +47,16 @@ bool OnDevice(CUdeviceptr address, CUmemorytype type) {
       static_cast<void*>(&found), CUpointer_attribute{CU_POINTER_ATTRIBUTE_MEMORY_TYPE}, address);
   // What the driver does not know is ordinary host memory.
   return result == CUDA_SUCCESS && found != CU_MEMORYTYPE_HOST;
+}
+
+// While something in the process captures: whether this call belongs to a capture.
+bool IsCaptured(bool has_stream, CUstream stream) {
+  if (Captures::begun_here() > 0) return true;
+  if (!has_stream) return false;
+  // An error says that the stream cannot be used while others capture. Asking spoils nothing.
+  CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+  return RealCall<kAt_cuStreamIsCapturing>(stream, &status) != CUDA_SUCCESS ||
+         status != CU_STREAM_CAPTURE_STATUS_NONE;
 }
 
 PhaseKind CopyKind(const Facts& facts) {
@@ -79,8 +96,6 @@ PhaseKind KindOf(CallKind kind, const Facts& facts) {
   }
 }
 
-bool Works(PhaseKind kind) { return kind == PhaseKind::kLaunch || kind == PhaseKind::kGraphLaunch; }
-
 }  // namespace
 
 Observer& Observer::Get() {
@@ -88,6 +103,7 @@ Observer& Observer::Get() {
   alignas(Observer) static unsigned char storage[sizeof(Observer)];
   static Observer* const observer = [] {
     auto* made = ::new (storage) Observer();
+    Agent().watch_framework([](bool begins) { return Get().FrameworkCall(begins); });
     if (Report::Get().wanted()) std::atexit(&AtExit);
     pthread_atfork([] { Get().BeforeFork(); }, [] { Get().AfterForkInParent(); },
                    [] { Get().AfterForkInChild(); });
@@ -100,6 +116,7 @@ void Observer::AfterForkInChild() {
   lock_.Renew();
   open_ = {};
   devices_ = {};
+  gated_before_ = false;
   watch_.AfterForkInChild();
   Captures::AfterForkInChild();
 }
@@ -107,8 +124,10 @@ void Observer::AfterForkInChild() {
 Observer::Passing Observer::Before(CallKind kind, bool per_thread, bool blocks,
                                    const Facts& facts) {
   Passing passing;
-  if (Captures::any()) return passing;
+  const bool launches = kind == CallKind::kLaunch || kind == CallKind::kGraphLaunch;
   passing.stream = Plain(facts.stream, per_thread);
+  if (Captures::any() && IsCaptured(facts.has_stream, passing.stream)) return passing;
+  const std::uint64_t number = launches ? TurnLog::Get().CountLaunch() : 0;
   phase::Call& call = passing.call;
   call.kind = KindOf(kind, facts);
   call.hash = facts.hash;
@@ -125,7 +144,7 @@ Observer::Passing Observer::Before(CallKind kind, bool per_thread, bool blocks,
 
   phase::Verdict verdict;
   phase::Inference ended;
-  bool warming_up = false;
+  phase::State state{};
   {
     agent::MutexLock lock(&lock_);
     verdict = detector_.Before(call);
@@ -133,26 +152,19 @@ Observer::Passing Observer::Before(CallKind kind, bool per_thread, bool blocks,
       ended = detector_.last_inference();
       Report::Get().Note(detector_);
     }
-    warming_up = detector_.state() == phase::State::kWarmingUp;
-    if (Works(call.kind) && verdict.begun == 0) NoteStream(call, passing.stream);
+    state = detector_.state();
+    if (launches && verdict.begun == 0) NoteLaunch(call, passing.stream, number);
   }
-  if (verdict.inference_ended) {
-    if (warming_up) {
-      Agent().nudge();
-      Agent().count_warmup();
-      Report::Get().WarmedUp();
-    } else {
-      InferenceEnded(ended);
-    }
-  }
+  if (verdict.inference_ended) InferenceEnded(ended, state);
   if (verdict.ended_before != 0) End(verdict.ended_before, false);
-  if (verdict.begun != 0) Begin(verdict.begun, call, passing.stream);
-  if (Works(call.kind)) mine.copying = false;
+  if (verdict.begun != 0) Begin(verdict.begun, call, passing.stream, state, number);
+  if (launches) mine.copying = false;
   passing.ended_after = verdict.ended_after;
+  passing.marked = verdict.marked;
   passing.waits =
       blocks && (call.kind == PhaseKind::kBlockingSync || call.kind == PhaseKind::kCopyOut);
   const bool told = passing.waits || call.kind == PhaseKind::kCopyOut;
-  passing.watched = told || passing.ended_after != 0;
+  passing.watched = told || passing.ended_after != 0 || passing.marked != 0;
   return passing;
 }
 
@@ -162,6 +174,56 @@ void Observer::After(const Passing& passing) {
     detector_.Returned(passing.call, Now());
   }
   if (passing.ended_after != 0) End(passing.ended_after, passing.waits);
+  if (passing.marked != 0) Mark(passing.marked, passing.stream);
+}
+
+// After a launch of the body.
+void Observer::Mark(phase::BodyId id, CUstream stream) {
+  OpenBody body;
+  {
+    agent::MutexLock lock(&lock_);
+    const OpenBody* open = FindOpen(id);
+    if (open == nullptr || open->ticket.seq == 0) return;
+    body = *open;
+  }
+  const std::size_t place = body.PlaceOf(stream);
+  if (place >= OpenBody::kMaxStreams) return;
+  const CUevent mark = watch_.Mark(body.context, body.marks[place], stream);
+  {
+    agent::MutexLock lock(&lock_);
+    OpenBody* open = FindOpen(id);
+    if (open == nullptr) return;
+    open->marks[place] = mark;
+    open->marked_launch = body.last_launch;
+    open->marked = Now();
+  }
+  watch_.KeepLooking([] { return Get().EndIdleBodies(); });
+}
+
+// On the watch's thread: whether there are marked bodies left.
+bool Observer::EndIdleBodies() {
+  std::array<OpenBody, kMaxOpen> open;
+  {
+    agent::MutexLock lock(&lock_);
+    open = open_;
+  }
+  bool any = false;
+  for (const OpenBody& body : open) {
+    if (body.id == 0 || body.marked == TimePoint{}) continue;
+    any = true;
+    if (Now() - body.marked < kIdleBody || !BodyWatch::PassedMarks(body)) continue;
+    {
+      agent::MutexLock lock(&lock_);
+      OpenBody* still = FindOpen(body.id);
+      // It went on meanwhile, or is about to.
+      if (still == nullptr || still->last_launch != body.marked_launch) continue;
+      *still = {};
+      detector_.GivenBack(body.id);
+    }
+    watch_.ForgetMarks(body);
+    GiveBack(body, Now());
+  }
+  return any;
 }
 
 int Observer::DeviceOfContext(CUcontext context) {
@@ -184,16 +246,27 @@ int Observer::DeviceOfContext(CUcontext context) {
   return id;
 }
 
-void Observer::Begin(phase::BodyId id, const phase::Call& call, CUstream stream) {
+void Observer::Begin(phase::BodyId id, const phase::Call& call, CUstream stream, phase::State state,
+                     std::uint64_t number) {
   Agent().nudge();
   OpenBody body;
   body.id = id;
   body.context = reinterpret_cast<CUcontext>(call.context);
   body.thread = call.thread;
   const bool copied = mine.copying && call.at - mine.copies_from < kMostPre;
-  body.call_start = copied ? mine.copies_from : call.at;
+  body.call_start = mine.labelled ? mine.label_from : copied ? mine.copies_from : call.at;
   body.Add(stream);
+  body.asked = call.at;
+  body.state = state;
+  body.first_launch = body.last_launch = number;
   const int device = DeviceOfContext(body.context);
+  // One turn per inference: an app that does not wait for the device would otherwise queue its
+  // bodies under its first turn, without end.
+  if (device >= 0 && Agent().gates()) {
+    // So is what it launched before it was gated at all.
+    if (!gated_before_.exchange(true)) watch_.Watch(body, [](const OpenBody&, TimePoint) {});
+    watch_.AwaitBodiesOf(body.thread, Now() + kLongestOwnBody);
+  }
   if (device >= 0) {
     const Duration since_call = call.at - body.call_start;
     body.ticket = Agent().enter(static_cast<std::uint32_t>(device),
@@ -216,9 +289,11 @@ OpenBody* Observer::FindOpen(phase::BodyId id) {
 }
 
 // Under the lock.
-void Observer::NoteStream(const phase::Call& call, CUstream stream) {
+void Observer::NoteLaunch(const phase::Call& call, CUstream stream, std::uint64_t number) {
   for (OpenBody& body : open_) {
-    if (body.id != 0 && body.thread == call.thread) body.Add(stream);
+    if (body.id == 0 || body.thread != call.thread) continue;
+    body.Add(stream);
+    body.last_launch = number;
   }
 }
 
@@ -230,15 +305,45 @@ void Observer::End(phase::BodyId id, bool device_is_done) {
     if (open == nullptr) return;
     body = *open;
     *open = {};
-    if (device_is_done) detector_.BodyMeasured(id, Now() - body.begun);
   }
-  if (body.ticket.seq == 0) return;
-  const auto measured = [](phase::BodyId done, Duration device_time) {
-    Observer& self = Get();
-    agent::MutexLock lock(&self.lock_);
-    self.detector_.BodyMeasured(done, device_time);
-  };
-  if (device_is_done || !watch_.Watch(body, measured)) Agent().leave(body.ticket, 0);
+  if (body.marked != TimePoint{}) watch_.ForgetMarks(body);
+  const auto done = [](const OpenBody& watched, TimePoint over) { Get().GiveBack(watched, over); };
+  if (!device_is_done && body.ticket.seq != 0 && watch_.Watch(body, done)) return;
+  GiveBack(body, device_is_done ? Now() : TimePoint{});
+}
+
+// `over`: when the device had done the body; zero: nobody knows.
+void Observer::GiveBack(const OpenBody& body, TimePoint over) {
+  TurnLog::Get().Add(body, over);
+  if (body.ticket.seq != 0) Agent().leave(body.ticket, 0);
+  if (over == TimePoint{}) return;
+  agent::MutexLock lock(&lock_);
+  detector_.BodyMeasured(body.id, over - body.begun);
+}
+
+int Observer::FrameworkCall(bool begins) {
+  phase::Call call;
+  call.kind = begins ? PhaseKind::kLabelBegin : PhaseKind::kLabelEnd;
+  call.thread = reinterpret_cast<std::uint64_t>(&mine);
+  call.at = Now();
+  mine.labelled = begins;
+  mine.label_from = call.at;
+  phase::Verdict verdict;
+  phase::Inference ended;
+  phase::State state{};
+  {
+    agent::MutexLock lock(&lock_);
+    verdict = detector_.Before(call);
+    if (verdict.inference_ended) {
+      ended = detector_.last_inference();
+      Report::Get().Note(detector_);
+    }
+    state = detector_.state();
+  }
+  if (verdict.ended_before != 0) End(verdict.ended_before, false);
+  if (!verdict.inference_ended) return 0;
+  InferenceEnded(ended, state);
+  return static_cast<int>(ended.bodies);
 }
 
 void Observer::AtExit() {
@@ -248,7 +353,13 @@ void Observer::AtExit() {
   Report::Get().End();
 }
 
-void Observer::InferenceEnded(const phase::Inference& inference) {
+void Observer::InferenceEnded(const phase::Inference& inference, phase::State state) {
+  if (state == phase::State::kWarmingUp) {
+    Agent().nudge();
+    Agent().count_warmup();
+    Report::Get().WarmedUp();
+    return;
+  }
   Report::Get().Add(inference, mine.waited);
   mine.waited = Duration{};
   CUcontext context = nullptr;

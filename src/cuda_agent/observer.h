@@ -8,6 +8,7 @@
 //   arguments, and its own result is returned.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "agent/interface.h"
@@ -29,6 +30,7 @@ class Observer {
     phase::Call call;
     CUstream stream = nullptr;
     phase::BodyId ended_after = 0;
+    phase::BodyId marked = 0;
     bool watched = false;  // After has something to do
     bool waits = false;    // the call returns when the device has done what it waits for
   };
@@ -36,6 +38,8 @@ class Observer {
   // `kind` is one that hooks cover; `blocks`: the call returns only when the device is done.
   Passing Before(cuda::CallKind kind, bool per_thread, bool blocks, const Facts& facts);
   void After(const Passing& passing);
+  // A framework's call begins or ends on this thread. At its end: how many bodies it had.
+  int FrameworkCall(bool begins);
 
   // pthread_atfork: CUDA does not survive a fork, an app that has not used it yet may begin.
   void BeforeFork() { lock_.Lock(); }
@@ -48,16 +52,21 @@ class Observer {
   Observer() = default;
   int DeviceOfContext(CUcontext context);
   OpenBody* FindOpen(phase::BodyId id);
-  void Begin(phase::BodyId id, const phase::Call& call, CUstream stream);
-  void NoteStream(const phase::Call& call, CUstream stream);
+  void Begin(phase::BodyId id, const phase::Call& call, CUstream stream, phase::State state,
+             std::uint64_t number);
+  void NoteLaunch(const phase::Call& call, CUstream stream, std::uint64_t number);
   void End(phase::BodyId id, bool device_is_done);
-  void InferenceEnded(const phase::Inference& inference);
+  void GiveBack(const OpenBody& body, TimePoint over);
+  void Mark(phase::BodyId id, CUstream stream);
+  bool EndIdleBodies();
+  void InferenceEnded(const phase::Inference& inference, phase::State state);
   static void AtExit();
 
   agent::Mutex lock_;
   phase::Detector detector_;
   std::array<OpenBody, kMaxOpen> open_{};
   BodyWatch watch_;
+  std::atomic<bool> gated_before_{false};
   struct KnownDevice {
     CUdevice ordinal = -1;
     int id = -1;

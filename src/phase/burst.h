@@ -55,6 +55,9 @@ class StartHistory {
   std::size_t last_ = 0;
 };
 
+// A graph counts as so many launches where a time is shared out.
+inline constexpr std::uint32_t kLaunchesPerGraph = 64;
+
 // Which pattern a burst has. A slot is used again, an id is not; id 0 is none.
 struct PatternRef {
   std::uint32_t slot = 0;
@@ -76,6 +79,7 @@ struct Burst {
   std::uint32_t ended_at = 0;  // of its body: how much of its work was done; `work` if at its end
   Duration weight{0};          // estimated device time; 0 while unknown
   bool measured = false;       // the weight is the agent's measurement
+  bool sliced = false;         // its body was cut into slices; `body` is the last
 };
 
 }  // namespace stagger::phase

@@ -44,6 +44,7 @@ struct Verdict {
   BodyId ended_before = 0;  // over with what was launched so far: record its event before the call
   BodyId begun = 0;         // begins with this call: wait at the gate
   BodyId ended_after = 0;   // over with this call: record its event right after it
+  BodyId marked = 0;  // nothing may ever tell its end: note how far the device is, after the call
   bool inference_ended = false;  // seen only now: an inference ended before this call
 };
 

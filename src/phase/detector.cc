@@ -1,6 +1,8 @@
 #include "phase/detector.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <span>
 
 namespace stagger::phase {
 namespace {
@@ -35,7 +37,25 @@ Detector::Slot& Detector::SlotOf(const Call& call) {
   return slots_[recent_];
 }
 
+// A framework's call is of its thread, whatever contexts that works in.
+Verdict Detector::Label(const Call& call) {
+  Verdict verdict;
+  const auto slots = std::span(slots_).first(lane_count_);
+  const bool known = std::ranges::find(slots, call.thread, &Slot::thread) != slots.end();
+  if (!known && call.context != 0) SlotOf(call);
+  for (std::size_t i = 0; i < lane_count_; ++i) {
+    if (slots_[i].thread != call.thread) continue;
+    const Verdict one = slots_[i].lane->Before(call);
+    if (one.ended_before != 0) verdict.ended_before = one.ended_before;
+    if (!one.inference_ended) continue;
+    verdict.inference_ended = true;
+    last_inference_ = slots_[i].lane->last_inference();
+  }
+  return verdict;
+}
+
 Verdict Detector::Before(const Call& call) {
+  if (call.kind == CallKind::kLabelBegin || call.kind == CallKind::kLabelEnd) return Label(call);
   Lane& lane = *SlotOf(call).lane;
   Verdict verdict = lane.Before(call);
   if (verdict.inference_ended) last_inference_ = lane.last_inference();
@@ -75,6 +95,16 @@ BodyId Detector::EndWaitedFor(const Call& call) {
 }
 
 void Detector::Returned(const Call& call, TimePoint at) { SlotOf(call).lane->Returned(at); }
+
+bool Detector::GivenBack(BodyId body) {
+  for (std::size_t i = 0; i < lane_count_; ++i) {
+    Lane& lane = *slots_[i].lane;
+    if (body == 0 || lane.open_body() != body) continue;
+    lane.GivenBack();
+    return true;
+  }
+  return false;
+}
 
 void Detector::BodyMeasured(BodyId body, Duration device_time) {
   if (body == 0) return;

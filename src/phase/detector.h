@@ -28,6 +28,9 @@ class Detector {
   // After a call that blocks, and after a wait at the gate: the call, or the wait, is over. Copies
   // out and blocking syncs must be reported; others may.
   void Returned(const Call& call, TimePoint at);
+  // An open body's turn was given back: the device has done all of it, and no more came. If its
+  // burst goes on after all, another body begins. False: it is over already.
+  bool GivenBack(BodyId body);
   // The GPU's time from a body's begin to its end.
   void BodyMeasured(BodyId body, Duration device_time);
 
@@ -49,6 +52,7 @@ class Detector {
     std::unique_ptr<Lane> lane;
   };
   Slot& SlotOf(const Call& call);
+  Verdict Label(const Call& call);
   BodyId EndWaitedFor(const Call& call);
   bool EndIdleInferences(TimePoint now);
   bool EndInferenceOf(Slot& slot);

@@ -16,6 +16,8 @@ constexpr Duration kCarefulAgain = std::chrono::milliseconds{50};
 constexpr Duration kUnknownLong = std::chrono::seconds{1};
 // Copies in begin an inference if they are no smaller than this part of what usually comes in.
 constexpr std::uint64_t kBigPart = 16;
+// While warming up, a burst that goes on for so long is one that never ends.
+constexpr Duration kEndless = std::chrono::milliseconds{500};
 // So many queries of one thing in a row are a wait.
 constexpr int kPolling = 3;
 
@@ -101,12 +103,24 @@ void Lane::Work(const Call& call, Verdict* verdict) {
     verdict->ended_before = Close(verdict);
     after_pause = true;
   }
+  if (open_ && IsEndless(call.at)) {
+    open_ = false;
+    ends_by_wait_ = false;
+    learned_->standing.AddEndlessBurst();
+  }
   if (!open_) {
     if (!launch) return history_.Push(token);
     Open(call, token, after_pause, verdict);
+  } else if (launch && (resume_ || SliceIsOver())) {
+    verdict->ended_before = body_;
+    burst_.sliced = true;
+    slices_[next_slice_++ % slices_.size()] = slice_;
+    BeginBody(verdict);
   }
   ++burst_.work;
   if (call.kind == CallKind::kGraphLaunch) ++burst_.graphs;
+  if (launch) slice_.load += call.kind == CallKind::kGraphLaunch ? kLaunchesPerGraph : 1;
+  if (launch && burst_.sliced && !following_) verdict->marked = body_;
   if (tokens_.size() < Pattern::kMaxTokens) tokens_.push_back(token);
   if (body_ != 0 && following_) Follow(token, verdict);
 }
@@ -143,11 +157,27 @@ void Lane::Open(const Call& call, Token token, bool after_pause, Verdict* verdic
       burst_.predicted = following_to_ = book.BodyContinuing({&token, 1});
     }
     following_ = following_to_.id != 0;
-    if (begins) verdict->begun = body_ = burst_.body = ++learned_->last_body;
+    if (begins) BeginBody(verdict);
   }
   boundary_ = false;
   copies_in_ = 0;
   bytes_in_ = 0;
+}
+
+void Lane::BeginBody(Verdict* verdict) {
+  verdict->begun = body_ = burst_.body = ++learned_->last_body;
+  slice_ = {body_, 0};
+  resume_ = false;
+}
+
+// An app that never lets the device rest, nor waits for it, would warm up for ever.
+bool Lane::IsEndless(TimePoint now) const {
+  return (learned_->standing.warming_up() || !burst_.watched) &&
+         (burst_.work >= Pattern::kMaxTokens || now - burst_.start >= kEndless);
+}
+
+bool Lane::SliceIsOver() const {
+  return body_ != 0 && !following_ && !ends_by_wait_ && slice_.load >= slice_load_;
 }
 
 // Begins without a pattern: where the device was given something new, or had a rest.
@@ -203,6 +233,8 @@ void Lane::Follow(Token token, Verdict* verdict) {
 }
 
 BodyId Lane::Close(Verdict* verdict) {
+  resume_ = false;
+  ends_by_wait_ = false;
   const BodyId ended = body_;
   if (body_ != 0) {
     burst_.ended_at = burst_.work;
@@ -243,6 +275,7 @@ bool Lane::IsBig(std::uint64_t bytes) const {
 
 void Lane::Wait(const Call& call, Verdict* verdict) {
   if (open_) verdict->ended_after = Close(verdict);
+  ends_by_wait_ = true;
   history_.Push(TokenOf(call));
 }
 
@@ -254,6 +287,7 @@ void Lane::Query(const Call& call, Verdict* verdict) {
   }
   if (++polls_ != kPolling) return;
   if (open_) verdict->ended_after = Close(verdict);
+  ends_by_wait_ = true;
   history_.Push(MakeToken(CallKind::kBlockingSync, 0));
 }
 
@@ -274,6 +308,11 @@ void Lane::LabelEnd(Verdict* verdict) {
 }
 
 bool Lane::EndInference() { return EndInferenceBefore(closed_); }
+
+void Lane::GivenBack() {
+  EndByOther();
+  resume_ = true;
+}
 
 BodyId Lane::EndByOther() {
   const BodyId ended = body_;

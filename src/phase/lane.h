@@ -47,6 +47,8 @@ class Lane {
   void Returned(TimePoint at);
   // A thread that launches nothing waits for the device.
   BodyId EndByOther();
+  // The device has done all of the open body, and nothing more came.
+  void GivenBack();
   // The thread did nothing for long, or is forgotten: its inference is over.
   bool EndInference();
   // The device time of a body; false if it was not this lane's.
@@ -73,6 +75,9 @@ class Lane {
   void LabelEnd(Verdict* verdict);
 
   void Open(const Call& call, Token token, bool after_pause, Verdict* verdict);
+  bool IsEndless(TimePoint now) const;
+  bool SliceIsOver() const;
+  void BeginBody(Verdict* verdict);
   bool CarefulBegin(TimePoint now, const StartKeys& keys) const;
   void Follow(Token token, Verdict* verdict);
   // Returns the body that was still open.
@@ -101,6 +106,19 @@ class Lane {
   PatternRef following_to_;  // the pattern that says where it ends
   bool following_ = false;
   TimePoint body_over_;
+
+  // Slices: where nothing tells a body's end, it is cut after so much work.
+  struct Slice {
+    BodyId body = 0;
+    std::int64_t load = 0;
+  };
+  static constexpr std::int64_t kFirstSlice = 64;  // nothing is measured yet
+  Slice slice_;                                    // of the open body
+  std::array<Slice, 4> slices_{};                  // begun before, not measured yet
+  std::size_t next_slice_ = 0;
+  std::int64_t slice_load_ = kFirstSlice;
+  bool resume_ = false;        // the body was given back; the next launch begins another
+  bool ends_by_wait_ = false;  // as the last burst did
 
   // Bursts that are closed: numbers count up, the last kBursts are kept.
   std::vector<Burst> bursts_;

@@ -16,8 +16,10 @@ Duration Part(Duration whole, double part) {
 // What the device can hardly take longer for, where the host did not have to wait.
 constexpr Duration kLongLaunch = std::chrono::microseconds{100};
 constexpr Duration kLongGraph = std::chrono::milliseconds{20};
-// A graph counts as so many launches where a time is shared out.
-constexpr std::uint32_t kLaunchesPerGraph = 64;
+// What a slice of a body without end should take: little beside what others wait anyway, much
+// beside what handing on a turn costs.
+constexpr Duration kSlice = std::chrono::milliseconds{10};
+constexpr std::int64_t kLongestSlice = 8192;
 constexpr std::uint64_t kSeenOften = 3;
 
 std::int64_t Load(const Burst& burst) { return burst.work + kLaunchesPerGraph * burst.graphs; }
@@ -52,10 +54,19 @@ void Lane::Settle(TimePoint waited_from, TimePoint until) {
 }
 
 bool Lane::Measured(BodyId body, Duration device_time) {
+  const auto slice = std::ranges::find(slices_, body, &Slice::body);
+  if (slice != slices_.end()) {
+    const std::int64_t fits =
+        slice->load * kSlice.count() / std::max<Duration::rep>(device_time.count(), 1);
+    slice_load_ = std::clamp<std::int64_t>(fits, 1, kLongestSlice);
+    *slice = {};
+    return true;
+  }
   const std::uint64_t kept = std::min<std::uint64_t>(closed_, kBursts);
   for (std::uint64_t i = closed_; i > closed_ - kept; --i) {
     Burst& burst = At(i - 1);
     if (burst.body != body) continue;
+    if (burst.sliced) return true;  // that was its last slice only
     burst.weight = device_time;
     burst.measured = true;
     if (Pattern* pattern = learned_->book.Find(burst.pattern))

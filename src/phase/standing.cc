@@ -12,9 +12,11 @@ constexpr int kWindow = 16;
 constexpr int kSettled = 3;
 constexpr int kSettledOfASort = 10;
 // An app that never settles is not left ungated for ever.
-constexpr std::uint64_t kWarmupInferences = 24;
+constexpr std::uint64_t kWarmupInferences = 12;
 constexpr std::uint64_t kWarmupBursts = 256;
 constexpr Duration kWarmupTime = std::chrono::seconds{10};
+
+constexpr int kWarmupEndless = 3;
 
 constexpr double kEnough = 0.7;
 constexpr int kAlikeRow = 4;   // in a row, to become sure
@@ -74,7 +76,12 @@ void Standing::AddInference(Finding finding, bool settled, std::uint32_t sort) {
   }
 }
 
+void Standing::AddEndlessBurst() {
+  if (warming_up() && ++endless_ >= kWarmupEndless) EndWarmUp();
+}
+
 void Standing::AddBurst(TimePoint now) {
+  endless_ = 0;
   if (bursts_++ == 0) first_burst_ = now;
   if (warming_up() && bursts_ >= kWarmupBursts && now - first_burst_ >= kWarmupTime) EndWarmUp();
 }

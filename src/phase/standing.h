@@ -32,6 +32,9 @@ class Standing {
   // long.
   void AddBurst(TimePoint now);
 
+  // A burst that did not end, but went on for so long that it was cut.
+  void AddEndlessBurst();
+
   State state() const { return state_; }
   bool warming_up() const { return state_ == State::kWarmingUp; }
   double confidence() const;
@@ -52,6 +55,7 @@ class Standing {
   std::uint32_t sort_ = 0;
   std::uint64_t inferences_ = 0;
   std::uint64_t bursts_ = 0;
+  int endless_ = 0;  // in a row
   TimePoint first_burst_;
 };
 

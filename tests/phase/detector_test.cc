@@ -308,5 +308,54 @@ TEST_F(Story, AnInferenceIsLookedBackAt) {
   EXPECT_NEAR(ToMs(last.body), 10, 1);
 }
 
+TEST_F(Story, LaunchesWithoutEndAreCutIntoSlices) {
+  // 200 us each, 25 us apart: the device is always behind, and nobody waits.
+  Repeat(100'000, [&] {
+    host.Launch(1, 200);
+    host.Cpu(20);
+  });
+  EXPECT_EQ(detector.state(), State::kLearning);
+  const Indices begins = Begins();
+  ASSERT_GE(begins.size(), 3u);
+  EXPECT_EQ(begins[1] - begins[0], 64u);
+  EXPECT_EQ(said[begins[1]].verdict.ended_before, said[begins[0]].verdict.begun);
+  // The first launch of a burst's first slice is not marked: perhaps somebody waits soon.
+  EXPECT_EQ(said[begins[0] + 1].verdict.marked, 0u);
+  EXPECT_EQ(said[begins[1] + 1].verdict.marked, said[begins[1]].verdict.begun);
+
+  // Measured, it takes as many launches as fill 10 ms.
+  const BodyId measured = said[begins.back()].verdict.ended_before;
+  detector.BodyMeasured(measured, std::chrono::microseconds{64 * 200});
+  Repeat(1000, [&] { host.Launch(1, 200); });
+  const Indices later = Begins();
+  ASSERT_GE(later.size(), 3u);
+  EXPECT_EQ(later[2] - later[1], 50u);
+}
+
+TEST_F(Story, ABodyGivenBackBeginsAnewWithTheNextLaunch) {
+  Repeat(100'000, [&] {
+    host.Launch(1, 200);
+    host.Cpu(20);
+  });
+  const BodyId open = said[Begins().back()].verdict.begun;
+  EXPECT_FALSE(detector.GivenBack(open + 1));
+  EXPECT_TRUE(detector.GivenBack(open));
+  EXPECT_FALSE(detector.GivenBack(open));
+  Repeat(2, [&] { host.Launch(1, 200); });
+  EXPECT_EQ(said[0].verdict.begun, open + 1);
+  EXPECT_EQ(said[0].verdict.ended_before, 0u);
+  EXPECT_EQ(said[1].verdict.begun, 0u);
+}
+
+TEST_F(Story, WhoWaitsIsNotCutIntoSlices) {
+  Repeat(12, [&] { Plain(1, 300, 20); });
+  for (const Said& one : said) {
+    EXPECT_EQ(one.verdict.marked, 0u);
+    if (one.verdict.begun != 0) {
+      EXPECT_EQ(one.verdict.ended_before, 0u);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace stagger::phase

@@ -24,7 +24,8 @@ def _value_info(name):
     return _bytes(1, name) + _bytes(2, _bytes(1, tensor))
 
 
-def write(path, multiplications=12):
+def write(path, multiplications=12, own=None):
+    """`own`: the last step is this operator of the domain "test", which the app itself brings."""
     graph = b""
     previous = "x"
     for i in range(multiplications):
@@ -32,7 +33,13 @@ def write(path, multiplications=12):
         graph += _bytes(1, _bytes(1, previous) + _bytes(1, "x") + _bytes(2, output) +
                         _bytes(3, f"n{i}") + _bytes(4, "MatMul"))
         previous = output
+    if own:
+        graph = graph.replace(_bytes(2, "y"), _bytes(2, "t"))
+        graph += _bytes(1, _bytes(1, "t") + _bytes(2, "y") + _bytes(3, "own") + _bytes(4, own) +
+                        _bytes(7, "test"))
     graph += _bytes(2, "g") + _bytes(11, _value_info("x")) + _bytes(12, _value_info("y"))
     model = _number(1, 8) + _bytes(7, graph) + _bytes(8, _bytes(1, "") + _number(2, 13))
+    if own:
+        model += _bytes(8, _bytes(1, "test") + _number(2, 1))
     with open(path, "wb") as file:
         file.write(model)

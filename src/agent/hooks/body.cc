@@ -1,6 +1,7 @@
 #include "agent/hooks/body.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "agent/report.h"
 #include "agent/state.h"
@@ -9,7 +10,29 @@
 namespace stagger::agent {
 namespace {
 constinit thread_local int depth = 0;
+constinit std::atomic<int (*)(bool)> framework_watch{nullptr};
+// Calls without a body after which a session is taken to compute here after all.
+constexpr unsigned kCallsWithout = 8;
+
+int Tell(bool begins) {
+  int (*const watch)(bool) = framework_watch.load(std::memory_order_acquire);
+  return watch != nullptr && depth == 1 ? watch(begins) : 0;
 }
+
+// Bodies that another library of ours gates on a GPU: the call needs no turn of its own.
+void NoteBodies(Session* session, int bodies) {
+  unsigned calls = session->has_own_bodies.load(std::memory_order_relaxed);
+  if (bodies > 0) {
+    calls = kCallsWithout;
+  } else if (calls > 0) {
+    --calls;
+  }
+  session->has_own_bodies.store(calls, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+void WatchFramework(int (*call)(bool begins)) { framework_watch.store(call); }
 
 int FrameworkDepth() { return depth; }
 
@@ -22,6 +45,7 @@ void LeaveWithCall(const Ticket& ticket, TimePoint call_start, TimePoint begun) 
 
 Body::Body(const void* session) : call_start_(Now()) {
   ++depth;
+  Tell(true);
   State& state = State::Get();
   state.link.Nudge();
   session_ = state.sessions.Find(session, state.options.warmup);
@@ -29,6 +53,7 @@ Body::Body(const void* session) : call_start_(Now()) {
     Count(&report::AgentPage::accelerated_runs);
     return;
   }
+  if (session_->has_own_bodies.load(std::memory_order_relaxed) > 0) return;
   unsigned left = session_->warmup_left.load(std::memory_order_relaxed);
   while (left > 0 && !session_->warmup_left.compare_exchange_weak(left, left - 1)) {
   }
@@ -57,6 +82,7 @@ Ticket Body::HandOver() {
 
 // The turn goes back before the caller's place does: somebody may wait for it.
 Body::~Body() {
+  NoteBodies(session_.get(), Tell(false));
   --depth;
   if (!handed_over_) LeaveWithCall(ticket_, call_start_, begun_);
 }

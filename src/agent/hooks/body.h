@@ -1,5 +1,6 @@
-// One framework call and its gated body: asks for the turn when made, places the threads, gives the
-// turn back when it ends. Made and destroyed by the thread that makes the call.
+// One framework call and, unless its bodies are found elsewhere, its gated body: asks for the turn
+// when made, places the threads, gives the turn back when it ends. Made and destroyed by the thread
+// that makes the call.
 #pragma once
 
 #include <memory>
@@ -13,6 +14,8 @@ namespace stagger::agent {
 
 // Of the calling thread: how many framework calls it is inside of.
 int FrameworkDepth();
+// As in agent/interface.h.
+void WatchFramework(int (*call)(bool begins));
 
 // The body's end is also the call's. `begun`: when it had its turn; 0 if it never asked.
 void LeaveWithCall(const Ticket& ticket, TimePoint call_start, TimePoint begun);

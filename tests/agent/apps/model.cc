@@ -28,6 +28,9 @@ Model::Model(const OrtApi* api, const char* path, const Settings& settings) : ap
   if (settings.spinning) {
     Check(api_->AddSessionConfigEntry(options, "session.intra_op.allow_spinning", "1"));
   }
+  if (settings.operators != nullptr) {
+    Check(api_->AddCustomOpDomain(options, settings.operators));
+  }
   Check(api_->CreateSession(env_, path, options, &session_));
   api_->ReleaseSessionOptions(options);
   Check(api_->CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &memory_));

@@ -6,9 +6,10 @@
 #include <vector>
 
 struct Settings {
-  int threads = 0;                      // 0: the runtime decides
-  bool spinning = false;                // ask for it in so many words
-  OrtLoggingFunction logger = nullptr;  // hears everything
+  int threads = 0;                         // 0: the runtime decides
+  bool spinning = false;                   // ask for it in so many words
+  OrtLoggingFunction logger = nullptr;     // hears everything
+  OrtCustomOpDomain* operators = nullptr;  // of the app's own
 };
 
 class Model {
