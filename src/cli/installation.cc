@@ -56,6 +56,7 @@ Result<Installation> Installation::Find() {
   found.agent_ = FromEnvironment("STAGGER_AGENT", root / "lib" / "libstagger-agent.so");
   found.cuda_agent_ = FromEnvironment("STAGGER_CUDA_AGENT", root / "lib" / "libstagger-cuda.so");
   found.virtual_driver_ = (root / "lib" / "vgpu").string();
+  found.null_driver_ = (root / "lib" / "null").string();
   found.examples_ = (root / "examples").string();
   return found;
 }
@@ -68,7 +69,12 @@ Result<std::string> Installation::Agent() const { return Preloadable(agent_, "ST
 
 Result<std::string> Installation::Agents() const {
   const Result<std::string> agent = Agent();
-  if (!agent || !HasDriver()) return agent;
+  return !agent || !HasDriver() ? agent : AgentsForCuda();
+}
+
+Result<std::string> Installation::AgentsForCuda() const {
+  const Result<std::string> agent = Agent();
+  if (!agent) return agent;
   const Result<std::string> cuda = Preloadable(cuda_agent_, "STAGGER_CUDA_AGENT");
   if (!cuda) return cuda;
   return *agent + ":" + *cuda;
@@ -76,6 +82,19 @@ Result<std::string> Installation::Agents() const {
 
 Result<std::string> Installation::CameraDetector() const {
   return Existing(examples_ + "/camera-detector", "the example app", "build the examples first");
+}
+
+Result<std::string> Installation::CudaCamera() const {
+  return Existing(examples_ + "/cuda-camera", "the example app", "build the examples first");
+}
+
+Result<std::string> Installation::NullDriver() const {
+  for (const char* part : {"/libcuda.so.1", "/call-probe"}) {
+    const Result<std::string> file =
+        Existing(null_driver_ + part, "the driver that does nothing", "build it first");
+    if (!file) return file.error();
+  }
+  return null_driver_;
 }
 
 Result<std::string> Installation::VirtualDriver() const {

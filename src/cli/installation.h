@@ -19,9 +19,15 @@ class Installation {
   // What an app is to preload: the agent, and the one for CUDA where this machine has a driver (or
   // the virtual GPU stands for one). Errors as Agent().
   Result<std::string> Agents() const;
+  // Both, for apps that are given a driver of ours.
+  Result<std::string> AgentsForCuda() const;
   Result<std::string> CameraDetector() const;
   // The folder with the virtual GPU's libcuda.so.1 and libnvidia-ml.so.1.
   Result<std::string> VirtualDriver() const;
+
+  Result<std::string> CudaCamera() const;
+  // The folder with the driver that does nothing and the program that times calls into it.
+  Result<std::string> NullDriver() const;
 
   const std::string& examples() const { return examples_; }
 
@@ -31,6 +37,7 @@ class Installation {
   std::string cuda_agent_;
   std::string examples_;
   std::string virtual_driver_;
+  std::string null_driver_;
 };
 
 // LD_PRELOAD's new value: the agents first, then what was there.

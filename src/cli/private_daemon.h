@@ -18,6 +18,7 @@ struct DaemonSpec {
   std::string demand_limit;  // empty: none
   std::string devices;       // as staggerd takes it; empty: its default
   std::string http = "off";
+  Environment environment;  // set on top of ours
   std::string err_file;  // its log; empty: a pipe to read from process()
 };
 

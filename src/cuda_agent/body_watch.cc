@@ -5,6 +5,9 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
 
 #include "base/clock.h"
 #include "cuda_agent/agent_link.h"
@@ -15,6 +18,19 @@ namespace {
 
 // Its wait sleeps in the driver; it keeps no time.
 constexpr unsigned int kEventFlags = CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING;
+
+// Polling begins so long before the end that is expected, asks so often, and gives up after so many
+// times the expected time: then the thread sleeps in the driver.
+constexpr Duration kEarly = std::chrono::microseconds{100};
+constexpr Duration kBetweenQueries = std::chrono::microseconds{20};
+constexpr int kPatience = 2;
+
+void SleepUntil(TimePoint until) {
+  const auto ns = until.since_epoch.count();
+  const timespec time{static_cast<time_t>(ns / 1'000'000'000),
+                      static_cast<long>(ns % 1'000'000'000)};
+  clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nullptr);
+}
 
 }  // namespace
 
@@ -47,7 +63,9 @@ bool BodyWatch::Watch(const OpenBody& body, Done done) {
   // More streams than are kept: nothing short of the whole context would do.
   if (body.stream_count == 0 || body.stream_count > OpenBody::kMaxStreams) return false;
   if (!StartThread()) return false;
-  Watched watched{body, {}, 0, done};
+  Watched watched;
+  watched.body = body;
+  watched.done = done;
   bool complete = true;
   for (std::size_t i = 0; i < body.stream_count && complete; ++i) {
     const CUevent event = TakeEvent(body.context);
@@ -61,6 +79,7 @@ bool BodyWatch::Watch(const OpenBody& body, Done done) {
     PutBack(watched);
     return false;
   }
+  watched.number = watched_.fetch_add(1, std::memory_order_acq_rel) + 1;
   queue_.push_back(watched);
   changed_.NotifyAll();
   return true;
@@ -88,33 +107,89 @@ void* BodyWatch::Main(void* self) {
   return nullptr;
 }
 
+BodyWatch::Way BodyWatch::ChosenWay() {
+  static const Way way = [] {
+    const char* name = std::getenv("STAGGER_BODY_END");
+    if (name != nullptr && std::strcmp(name, "poll") == 0) return Way::kPoll;
+    if (name != nullptr && std::strcmp(name, "sync") == 0) return Way::kSync;
+    return Way::kEvent;
+  }();
+  return way;
+}
+
 void BodyWatch::Run() {
   CUcontext current = nullptr;
   // Waiting here must not make a capture of the app's invalid that another thread has under way.
   CUstreamCaptureMode relaxed = CU_STREAM_CAPTURE_MODE_RELAXED;
   RealCall<kAt_cuThreadExchangeStreamCaptureMode>(&relaxed);
+  if (ChosenWay() == Way::kPoll) prctl(PR_SET_TIMERSLACK, 1ul);
   for (;;) {
     Watched next;
     {
       agent::MutexLock lock(&lock_);
       while (queue_.empty()) changed_.WaitUntil(&lock_, Now() + std::chrono::hours{1});
       next = queue_.front();
-      queue_.erase(queue_.begin());
     }
     if (next.body.context != current) {
       RealCall<kAt_cuCtxSetCurrent>(next.body.context);
       current = next.body.context;
     }
-    // An error means that the context is gone or broken: so is the body.
-    for (std::size_t i = 0; i < next.event_count; ++i) {
-      RealCall<kAt_cuEventSynchronize>(next.events[i]);
+    AwaitEnd(next);
+    {
+      agent::MutexLock lock(&lock_);
+      next.left = queue_.front().left;
+      queue_.erase(queue_.begin());
     }
-    const TimePoint end = Now();
-    Agent().leave(next.body.ticket, 0);
-    next.done(next.body.id, end - next.body.begun);
+    if (!next.left) Leave(next);
+    took_[took_count_++ % took_.size()] = Now() - next.body.begun;
     agent::MutexLock lock(&lock_);
     PutBack(next);
   }
+}
+
+void BodyWatch::Leave(const Watched& watched) {
+  const TimePoint end = Now();
+  Agent().leave(watched.body.ticket, 0);
+  watched.done(watched.body.id, end - watched.body.begun);
+}
+
+void BodyWatch::AwaitEnd(const Watched& watched) {
+  const Duration expected = ChosenWay() == Way::kPoll ? Expected() : Duration{};
+  const TimePoint give_up = watched.body.begun + expected * kPatience;
+  if (expected > kEarly) SleepUntil(watched.body.begun + expected - kEarly);
+  // An error means that the context is gone or broken: so is the body.
+  for (std::size_t i = 0; i < watched.event_count; ++i) {
+    while (Now() < give_up &&
+           RealCall<kAt_cuEventQuery>(watched.events[i]) == CUDA_ERROR_NOT_READY) {
+      SleepUntil(Now() + kBetweenQueries);
+    }
+    RealCall<kAt_cuEventSynchronize>(watched.events[i]);
+  }
+}
+
+// Nine in ten of the last bodies took longer; 0 while there were too few.
+Duration BodyWatch::Expected() const {
+  if (took_count_ < took_.size()) return {};
+  std::array<Duration, 16> sorted = took_;
+  std::sort(sorted.begin(), sorted.end());
+  return sorted[1];
+}
+
+void BodyWatch::AppWaited(CUstream stream, std::uint64_t watched_before) {
+  if (ChosenWay() != Way::kSync) return;
+  Watched over;
+  {
+    agent::MutexLock lock(&lock_);
+    for (Watched& watched : queue_) {
+      const OpenBody& body = watched.body;
+      const bool covered = body.stream_count == 1 && body.streams[0] == stream;
+      if (!covered || watched.left || watched.number > watched_before) continue;
+      watched.left = true;
+      over = watched;
+      break;  // a process has one turn, which the last of its bodies gives back
+    }
+  }
+  if (over.left) Leave(over);
 }
 
 // Under the lock. An event too many is forgotten, not destroyed: its context may be gone.

@@ -1,6 +1,11 @@
 // Gives turns back when the device has done their bodies. An event is recorded behind a body on
-// each of its streams; a thread sleeps in the driver until they have passed, so neither the app nor
-// a core waits. The thread starts with the first body that needs it, and masks all signals.
+// each of its streams; a thread waits until they have passed, so the app does not. It starts with
+// the first body that needs it, and masks all signals.
+//
+// $STAGGER_BODY_END says how it learns that they have, for `stagger bench hooks` to compare:
+// "event" (default): it sleeps in the driver. "poll": it sleeps until shortly before the body
+// should be over, by the last ones, then asks every few microseconds. "sync": as "event", but where
+// the app waits for the stream itself and is back first, its thread gives the turn back.
 #pragma once
 
 #include <array>
@@ -40,6 +45,10 @@ class BodyWatch {
   // Records the events and lets the thread wait. False: it cannot be watched (no event, no thread,
   // too many at once); the caller gives the turn back itself.
   bool Watch(const OpenBody& body, Done done);
+  // How many bodies were ever given to Watch.
+  std::uint64_t watched() const { return watched_.load(std::memory_order_acquire); }
+  // The app has waited for this stream (no default one); before that, so many were watched.
+  void AppWaited(CUstream stream, std::uint64_t watched_before);
   void AfterForkInChild();
 
  private:
@@ -48,7 +57,10 @@ class BodyWatch {
     std::array<CUevent, OpenBody::kMaxStreams> events{};
     std::size_t event_count = 0;
     Done done = nullptr;
+    std::uint64_t number = 0;
+    bool left = false;  // its turn was given back
   };
+  enum class Way : std::uint8_t { kEvent, kPoll, kSync };
   struct Spare {
     CUcontext context;
     CUevent event;
@@ -61,12 +73,19 @@ class BodyWatch {
   bool StartThread();
   CUevent TakeEvent(CUcontext context);
   void PutBack(const Watched& watched);
+  void AwaitEnd(const Watched& watched);
+  Duration Expected() const;
+  static Way ChosenWay();
+  static void Leave(const Watched& watched);
 
   agent::Mutex lock_;
   agent::Condition changed_;
-  std::vector<Watched> queue_;
+  std::vector<Watched> queue_;       // the first is being waited for
+  std::array<Duration, 16> took_{};  // of the last bodies; the thread's own
+  std::size_t took_count_ = 0;
   std::vector<Spare> spare_;
   bool started_ = false;
+  std::atomic<std::uint64_t> watched_{0};
 };
 
 }  // namespace stagger::cuda_agent

@@ -21,12 +21,33 @@ using PhaseKind = phase::CallKind;
 // Longer ago, the copies that came in have nothing to do with what is launched now.
 constexpr Duration kMostPre = std::chrono::seconds{2};
 
+// So many calls may pass between two readings of the clock.
+constexpr int kMostUntimed = 8;
+// Queries of one thing in a row: from the third on they are a wait (docs/phases.md). Of a long row
+// every so manieth is told, so that the thread does not look idle.
+constexpr unsigned kRow = 3;
+constexpr unsigned kToldOfRow = 64;
+
 struct ThreadFacts {
-  TimePoint copies_from{};  // the first of the copies in that came last
+  TimePoint at{};  // when the clock was last read
+  int untimed = 0;
+  // Of the last call that put work on a stream. A stream keeps its context, so the driver need not
+  // be asked again; a default stream's is whichever is current.
+  CUstream stream = nullptr;
+  std::uint64_t context = 0;
+  std::uint64_t polled = 0;  // what was asked last
+  unsigned polls = 0;        // how often in a row
+  TimePoint copies_from{};   // the first of the copies in that came last
   bool copying = false;
   Duration waited{};  // at the gate, in this inference
 };
-thread_local ThreadFacts mine;
+constinit thread_local ThreadFacts mine;
+
+std::uint64_t CurrentContext() {
+  CUcontext context = nullptr;
+  RealCall<kAt_cuCtxGetCurrent>(&context);
+  return reinterpret_cast<std::uint64_t>(context);
+}
 
 CUstream Plain(CUstream stream, bool per_thread) {
   if (stream != nullptr) return stream;
@@ -66,14 +87,8 @@ PhaseKind KindOf(CallKind kind, const Facts& facts) {
     case CallKind::kSync:
     case CallKind::kEventSync:
       return PhaseKind::kBlockingSync;
-    case CallKind::kEventRecord:
-      return PhaseKind::kEventRecord;
-    case CallKind::kQuery:
-      return PhaseKind::kQuery;
     case CallKind::kStreamWait:
       return PhaseKind::kStreamWait;
-    case CallKind::kHostFunction:
-      return PhaseKind::kHostFunction;
     default:
       return PhaseKind::kLaunch;
   }
@@ -108,6 +123,7 @@ void Observer::AfterForkInChild() {
 Observer::Passing Observer::Before(CallKind kind, bool per_thread, bool blocks,
                                    const Facts& facts) {
   Passing passing;
+  mine.polls = 0;
   if (Captures::any()) return passing;
   passing.stream = Plain(facts.stream, per_thread);
   phase::Call& call = passing.call;
@@ -115,39 +131,42 @@ Observer::Passing Observer::Before(CallKind kind, bool per_thread, bool blocks,
   call.hash = facts.hash;
   call.bytes = facts.bytes;
   call.thread = reinterpret_cast<std::uint64_t>(&mine);
-  CUcontext context = nullptr;
-  RealCall<kAt_cuCtxGetCurrent>(&context);
-  call.context = reinterpret_cast<std::uint64_t>(context);
-  call.at = Now();
-  if (call.kind == PhaseKind::kCopyIn) {
-    if (!mine.copying) mine.copies_from = call.at;
-    mine.copying = true;
-  }
+  const bool works = Works(call.kind);
+  const bool same_stream = works && passing.stream == mine.stream && facts.stream != nullptr;
+  call.context = same_stream ? mine.context : CurrentContext();
 
   phase::Verdict verdict;
   phase::Inference ended;
   bool warming_up = false;
   {
     agent::MutexLock lock(&lock_);
+    if (++mine.untimed >= kMostUntimed || detector_.NeedsTime(call)) ReadClock();
+    call.at = mine.at;
     verdict = detector_.Before(call);
     if (verdict.inference_ended) ended = detector_.last_inference();
     warming_up = detector_.state() == phase::State::kWarmingUp;
-    if (Works(call.kind) && verdict.begun == 0) NoteStream(call, passing.stream);
+    if (works && verdict.begun == 0 && !same_stream) NoteStream(call, passing.stream);
   }
-  if (verdict.inference_ended) {
-    if (warming_up) {
-      Agent().nudge();
-      Agent().count_warmup();
-    } else {
-      InferenceEnded(ended);
-    }
+  if (call.kind == PhaseKind::kCopyIn) {
+    if (!mine.copying) mine.copies_from = call.at;
+    mine.copying = true;
   }
+  if (verdict.inference_ended) NoteInference(ended, warming_up);
   if (verdict.ended_before != 0) End(verdict.ended_before, false);
   if (verdict.begun != 0) Begin(verdict.begun, call, passing.stream);
-  if (Works(call.kind)) mine.copying = false;
+  if (works) {
+    mine.copying = false;
+    mine.stream = passing.stream;
+    mine.context = call.context;
+  }
   passing.ended_after = verdict.ended_after;
   passing.waits =
       blocks && (call.kind == PhaseKind::kBlockingSync || call.kind == PhaseKind::kCopyOut);
+  if (passing.waits && facts.stream != nullptr && facts.stream != CU_STREAM_LEGACY &&
+      facts.stream != CU_STREAM_PER_THREAD) {
+    passing.waited_for = facts.stream;
+    passing.watched_before = watch_.watched();
+  }
   const bool told = passing.waits || call.kind == PhaseKind::kCopyOut;
   passing.watched = told || passing.ended_after != 0;
   return passing;
@@ -156,9 +175,66 @@ Observer::Passing Observer::Before(CallKind kind, bool per_thread, bool blocks,
 void Observer::After(const Passing& passing) {
   if (passing.waits || passing.call.kind == PhaseKind::kCopyOut) {
     agent::MutexLock lock(&lock_);
-    detector_.Returned(passing.call, Now());
+    ReadClock();
+    detector_.Returned(passing.call, mine.at);
   }
   if (passing.ended_after != 0) End(passing.ended_after, passing.waits);
+  if (passing.waited_for != nullptr) watch_.AppWaited(passing.waited_for, passing.watched_before);
+}
+
+void Observer::Passed() { mine.polls = 0; }
+
+phase::BodyId Observer::BeforeQuery(std::uint64_t what) {
+  if (mine.polled != what) mine.polls = 0;
+  mine.polled = what;
+  ++mine.polls;
+  if (mine.polls != kRow && mine.polls % kToldOfRow != 0) return 0;
+  return TellQueries(mine.polls == kRow ? kRow : 1);
+}
+
+void Observer::AfterQuery(CUresult result) {
+  // Only the one that found it done says when the wait was over.
+  if (result == CUDA_ERROR_NOT_READY || mine.polls < kRow) return;
+  TellQueries(1);
+  mine.polls = 0;
+}
+
+phase::BodyId Observer::TellQueries(unsigned count) {
+  if (Captures::any()) return 0;
+  phase::Call call;
+  call.kind = PhaseKind::kQuery;
+  call.hash = mine.polled;
+  call.context = CurrentContext();
+  call.thread = reinterpret_cast<std::uint64_t>(&mine);
+  phase::BodyId over = 0;
+  phase::Inference ended;
+  bool inference_ended = false;
+  bool warming_up = false;
+  {
+    agent::MutexLock lock(&lock_);
+    ReadClock();
+    call.at = mine.at;
+    for (unsigned i = 0; i < count; ++i) {
+      const phase::Verdict verdict = detector_.Before(call);
+      over = std::max(over, verdict.ended_after);
+      inference_ended |= verdict.inference_ended;
+    }
+    if (inference_ended) ended = detector_.last_inference();
+    warming_up = detector_.state() == phase::State::kWarmingUp;
+  }
+  if (inference_ended) NoteInference(ended, warming_up);
+  return over;
+}
+
+void Observer::ReadClock() {
+  mine.at = Now();
+  mine.untimed = 0;
+}
+
+void Observer::NoteInference(const phase::Inference& inference, bool warming_up) {
+  if (!warming_up) return InferenceEnded(inference);
+  Agent().nudge();
+  Agent().count_warmup();
 }
 
 int Observer::DeviceOfContext(CUcontext context) {
@@ -185,7 +261,7 @@ void Observer::Begin(phase::BodyId id, const phase::Call& call, CUstream stream)
   Agent().nudge();
   OpenBody body;
   body.id = id;
-  body.context = reinterpret_cast<CUcontext>(call.context);
+  body.context = reinterpret_cast<CUcontext>(CurrentContext());
   body.thread = call.thread;
   const bool copied = mine.copying && call.at - mine.copies_from < kMostPre;
   body.call_start = copied ? mine.copies_from : call.at;
@@ -247,9 +323,7 @@ void Observer::AtExit() {
 void Observer::InferenceEnded(const phase::Inference& inference) {
   Report::Get().Add(inference, mine.waited);
   mine.waited = Duration{};
-  CUcontext context = nullptr;
-  RealCall<kAt_cuCtxGetCurrent>(&context);
-  const int device = DeviceOfContext(context);
+  const int device = DeviceOfContext(reinterpret_cast<CUcontext>(CurrentContext()));
   if (device < 0 || inference.bodies == 0) return;
   const Duration call = std::max(inference.end - inference.begin, Duration{});
   const Duration before = inference.body_begin - inference.begin + inference.body;

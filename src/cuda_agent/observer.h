@@ -2,6 +2,8 @@
 // waits for its turn, or its body is over.
 //
 // One per process. Called on the app's threads. Rules beyond those of the agent's gate:
+// - A call that neither begins nor ends anything costs some tens of ns: no clock, no allocation, no
+//   call into the driver but the app's own. `stagger bench hooks` measures it.
 // - No lock is held across a call into the driver, and none while waiting for a turn.
 // - Nothing is gated, recorded or launched on a stream that captures.
 // - Whatever of ours fails leaves the app's call as it was: it is always made, once, with its own
@@ -29,6 +31,8 @@ class Observer {
     phase::Call call;
     CUstream stream = nullptr;
     phase::BodyId ended_after = 0;
+    CUstream waited_for = nullptr;  // of its own; with how many bodies were watched before
+    std::uint64_t watched_before = 0;
     bool watched = false;  // After has something to do
     bool waits = false;    // the call returns when the device has done what it waits for
   };
@@ -36,6 +40,14 @@ class Observer {
   // `kind` is one that hooks cover; `blocks`: the call returns only when the device is done.
   Passing Before(cuda::CallKind kind, bool per_thread, bool blocks, const Facts& facts);
   void After(const Passing& passing);
+
+  // Calls that tell the detector nothing: events recorded, host functions. Needs no lock.
+  static void Passed();
+  // Queries, told only where they are a wait: three of one thing in a row. Returns the body that is
+  // over with this one.
+  phase::BodyId BeforeQuery(std::uint64_t what);
+  void AfterQuery(CUresult result);
+  void EndAfterQuery(phase::BodyId body) { End(body, false); }
 
   // pthread_atfork: CUDA does not survive a fork, an app that has not used it yet may begin.
   void BeforeFork() { lock_.Lock(); }
@@ -51,6 +63,9 @@ class Observer {
   void Begin(phase::BodyId id, const phase::Call& call, CUstream stream);
   void NoteStream(const phase::Call& call, CUstream stream);
   void End(phase::BodyId id, bool device_is_done);
+  phase::BodyId TellQueries(unsigned count);
+  static void ReadClock();
+  void NoteInference(const phase::Inference& inference, bool warming_up);
   void InferenceEnded(const phase::Inference& inference);
   static void AtExit();
 
