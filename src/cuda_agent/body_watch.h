@@ -4,8 +4,9 @@
 //
 // $STAGGER_BODY_END says how it learns that they have, for `stagger bench hooks` to compare:
 // "event" (default): it sleeps in the driver. "poll": it sleeps until shortly before the body
-// should be over, by the last ones, then asks every few microseconds. "sync": as "event", but where
-// the app waits for the stream itself and is back first, its thread gives the turn back.
+// should be over, by the last ones, then asks every 20 us, for 1 ms at most; then, and while it
+// knows no bodies, as "event". "sync": as "event", but where the app waits for the stream itself
+// and is back first, its thread gives the turn back.
 #pragma once
 
 #include <array>

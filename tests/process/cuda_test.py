@@ -57,7 +57,7 @@ class Cuda(harness.ProcessTest):
         self.assertEqual(self.outcome(app), bare, self.said("left"))
 
     def test_four_ways(self):
-        for shape in ("ssd", "graph", "streams", "per-thread", "legacy", "nosync", "models", "fork",
+        for shape in ("ssd", "graph", "streams", "per-thread", "legacy", "poll", "nosync", "models", "fork",
                       "exec"):
             with self.subTest(shape):
                 self.check_four_ways("--shape=" + shape, "--frames", "30")
@@ -102,7 +102,7 @@ class Cuda(harness.ProcessTest):
 
     def test_bodies_are_found(self):
         for arguments in (["--shape", "ssd"], ["--shape", "graph"], ["--shape", "streams"],
-                          ["--shape", "legacy"], ["--shape", "per-thread"],
+                          ["--shape", "legacy"], ["--shape", "poll"], ["--shape", "per-thread"],
                           ["--kernels", "2000", "--body", "20"], ["--first", "1000"]):
             with self.subTest(" ".join(arguments)):
                 self.check_bodies_are_found(*arguments)
