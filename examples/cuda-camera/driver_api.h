@@ -25,6 +25,7 @@ using Graph = GraphTag*;
 using GraphExec = GraphExecTag*;
 
 inline constexpr Result kNotInitialized = 3;
+inline constexpr Result kNotReady = 600;
 inline constexpr unsigned kStreamNonBlocking = 1;
 inline constexpr unsigned kEventDisableTiming = 2;
 inline constexpr int kCaptureGlobal = 0;
@@ -57,6 +58,7 @@ inline constexpr int kCaptureThreadLocal = 1;
      void**, void**))                                                                        \
   X(cuStreamCreate, cuStreamCreate, , 2000, (Stream*, unsigned))                             \
   X(cuStreamSynchronize, cuStreamSynchronize, _ptsz, 7000, (Stream))                         \
+  X(cuStreamQuery, cuStreamQuery, _ptsz, 7000, (Stream))                                     \
   X(cuStreamWaitEvent, cuStreamWaitEvent, _ptsz, 7000, (Stream, Event, unsigned))            \
   X(cuEventCreate, cuEventCreate, , 2000, (Event*, unsigned))                                \
   X(cuEventRecord, cuEventRecord, _ptsz, 7000, (Event, Stream))                              \

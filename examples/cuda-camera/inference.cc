@@ -2,6 +2,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <random>
 #include <thread>
@@ -21,6 +22,7 @@ constexpr std::array kShapes{
     Shape{"streams", "the body forks into four streams and joins, by events"},
     Shape{"per-thread", "two threads, half the frames each, on their per-thread default streams"},
     Shape{"legacy", "everything on the legacy default stream, copies that wait"},
+    Shape{"poll", "asks again and again whether the stream is done, instead of waiting"},
     Shape{"nosync", "nothing is waited for until the end"},
     Shape{"launches", "kernels only: no copy and no wait until the end"},
     Shape{"random", "any kernels, any number of them: nothing repeats"},
@@ -157,6 +159,20 @@ class Forking : public Plain {
   Event fork_ = nullptr;
   std::array<Branch, 4> branches_;
   std::vector<Buffers> joins_;
+};
+
+class Polling : public Plain {
+ public:
+  using Plain::Plain;
+
+ protected:
+  void Wait() override {
+    Result result;
+    while ((result = gpu_.driver().cuStreamQuery(stream_)) == kNotReady) {
+      std::this_thread::sleep_for(std::chrono::microseconds{50});
+    }
+    gpu_.Check(result, "cuStreamQuery");
+  }
 };
 
 class Legacy : public Plain {
@@ -316,6 +332,7 @@ std::unique_ptr<Inference> MakeInference(const Settings& settings, const Gpu& gp
   const std::string& shape = settings.shape;
   if (shape == "graph") return std::make_unique<Graphed>(settings, gpu);
   if (shape == "streams") return std::make_unique<Forking>(settings, gpu);
+  if (shape == "poll") return std::make_unique<Polling>(settings, gpu);
   if (shape == "legacy") return std::make_unique<Legacy>(settings, gpu);
   if (shape == "nosync") return MakeUnwaited(settings, gpu);
   if (shape == "launches") return MakeLaunchesOnly(settings, gpu);

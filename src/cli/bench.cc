@@ -8,7 +8,7 @@
 namespace stagger::cli {
 
 int BenchVerb(const Arguments& arguments) {
-  constexpr const char* kKnown = "cpu, gate, t4";
+  constexpr const char* kKnown = "cpu, gate, hooks, t4";
   if (arguments.empty()) {
     PrintError(fmt::format("bench: which one? known: {}", kKnown));
     return kExitUsage;
@@ -18,6 +18,7 @@ int BenchVerb(const Arguments& arguments) {
   if (name == "cpu") return BenchCpu(rest);
   if (name == "gate") return BenchGate(rest);
   if (name == "t4") return BenchT4(rest);
+  if (name == "hooks") return BenchHooks(rest);
   if (name == "--help" || name == "-h") {
     fmt::print(
         "usage: stagger bench NAME [options]      stagger bench NAME --help explains one\n\n");
@@ -25,6 +26,7 @@ int BenchVerb(const Arguments& arguments) {
     fmt::print(
         "  gate  what a turn costs: grants, hand-overs, a killed holder, the daemon's CPU\n");
     fmt::print("  t4    the paper's experiment: real processes on the virtual T4, and simulated\n");
+    fmt::print("  hooks what the hooks cost a CUDA app, and what a hand-over leaves idle\n");
     return kExitOk;
   }
   PrintError(fmt::format("bench: unknown bench '{}'; known: {}", name, kKnown));

@@ -6,6 +6,7 @@
 namespace stagger::cli {
 
 int BenchCpu(const Arguments& arguments);
+int BenchHooks(const Arguments& arguments);
 int BenchGate(const Arguments& arguments);
 int BenchT4(const Arguments& arguments);
 

@@ -11,6 +11,9 @@
 namespace stagger::cli {
 namespace {
 
+// A process is taken to have waited for its turn if its input was on the device so long before.
+constexpr Duration kSurelyWaiting = std::chrono::microseconds{500};
+
 // +1 where a body of that process begins, -1 where it ends.
 struct Edge {
   TimePoint at;
@@ -18,11 +21,18 @@ struct Edge {
   std::uint64_t process;
 };
 
+// What the log has told of one process so far.
+struct Progress {
+  TimePoint ready;
+  std::optional<std::size_t> open;  // its body that may go on
+  std::optional<std::size_t> over;  // its last body, while nothing has followed
+};
+
 }  // namespace
 
 Result<std::vector<DeviceBody>> ReadBodies(std::istream& log) {
   std::vector<DeviceBody> bodies;
-  std::map<std::uint64_t, std::size_t> open;  // by process: its body that may go on
+  std::map<std::uint64_t, Progress> processes;
   int number = 0;
   for (std::string line; std::getline(log, line);) {
     ++number;
@@ -50,28 +60,31 @@ Result<std::vector<DeviceBody>> ReadBodies(std::istream& log) {
                       number)};
     }
     const auto key = static_cast<std::uint64_t>(*process);
+    const DeviceBody op{key, TimePoint{Duration{*begin}}, TimePoint{Duration{*end}}, {}};
+    Progress& progress = processes[key];
     const std::string kind = text("kind");
-    if (kind != "kernel") {
-      // Fills and the like may lie within a body, copies do not.
-      if (kind == "htod" || kind == "dtoh") open.erase(key);
-      continue;
-    }
-    if (text("class") != "body") {
-      open.erase(key);
+    if (kind != "kernel" || text("class") != "body") {
+      progress.ready = op.end;
+      // Fills and the like may lie within a body; copies and other kernels do not.
+      if (kind == "kernel" || kind == "htod" || kind == "dtoh") progress.open.reset();
+      if (!progress.open && progress.over) {
+        bodies[*progress.over].next = op.begin;
+        progress.over.reset();
+      }
       continue;
     }
     if (whole("result").value_or(0) != 0) continue;
-    const DeviceBody kernel{key, TimePoint{Duration{*begin}}, TimePoint{Duration{*end}}};
-    const auto found = open.find(key);
-    if (found == open.end()) {
-      open[key] = bodies.size();
-      bodies.push_back(kernel);
+    if (progress.open) {
+      DeviceBody& body = bodies[*progress.open];
+      body.begin = std::min(body.begin, op.begin);
+      body.end = std::max(body.end, op.end);
     } else {
-      DeviceBody& body = bodies[found->second];
-      body.begin = std::min(body.begin, kernel.begin);
-      body.end = std::max(body.end, kernel.end);
+      progress.open = progress.over = bodies.size();
+      bodies.push_back(op);
+      bodies.back().ready = progress.ready;
     }
   }
+  std::ranges::sort(bodies, {}, &DeviceBody::begin);
   return bodies;
 }
 
@@ -107,6 +120,54 @@ BodyFigures BodiesWithin(const std::vector<DeviceBody>& bodies, TimePoint begin,
   figures.body_ms = Describe(std::move(lengths));
   if (body_time > Duration{}) figures.overlap_ratio = ToMs(over_time) / ToMs(body_time);
   return figures;
+}
+
+std::vector<HandOver> HandOvers(const std::vector<DeviceBody>& bodies, int learning) {
+  std::map<std::uint64_t, int> seen;
+  std::vector<HandOver> found;
+  for (std::size_t i = 0; i < bodies.size(); ++i) {
+    const DeviceBody& body = bodies[i];
+    const bool known = seen[body.process]++ >= learning;
+    if (i == 0) continue;
+    const DeviceBody& before = bodies[i - 1];
+    if (before.process == body.process || !known || seen[before.process] <= learning) continue;
+    if (body.ready + kSurelyWaiting > before.end) continue;  // it may just have come
+    found.push_back({body.begin - before.end, body.end - body.begin});
+  }
+  return found;
+}
+
+std::vector<Duration> Releases(std::istream& turns, int learning) {
+  struct Turn {
+    std::int64_t pid;
+    TimePoint asked;
+    TimePoint begun;
+    TimePoint over;
+  };
+  std::vector<Turn> all;
+  for (std::string line; std::getline(turns, line);) {
+    const nlohmann::json json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!json.is_object()) continue;
+    const auto time = [&](const char* key) {
+      return TimePoint{Duration{json.value(key, std::int64_t{0})}};
+    };
+    all.push_back(
+        {json.value("pid", std::int64_t{0}), time("asked_ns"), time("begun_ns"), time("over_ns")});
+  }
+  std::ranges::sort(all, {}, &Turn::begun);
+  std::map<std::int64_t, int> seen;
+  std::vector<Duration> releases;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const Turn& turn = all[i];
+    const bool known = seen[turn.pid]++ >= learning;
+    if (i == 0 || !known) continue;
+    const Turn& before = all[i - 1];
+    if (before.pid == turn.pid || seen[before.pid] <= learning || before.over == TimePoint{})
+      continue;
+    if (turn.asked + kSurelyWaiting > before.over) continue;
+    releases.push_back(turn.begun - before.over);
+  }
+  return releases;
 }
 
 }  // namespace stagger::cli

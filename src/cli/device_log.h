@@ -18,10 +18,13 @@ struct DeviceBody {
   std::uint64_t process = 0;
   TimePoint begin;
   TimePoint end;
+  TimePoint ready{};        // when what the process had copied or filled for it was there
+  TimePoint next = kNever;  // when the process's next operation began; kNever: there was none
 };
 
-// A body is kernels of class `body` of one process, up to the next of its copies or post kernels.
-// Kernels that failed or were cut off are none. Error: a line that is no event, with its number.
+// In the order in which they began. A body is kernels of class `body` of one process, up to the
+// next of its copies or post kernels. Kernels that failed or were cut off are none. Error: a line
+// that is no event, with its number.
 Result<std::vector<DeviceBody>> ReadBodies(std::istream& log);
 
 struct BodyFigures {
@@ -32,5 +35,18 @@ struct BodyFigures {
 
 BodyFigures BodiesWithin(const std::vector<DeviceBody>& bodies, TimePoint begin, TimePoint end,
                          int k);
+
+// From one app's body to another's, while the other was ready before the first one was over.
+struct HandOver {
+  Duration gap{};   // the device was idle; negative: they overlapped
+  Duration body{};  // the one that followed
+};
+// Without the first `learning` bodies of each app.
+std::vector<HandOver> HandOvers(const std::vector<DeviceBody>& bodies, int learning);
+
+// From one app's giving back its turn to the first launch of the other one, which had asked for its
+// turn before: by what the agents of both write to one $STAGGER_TURNS (docs/cuda.md), without the
+// first `learning` turns of each. Lines that are no turns are passed over.
+std::vector<Duration> Releases(std::istream& turns, int learning);
 
 }  // namespace stagger::cli

@@ -56,6 +56,7 @@ Result<Installation> Installation::Find() {
   found.agent_ = FromEnvironment("STAGGER_AGENT", root / "lib" / "libstagger-agent.so");
   found.cuda_agent_ = FromEnvironment("STAGGER_CUDA_AGENT", root / "lib" / "libstagger-cuda.so");
   found.virtual_driver_ = (root / "lib" / "vgpu").string();
+  found.null_driver_ = (root / "lib" / "null").string();
   found.examples_ = (root / "examples").string();
   return found;
 }
@@ -82,6 +83,15 @@ Result<std::string> Installation::CameraDetector() const {
 
 Result<std::string> Installation::CudaCamera() const {
   return Existing(examples_ + "/cuda-camera", "the example app", "build the examples first");
+}
+
+Result<std::string> Installation::NullDriver() const {
+  for (const char* part : {"/libcuda.so.1", "/call-probe"}) {
+    const Result<std::string> file =
+        Existing(null_driver_ + part, "the driver that does nothing", "build it first");
+    if (!file) return file.error();
+  }
+  return null_driver_;
 }
 
 Result<std::string> Installation::VirtualDriver() const {

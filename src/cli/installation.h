@@ -25,6 +25,8 @@ class Installation {
   Result<std::string> CudaCamera() const;
   // The folder with the virtual GPU's libcuda.so.1 and libnvidia-ml.so.1.
   Result<std::string> VirtualDriver() const;
+  // The folder with the driver that does nothing and the program that times calls into it.
+  Result<std::string> NullDriver() const;
 
   const std::string& examples() const { return examples_; }
 
@@ -34,6 +36,7 @@ class Installation {
   std::string cuda_agent_;
   std::string examples_;
   std::string virtual_driver_;
+  std::string null_driver_;
 };
 
 // LD_PRELOAD's new value: the agents first, then what was there.

@@ -46,6 +46,7 @@ Result<PrivateDaemon> PrivateDaemon::Start(const Installation& installation, con
   if (!path) return path.error();
   ChildSpec child;
   child.path = *path;
+  child.environment = spec.environment;
   child.argv = {"staggerd", "--socket", spec.socket, "--http", spec.http};
   for (const auto& [option, value] : {std::pair{"--policy", &spec.policy},
                                       {"--concurrency", &spec.concurrency},

@@ -30,16 +30,34 @@ consteval bool Blocks(const cuda::Call& call) {
   }
 }
 
+// What a query is about: an event, or a stream.
+std::uint64_t HandleIn(const Facts& facts) {
+  return facts.hash ^ reinterpret_cast<std::uint64_t>(facts.stream);
+}
+
 template <std::size_t at, typename... Arguments>
 CUresult Observed(Arguments... arguments) {
   constexpr cuda::Call call = cuda::kCalls[at];
-  Observer& observer = Observer::Get();
   if (Report& report = Report::Get(); report.wanted()) report.Count(at);
-  const Observer::Passing passing =
-      observer.Before(call.kind, call.per_thread, Blocks(call), FactsOf(arguments...));
-  const CUresult result = RealCall<at>(arguments...);
-  if (passing.watched) observer.After(passing);
-  return result;
+  if constexpr (call.kind == cuda::CallKind::kEventRecord ||
+                call.kind == cuda::CallKind::kHostFunction) {
+    Observer::Passed();
+    return RealCall<at>(arguments...);
+  } else if constexpr (call.kind == cuda::CallKind::kQuery) {
+    Observer& observer = Observer::Get();
+    const phase::BodyId over = observer.BeforeQuery(HandleIn(FactsOf(arguments...)));
+    const CUresult result = RealCall<at>(arguments...);
+    if (over != 0) observer.EndAfterQuery(over);
+    observer.AfterQuery(result);
+    return result;
+  } else {
+    Observer& observer = Observer::Get();
+    const Observer::Passing passing =
+        observer.Before(call.kind, call.per_thread, Blocks(call), FactsOf(arguments...));
+    const CUresult result = RealCall<at>(arguments...);
+    if (passing.watched) observer.After(passing);
+    return result;
+  }
 }
 
 template <std::size_t at, typename... Arguments>

@@ -26,14 +26,35 @@ constexpr Duration kIdleBody = std::chrono::milliseconds{3};
 // A body of the same thread that lasts longer is waited for no more; its lease will end.
 constexpr Duration kLongestOwnBody = std::chrono::seconds{5};
 
+// So many calls may pass between two readings of the clock.
+constexpr int kMostUntimed = 8;
+// Queries of one thing in a row: from the third on they are a wait (docs/phases.md). Of a long row
+// every so manieth is told, so that the thread does not look idle.
+constexpr unsigned kRow = 3;
+constexpr unsigned kToldOfRow = 64;
+
 struct ThreadFacts {
-  TimePoint copies_from{};  // the first of the copies in that came last
+  TimePoint at{};  // when the clock was last read
+  int untimed = 0;
+  // Of the last call that put work on a stream. A stream keeps its context, so the driver need not
+  // be asked again; a default stream's is whichever is current.
+  CUstream stream = nullptr;
+  std::uint64_t context = 0;
+  std::uint64_t polled = 0;  // what was asked last
+  unsigned polls = 0;        // how often in a row
+  TimePoint copies_from{};   // the first of the copies in that came last
   bool copying = false;
   TimePoint label_from{};  // when the framework's call that the thread is inside of began
   bool labelled = false;
   Duration waited{};  // at the gate, in this inference
 };
-thread_local ThreadFacts mine;
+constinit thread_local ThreadFacts mine;
+
+std::uint64_t CurrentContext() {
+  CUcontext context = nullptr;
+  RealCall<kAt_cuCtxGetCurrent>(&context);
+  return reinterpret_cast<std::uint64_t>(context);
+}
 
 CUstream Plain(CUstream stream, bool per_thread) {
   if (stream != nullptr) return stream;
@@ -83,14 +104,8 @@ PhaseKind KindOf(CallKind kind, const Facts& facts) {
     case CallKind::kSync:
     case CallKind::kEventSync:
       return PhaseKind::kBlockingSync;
-    case CallKind::kEventRecord:
-      return PhaseKind::kEventRecord;
-    case CallKind::kQuery:
-      return PhaseKind::kQuery;
     case CallKind::kStreamWait:
       return PhaseKind::kStreamWait;
-    case CallKind::kHostFunction:
-      return PhaseKind::kHostFunction;
     default:
       return PhaseKind::kLaunch;
   }
@@ -124,6 +139,7 @@ void Observer::AfterForkInChild() {
 Observer::Passing Observer::Before(CallKind kind, bool per_thread, bool blocks,
                                    const Facts& facts) {
   Passing passing;
+  mine.polls = 0;
   const bool launches = kind == CallKind::kLaunch || kind == CallKind::kGraphLaunch;
   passing.stream = Plain(facts.stream, per_thread);
   if (Captures::any() && IsCaptured(facts.has_stream, passing.stream)) return passing;
@@ -133,20 +149,16 @@ Observer::Passing Observer::Before(CallKind kind, bool per_thread, bool blocks,
   call.hash = facts.hash;
   call.bytes = facts.bytes;
   call.thread = reinterpret_cast<std::uint64_t>(&mine);
-  CUcontext context = nullptr;
-  RealCall<kAt_cuCtxGetCurrent>(&context);
-  call.context = reinterpret_cast<std::uint64_t>(context);
-  call.at = Now();
-  if (call.kind == PhaseKind::kCopyIn) {
-    if (!mine.copying) mine.copies_from = call.at;
-    mine.copying = true;
-  }
+  const bool same_stream = launches && passing.stream == mine.stream && facts.stream != nullptr;
+  call.context = same_stream ? mine.context : CurrentContext();
 
   phase::Verdict verdict;
   phase::Inference ended;
   phase::State state{};
   {
     agent::MutexLock lock(&lock_);
+    if (++mine.untimed >= kMostUntimed || detector_.NeedsTime(call)) ReadClock();
+    call.at = mine.at;
     verdict = detector_.Before(call);
     if (verdict.inference_ended) {
       ended = detector_.last_inference();
@@ -155,10 +167,18 @@ Observer::Passing Observer::Before(CallKind kind, bool per_thread, bool blocks,
     state = detector_.state();
     if (launches && verdict.begun == 0) NoteLaunch(call, passing.stream, number);
   }
+  if (call.kind == PhaseKind::kCopyIn) {
+    if (!mine.copying) mine.copies_from = call.at;
+    mine.copying = true;
+  }
   if (verdict.inference_ended) InferenceEnded(ended, state);
   if (verdict.ended_before != 0) End(verdict.ended_before, false);
   if (verdict.begun != 0) Begin(verdict.begun, call, passing.stream, state, number);
-  if (launches) mine.copying = false;
+  if (launches) {
+    mine.copying = false;
+    mine.stream = passing.stream;
+    mine.context = call.context;
+  }
   passing.ended_after = verdict.ended_after;
   passing.marked = verdict.marked;
   passing.waits =
@@ -171,7 +191,8 @@ Observer::Passing Observer::Before(CallKind kind, bool per_thread, bool blocks,
 void Observer::After(const Passing& passing) {
   if (passing.waits || passing.call.kind == PhaseKind::kCopyOut) {
     agent::MutexLock lock(&lock_);
-    detector_.Returned(passing.call, Now());
+    ReadClock();
+    detector_.Returned(passing.call, mine.at);
   }
   if (passing.ended_after != 0) End(passing.ended_after, passing.waits);
   if (passing.marked != 0) Mark(passing.marked, passing.stream);
@@ -226,6 +247,58 @@ bool Observer::EndIdleBodies() {
   return any;
 }
 
+void Observer::Passed() { mine.polls = 0; }
+
+phase::BodyId Observer::BeforeQuery(std::uint64_t what) {
+  if (mine.polled != what) mine.polls = 0;
+  mine.polled = what;
+  ++mine.polls;
+  if (mine.polls != kRow && mine.polls % kToldOfRow != 0) return 0;
+  return TellQueries(mine.polls == kRow ? kRow : 1);
+}
+
+void Observer::AfterQuery(CUresult result) {
+  // Only the one that found it done says when the wait was over.
+  if (result == CUDA_ERROR_NOT_READY || mine.polls < kRow) return;
+  TellQueries(1);
+  mine.polls = 0;
+}
+
+phase::BodyId Observer::TellQueries(unsigned count) {
+  if (Captures::any() && IsCaptured(false, nullptr)) return 0;
+  phase::Call call;
+  call.kind = PhaseKind::kQuery;
+  call.hash = mine.polled;
+  call.context = CurrentContext();
+  call.thread = reinterpret_cast<std::uint64_t>(&mine);
+  phase::BodyId over = 0;
+  phase::Inference ended;
+  bool inference_ended = false;
+  phase::State state{};
+  {
+    agent::MutexLock lock(&lock_);
+    ReadClock();
+    call.at = mine.at;
+    for (unsigned i = 0; i < count; ++i) {
+      const phase::Verdict verdict = detector_.Before(call);
+      over = std::max(over, verdict.ended_after);
+      inference_ended |= verdict.inference_ended;
+    }
+    if (inference_ended) {
+      ended = detector_.last_inference();
+      Report::Get().Note(detector_);
+    }
+    state = detector_.state();
+  }
+  if (inference_ended) InferenceEnded(ended, state);
+  return over;
+}
+
+void Observer::ReadClock() {
+  mine.at = Now();
+  mine.untimed = 0;
+}
+
 int Observer::DeviceOfContext(CUcontext context) {
   CUdevice ordinal = -1;
   if (context == nullptr || RealCall<kAt_cuCtxGetDevice>(&ordinal) != CUDA_SUCCESS) return -1;
@@ -251,7 +324,7 @@ void Observer::Begin(phase::BodyId id, const phase::Call& call, CUstream stream,
   Agent().nudge();
   OpenBody body;
   body.id = id;
-  body.context = reinterpret_cast<CUcontext>(call.context);
+  body.context = reinterpret_cast<CUcontext>(CurrentContext());
   body.thread = call.thread;
   const bool copied = mine.copying && call.at - mine.copies_from < kMostPre;
   body.call_start = mine.labelled ? mine.label_from : copied ? mine.copies_from : call.at;
@@ -314,8 +387,8 @@ void Observer::End(phase::BodyId id, bool device_is_done) {
 
 // `over`: when the device had done the body; zero: nobody knows.
 void Observer::GiveBack(const OpenBody& body, TimePoint over) {
-  TurnLog::Get().Add(body, over);
   if (body.ticket.seq != 0) Agent().leave(body.ticket, 0);
+  TurnLog::Get().Add(body, over);
   if (over == TimePoint{}) return;
   agent::MutexLock lock(&lock_);
   detector_.BodyMeasured(body.id, over - body.begun);
@@ -362,9 +435,7 @@ void Observer::InferenceEnded(const phase::Inference& inference, phase::State st
   }
   Report::Get().Add(inference, mine.waited);
   mine.waited = Duration{};
-  CUcontext context = nullptr;
-  RealCall<kAt_cuCtxGetCurrent>(&context);
-  const int device = DeviceOfContext(context);
+  const int device = DeviceOfContext(reinterpret_cast<CUcontext>(CurrentContext()));
   if (device < 0 || inference.bodies == 0) return;
   const Duration call = std::max(inference.end - inference.begin, Duration{});
   const Duration before = inference.body_begin - inference.begin + inference.body;

@@ -2,6 +2,8 @@
 // waits for its turn, or its body is over.
 //
 // One per process. Called on the app's threads. Rules beyond those of the agent's gate:
+// - A call that neither begins nor ends anything costs some tens of ns: no clock, no allocation, no
+//   call into the driver but the app's own. `stagger bench hooks` measures it.
 // - No lock is held across a call into the driver, and none while waiting for a turn.
 // - Nothing is gated, recorded or launched on a stream that captures.
 // - Whatever of ours fails leaves the app's call as it was: it is always made, once, with its own
@@ -41,6 +43,14 @@ class Observer {
   // A framework's call begins or ends on this thread. At its end: how many bodies it had.
   int FrameworkCall(bool begins);
 
+  // Calls that tell the detector nothing: events recorded, host functions. Needs no lock.
+  static void Passed();
+  // Queries, told only where they are a wait: three of one thing in a row. Returns the body that is
+  // over with this one.
+  phase::BodyId BeforeQuery(std::uint64_t what);
+  void AfterQuery(CUresult result);
+  void EndAfterQuery(phase::BodyId body) { End(body, false); }
+
   // pthread_atfork: CUDA does not survive a fork, an app that has not used it yet may begin.
   void BeforeFork() { lock_.Lock(); }
   void AfterForkInParent() { lock_.Unlock(); }
@@ -60,6 +70,8 @@ class Observer {
   void Mark(phase::BodyId id, CUstream stream);
   bool EndIdleBodies();
   void InferenceEnded(const phase::Inference& inference, phase::State state);
+  phase::BodyId TellQueries(unsigned count);
+  static void ReadClock();
   static void AtExit();
 
   agent::Mutex lock_;

@@ -2,13 +2,10 @@
 
 #include <dlfcn.h>
 
-#include <array>
 #include <atomic>
 
 namespace stagger::cuda_agent {
 namespace {
-
-constinit std::array<std::atomic<void*>, kCallCount> functions{};
 
 thread_local bool looking = false;
 
@@ -26,20 +23,18 @@ void* DriverHandle() {
 
 }  // namespace
 
-void* Real(std::size_t at) {
-  void* function = functions[at].load(std::memory_order_relaxed);
-  if (function != nullptr) return function;
+void* FindReal(std::size_t at) {
   void* driver = DriverHandle();
   if (driver == nullptr) return nullptr;
   // By the handle, so our own exports are not found; they would be by RTLD_DEFAULT.
   looking = true;
-  function = dlsym(driver, cuda::kCalls[at].symbol.data());
+  void* function = dlsym(driver, cuda::kCalls[at].symbol.data());
   looking = false;
   if (function == nullptr) {
     dlerror();
     return nullptr;
   }
-  functions[at].store(function, std::memory_order_relaxed);
+  real_functions[at].store(function, std::memory_order_relaxed);
   return function;
 }
 
@@ -47,7 +42,7 @@ bool LooksForReal() { return looking; }
 
 void Found(std::size_t at, void* function) {
   void* none = nullptr;
-  functions[at].compare_exchange_strong(none, function, std::memory_order_relaxed);
+  real_functions[at].compare_exchange_strong(none, function, std::memory_order_relaxed);
 }
 
 }  // namespace stagger::cuda_agent

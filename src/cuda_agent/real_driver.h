@@ -2,6 +2,8 @@
 // used first: it is surely the driver that the app means. Thread-safe, lock-free once known.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <cstddef>
 
 #include "cuda/driver_calls.h"
@@ -17,8 +19,14 @@ enum At : std::size_t {
 };
 static_assert(kCallCount == cuda::kCalls.size());
 
+void* FindReal(std::size_t at);
+inline constinit std::array<std::atomic<void*>, kCallCount> real_functions{};
+
 // Null if the driver has no such function, or there is no driver.
-void* Real(std::size_t at);
+inline void* Real(std::size_t at) {
+  void* function = real_functions[at].load(std::memory_order_relaxed);
+  return function != nullptr ? function : FindReal(at);
+}
 // This thread is in Real: what it asks dlsym for is the driver's own.
 bool LooksForReal();
 // The app found this one for itself; the first to be found stays.

@@ -1,5 +1,5 @@
 // What turns this process took, for tests and for looking at one app closely: a line of JSON for
-// each, appended to the file that $STAGGER_TURNS names as soon as the turn is given back. Bodies
+// each, appended to the file that $STAGGER_TURNS names as soon as the turn was given back. Bodies
 // are told by the number of their first and last launch in the process, which no busy machine can
 // blur. The fields are in docs/cuda.md. Without the variable nothing is kept or written.
 //
@@ -22,7 +22,7 @@ class TurnLog {
   bool wanted() const { return fd_ >= 0; }
   // At every launch, of a kernel or a graph, captured ones too: its number, from 1.
   std::uint64_t CountLaunch() { return launches_.fetch_add(1, std::memory_order_relaxed) + 1; }
-  // The body's turn is about to be given back.
+  // The body's turn was given back.
   void Add(const OpenBody& body, TimePoint over);
 
  private:

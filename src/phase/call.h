@@ -33,7 +33,7 @@ struct Call {
   std::uint64_t bytes = 0;  // of copies
   std::uint64_t context = 0;
   std::uint64_t thread = 0;
-  TimePoint at{};  // entry
+  TimePoint at{};  // entry; where Detector::NeedsTime says no, the time last told will do
 };
 
 // Bodies are numbered from 1 in the order they begin; 0 is none.

@@ -23,6 +23,15 @@ class Detector {
  public:
   static constexpr std::size_t kMaxLanes = 32;  // the one idle for longest makes room for a new one
 
+  // Whether anything could follow from when this call comes. Reading a clock costs more than all
+  // else here, so most launches of a burst may be told with the time last read on their thread.
+  // From time to time one should be true all the same: pauses are measured from there.
+  bool NeedsTime(const Call& call) {
+    if (recent_ >= lane_count_) return true;
+    const Slot& slot = slots_[recent_];
+    if (slot.thread != call.thread || slot.context != call.context) return true;
+    return slot.lane->NeedsTime(call);
+  }
   // Before the call is passed on.
   Verdict Before(const Call& call);
   // After a call that blocks, and after a wait at the gate: the call, or the wait, is over. Copies

@@ -43,6 +43,30 @@ Token TokenOf(const Call& call) {
 
 }  // namespace
 
+// Where it begins or ends something, or where a pause before it would part the burst.
+bool Lane::NeedsTime(const Call& call) {
+  switch (call.kind) {
+    case CallKind::kLaunch:
+    case CallKind::kGraphLaunch: {
+      if (!open_) return true;
+      const Token token = TokenOf(call);
+      if (Expects(token)) return false;
+      const auto known = std::ranges::find(starts_, token, &Start::token);
+      return known != starts_.end() ? !known->inside : token == tokens_.front();
+    }
+    case CallKind::kCopyIn:
+      return open_ ? IsBig(call.bytes) : copies_in_ == 0;
+    case CallKind::kCopyOut:
+    case CallKind::kBlockingSync:
+    case CallKind::kQuery:
+    case CallKind::kLabelBegin:
+    case CallKind::kLabelEnd:
+      return true;
+    default:
+      return false;
+  }
+}
+
 Verdict Lane::Before(const Call& call) {
   Verdict verdict;
   if (polls_ > 0 && call.kind != CallKind::kQuery) {
@@ -131,6 +155,9 @@ void Lane::Open(const Call& call, Token token, bool after_pause, Verdict* verdic
   if (copies_in_ > 0) {
     if (label_depth_ == 0 && IsBig(bytes_in_)) boundary_ = true;
     bytes_before_bursts_.Add(bytes_in_);
+    // The largest is left out: it may have been the model itself.
+    const std::size_t n = bytes_before_bursts_.values().size();
+    usual_bytes_ = bytes_before_bursts_.Ordered(n >= 2 ? n - 2 : 0);
   }
   if (boundary_) {
     verdict->inference_ended |= EndInferenceBefore(closed_);
@@ -266,12 +293,7 @@ void Lane::CopyIn(const Call& call, Verdict* verdict) {
   history_.Push(TokenOf(call));
 }
 
-// The largest is left out: it may have been the model itself.
-bool Lane::IsBig(std::uint64_t bytes) const {
-  const std::size_t n = bytes_before_bursts_.values().size();
-  if (n == 0) return true;
-  return bytes * kBigPart >= bytes_before_bursts_.Ordered(n >= 2 ? n - 2 : 0);
-}
+bool Lane::IsBig(std::uint64_t bytes) const { return bytes * kBigPart >= usual_bytes_; }
 
 void Lane::Wait(const Call& call, Verdict* verdict) {
   if (open_) verdict->ended_after = Close(verdict);

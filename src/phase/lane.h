@@ -42,6 +42,7 @@ class Lane {
  public:
   explicit Lane(Learned* learned) : learned_(learned) {}
 
+  bool NeedsTime(const Call& call);
   Verdict Before(const Call& call);
   // The lane's last call returned, or the wait at the gate before it is over.
   void Returned(TimePoint at);
@@ -140,9 +141,10 @@ class Lane {
   std::uint64_t bytes_in_ = 0;
   TimePoint first_copy_in_;
   Recent<std::uint64_t, 16> bytes_before_bursts_;
-  bool boundary_ = false;  // an inference begins with the next burst
-  bool bounded_ = false;   // copies in or a label began the inference
-  int anchors_ = 0;        // bursts of the book's anchor since the last boundary
+  std::uint64_t usual_bytes_ = 0;  // what usually comes in
+  bool boundary_ = false;          // an inference begins with the next burst
+  bool bounded_ = false;           // copies in or a label began the inference
+  int anchors_ = 0;                // bursts of the book's anchor since the last boundary
   int label_depth_ = 0;
 
   CallKind last_kind_{};

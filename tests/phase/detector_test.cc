@@ -357,5 +357,35 @@ TEST_F(Story, WhoWaitsIsNotCutIntoSlices) {
   }
 }
 
+TEST_F(Story, TheClockIsReadWhereItMatters) {
+  Repeat(20, [&] { Plain(); });
+  ASSERT_EQ(detector.state(), State::kSure);
+  const TimePoint before = said.back().call.at;
+  const auto needs = [&](CallKind kind, std::uint64_t hash, std::uint64_t bytes = 0) {
+    Call call = said.back().call;
+    call.kind = kind;
+    call.hash = hash;
+    call.bytes = bytes;
+    call.at = before + std::chrono::milliseconds{1};
+    const bool needed = detector.NeedsTime(call);
+    detector.Before(call);
+    return needed;
+  };
+  EXPECT_TRUE(needs(CallKind::kCopyIn, 0, kImage)) << "an inference begins";
+  EXPECT_FALSE(needs(CallKind::kCopyIn, 0, 64)) << "more of what comes in";
+  EXPECT_TRUE(needs(CallKind::kLaunch, 100)) << "a burst begins";
+  for (std::uint64_t i = 1; i < 20; ++i) EXPECT_FALSE(needs(CallKind::kLaunch, 100 + i)) << i;
+  EXPECT_FALSE(needs(CallKind::kMemset, 0));
+  EXPECT_FALSE(needs(CallKind::kCopyIn, 0, 64)) << "small, within a burst";
+  EXPECT_TRUE(needs(CallKind::kCopyOut, 0, 4000)) << "the host waits";
+}
+
+TEST_F(Story, AThreadThatIsNewNeedsTheTime) {
+  Repeat(20, [&] { Plain(); });
+  Call call = said.back().call;
+  call.thread += 1;
+  EXPECT_TRUE(detector.NeedsTime(call));
+}
+
 }  // namespace
 }  // namespace stagger::phase

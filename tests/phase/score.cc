@@ -11,6 +11,8 @@ namespace stagger::phase {
 namespace {
 
 constexpr Duration kTolerance = std::chrono::milliseconds{2};
+// The agent reads its clock at every so manieth call of a thread at the latest.
+constexpr int kMostUntimed = 8;
 
 struct Told {
   int frame = -1;
@@ -79,6 +81,20 @@ Score Judge(const Trace& trace, const ScoreOptions& options) {
     if (options.measured)
       queue.push({at + late[thread], order++, nullptr, false, body, at - told[body].begin});
   };
+  // As the agent does: what says nothing is not told, and the clock is read where it matters.
+  struct Clock {
+    TimePoint read;
+    int untimed = 0;
+  };
+  std::map<std::uint64_t, Clock> clocks;
+  const auto tell = [&](Call call) {
+    if (call.kind == CallKind::kEventRecord || call.kind == CallKind::kHostFunction)
+      return Verdict();
+    Clock& clock = clocks[call.thread];
+    if (++clock.untimed >= kMostUntimed || detector.NeedsTime(call)) clock = {call.at, 0};
+    call.at = clock.read;
+    return detector.Before(call);
+  };
   while (!queue.empty()) {
     const Item item = queue.top();
     queue.pop();
@@ -95,7 +111,7 @@ Score Judge(const Trace& trace, const ScoreOptions& options) {
       push_call(thread);
       continue;
     }
-    const Verdict verdict = detector.Before(call);
+    const Verdict verdict = tell(call);
     end(verdict.ended_before, std::max(done[thread], step.call.at), thread);
     if (verdict.begun != 0) {
       ++score.begins;

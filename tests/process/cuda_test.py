@@ -59,7 +59,7 @@ class Cuda(harness.ProcessTest):
         self.assertEqual(self.outcome(app), bare, self.said("left"))
 
     def test_four_ways(self):
-        for shape in ("ssd", "graph", "streams", "per-thread", "legacy", "nosync", "models", "fork",
+        for shape in ("ssd", "graph", "streams", "per-thread", "legacy", "poll", "nosync", "models", "fork",
                       "exec", "launches", "random", "capture"):
             with self.subTest(shape):
                 self.check_four_ways("--shape=" + shape, "--frames", "30")
@@ -86,7 +86,7 @@ class Cuda(harness.ProcessTest):
         self.daemon = harness.Daemon(self)
         in_time = timed = 0
         for arguments in (["--shape=ssd"], ["--shape=graph"], ["--shape=streams"],
-                          ["--shape=legacy"], ["--shape=per-thread"], ["--shape=models"],
+                          ["--shape=legacy"], ["--shape=poll"], ["--shape=per-thread"], ["--shape=models"],
                           ["--shape=nosync"], ["--shape=capture"], ["--shape=fork"],
                           ["--kernels", "2000", "--body", "20"], ["--first", "1000"],
                           ["--fps", "60", "--body", "1.5", "--post", "0.6"],

@@ -1,0 +1,243 @@
+// stagger bench hooks: what the hooks cost a CUDA app, and how long the device is idle from one
+// app's body to the next one's. On a driver that does nothing, and on the virtual GPU.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/arguments.h"
+#include "cli/bench.h"
+#include "cli/hooks_claims.h"
+#include "cli/progress_line.h"
+#include "cli/table.h"
+
+namespace stagger::cli {
+namespace {
+
+struct Settings {
+  int repeats = 10;
+  double seconds = 2;
+  int blocks = 100;
+  bool as_json = false;
+};
+
+std::vector<GpuLegPlan> Plans(const Settings& settings) {
+  std::vector<GpuLegPlan> plans;
+  const auto add = [&](const std::string& name, bool controlled, int apps, double body_ms,
+                       int kernels) {
+    plans.push_back({name, controlled, apps, body_ms, kernels, settings.seconds});
+  };
+  // The paper's body, and one of many tiny kernels.
+  add(kAloneBare, false, 1, 38.31, 60);
+  add("alone-60-controlled", true, 1, 38.31, 60);
+  add("alone-2000-bare", false, 1, 20, 2000);
+  add("alone-2000-controlled", true, 1, 20, 2000);
+  add(kHandOver, true, 2, 20, 60);
+  return plans;
+}
+
+Result<std::vector<HooksRepeat>> Measure(const Settings& settings, Workplace& place) {
+  const std::vector<GpuLegPlan> plans = Plans(settings);
+  ProgressLine line;
+  std::vector<HooksRepeat> repeats;
+  for (int repeat = 0; repeat < settings.repeats; ++repeat) {
+    const std::string where = fmt::format("[{}/{}] ", repeat + 1, settings.repeats);
+    line.Update(where + "calls");
+    Result<CallRun> calls = RunCalls(place, settings.blocks);
+    if (!calls) return calls.error();
+    HooksRepeat found{std::move(calls).value(), {}};
+    for (std::size_t i = 0; i < plans.size(); ++i) {
+      const GpuLegPlan& plan = plans[(i + static_cast<std::size_t>(repeat)) % plans.size()];
+      line.Update(where + plan.name);
+      Result<GpuLegRun> run = RunGpuLeg(plan, place);
+      if (!run) return run.error();
+      found.legs.emplace(plan.name, std::move(run).value());
+    }
+    repeats.push_back(std::move(found));
+    line.Finish(where + "done");
+  }
+  return repeats;
+}
+
+template <typename Of>
+std::optional<double> MedianBy(const std::vector<HooksRepeat>& repeats, Of of) {
+  std::vector<double> values;
+  for (const HooksRepeat& repeat : repeats) {
+    if (const std::optional<double> value = of(repeat)) values.push_back(*value);
+  }
+  return Median(values);
+}
+
+std::optional<double> FigureOf(const std::vector<HooksRepeat>& repeats, const std::string& leg,
+                               double HandOverFigures::*part) {
+  return MedianBy(repeats, [&](const HooksRepeat& repeat) -> std::optional<double> {
+    const auto figures = FiguresOf(repeat.legs.at(leg), repeat.legs.at(kAloneBare));
+    if (!figures) return std::nullopt;
+    return (*figures).*part;
+  });
+}
+
+std::optional<double> ThreadsShare(const std::vector<HooksRepeat>& repeats,
+                                   const std::string& leg) {
+  return MedianBy(repeats, [&](const HooksRepeat& r) { return r.legs.at(leg).threads_share; });
+}
+
+std::string Number(const std::optional<double>& value, int digits, double factor = 1) {
+  return value ? fmt::format("{:.{}f}", *value * factor, digits) : "-";
+}
+
+Leg MedianOf(const std::vector<HooksRepeat>& repeats, const std::string& name) {
+  std::vector<Leg> legs;
+  int disturbed = 0;
+  for (const HooksRepeat& repeat : repeats) {
+    const GpuLegRun& run = repeat.legs.at(name);
+    legs.push_back(run.leg);
+    disturbed += run.disturbance.disturbed() ? 1 : 0;
+  }
+  Leg leg = MedianLeg(legs);
+  leg.disturbed_repeats = disturbed;
+  return leg;
+}
+
+std::string CallsTable(const std::vector<HooksRepeat>& repeats) {
+  Table table({"call", "bare ns", "added ns"});
+  for (std::size_t i = 0; i < repeats.front().calls.calls.size(); ++i) {
+    const auto part = [&](double CallCost::*member) {
+      return Number(MedianBy(repeats,
+                             [&](const HooksRepeat& repeat) {
+                               return std::optional(repeat.calls.calls[i].*member);
+                             }),
+                    1);
+    };
+    table.AddRow(
+        {repeats.front().calls.calls[i].call, part(&CallCost::bare_ns), part(&CallCost::added_ns)});
+  }
+  return table.ToString();
+}
+
+void PrintText(const Settings& settings, const std::vector<HooksRepeat>& repeats,
+               const std::vector<Claim>& claims) {
+  fmt::print("{} repeats, apps for {:g} s; medians\n\n", settings.repeats, settings.seconds);
+  fmt::print(
+      "Calls on a driver that does nothing, through the hooks and past them, block by block in one "
+      "process.\nA reading of this machine's clock takes {} ns.\n\n{}\n",
+      Number(
+          MedianBy(repeats, [](const HooksRepeat& r) { return std::optional(r.calls.clock_ns); }),
+          1),
+      CallsTable(repeats));
+  Table apps({"one app alone, on the virtual T4", "fps", "mean ms", "p99 ms", "agent's threads %"});
+  for (const GpuLegPlan& plan : Plans(settings)) {
+    if (plan.apps > 1) continue;
+    const Leg leg = MedianOf(repeats, plan.name);
+    apps.AddRow({plan.name, Number(leg.fps, 1), fmt::format("{:.3f}", leg.inference_ms->mean),
+                 fmt::format("{:.3f}", leg.inference_ms->p99),
+                 Number(ThreadsShare(repeats, plan.name), 2, 100)});
+  }
+  fmt::print("{}\n", apps.ToString());
+  Table hand_overs({"release us", "ping-pong", "gap us", "p99", "virtual GPU's", "rest", "idle %",
+                    "agent's threads %", "fps"});
+  const auto figure = [&](double HandOverFigures::*part, int digits, double factor = 1) {
+    return Number(FigureOf(repeats, kHandOver, part), digits, factor);
+  };
+  using H = HandOverFigures;
+  hand_overs.AddRow({figure(&H::release, 0), figure(&H::ping_pong, 0), figure(&H::gap, 0),
+                     figure(&H::gap_p99, 0), figure(&H::own, 0), figure(&H::rest, 0),
+                     figure(&H::idle, 2, 100), Number(ThreadsShare(repeats, kHandOver), 2, 100),
+                     Number(MedianOf(repeats, kHandOver).fps, 2)});
+  fmt::print(
+      "Two apps that are always busy. Release: from one's giving back its turn to the first launch "
+      "of the other, which waited.\nGap: from the end of one's body to the begin of the other's, "
+      "by the device's log. The virtual GPU's part of it is\nwhat an app alone needs from its "
+      "body's end to its next operation.\n\n{}\n{}",
+      hand_overs.ToString(), ToText(claims));
+}
+
+void PrintJson(const Settings& settings, const std::vector<HooksRepeat>& repeats,
+               const std::vector<Claim>& claims) {
+  const auto number = [](const std::optional<double>& value, double factor = 1) {
+    return value ? nlohmann::ordered_json(*value * factor) : nlohmann::ordered_json(nullptr);
+  };
+  nlohmann::ordered_json json;
+  json["bench"] = "hooks";
+  json["legs"] = nlohmann::ordered_json::array();
+  for (const GpuLegPlan& plan : Plans(settings)) {
+    nlohmann::ordered_json leg = ToJson(MedianOf(repeats, plan.name));
+    if (plan.controlled) leg["agent_threads_ratio"] = number(ThreadsShare(repeats, plan.name));
+    if (plan.apps > 1) {
+      using H = HandOverFigures;
+      const auto ms = [&](double H::*part) {
+        return number(FigureOf(repeats, plan.name, part), 1e-3);
+      };
+      leg["release_ms"] = ms(&H::release);
+      leg["gap_ms"] = {{"p50", ms(&H::gap)}, {"p99", ms(&H::gap_p99)}};
+      leg["gap_of_virtual_gpu_ms"] = ms(&H::own);
+      leg["gap_rest_ms"] = ms(&H::rest);
+      leg["ping_pong_ms"] = ms(&H::ping_pong);
+      leg["idle_ratio"] = number(FigureOf(repeats, plan.name, &H::idle));
+    }
+    json["legs"].push_back(std::move(leg));
+  }
+  json["calls"] = nlohmann::ordered_json::array();
+  for (std::size_t i = 0; i < repeats.front().calls.calls.size(); ++i) {
+    std::vector<double> bare;
+    std::vector<double> added;
+    for (const HooksRepeat& repeat : repeats) {
+      bare.push_back(repeat.calls.calls[i].bare_ns);
+      added.push_back(repeat.calls.calls[i].added_ns);
+    }
+    json["calls"].push_back({{"call", repeats.front().calls.calls[i].call},
+                             {"bare_ns", *Median(bare)},
+                             {"added_ns", *Median(added)}});
+  }
+  json["clock_ns"] = number(
+      MedianBy(repeats, [](const HooksRepeat& r) { return std::optional(r.calls.clock_ns); }));
+  json["device"] = DescribeCpu();
+  json["repeats"] = settings.repeats;
+  json["seconds"] = settings.seconds;
+  json["claims"] = nlohmann::ordered_json::array();
+  for (const Claim& claim : claims) json["claims"].push_back(ToJson(claim));
+  fmt::print("{}\n", json.dump(2));
+}
+
+}  // namespace
+
+int BenchHooks(const Arguments& arguments) {
+  Settings settings;
+  CLI::App app{
+      "What the hooks cost a CUDA app: each kind of call on a driver that does nothing, through "
+      "the "
+      "hooks and past them; a whole app alone on the virtual T4, bare and controlled; and of two "
+      "apps that compete the time from one's body to the other's, beside a bare ping-pong.",
+      "stagger bench hooks"};
+  app.add_option("--repeats", settings.repeats, "how often all is measured")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--seconds", settings.seconds, "how long an app runs once the agent knows it")
+      ->check(CLI::Range(0.2, 3600.0))
+      ->capture_default_str();
+  app.add_option("--blocks", settings.blocks, "pairs of blocks per repeat in which calls are timed")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  app.add_flag("--json", settings.as_json, "one JSON object instead of tables");
+  app.footer("exit code 1: a claim failed (inconclusive ones don't count); 130: stopped by Ctrl-C");
+  if (const auto code = ParseArguments(app, arguments)) return *code;
+
+  Result<Workplace> place = Workplace::Open();
+  if (!place) {
+    PrintError(place.error().message);
+    return kExitFailed;
+  }
+  const Result<std::vector<HooksRepeat>> repeats = Measure(settings, *place);
+  if (!repeats) {
+    PrintError("bench hooks: " + repeats.error().message);
+    return place->stop.Raised() ? kExitInterrupted : kExitFailed;
+  }
+  const std::vector<Claim> claims = HooksClaims(*repeats);
+  if (settings.as_json) {
+    PrintJson(settings, *repeats, claims);
+  } else {
+    PrintText(settings, *repeats, claims);
+  }
+  return ExitCode(claims);
+}
+
+}  // namespace stagger::cli
