@@ -41,6 +41,8 @@ void Ended(std::uint32_t device, std::uint64_t post_ns, std::uint64_t call_ns) {
   State::Get().gate.Ended(DeviceId{device}, FromNs(post_ns), FromNs(call_ns));
 }
 
+void Faulted(int device, std::uint32_t code) { State::Get().gate.Faulted(device, code); }
+
 void CountWarmup() { State::Get().gate.CountWarmup(); }
 
 void Say(int topic, const char* line) {
@@ -64,4 +66,5 @@ const StaggerAgentInterface stagger_agent_interface = {
     .say_once = &stagger::agent::Say,
     .add_dlsym_filter = &stagger::agent::AddDlsymFilter,
     .framework_depth = &stagger::agent::FrameworkDepth,
+    .faulted = &stagger::agent::Faulted,
 };

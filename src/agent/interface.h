@@ -54,6 +54,10 @@ struct StaggerAgentInterface {
   /* How many framework calls (ONNX Runtime's Run) the calling thread is inside of: what it computes
      meanwhile belongs to them. */
   int (*framework_depth)(void);
+
+  /* The GPU has failed under this process, for good: every further call of its will fail. Tells the
+     daemon. `code` is the driver's; device -1: the only GPU there is, if there is only one. */
+  void (*faulted)(int device, uint32_t code);
 };
 
 extern const struct StaggerAgentInterface stagger_agent_interface;

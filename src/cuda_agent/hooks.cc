@@ -8,6 +8,7 @@
 #include "cuda_agent/capture.h"
 #include "cuda_agent/entry.h"
 #include "cuda_agent/facts.h"
+#include "cuda_agent/fault.h"
 #include "cuda_agent/observer.h"
 #include "cuda_agent/report.h"
 
@@ -38,6 +39,8 @@ CUresult Observed(Arguments... arguments) {
   const Observer::Passing passing =
       observer.Before(call.kind, call.per_thread, Blocks(call), FactsOf(arguments...));
   const CUresult result = RealCall<at>(arguments...);
+  if (result != CUDA_SUCCESS) [[unlikely]]
+    NoteError(result);
   if (passing.watched) observer.After(passing);
   return result;
 }

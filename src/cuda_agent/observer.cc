@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "cuda_agent/agent_link.h"
 #include "cuda_agent/capture.h"
+#include "cuda_agent/fault.h"
 #include "cuda_agent/real_driver.h"
 #include "cuda_agent/report.h"
 
@@ -103,6 +104,7 @@ void Observer::AfterForkInChild() {
   watch_.AfterForkInChild();
   Report::Get().AfterForkInChild();
   Captures::AfterForkInChild();
+  ForgetFault();
 }
 
 Observer::Passing Observer::Before(CallKind kind, bool per_thread, bool blocks,
