@@ -19,6 +19,8 @@ class Installation {
   // What an app is to preload: the agent, and the one for CUDA where this machine has a driver (or
   // the virtual GPU stands for one). Errors as Agent().
   Result<std::string> Agents() const;
+  // Why apps would find a CUDA driver that does not load; empty: it does, or there is none.
+  static std::string DriverTrouble();
   Result<std::string> CameraDetector() const;
   // The folder with the virtual GPU's libcuda.so.1 and libnvidia-ml.so.1.
   Result<std::string> VirtualDriver() const;
@@ -32,9 +34,6 @@ class Installation {
   std::string examples_;
   std::string virtual_driver_;
 };
-
-// LD_PRELOAD's new value: the agents first, then what was there.
-std::string PreloadValue(const std::string& agents, const char* existing);
 
 // The path execvp would run for `name`; empty if there is none.
 std::string FindInPath(const std::string& name);

@@ -17,6 +17,7 @@ struct DaemonSpec {
   std::string concurrency;   // a number, or "auto"; empty: the daemon's default
   std::string demand_limit;  // empty: none
   std::string devices;       // as staggerd takes it; empty: its default
+  std::string mps;           // likewise
   std::string http = "off";
   std::string err_file;  // its log; empty: a pipe to read from process()
 };

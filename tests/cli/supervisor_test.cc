@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "cli/installation.h"
+#include "cli/preload.h"
 
 namespace stagger::cli {
 namespace {
