@@ -84,7 +84,23 @@ void Replace(const char* name, void** function, int version, unsigned long flags
   *function = hook;
 }
 
-__attribute__((constructor)) void Register() { Agent().add_dlsym_filter(&Filter); }
+// A copy of this library from another installation comes before this one: the linker gives apps
+// that one's functions, and so must dlsym.
+bool StandsAside() {
+  Dl_info first;
+  Dl_info own;
+  const void* found = dlsym(RTLD_DEFAULT, "cuGetProcAddress");
+  if (found == nullptr || dladdr(found, &first) == 0 ||
+      dladdr(reinterpret_cast<const void*>(&Filter), &own) == 0) {
+    return false;
+  }
+  return first.dli_fbase != own.dli_fbase && first.dli_fname != nullptr &&
+         std::strstr(first.dli_fname, "libstagger-cuda.so") != nullptr;
+}
+
+__attribute__((constructor)) void Register() {
+  if (!StandsAside()) Agent().add_dlsym_filter(&Filter);
+}
 
 }  // namespace
 }  // namespace stagger::cuda_agent

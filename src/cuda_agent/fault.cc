@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdio>
 
 #include "cuda_agent/agent_link.h"
 #include "cuda_agent/real_driver.h"
@@ -9,6 +10,7 @@
 namespace stagger::cuda_agent {
 namespace {
 
+constexpr int kLackingTopic = 1;
 constinit std::atomic<bool> told{false};
 
 // The driver's manual says of these: "the process must be terminated and relaunched". Others, like
@@ -35,6 +37,14 @@ bool IsForGood(CUresult result) {
   }
 }
 
+void SayLacking(std::size_t at) {
+  char line[160];
+  std::snprintf(line, sizeof line,
+                "the CUDA driver has no %s (is it older than the app expects?): the call fails",
+                cuda::kCalls[at].symbol.data());
+  Agent().say_once(kLackingTopic, line);
+}
+
 // -1: a broken driver no longer says.
 int CurrentDevice() {
   CUdevice ordinal = -1;
@@ -49,7 +59,8 @@ int CurrentDevice() {
 
 }  // namespace
 
-void NoteError(CUresult result) {
+void NoteError(std::size_t at, CUresult result) {
+  if (result == CUDA_ERROR_NOT_FOUND && Real(at) == nullptr) return SayLacking(at);
   if (!IsForGood(result) || told.exchange(true)) return;
   // An agent of another installation may be older.
   if (Agent().size < offsetof(StaggerAgentInterface, faulted) + sizeof(Agent().faulted)) return;

@@ -2,12 +2,15 @@
 // nothing but a new process helps. Tells the daemon, once per process. On the app's threads.
 #pragma once
 
+#include <cstddef>
+
 #include "cuda/driver_types.h"
 
 namespace stagger::cuda_agent {
 
-// `result` is a hooked call's; anything but a success. Cheap for errors that pass.
-void NoteError(CUresult result);
+// `result` is that of a hooked call, by its place in cuda::kCalls; anything but a success. Cheap
+// for errors that pass. Says once, too, that an older driver lacks what the app is linked against.
+void NoteError(std::size_t at, CUresult result);
 
 // In the child of a fork: nothing has been told.
 void ForgetFault();

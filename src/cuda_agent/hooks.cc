@@ -40,7 +40,7 @@ CUresult Observed(Arguments... arguments) {
       observer.Before(call.kind, call.per_thread, Blocks(call), FactsOf(arguments...));
   const CUresult result = RealCall<at>(arguments...);
   if (result != CUDA_SUCCESS) [[unlikely]]
-    NoteError(result);
+    NoteError(at, result);
   if (passing.watched) observer.After(passing);
   return result;
 }

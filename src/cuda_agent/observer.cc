@@ -20,6 +20,7 @@ using cuda::CallKind;
 using PhaseKind = phase::CallKind;
 
 // Longer ago, the copies that came in have nothing to do with what is launched now.
+constexpr int kNoUuidTopic = 2;
 constexpr Duration kMostPre = std::chrono::seconds{2};
 
 struct ThreadFacts {
@@ -172,7 +173,12 @@ int Observer::DeviceOfContext(CUcontext context) {
   CUuuid uuid{};
   CUresult result = RealCall<kAt_cuDeviceGetUuid_v2>(&uuid, ordinal);
   if (result == CUDA_ERROR_NOT_FOUND) result = RealCall<kAt_cuDeviceGetUuid>(&uuid, ordinal);
-  if (result != CUDA_SUCCESS) return -1;
+  if (result != CUDA_SUCCESS) {
+    Agent().say_once(kNoUuidTopic,
+                     "running uncontrolled: the CUDA driver does not tell which GPU it is "
+                     "(cuDeviceGetUuid)");
+    return -1;
+  }
   const int id = Agent().device_of(reinterpret_cast<const std::uint8_t*>(uuid.bytes));
   agent::MutexLock lock(&lock_);
   for (KnownDevice& known : devices_) {

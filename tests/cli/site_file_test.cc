@@ -52,6 +52,27 @@ TEST(SiteFile, DevicesCanBeChosen) {
   EXPECT_EQ(site->devices, "gpu:0,gpu:2");
 }
 
+TEST(SiteFile, MpsAndWhatAnAppMayUse) {
+  const Result<Site> site = ParseSite(
+      "mps: on\napps: [{name: a, command: [ls], gpu_threads_percent: 25, gpu_memory_gb: 1.5}]",
+      "s");
+  ASSERT_TRUE(site) << site.error().message;
+  EXPECT_EQ(site->mps, "on");
+  EXPECT_EQ(site->apps[0].stream.gpu_threads_percent, 25);
+  EXPECT_EQ(site->apps[0].stream.gpu_memory_gb, 1.5);
+  for (const auto& [text, expected] :
+       {std::pair{"mps: yes\napps: [{name: a, command: [ls]}]", "mps: 'yes' is unknown; expected"},
+        {"apps: [{name: a, command: [ls], gpu_threads_percent: 0}]",
+         "apps[0].gpu_threads_percent: '0' is not"},
+        {"apps: [{name: a, command: [ls], gpu_threads_percent: 101}]",
+         "gpu_threads_percent: '101'"},
+        {"apps: [{name: a, command: [ls], gpu_memory_gb: -1}]", "gpu_memory_gb: '-1'"}}) {
+    const Result<Site> bad = ParseSite(text, "s");
+    ASSERT_FALSE(bad) << text;
+    EXPECT_NE(bad.error().message.find(expected), std::string::npos) << bad.error().message;
+  }
+}
+
 TEST(SiteFile, ConcurrencyCanBeFound) {
   const Result<Site> site = ParseSite("concurrency: auto\napps: [{name: a, command: [ls]}]", "s");
   ASSERT_TRUE(site) << site.error().message;
