@@ -65,7 +65,8 @@ const GpuFaults::Fault& GpuFaults::Report(Affected whom, DeviceId device, TimePo
     return !again && together && (goes_on || now - fault.at <= kTogether);
   };
   const auto found = std::find_if(recent_.rbegin(), recent_.rend(), belongs);
-  if (found == recent_.rend()) {
+  const bool is_new = found == recent_.rend();
+  if (is_new) {
     Fault fresh;
     fresh.number = ++last_number_;
     fresh.device = device;
@@ -73,7 +74,7 @@ const GpuFaults::Fault& GpuFaults::Report(Affected whom, DeviceId device, TimePo
     recent_.push_back(std::move(fresh));
     if (recent_.size() > kKept) recent_.pop_front();
   }
-  Fault& fault = found == recent_.rend() ? recent_.back() : *found;
+  Fault& fault = is_new ? recent_.back() : *found;
   fault.shared = fault.shared || mps_runs_() || BlamesOthers(whom.code);
   fault.affected.push_back(std::move(whom));
   return fault;
