@@ -8,6 +8,9 @@ namespace stagger::agent {
 // Another agent comes before this one. Any thread; cheap after the first call.
 bool StandsAside();
 
+// This function lies in an agent's library, ours or another one: no runtime's.
+bool IsAnAgents(const void* function);
+
 // Says so in one line if there are several. Once something infers.
 void SayIfSeveral();
 

@@ -113,6 +113,8 @@ class Mps(harness.ProcessTest):
                       refused("/usr/bin"))
         self.assertIn("failed (exit code 1): An instance of this daemon is already running",
                       refused(PATH, STAND_IN_MPS="fails"))
+        self.assertIn("nvidia-cuda-mps-control -d did not come back within 5 s",
+                      refused(PATH, STAND_IN_MPS="slow"))
         self.assertIn("mps on: there is no GPU (", refused(PATH, LD_LIBRARY_PATH="/none"))
         daemon = self.daemon("--mps", "auto", path="/usr/bin:/bin")
         mps = self.mps(daemon)
