@@ -254,6 +254,14 @@ void Gate::Ended(DeviceId device, Duration post, Duration call) {
   Send(wire::Ended{*place->known_as, wire::Bounded(post), wire::Bounded(call)});
 }
 
+void Gate::Faulted(int device, std::uint32_t code) {
+  MutexLock lock(&mutex_);
+  if (device < 0 && place_count_ == 2) device = 1;
+  const Place* place = device > 0 ? Find(DeviceId{static_cast<std::uint32_t>(device)}) : nullptr;
+  if (place == nullptr || !place->known_as || code == 0 || code > wire::kMaxCode) return;
+  Send(wire::Faulted{*place->known_as, code});
+}
+
 void Gate::CountWarmup() {
   MutexLock lock(&mutex_);
   ++warmup_;

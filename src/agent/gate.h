@@ -48,6 +48,8 @@ class Gate {
   void Ended(DeviceId device, Duration post, Duration call);
   // A body that ran without asking, while its session warmed up.
   void CountWarmup();
+  // A GPU failed under the process; -1: the only one that there is. `code` is the driver's.
+  void Faulted(int device, std::uint32_t code);
 
   bool attached();
   // Whether bodies wait for turns now.

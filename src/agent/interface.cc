@@ -43,6 +43,8 @@ void Ended(std::uint32_t device, std::uint64_t post_ns, std::uint64_t call_ns) {
   State::Get().gate.Ended(DeviceId{device}, FromNs(post_ns), FromNs(call_ns));
 }
 
+void Faulted(int device, std::uint32_t code) { State::Get().gate.Faulted(device, code); }
+
 void CountWarmup() { State::Get().gate.CountWarmup(); }
 
 void Say(int topic, const char* line) {
@@ -68,4 +70,5 @@ const StaggerAgentInterface stagger_agent_interface = {
     .framework_depth = &stagger::agent::FrameworkDepth,
     .watch_framework = &stagger::agent::WatchFramework,
     .gates = &stagger::agent::Gates,
+    .faulted = &stagger::agent::Faulted,
 };

@@ -63,6 +63,10 @@ struct StaggerAgentInterface {
 
   /* Whether bodies wait for turns now; false without a daemon, and under policy "off". */
   bool (*gates)(void);
+
+  /* The GPU has failed under this process, for good: every further call of its will fail. Tells the
+     daemon. `code` is the driver's; device -1: the only GPU there is, if there is only one. */
+  void (*faulted)(int device, uint32_t code);
 };
 
 extern const struct StaggerAgentInterface stagger_agent_interface;

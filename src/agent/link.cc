@@ -11,6 +11,7 @@
 #include <string>
 #include <variant>
 
+#include "agent/other_agents.h"
 #include "agent/say.h"
 #include "base/clock.h"
 #include "wire/channel.h"
@@ -75,6 +76,7 @@ void* Link::Main(void* self) {
 }
 
 void Link::Run() {
+  SayIfSeveral();
   Duration pause = kFirstRetry;
   while (true) {
     switch (Connect()) {

@@ -4,7 +4,7 @@
 
 #include <cstdlib>
 
-#include "cli/installation.h"
+#include "cli/preload.h"
 #include "wire/messages.h"
 
 namespace stagger::cli {
@@ -12,7 +12,10 @@ namespace stagger::cli {
 Environment AppEnvironment(const std::string& agents, const std::string& socket,
                            const StreamSettings& stream) {
   Environment environment;
-  environment["LD_PRELOAD"] = PreloadValue(agents, std::getenv("LD_PRELOAD"));
+  const char* before = std::getenv("LD_PRELOAD");
+  if (!agents.empty() || before != nullptr) {
+    environment["LD_PRELOAD"] = PreloadValue(agents, before);
+  }
   environment["STAGGER_SOCKET"] = socket;
   if (!stream.name.empty()) environment["STAGGER_NAME"] = stream.name;
   if (stream.fps) environment["STAGGER_FPS"] = fmt::format("{}", *stream.fps);

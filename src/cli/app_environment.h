@@ -17,9 +17,17 @@ struct StreamSettings {
   std::optional<double> deadline_ms{};
   std::optional<double> weight{};
   std::optional<double> min_fps{};
+  // Under MPS: how much of a GPU's threads its kernels may fill, and of each GPU's memory.
+  std::optional<double> gpu_threads_percent{};
+  std::optional<double> gpu_memory_gb{};
 };
 
-// LD_PRELOAD (the agents before what is there already) and the STAGGER_ variables the agent reads.
+// As site files and options take them.
+inline constexpr double kLeastGpuThreads = 1;    // percent
+inline constexpr double kLeastGpuMemory = 0.01;  // GB
+
+// LD_PRELOAD (the agents before what is there already; no agent where `agents` is empty) and the
+// STAGGER_ variables the agent reads.
 Environment AppEnvironment(const std::string& agents, const std::string& socket,
                            const StreamSettings& stream);
 

@@ -26,11 +26,29 @@ std::string FromEnvironment(const char* variable, const fs::path& otherwise) {
   return fs::absolute(value).lexically_normal().string();
 }
 
-// Whether an app could load a CUDA driver: looked for as the app will, by the dynamic linker.
-bool HasDriver() {
-  void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
-  if (driver != nullptr) dlclose(driver);
-  return driver != nullptr;
+struct CudaDriver {
+  bool loads = false;
+  std::string trouble;  // it is there and does not load
+};
+
+// Looked for as an app will, by the dynamic linker. Once: a driver may take its time.
+const CudaDriver& FindDriver() {
+  static const CudaDriver found = [] {
+    CudaDriver driver;
+    if (void* handle = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL)) {
+      dlclose(handle);
+      driver.loads = true;
+      return driver;
+    }
+    const char* why = dlerror();
+    driver.trouble = why != nullptr ? why : "no reason given";
+    // That no file of this name was found is the linker's own, fixed way to say "none".
+    if (driver.trouble.starts_with("libcuda.so.1: cannot open shared object file")) {
+      driver.trouble.clear();
+    }
+    return driver;
+  }();
+  return found;
 }
 
 // LD_PRELOAD separates its libraries by these.
@@ -67,7 +85,7 @@ Result<std::string> Installation::Daemon() const {
 
 Result<std::string> Installation::Agent() const { return Preloadable(agent_, "STAGGER_AGENT"); }
 
-Result<std::string> Installation::Agents() const { return HasDriver() ? CudaAgents() : Agent(); }
+Result<std::string> Installation::Agents() const { return FindDriver().loads ? CudaAgents() : Agent(); }
 
 Result<std::string> Installation::CudaAgents() const {
   const Result<std::string> agent = Agent();
@@ -76,6 +94,8 @@ Result<std::string> Installation::CudaAgents() const {
   if (!cuda) return cuda;
   return *agent + ":" + *cuda;
 }
+
+std::string Installation::DriverTrouble() { return FindDriver().trouble; }
 
 Result<std::string> Installation::CameraDetector() const {
   return Existing(examples_ + "/camera-detector", "the example app", "build the examples first");
@@ -99,11 +119,6 @@ Result<std::string> Installation::VirtualDriver() const {
       Existing(virtual_driver_ + "/libcuda.so.1", "the virtual GPU's driver", "build it first");
   if (!library) return library.error();
   return virtual_driver_;
-}
-
-std::string PreloadValue(const std::string& agents, const char* existing) {
-  if (existing == nullptr || *existing == '\0') return agents;
-  return agents + ":" + existing;
 }
 
 std::string FindInPath(const std::string& name) {

@@ -21,6 +21,8 @@ class Installation {
   Result<std::string> Agents() const;
   // Both agents, for apps that will find a driver which this process does not.
   Result<std::string> CudaAgents() const;
+  // Why apps would find a CUDA driver that does not load; empty: it does, or there is none.
+  static std::string DriverTrouble();
   Result<std::string> CameraDetector() const;
   Result<std::string> CudaCamera() const;
   // The folder with the virtual GPU's libcuda.so.1 and libnvidia-ml.so.1.
@@ -38,9 +40,6 @@ class Installation {
   std::string virtual_driver_;
   std::string null_driver_;
 };
-
-// LD_PRELOAD's new value: the agents first, then what was there.
-std::string PreloadValue(const std::string& agents, const char* existing);
 
 // The path execvp would run for `name`; empty if there is none.
 std::string FindInPath(const std::string& name);

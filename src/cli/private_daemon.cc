@@ -14,7 +14,7 @@
 namespace stagger::cli {
 namespace {
 
-constexpr Duration kStartTimeout = std::chrono::seconds{5};
+constexpr Duration kStartTimeout = std::chrono::seconds{10};
 constexpr Duration kStopGrace = std::chrono::seconds{2};
 
 std::string LastLineOf(std::istream& text) {
@@ -52,7 +52,8 @@ Result<PrivateDaemon> PrivateDaemon::Start(const Installation& installation, con
                                       {"--concurrency", &spec.concurrency},
                                       {"--demand-limit", &spec.demand_limit},
                                       {"--spacing", &spec.spacing_ms},
-                                      {"--devices", &spec.devices}}) {
+                                      {"--devices", &spec.devices},
+                                      {"--mps", &spec.mps}}) {
     if (!value->empty()) child.argv.insert(child.argv.end(), {option, *value});
   }
   child.environment = spec.environment;
@@ -67,14 +68,16 @@ Result<PrivateDaemon> PrivateDaemon::Start(const Installation& installation, con
   PrivateDaemon daemon(spec.socket, std::move(process).value(), keeper);
 
   const TimePoint deadline = Now() + kStartTimeout;
-  while (!DaemonListens(spec.socket)) {
+  // Its socket is there before it serves; and it may yet find that it cannot.
+  while (!AskDaemon(spec.socket, "policy", nullptr, kStartTimeout)) {
     if (const std::optional<ExitStatus> status = daemon.process_.Poll()) {
       const std::string words =
           child.pipe_output ? LastWords(daemon.process_.err_fd()) : LastLine(spec.err_file);
       return Error{fmt::format("the daemon did not start ({}): {}", ToString(*status), words)};
     }
     if (Now() > deadline) {
-      return Error{fmt::format("the daemon did not listen at {} within 5 s", spec.socket)};
+      return Error{fmt::format("the daemon did not answer at {} within {:.0f} s", spec.socket,
+                               ToMs(kStartTimeout) / 1000)};
     }
     usleep(5000);
   }

@@ -18,6 +18,7 @@ struct DaemonSpec {
   std::string demand_limit;   // empty: none
   std::string spacing_ms;     // under `spaced`; empty: the daemon's default
   std::string devices;        // as staggerd takes it; empty: its default
+  std::string mps;            // likewise
   Environment environment{};  // set on top of ours
   std::string http = "off";
   std::string err_file;  // its log; empty: a pipe to read from process()

@@ -13,9 +13,16 @@
 #include "cli/arguments.h"
 #include "cli/daemon_control.h"
 #include "cli/installation.h"
+#include "cli/mps_client.h"
+#include "cli/preload.h"
 #include "cli/verbs.h"
 
 namespace stagger::cli {
+namespace {
+
+constexpr Duration kMpsAnswerLimit = std::chrono::seconds{1};
+
+}  // namespace
 
 int RunVerb(const Arguments& arguments) {
   // All after the first "--" is the app's own, whatever it looks like.
@@ -38,6 +45,12 @@ int RunVerb(const Arguments& arguments) {
       ->check(CheckPositive);
   app.add_option("--min-fps", stream.min_fps, "under overload the rate does not go below")
       ->check(CheckNotNegative);
+  app.add_option("--gpu-threads", stream.gpu_threads_percent,
+                 "percent of a GPU's threads that it may fill, under MPS")
+      ->check(CLI::Range(kLeastGpuThreads, 100.0));
+  app.add_option("--gpu-memory", stream.gpu_memory_gb,
+                 "GB of each GPU's memory that it may have, under MPS")
+      ->check(CLI::Range(kLeastGpuMemory, 1000.0));
   app.add_option("--socket", socket, "the daemon's socket");
   app.footer("Everything after -- is the app's own command line.");
   const bool help = std::any_of(own.begin(), own.end(), [](const std::string& word) {
@@ -71,12 +84,37 @@ int RunVerb(const Arguments& arguments) {
     return kExitFailed;
   }
   socket = SocketPath(socket);
-  if (const Result<void> listens = DaemonListens(socket); !listens) {
+  const Result<void> listens = DaemonListens(socket);
+  if (!listens) {
     PrintError(fmt::format("warning: '{}' runs uncontrolled until a daemon answers: {}",
                            command.front(), listens.error().message));
   }
 
-  for (const auto& [variable, value] : AppEnvironment(*agent, socket, stream)) {
+  const Preload preload = PreloadOf(path);
+  if (!preload.why_not.empty()) {
+    PrintError(
+        fmt::format("warning: '{}' runs uncontrolled: {}", command.front(), preload.why_not));
+  }
+  if (const std::string trouble = Installation::DriverTrouble(); !trouble.empty()) {
+    PrintError("warning: GPU calls are not controlled: the CUDA driver does not load: " + trouble);
+  }
+  Environment environment = AppEnvironment(preload.wanted ? *agent : "", socket, stream);
+  // Only who may use a GPU is kept waiting for the answer, and by a daemon that hangs not for long.
+  if (*agent != *installation->Agent() || WantsLimits(stream)) {
+    const Result<MpsView> asked =
+        listens ? AskMps(socket, kMpsAnswerLimit) : Result<MpsView>(listens.error());
+    MpsView mps;
+    if (asked) {
+      mps = *asked;
+    } else {
+      mps.reason = asked.error().message;
+    }
+    environment.merge(MpsEnvironment(mps, stream));
+    if (const auto why = WhyNoLimits(mps, stream)) {
+      PrintError(fmt::format("warning: '{}': {}", command.front(), *why));
+    }
+  }
+  for (const auto& [variable, value] : environment) {
     setenv(variable.c_str(), value.c_str(), 1);
   }
   std::vector<char*> argv;

@@ -19,7 +19,7 @@ class SiteReader : private YamlReader {
 
   Site Read(const YAML::Node& root) {
     if (!root.IsMap()) Fail(root, "a site file is a map with 'apps'");
-    CheckKeys(root, "", {"policy", "concurrency", "demand_limit", "devices", "apps"});
+    CheckKeys(root, "", {"policy", "concurrency", "demand_limit", "devices", "mps", "apps"});
     Site site;
     site.folder = std::filesystem::absolute(path_).parent_path().string();
     if (const YAML::Node node = root["policy"]) site.policy = Policy(node);
@@ -32,6 +32,12 @@ class SiteReader : private YamlReader {
     }
     if (const YAML::Node node = root["devices"]) {
       site.devices = Devices(node);
+    }
+    if (const YAML::Node node = root["mps"]) {
+      site.mps = node.IsScalar() ? node.Scalar() : "";
+      if (site.mps != "auto" && site.mps != "on" && site.mps != "off") {
+        Fail(node, fmt::format("mps: {} is unknown; expected auto, on or off", Shown(node)));
+      }
     }
     const YAML::Node apps = root["apps"];
     if (!apps) Fail(root, "apps: missing; expected a list of apps");
@@ -114,7 +120,8 @@ class SiteReader : private YamlReader {
   void App(const YAML::Node& node, const std::string& where, Site* site) {
     if (!node.IsMap()) Fail(node, where + ": expected a map with name and command");
     CheckKeys(node, where,
-              {"name", "command", "fps", "deadline_ms", "weight", "min_fps", "copies", "env"});
+              {"name", "command", "fps", "deadline_ms", "weight", "min_fps", "copies", "env",
+               "gpu_threads_percent", "gpu_memory_gb"});
     const std::string name = Name(node, where);
     const std::vector<std::string> command = Command(node, where);
     SiteApp app;
@@ -129,6 +136,13 @@ class SiteReader : private YamlReader {
     }
     if (const YAML::Node value = node["min_fps"]) {
       app.stream.min_fps = Positive(value, where + ".min_fps", "a rate");
+    }
+    if (const YAML::Node value = node["gpu_threads_percent"]) {
+      app.stream.gpu_threads_percent =
+          Number(value, where + ".gpu_threads_percent", kLeastGpuThreads, 100);
+    }
+    if (const YAML::Node value = node["gpu_memory_gb"]) {
+      app.stream.gpu_memory_gb = Number(value, where + ".gpu_memory_gb", kLeastGpuMemory, 1000);
     }
     const YAML::Node copies = node["copies"];
     const int count = copies ? Whole(copies, where + ".copies", "a count", 1, kMaxCopies) : 1;

@@ -25,6 +25,7 @@ struct Site {
   std::string policy;       // empty: the daemon's default
   std::string concurrency;  // a number, or "auto"; empty: the daemon's default
   double demand_limit = 0;  // 0: none
+  std::string mps;          // "off", "auto", "on"; empty: the daemon's default
   std::string devices;      // as staggerd takes it; empty: the daemon's default
   std::vector<SiteApp> apps;
 };

@@ -80,6 +80,39 @@ std::string Admission(const json& device) {
                      Number(*headroom, "fps", 1));
 }
 
+// "MPS running: pid 123, pipes in /run/.../pipe", where it is asked for; and what is wrong with
+// GPUs.
+std::string GpuLines(const json& status) {
+  std::string lines;
+  const json* mps = Find(status, "mps");
+  if (mps != nullptr && Text(*mps, "mode") != "off") {
+    lines += "MPS " + Text(*mps, "state");
+    if (Find(*mps, "pid") != nullptr) {
+      const bool ours = Text(*mps, "ours") == "true";
+      lines += fmt::format(": pid {}{}, pipes in {}", Text(*mps, "pid"), ours ? "" : " (not ours)",
+                           Text(*mps, "pipe_directory"));
+    }
+    if (Find(*mps, "reason") != nullptr) lines += ": " + Text(*mps, "reason");
+    if (Text(*mps, "restarts") != "0") lines += "; restarts: " + Text(*mps, "restarts");
+    lines += "\n";
+  }
+  for (const json& device : ListOf(status, "devices")) {
+    if (Find(device, "problem") == nullptr) continue;
+    lines += fmt::format("{}: {}\n", Text(device, "name"), Text(device, "problem"));
+  }
+  for (const json& fault : ListOf(status, "faults")) {
+    std::string names;
+    for (const json& stream : ListOf(fault, "streams")) {
+      names += (names.empty() ? "" : ", ") + Text(stream, "name");
+    }
+    const bool known = Find(fault, "culprit") != nullptr;
+    lines +=
+        fmt::format("{}: a fault {} s ago{} broke {}\n", Text(fault, "device"),
+                    Number(fault, "for_s", 0), known ? " by " + Text(fault, "culprit") : "", names);
+  }
+  return lines;
+}
+
 void Print(const json& status) {
   const json* policy = Find(status, "policy");
   if (policy != nullptr) {
@@ -104,7 +137,7 @@ void Print(const json& status) {
     if (gpus) row.insert(row.end(), {Text(device, "model"), Memory(device)});
     table_of_devices.AddRow(std::move(row));
   }
-  fmt::print("{}\n", table_of_devices.ToString());
+  fmt::print("{}{}\n", table_of_devices.ToString(), GpuLines(status));
   const json streams = ListOf(status, "streams");
   if (streams.empty()) {
     fmt::print("no streams yet; start an app with: stagger run -- CMD...\n");

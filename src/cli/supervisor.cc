@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdio>
 #include <optional>
+#include <utility>
 
 #include "base/clock.h"
 
@@ -20,6 +21,15 @@ constexpr Duration kLongestBackoff = std::chrono::seconds{30};
 constexpr Duration kSettled = std::chrono::seconds{60};
 constexpr Duration kStopGrace = std::chrono::seconds{5};
 constexpr std::size_t kLongestLine = 8192;
+constexpr Duration kFirstCulpritBackoff = std::chrono::seconds{30};
+constexpr Duration kLongestCulpritBackoff = std::chrono::seconds{600};
+constexpr Duration kLookEvery = std::chrono::seconds{1};
+// By then the daemon knows all whom a fault broke, and who it was.
+constexpr Duration kFaultGather = std::chrono::milliseconds{500};
+// A broken app usually ends by itself.
+constexpr Duration kBrokenGrace = std::chrono::seconds{2};
+// Whatever the broken clients do then, a start is tried.
+constexpr Duration kLongestHold = std::chrono::seconds{30};
 
 void Say(const std::string& name, const std::string& what) {
   fmt::print(stderr, "stagger: {}: {}\n", name, what);
@@ -64,12 +74,27 @@ struct Supervisor::App {
   TimePoint next_start = kNever;  // when it is to be started again
   int failures = 0;
   bool finished = false;
+
+  pid_t pid = -1;                      // the latest process's, while and after it runs
+  std::uint64_t judged = 0;            // the fault that explained an earlier end
+  std::optional<ExitStatus> unjudged;  // it has ended, and why is not settled yet
+  TimePoint judge_at = kNever;
+  TimePoint stop_at = kNever;  // broken: when it is told to end
+  bool stopping = false;       // it was
+  int faults_caused = 0;
+  TimePoint held_until = kNever;
 };
 
 Duration Backoff(int failures) {
   Duration wait = kFirstBackoff;
   for (int i = 1; i < failures && wait < kLongestBackoff; ++i) wait *= 2;
   return std::min(wait, kLongestBackoff);
+}
+
+Duration CulpritBackoff(int times) {
+  Duration wait = kFirstCulpritBackoff;
+  for (int i = 1; i < times && wait < kLongestCulpritBackoff; ++i) wait *= 2;
+  return std::min(wait, kLongestCulpritBackoff);
 }
 
 std::string LinePrefix::Add(std::string_view bytes) {
@@ -109,6 +134,9 @@ void Supervisor::Start(App& app) {
   }
   app.process.emplace(std::move(process).value());
   app.out_open = app.err_open = true;
+  app.pid = app.process->pid();
+  app.stop_at = app.held_until = kNever;
+  app.stopping = false;
   Say(app.name, fmt::format("started, pid {}", app.process->pid()));
 }
 
@@ -117,9 +145,32 @@ void Supervisor::Ended(App& app, const ExitStatus& status) {
   Write(stdout, app.out.Rest());
   Write(stderr, app.err.Rest());
   app.process.reset();
-  if (status.ok()) {
+  if (status.ok() && !app.stopping) {
     app.finished = true;
     Say(app.name, "finished");
+    return;
+  }
+  app.unjudged = status;
+  app.judge_at = ask_faults_ ? Now() + kFaultGather : Now();
+}
+
+// Why it ended decides when it comes back.
+void Supervisor::Judge(App& app) {
+  if (ask_faults_) LookForFaults();
+  const ExitStatus status = *std::exchange(app.unjudged, std::nullopt);
+  app.judge_at = kNever;
+  if (const GpuFault* fault = FaultOf(app)) {
+    app.judged = fault->number;
+    Duration wait = Backoff(1);
+    if (fault->culprit == app.name) {
+      wait = CulpritBackoff(++app.faults_caused);
+    } else if (fault->culprit.empty()) {
+      wait = Backoff(++app.failures);  // it may have been this one
+    }
+    app.next_start = Now() + wait;
+    Say(app.name, fmt::format("ended by {} GPU fault ({}); again in {:.0f} s",
+                              fault->culprit == app.name ? "its own" : "a", ToString(status),
+                              ToMs(wait) / 1000));
     return;
   }
   if (Now() - app.started > kSettled) app.failures = 0;
@@ -127,6 +178,72 @@ void Supervisor::Ended(App& app, const ExitStatus& status) {
   app.next_start = Now() + Backoff(app.failures);
   Say(app.name, fmt::format("failed ({}); again in {:.0f} s", ToString(status),
                             ToMs(Backoff(app.failures)) / 1000));
+}
+
+const GpuFault* Supervisor::FaultOf(const App& app) const {
+  for (const GpuFault& fault : faults_) {
+    if (fault.number <= app.judged) continue;
+    for (const GpuFault::Stream& stream : fault.streams) {
+      if (stream.pid == app.pid || stream.name == app.name) return &fault;
+    }
+  }
+  return nullptr;
+}
+
+void Supervisor::LookForFaults() {
+  next_look_ = Now() + kLookEvery;
+  auto faults = ask_faults_();
+  if (!faults) return;
+  faults_ = std::move(*faults);
+  for (const GpuFault& fault : faults_) {
+    if (fault.number <= told_ || fault.age < kFaultGather) continue;
+    told_ = fault.number;
+    std::string names;
+    for (const GpuFault::Stream& stream : fault.streams) {
+      names += (names.empty() ? "" : ", ") + stream.name;
+    }
+    Say(fault.device, fmt::format("a fault ({}{}) broke {}", fault.error,
+                                  fault.culprit.empty() ? "" : " by " + fault.culprit, names));
+  }
+  for (App& app : apps_) {
+    if (const GpuFault* fault = app.process ? FaultOf(app) : nullptr) StopBroken(app, *fault);
+  }
+}
+
+// Every GPU call of its fails from now on, whether it minds or not.
+void Supervisor::StopBroken(App& app, const GpuFault& fault) {
+  const TimePoint now = Now();
+  if (app.stop_at == kNever) app.stop_at = now + std::max(kBrokenGrace - fault.age, Duration{});
+  if (now < app.stop_at) return;
+  if (!app.stopping) {
+    app.stopping = true;
+    app.stop_at = now + kStopGrace;
+    Say(app.name, "its GPU context is broken: stopping it");
+    app.process->SignalGroup(SIGTERM);
+  } else {
+    Say(app.name, "did not end within 5 s: killed");
+    app.stop_at = now + kStopGrace;
+    app.process->SignalGroup(SIGKILL);
+  }
+}
+
+bool Supervisor::MustWait(App& app) {
+  if (!ask_faults_ || Now() >= app.held_until) return false;
+  LookForFaults();
+  for (const GpuFault& fault : faults_) {
+    if (!fault.shared) continue;
+    for (const GpuFault::Stream& stream : fault.streams) {
+      if (!stream.present) continue;
+      if (app.held_until == kNever) {
+        app.held_until = Now() + kLongestHold;
+        Say(app.name, fmt::format("waits until {} (pid {}), which the GPU fault broke, has ended",
+                                  stream.name, stream.pid));
+      }
+      app.next_start = Now() + kFaultGather;
+      return true;
+    }
+  }
+  return false;
 }
 
 void Supervisor::Forward(App& app) {
@@ -137,7 +254,8 @@ void Supervisor::Forward(App& app) {
 
 Duration Supervisor::Wait() const {
   TimePoint next = kNever;
-  for (const App& app : apps_) next = std::min(next, app.next_start);
+  for (const App& app : apps_) next = std::min({next, app.next_start, app.judge_at});
+  if (ask_faults_) next = std::min(next, next_look_);
   return next == kNever ? Duration{std::chrono::hours{1}}
                         : std::max(next - Now(), Duration::zero());
 }
@@ -172,10 +290,13 @@ Result<void> Supervisor::Run(ChildProcess* daemon) {
       Forward(app);
       if (app.process) {
         if (const std::optional<ExitStatus> status = app.process->Poll()) Ended(app, *status);
-      } else if (app.next_start <= Now()) {
+      } else if (app.judge_at <= Now()) {
+        Judge(app);
+      } else if (app.next_start <= Now() && !MustWait(app)) {
         Start(app);
       }
     }
+    if (ask_faults_ && next_look_ <= Now()) LookForFaults();
   }
   StopApps();
   if (daemon != nullptr) Pass(daemon->err_fd(), &daemon_log, stderr);

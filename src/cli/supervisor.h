@@ -1,15 +1,21 @@
 // Keeps a site's apps running: starts them, passes their output on line by line with their name in
 // front, starts a failed one again (1 s later, then 2, 4 ... 30), and stops them all at the end.
+// Where a GPU's fault broke apps, those that go on are stopped, and all are started again once the
+// last of them has gone; the one that caused it comes back much later (30 s, then 60 ... 600).
 // Runs on the main thread; one poll loop.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "base/time.h"
 #include "cli/child_process.h"
+#include "cli/gpu_faults.h"
 #include "cli/keeper.h"
 #include "cli/stop_signal.h"
 
@@ -25,6 +31,11 @@ class Supervisor {
   Supervisor(std::vector<Supervised> apps, Keeper& keeper, StopSignal& stop);
   ~Supervisor();
 
+  // `ask` gives the daemon's latest GPU faults; nothing if it does not answer at once. Asked once a
+  // second, and when an app has failed.
+  using AskFaults = std::function<std::optional<std::vector<GpuFault>>()>;
+  void WatchFaults(AskFaults ask) { ask_faults_ = std::move(ask); }
+
   // Returns when a signal came or every app has finished (ended with exit code 0), with all
   // stopped. `daemon` may be null, else its output is a pipe; an error if it ended.
   Result<void> Run(ChildProcess* daemon);
@@ -34,6 +45,13 @@ class Supervisor {
 
   void Start(App& app);
   void Ended(App& app, const ExitStatus& status);
+  void Judge(App& app);
+  void LookForFaults();
+  void StopBroken(App& app, const GpuFault& fault);
+  // The fault that broke this app's latest process; null: none.
+  const GpuFault* FaultOf(const App& app) const;
+  // Broken clients of a GPU that still run: whoever starts now would be refused.
+  bool MustWait(App& app);
   void Forward(App& app);
   Duration Wait() const;
   void StopApps();
@@ -41,6 +59,10 @@ class Supervisor {
   std::vector<App> apps_;
   Keeper& keeper_;
   StopSignal& stop_;
+  AskFaults ask_faults_;
+  std::vector<GpuFault> faults_;  // as last heard of
+  std::uint64_t told_ = 0;        // up to which fault a line has said what happened
+  TimePoint next_look_{};
 };
 
 // Cuts a stream of bytes into lines and puts "name | " before each.
@@ -59,5 +81,7 @@ class LinePrefix {
 
 // How long to wait before the next start, after `failures` in a row.
 Duration Backoff(int failures);
+// The same for an app that broke others, after `times` in a row.
+Duration CulpritBackoff(int times);
 
 }  // namespace stagger::cli

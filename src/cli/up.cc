@@ -11,7 +11,10 @@
 
 #include "cli/arguments.h"
 #include "cli/daemon_control.h"
+#include "cli/gpu_faults.h"
 #include "cli/installation.h"
+#include "cli/mps_client.h"
+#include "cli/preload.h"
 #include "cli/private_daemon.h"
 #include "cli/site_file.h"
 #include "cli/supervisor.h"
@@ -21,6 +24,9 @@
 
 namespace stagger::cli {
 namespace {
+
+// The apps' output waits meanwhile.
+constexpr Duration kFaultAnswerLimit = std::chrono::milliseconds{300};
 
 // $PATH, then the site file's folder, then the examples that came with us.
 Result<std::string> FindProgram(const std::string& program, const Site& site,
@@ -56,11 +62,16 @@ Result<std::vector<Supervised>> Prepare(const Site& site, const Installation& in
     supervised.spec.path = std::move(program).value();
     supervised.spec.argv = app.command;
     supervised.spec.pipe_output = true;
-    supervised.spec.environment = AppEnvironment(*agent, socket, app.stream);
+    const Preload preload = PreloadOf(supervised.spec.path);
+    if (!preload.why_not.empty()) {
+      fmt::print(stderr, "stagger: {}: runs uncontrolled: {}\n", app.stream.name, preload.why_not);
+    }
+    const std::string agents = preload.wanted ? *agent : "";
+    supervised.spec.environment = AppEnvironment(agents, socket, app.stream);
     for (const auto& [name, value] : app.environment) {
       // The site's own preload comes after ours, as one in our environment would.
       supervised.spec.environment[name] =
-          name == "LD_PRELOAD" ? PreloadValue(*agent, value.c_str()) : value;
+          name == "LD_PRELOAD" ? PreloadValue(agents, value.c_str()) : value;
     }
     apps.push_back(std::move(supervised));
   }
@@ -95,6 +106,28 @@ Result<void> ApplyPolicy(const Site& site, const std::string& socket) {
   return site.devices.empty() ? Result<void>() : CheckDevices(site, *answer);
 }
 
+// Makes the apps clients of the daemon's MPS. Error: the site insists on what is not there.
+Result<void> ApplyMps(const Site& site, const std::string& socket, std::vector<Supervised>* apps) {
+  const Result<MpsView> mps = AskMps(socket, kControlTimeout);
+  if (!mps) return mps.error();
+  if (site.mps == "on" && !mps->running) {
+    return Error{fmt::format("mps: the site asks for 'on', and the running daemon has none: {}",
+                             mps->reason)};
+  }
+  if (site.mps == "off" && mps->running) {
+    fmt::print(stderr, "stagger: the site asks for no MPS, and the running daemon has it\n");
+  }
+  for (std::size_t i = 0; i < apps->size(); ++i) {
+    const StreamSettings& stream = site.apps[i].stream;
+    // What the site's env says itself stays.
+    (*apps)[i].spec.environment.merge(MpsEnvironment(*mps, stream));
+    if (const auto why = WhyNoLimits(*mps, stream)) {
+      fmt::print(stderr, "stagger: {}: {}\n", stream.name, *why);
+    }
+  }
+  return {};
+}
+
 Result<void> RunSite(const Site& site, const std::string& socket, const std::string& http) {
   Result<Workplace> place = Workplace::Open();
   if (!place) return place.error();
@@ -112,12 +145,28 @@ Result<void> RunSite(const Site& site, const std::string& socket, const std::str
     spec.concurrency = site.concurrency;
     if (site.demand_limit > 0) spec.demand_limit = fmt::format("{:g}", site.demand_limit);
     spec.devices = site.devices;
+    spec.mps = site.mps;
     spec.http = http;
     Result<PrivateDaemon> started = PrivateDaemon::Start(place->installation, spec, place->keeper);
     if (!started) return started.error();
     daemon.emplace(std::move(started).value());
   }
+  if (const Result<void> applied = ApplyMps(site, socket, &*apps); !applied) {
+    return applied.error();
+  }
+  if (const std::string trouble = Installation::DriverTrouble(); !trouble.empty()) {
+    fmt::print(stderr, "stagger: GPU calls are not controlled: the CUDA driver does not load: {}\n",
+               trouble);
+  }
   Supervisor supervisor(std::move(apps).value(), place->keeper, place->stop);
+  const auto ask_faults = [&socket]() -> std::optional<std::vector<GpuFault>> {
+    const auto status = AskDaemon(socket, "status", nullptr, kFaultAnswerLimit);
+    if (!status) return std::nullopt;
+    return FaultsOf(*status);
+  };
+  // Where no driver loads there is no GPU that could fail.
+  const bool gpus = *place->installation.Agents() != *place->installation.Agent();
+  if (gpus) supervisor.WatchFaults(ask_faults);
   return supervisor.Run(daemon ? &daemon->process() : nullptr);
 }
 

@@ -4,6 +4,7 @@
 #include "cuda_agent/entry.h"
 
 #include <dlfcn.h>
+#include <link.h>
 
 #include <algorithm>
 #include <array>
@@ -84,7 +85,27 @@ void Replace(const char* name, void** function, int version, unsigned long flags
   *function = hook;
 }
 
+// A copy of this library from another installation comes before this one: the linker gives apps
+// that one's functions, and so must dlsym. Not asked of dlsym, which would look in our own library
+// first.
+bool StandsAside() {
+  const char* first = nullptr;
+  dl_iterate_phdr(
+      [](dl_phdr_info* object, std::size_t, void* out) {
+        const char* name = object->dlpi_name != nullptr ? object->dlpi_name : "";
+        const char* slash = std::strrchr(name, '/');
+        if (std::strcmp(slash != nullptr ? slash + 1 : name, "libstagger-cuda.so") != 0) return 0;
+        *static_cast<const char**>(out) = name;
+        return 1;
+      },
+      &first);
+  Dl_info own;
+  if (first == nullptr || dladdr(reinterpret_cast<const void*>(&Filter), &own) == 0) return false;
+  return std::strcmp(first, own.dli_fname) != 0;
+}
+
 __attribute__((constructor)) void Register() {
+  if (StandsAside()) return;
   Report::Get().Begin();
   Agent().add_dlsym_filter(&Filter);
 }

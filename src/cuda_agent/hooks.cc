@@ -8,6 +8,7 @@
 #include "cuda_agent/capture.h"
 #include "cuda_agent/entry.h"
 #include "cuda_agent/facts.h"
+#include "cuda_agent/fault.h"
 #include "cuda_agent/observer.h"
 #include "cuda_agent/report.h"
 
@@ -35,6 +36,12 @@ std::uint64_t HandleIn(const Facts& facts) {
   return facts.hash ^ reinterpret_cast<std::uint64_t>(facts.stream);
 }
 
+CUresult Noted(std::size_t at, CUresult result) {
+  if (result != CUDA_SUCCESS) [[unlikely]]
+    NoteError(at, result);
+  return result;
+}
+
 template <std::size_t at, typename... Arguments>
 CUresult Observed(Arguments... arguments) {
   constexpr cuda::Call call = cuda::kCalls[at];
@@ -42,11 +49,11 @@ CUresult Observed(Arguments... arguments) {
   if constexpr (call.kind == cuda::CallKind::kEventRecord ||
                 call.kind == cuda::CallKind::kHostFunction) {
     Observer::Passed();
-    return RealCall<at>(arguments...);
+    return Noted(at, RealCall<at>(arguments...));
   } else if constexpr (call.kind == cuda::CallKind::kQuery) {
     Observer& observer = Observer::Get();
     const phase::BodyId over = observer.BeforeQuery(HandleIn(FactsOf(arguments...)));
-    const CUresult result = RealCall<at>(arguments...);
+    const CUresult result = Noted(at, RealCall<at>(arguments...));
     if (over != 0) observer.EndAfterQuery(over);
     observer.AfterQuery(result);
     return result;
@@ -54,7 +61,7 @@ CUresult Observed(Arguments... arguments) {
     Observer& observer = Observer::Get();
     const Observer::Passing passing =
         observer.Before(call.kind, call.per_thread, Blocks(call), FactsOf(arguments...));
-    const CUresult result = RealCall<at>(arguments...);
+    const CUresult result = Noted(at, RealCall<at>(arguments...));
     if (passing.watched) observer.After(passing);
     return result;
   }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "cuda_agent/agent_link.h"
 #include "cuda_agent/capture.h"
+#include "cuda_agent/fault.h"
 #include "cuda_agent/real_driver.h"
 #include "cuda_agent/report.h"
 #include "cuda_agent/turn_log.h"
@@ -20,6 +21,7 @@ using cuda::CallKind;
 using PhaseKind = phase::CallKind;
 
 // Longer ago, the copies that came in have nothing to do with what is launched now.
+constexpr int kNoUuidTopic = 2;
 constexpr Duration kMostPre = std::chrono::seconds{2};
 // A marked body that got no more launches for so long goes back when the device is done with it.
 constexpr Duration kIdleBody = std::chrono::milliseconds{3};
@@ -134,6 +136,7 @@ void Observer::AfterForkInChild() {
   gated_before_ = false;
   watch_.AfterForkInChild();
   Captures::AfterForkInChild();
+  ForgetFault();
 }
 
 Observer::Passing Observer::Before(CallKind kind, bool per_thread, bool blocks,
@@ -308,7 +311,12 @@ int Observer::DeviceOfContext(CUcontext context) {
   CUuuid uuid{};
   CUresult result = RealCall<kAt_cuDeviceGetUuid_v2>(&uuid, ordinal);
   if (result == CUDA_ERROR_NOT_FOUND) result = RealCall<kAt_cuDeviceGetUuid>(&uuid, ordinal);
-  if (result != CUDA_SUCCESS) return -1;
+  if (result != CUDA_SUCCESS) {
+    Agent().say_once(kNoUuidTopic,
+                     "running uncontrolled: the CUDA driver does not tell which GPU it is "
+                     "(cuDeviceGetUuid)");
+    return -1;
+  }
   const int id = Agent().device_of(reinterpret_cast<const std::uint8_t*>(uuid.bytes));
   agent::MutexLock lock(&lock_);
   for (KnownDevice& known : devices_) {

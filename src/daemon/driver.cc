@@ -101,6 +101,7 @@ void Driver::Leave(ClientId client, TimePoint now) {
         ToMs(now - stream->second.joined) / 1000);
   }
   expiry_logs_.erase(client);
+  faults_.Left(client);
   ledger_.Leaving(client, counters);
   Apply(core::ClientLeft{client}, client, now);
   for (const core::RateCapped& lifted : admission_.OnLeave(client)) {
@@ -109,6 +110,9 @@ void Driver::Leave(ClientId client, TimePoint now) {
 }
 
 bool Driver::OnMessage(ClientId client, const wire::Message& message, TimePoint now) {
+  if (const auto* faulted = std::get_if<wire::Faulted>(&message)) {
+    return OnFault(client, *faulted, now);
+  }
   const auto event =
       std::visit(Overloaded{
                      [&](const wire::Request& m) -> std::optional<core::Event> {
@@ -138,6 +142,47 @@ bool Driver::OnMessage(ClientId client, const wire::Message& message, TimePoint 
     if (const auto cap = admission_.OnRelease(engine_, client)) Apply(*cap, client, now);
   }
   return true;
+}
+
+bool Driver::OnFault(ClientId client, const wire::Faulted& faulted, TimePoint now) {
+  const StreamRecord* record = ledger_.Find(client);
+  if (record == nullptr || faulted.device.value >= engine_.devices().size()) return false;
+  if (faults_.Of(client) != nullptr)
+    return true;  // it has said so; a client may not flood the list
+  const GpuFaults::Fault& fault =
+      faults_.Report({client, record->name, record->pid, faulted.code}, faulted.device, now);
+  // What ran there runs no more: nobody is to wait for it. Those that wait have their turn next,
+  // and notice for themselves.
+  std::vector<core::TurnCancelled> freed;
+  for (const core::RunningTurn& turn : engine_.devices()[faulted.device.value].running) {
+    if (fault.shared || turn.client == client) freed.push_back({turn.client, turn.seq});
+  }
+  for (const core::TurnCancelled& turn : freed) {
+    Apply(turn, turn.client, now);
+    outbox_->Deliver(turn.client, wire::Expired{turn.seq});
+  }
+  fault_log_due_();
+  return true;
+}
+
+void Driver::WatchFaults(std::function<bool()> mps_runs, std::function<void()> soon) {
+  faults_ = GpuFaults(std::move(mps_runs));
+  fault_log_due_ = std::move(soon);
+}
+
+void Driver::LogFaults() {
+  for (const GpuFaults::Fault& fault : faults_.TakeUnlogged()) {
+    std::string names;
+    for (const GpuFaults::Affected& one : fault.affected) {
+      names += fmt::format("{}'{}' (pid {})", names.empty() ? "" : ", ", one.name, one.pid);
+    }
+    const GpuFaults::Affected* culprit = fault.culprit();
+    spdlog::warn("{} failed under {}: {}; they must be started again",
+                 engine_.devices()[fault.device.value].name, names,
+                 culprit != nullptr
+                     ? fmt::format("{} by '{}'", GpuErrorText(culprit->code), culprit->name)
+                     : GpuErrorText(fault.affected.front().code));
+  }
 }
 
 Result<void> Driver::SetPolicy(const core::PolicySpec& policy, TimePoint now) {

@@ -2,6 +2,7 @@
 // Loop thread only. Never blocks: an outbox that cannot deliver deals with its client itself.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -11,6 +12,7 @@
 #include "base/result.h"
 #include "core/engine.h"
 #include "daemon/admission.h"
+#include "daemon/gpu_faults.h"
 #include "daemon/ledger.h"
 #include "record/recording.h"
 #include "wire/messages.h"
@@ -54,11 +56,18 @@ class Driver {
   const Ledger& ledger() const { return ledger_; }
   Ledger& ledger() { return ledger_; }
   const AdmissionDesk& admission() const { return admission_; }
+  const GpuFaults& faults() const { return faults_; }
+  // `mps_runs` as GpuFaults has it. `soon`: faults are worth a line in the log once all that they
+  // broke have been heard of; then LogFaults.
+  void WatchFaults(std::function<bool()> mps_runs, std::function<void()> soon);
+  void LogFaults();
 
  private:
   Driver(core::Engine engine, std::vector<wire::Gpu> gpus, AdmissionMode admission,
          std::size_t devices, Outbox* outbox, record::Recorder* recorder, TimePoint now);
   void Apply(const core::Event& event, ClientId cause, TimePoint now);
+  // False: no such device.
+  bool OnFault(ClientId client, const wire::Faulted& faulted, TimePoint now);
   void LogExpiry(const core::Expire& expire, TimePoint now);
 
   core::Engine engine_;
@@ -67,6 +76,8 @@ class Driver {
   record::Recorder* recorder_;  // null: nothing is recorded, or no longer
   Ledger ledger_;
   AdmissionDesk admission_;
+  GpuFaults faults_;
+  std::function<void()> fault_log_due_ = [] {};
   std::vector<core::Action> actions_;  // of the step at hand; kept to spare an allocation per turn
 
   struct ExpiryLog {

@@ -41,6 +41,13 @@ const StreamRecord* Ledger::Find(ClientId client) const {
   return it == streams_.end() ? nullptr : &it->second;
 }
 
+const StreamRecord* Ledger::FindPid(pid_t pid) const {
+  for (const auto& [client, record] : streams_) {
+    if (record.pid == pid) return &record;
+  }
+  return nullptr;
+}
+
 bool Ledger::NameTaken(const std::string& name) const {
   for (const auto& [client, record] : streams_) {
     if (record.name == name) return true;

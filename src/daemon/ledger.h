@@ -36,6 +36,7 @@ class Ledger {
   void Observe(const core::Engine& engine, ClientId client, TimePoint now);
 
   const StreamRecord* Find(ClientId client) const;
+  const StreamRecord* FindPid(pid_t pid) const;  // of several the first
   bool NameTaken(const std::string& name) const;
   const core::StreamCounters& left() const { return left_; }
   const RateWindow& busy(std::size_t device) const { return busy_[device].window; }

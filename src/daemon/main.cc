@@ -23,6 +23,7 @@
 #include "daemon/driver.h"
 #include "daemon/event_loop.h"
 #include "daemon/http_server.h"
+#include "daemon/mps.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
 #include "daemon/server.h"
@@ -41,6 +42,9 @@ namespace {
 // A command line may ask again at once, but not make the loop build documents all the time.
 constexpr Duration kControlMaxAge = std::chrono::milliseconds{20};
 
+// All whom a GPU's fault broke have noticed by then: each at its next call.
+constexpr Duration kFaultGather = std::chrono::milliseconds{300};
+
 std::vector<std::uint16_t> OwnCores() {
   std::vector<std::uint16_t> cores;
   cpu_set_t set;
@@ -55,6 +59,7 @@ std::vector<std::uint16_t> OwnCores() {
 struct Hardware {
   std::vector<device::Device> devices;
   std::unique_ptr<device::GpuWatch> watch;  // null: there are no GPUs to look at
+  std::string no_gpu;                       // why there is none to share; empty: there is one
 };
 
 Result<Hardware> FindDevices(const core::DeviceChoice& choice) {
@@ -83,6 +88,9 @@ Result<Hardware> FindDevices(const core::DeviceChoice& choice) {
     spdlog::info("{} is left out: {} GPUs are the most", core::GpuName(gpu.number), wire::kMaxGpus);
   }
   hardware.devices = std::move(chosen->all);
+  if (hardware.devices.size() == 1) {
+    hardware.no_gpu = why_none.empty() ? "devices leaves them out" : why_none;
+  }
   if (nvidia) hardware.watch = std::make_unique<device::GpuWatch>(std::move(nvidia));
   return hardware;
 }
@@ -105,6 +113,21 @@ Result<UniqueFd> TakeSignals() {
   UniqueFd fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!fd.valid()) return Error{"cannot take signals"};
   return fd;
+}
+
+// Clients come once it is known whether there is MPS: they must know before they use the GPU. The
+// loop runs meanwhile, so that a signal still ends the daemon.
+Result<void> AwaitMps(EventLoop* loop, Mps* mps) {
+  std::optional<Result<void>> outcome;
+  mps->Start([&](Result<void> settled) {
+    outcome = std::move(settled);
+    loop->Stop();
+  });
+  if (outcome) return *outcome;
+  if (const auto ran = loop->Run(); !ran) return ran.error();
+  if (outcome) return *outcome;
+  mps->Stop([] {});
+  return Error{"ended by a signal while MPS was starting"};
 }
 
 Result<void> Serve(const Options& options) {
@@ -151,6 +174,20 @@ Result<void> Serve(const Options& options) {
                                recorder ? &*recorder : nullptr, Now());
   if (!driver) return driver.error();
 
+  auto on_signal = (*loop)->Watch(signals->get(), EPOLLIN, [&](std::uint32_t) {
+    signalfd_siginfo info{};
+    if (read(signals->get(), &info, sizeof info) != sizeof info) return;
+    spdlog::info("signal {}: leaving; apps run on uncontrolled", info.ssi_signo);
+    (*loop)->Stop();
+  });
+  if (!on_signal) return on_signal.error();
+  auto mps = Mps::Create(loop->get(), options.mps, path, hardware->no_gpu);
+  if (!mps) return mps.error();
+  auto fault_log = Timer::Create(loop->get(), [&] { (*driver)->LogFaults(); });
+  if (!fault_log) return fault_log.error();
+  (*driver)->WatchFaults([&] { return (*mps)->facts().state == Mps::State::kRunning; },
+                         [&] { (*fault_log)->ArmBy(Now() + kFaultGather); });
+
   auto board = SnapshotBoard::Create();
   if (!board) return board.error();
   std::unique_ptr<HttpServer> http;
@@ -167,24 +204,19 @@ Result<void> Serve(const Options& options) {
   }
 
   Status status(driver->get(), {path, http_address, std::move(hardware->devices)},
-                hardware->watch.get());
+                hardware->watch.get(), mps->get());
   Control control(
       driver->get(),
       [&](TimePoint now) { return Dump(status.Latest(kControlMaxAge, now)->status); },
       [&] { (*loop)->Stop(); });
+  // Last, since what fails later would leave it running.
+  if (auto ok = AwaitMps(loop->get(), mps->get()); !ok) return ok.error();
   auto on_asked = (*loop)->Watch((*board)->asked_fd(), EPOLLIN, [&](std::uint32_t) {
     (*board)->ClearAsked();
     (*board)->Publish(status.Latest(SnapshotBoard::kMaxAge, Now()));
     server.Settle();
   });
   if (!on_asked) return on_asked.error();
-  auto on_signal = (*loop)->Watch(signals->get(), EPOLLIN, [&](std::uint32_t) {
-    signalfd_siginfo info{};
-    if (read(signals->get(), &info, sizeof info) != sizeof info) return;
-    spdlog::info("signal {}: leaving; apps run on uncontrolled", info.ssi_signo);
-    (*loop)->Stop();
-  });
-  if (!on_signal) return on_signal.error();
   if (auto ok = server.Start(std::move(listener->socket), driver->get(), &control); !ok) {
     return ok.error();
   }
@@ -198,6 +230,14 @@ Result<void> Serve(const Options& options) {
   const auto end = (*loop)->Run();
   if (!end) return end.error();
   unlink(path.c_str());
+  if ((*mps)->facts().mode != MpsMode::kOff) {
+    bool stopped = false;
+    (*mps)->Stop([&] {
+      stopped = true;
+      (*loop)->Stop();
+    });
+    if (!stopped) (void)(*loop)->Run();  // a second signal ends this, too
+  }
   spdlog::shutdown();
   // Requests under way on the dashboard's threads may take a while; nothing of ours waits for them.
   _exit(0);

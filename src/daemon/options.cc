@@ -4,6 +4,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
@@ -49,6 +50,15 @@ Result<void> Apply(const std::string& key, const std::string& value, Options* op
       return Error{fmt::format("admission '{}': warn, strict or off is expected", value)};
     }
     options->admission = *mode;
+  } else if (key == "mps") {
+    const std::pair<const char*, MpsMode> modes[] = {
+        {"off", MpsMode::kOff}, {"auto", MpsMode::kAuto}, {"on", MpsMode::kOn}};
+    const auto* mode =
+        std::ranges::find(modes, value, [](const auto& m) { return std::string(m.first); });
+    if (mode == std::end(modes)) {
+      return Error{fmt::format("mps '{}': auto, on or off is expected", value)};
+    }
+    options->mps = mode->second;
   } else if (key == "concurrency") {
     options->policy.auto_concurrency = value == "auto";
     if (options->policy.auto_concurrency) return {};
@@ -90,7 +100,7 @@ Result<void> Apply(const std::string& key, const std::string& value, Options* op
   } else {
     return Error{
         fmt::format("unknown key '{}': known are policy, concurrency, demand_limit, spacing_ms, "
-                    "devices, admission, "
+                    "devices, admission, mps, "
                     "socket, http, group, lease_floor_ms, record",
                     key)};
   }
@@ -115,6 +125,18 @@ std::optional<std::string> Words(const YAML::Node& node) {
 std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 }  // namespace
+
+const char* ToString(MpsMode mode) {
+  switch (mode) {
+    case MpsMode::kOff:
+      return "off";
+    case MpsMode::kAuto:
+      return "auto";
+    case MpsMode::kOn:
+      return "on";
+  }
+  return "";
+}
 
 bool HttpAddress::loopback() const {
   return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
@@ -184,6 +206,7 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
   std::string spacing;
   std::string devices;
   std::string admission;
+  std::string mps;
   std::string http;
   std::string group;
   std::string lease_floor;
@@ -204,6 +227,9 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
   app.add_option("--admission", admission,
                  "A stream that does not fit: warn, strict (it gets the rate that fits) or off "
                  "[warn]");
+  app.add_option(
+      "--mps", mps,
+      "NVIDIA's MPS: auto (use it where it can be had), on (or do not start), off [off]");
   app.add_option("--http", http, "Dashboard address, or off [127.0.0.1:7878]");
   app.add_option("--group", group, "Group whose members may take part [nobody else]");
   app.add_option("--record", record, "Write every event to this new file, for stagger replay");
@@ -239,6 +265,7 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
                                                               {"spacing_ms", &spacing},
                                                               {"devices", &devices},
                                                               {"admission", &admission},
+                                                              {"mps", &mps},
                                                               {"http", &http},
                                                               {"group", &group},
                                                               {"lease_floor_ms", &lease_floor},

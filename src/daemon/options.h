@@ -18,6 +18,10 @@ struct HttpAddress {
   std::string ToString() const;  // "127.0.0.1:7878", "[::1]:7878"
 };
 
+// NVIDIA's MPS: kAuto uses it where it can be had, kOn insists.
+enum class MpsMode : unsigned char { kOff, kAuto, kOn };
+const char* ToString(MpsMode mode);  // "off", "auto", "on"
+
 struct Options {
   std::string socket;  // empty: the default path
   std::string group;
@@ -25,6 +29,7 @@ struct Options {
   core::DeviceChoice devices;
   std::string record;  // a file for what the engine is told and says; empty: none
   AdmissionMode admission = AdmissionMode::kWarn;
+  MpsMode mps = MpsMode::kOff;
   Duration lease_floor = std::chrono::milliseconds{250};
   bool http = true;
   bool http_chosen = false;  // by the user: then a taken port is an error

@@ -88,6 +88,18 @@ std::map<ClientId, const char*> States(const core::Engine& engine) {
   return states;
 }
 
+// What the compute mode means for several apps on that GPU. Null: nothing.
+const char* ProblemWith(device::ComputeMode mode, const Mps& mps) {
+  if (mode == device::ComputeMode::kProhibited) {
+    return "its compute mode is prohibited: no app can use it (nvidia-smi -c changes that)";
+  }
+  if (mode == device::ComputeMode::kExclusiveProcess && mps.facts().state != Mps::State::kRunning) {
+    return "its compute mode is exclusive_process and MPS does not run: one app can use it, others "
+           "are refused (staggerd --mps auto, or nvidia-smi -c 0)";
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 json ConcurrencyJson(const core::PolicySpec& policy) {
@@ -124,7 +136,9 @@ json Status::Build(TimePoint now) const {
                       {"demand_limit", DemandLimitJson(engine.policy())},
                       {"spacing_ms", ToMs(engine.policy().spacing)}};
   status["admission"] = ToString(driver_->admission().mode());
+  status["mps"] = MpsJson(now);
   status["devices"] = Devices(now);
+  status["faults"] = Faults(now);
   status["streams"] = Streams(now);
 
   core::StreamCounters sum = ledger.left();
@@ -153,8 +167,8 @@ json Status::Build(TimePoint now) const {
 void Status::PutHardware(const device::Device& device,
                          const std::map<unsigned, device::GpuUse>& uses, json* out) const {
   (*out)["kind"] = device.gpu ? "gpu" : "cpu";
-  for (const char* field :
-       {"model", "uuid", "memory_gb", "memory_used_gb", "gpu_utilisation_ratio", "processes"}) {
+  for (const char* field : {"model", "uuid", "memory_gb", "memory_used_gb", "gpu_utilisation_ratio",
+                            "processes", "compute_mode", "problem"}) {
     (*out)[field] = nullptr;
   }
   if (!device.gpu) return;
@@ -165,15 +179,57 @@ void Status::PutHardware(const device::Device& device,
   if (found == uses.end()) return;
   const device::GpuUse& use = found->second;
   if (use.memory_bytes) (*out)["memory_used_gb"] = Gigabytes(*use.memory_bytes);
+  if (use.compute_mode) {
+    (*out)["compute_mode"] = device::ToString(*use.compute_mode);
+    if (const char* problem = ProblemWith(*use.compute_mode, *mps_)) (*out)["problem"] = problem;
+  }
   if (use.utilisation) (*out)["gpu_utilisation_ratio"] = Rounded(*use.utilisation, 10000);
   if (!use.processes) return;
   json processes = json::array();
   for (const device::GpuProcess& process : *use.processes) {
+    const StreamRecord* stream = driver_->ledger().FindPid(process.pid);
     processes.push_back({{"pid", process.pid},
+                         {"stream", stream != nullptr ? json(stream->name) : json(nullptr)},
                          {"memory_gb", process.memory_bytes ? json(Gigabytes(*process.memory_bytes))
                                                             : json(nullptr)}});
   }
   (*out)["processes"] = std::move(processes);
+}
+
+json Status::MpsJson(TimePoint now) const {
+  const Mps::Facts& facts = mps_->facts();
+  const auto or_null = [](const std::string& text) { return text.empty() ? json() : json(text); };
+  return {{"mode", ToString(facts.mode)},
+          {"state", ToString(facts.state)},
+          {"ours", facts.ours},
+          {"pid", facts.pid > 0 ? json(facts.pid) : json(nullptr)},
+          {"since_s", Seconds(now - facts.since)},
+          {"restarts", facts.restarts},
+          {"reason", or_null(facts.reason)},
+          {"pipe_directory", or_null(facts.pipe_folder)},
+          {"log_directory", or_null(facts.log_folder)}};
+}
+
+json Status::Faults(TimePoint now) const {
+  json faults = json::array();
+  for (const GpuFaults::Fault& fault : driver_->faults().recent()) {
+    json streams = json::array();
+    for (const GpuFaults::Affected& one : fault.affected) {
+      streams.push_back({{"name", one.name},
+                         {"pid", one.pid},
+                         {"error", GpuErrorText(one.code)},
+                         {"code", one.code},
+                         {"present", one.here}});
+    }
+    const GpuFaults::Affected* culprit = fault.culprit();
+    faults.push_back({{"number", fault.number},
+                      {"device", driver_->engine().devices()[fault.device.value].name},
+                      {"for_s", Seconds(now - fault.at)},
+                      {"shared", fault.shared},
+                      {"culprit", culprit != nullptr ? json(culprit->name) : json(nullptr)},
+                      {"streams", std::move(streams)}});
+  }
+  return faults;
 }
 
 json Status::Devices(TimePoint now) const {
@@ -294,7 +350,11 @@ json Status::Streams(TimePoint now) const {
         {"state", state == states.end() ? "idle" : state->second},
         {"attached_s", Rounded(attached_s, 1000)},
         {"video", nullptr},
+        {"fault", nullptr},
     };
+    if (const GpuFaults::Affected* broken = driver_->faults().Of(client)) {
+      entry["fault"] = GpuErrorText(broken->code);
+    }
     PutCounters(counters, &entry);
     streams.push_back(std::move(entry));
   }

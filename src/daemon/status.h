@@ -11,6 +11,7 @@
 
 #include "base/time.h"
 #include "daemon/driver.h"
+#include "daemon/mps.h"
 #include "device/devices.h"
 #include "device/gpu_watch.h"
 
@@ -30,8 +31,8 @@ struct Snapshot {
 class Status {
  public:
   // `gpus` may be null: nothing to look at.
-  Status(Driver* driver, DaemonFacts facts, device::GpuWatch* gpus)
-      : driver_(driver), facts_(std::move(facts)), gpus_(gpus) {}
+  Status(Driver* driver, DaemonFacts facts, device::GpuWatch* gpus, const Mps* mps)
+      : driver_(driver), facts_(std::move(facts)), gpus_(gpus), mps_(mps) {}
 
   // No older than `max_age`; built anew only if the last one is.
   std::shared_ptr<const Snapshot> Latest(Duration max_age, TimePoint now);
@@ -40,6 +41,8 @@ class Status {
   nlohmann::json Build(TimePoint now) const;
   void PutHardware(const device::Device& device, const std::map<unsigned, device::GpuUse>& uses,
                    nlohmann::json* out) const;
+  nlohmann::json MpsJson(TimePoint now) const;
+  nlohmann::json Faults(TimePoint now) const;
   nlohmann::json Devices(TimePoint now) const;
   nlohmann::json Admission(std::size_t device) const;
   nlohmann::json Verdict(ClientId client, const core::Stream& stream) const;
@@ -48,6 +51,7 @@ class Status {
   Driver* driver_;
   DaemonFacts facts_;
   device::GpuWatch* gpus_;
+  const Mps* mps_;
   std::shared_ptr<const Snapshot> latest_;
 };
 

@@ -51,6 +51,7 @@ struct Nvidia::Library {
   // Not in every driver; null then.
   NvmlResult (*utilisation)(NvmlGpu, NvmlUtilisation*) = nullptr;
   NvmlResult (*processes)(NvmlGpu, unsigned*, NvmlProcess*) = nullptr;
+  NvmlResult (*compute_mode)(NvmlGpu, int*) = nullptr;
 
   ~Library() {
     if (initialised) shutdown();
@@ -76,6 +77,7 @@ struct Nvidia::Library {
       if (missing != nullptr) return missing;
     }
     Find("nvmlDeviceGetUtilizationRates", &utilisation);
+    Find("nvmlDeviceGetComputeMode", &compute_mode);
     // The third version has the second's layout.
     if (!Find("nvmlDeviceGetComputeRunningProcesses_v3", &processes)) {
       Find("nvmlDeviceGetComputeRunningProcesses_v2", &processes);
@@ -123,6 +125,18 @@ std::string GpuUuidText(const std::array<std::uint8_t, 16>& uuid) {
     text += kDigits[uuid[i] & 0xf];
   }
   return text;
+}
+
+const char* ToString(ComputeMode mode) {
+  switch (mode) {
+    case ComputeMode::kDefault:
+      return "default";
+    case ComputeMode::kExclusiveProcess:
+      return "exclusive_process";
+    case ComputeMode::kProhibited:
+      return "prohibited";
+  }
+  return "";
 }
 
 Nvidia::Nvidia(std::unique_ptr<Library> library) : library_(std::move(library)) {}
@@ -176,7 +190,26 @@ GpuUse Nvidia::UseOf(unsigned number) const {
     use.utilisation = utilisation.gpu_percent / 100.0;
   }
   use.processes = ProcessesOn(gpu);
+  use.compute_mode = ModeOf(gpu);
   return use;
+}
+
+std::optional<ComputeMode> Nvidia::ModeOf(void* gpu) const {
+  int mode = -1;
+  if (library_->compute_mode == nullptr || library_->compute_mode(gpu, &mode) != 0) {
+    return std::nullopt;
+  }
+  switch (mode) {
+    case 0:
+      return ComputeMode::kDefault;
+    case 1:  // one thread at a time: older drivers' word for it
+    case 3:
+      return ComputeMode::kExclusiveProcess;
+    case 2:
+      return ComputeMode::kProhibited;
+    default:
+      return std::nullopt;
+  }
 }
 
 std::optional<std::vector<GpuProcess>> Nvidia::ProcessesOn(void* gpu) const {

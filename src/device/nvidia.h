@@ -29,11 +29,16 @@ struct GpuProcess {
   std::optional<std::uint64_t> memory_bytes;
 };
 
+// Who may use a GPU, as its administrator set it. Stagger reads it and never changes it.
+enum class ComputeMode : unsigned char { kDefault, kExclusiveProcess, kProhibited };
+const char* ToString(ComputeMode mode);  // "default", "exclusive_process", "prohibited"
+
 // What could not be found out is empty.
 struct GpuUse {
   std::optional<std::uint64_t> memory_bytes;
   std::optional<double> utilisation;  // 0..1: share of time with a kernel running, as NVML has it
   std::optional<std::vector<GpuProcess>> processes;
+  std::optional<ComputeMode> compute_mode;
 };
 
 class Nvidia {
@@ -52,6 +57,7 @@ class Nvidia {
   struct Library;
   explicit Nvidia(std::unique_ptr<Library> library);
   std::optional<std::vector<GpuProcess>> ProcessesOn(void* gpu) const;
+  std::optional<ComputeMode> ModeOf(void* gpu) const;
 
   std::unique_ptr<Library> library_;
   std::vector<Gpu> gpus_;

@@ -32,6 +32,8 @@ constexpr std::uint16_t kType<Ungated> = 6;
 template <>
 constexpr std::uint16_t kType<Ended> = 7;
 template <>
+constexpr std::uint16_t kType<Faulted> = 8;
+template <>
 constexpr std::uint16_t kType<Control> = 16;
 template <>
 constexpr std::uint16_t kType<Welcome> = 32;
@@ -229,6 +231,11 @@ void Fields(A& a, Ref<A, Claim> m) {
 template <typename A>
 void Fields(A& a, Ref<A, Ungated> m) {
   a.Number(m.warmup);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Faulted> m) {
+  a.Number(m.device.value, 0U, kMaxDevice);
+  a.Number(m.code, 1U, kMaxCode);
 }
 template <typename A>
 void Fields(A& a, Ref<A, Control> m) {

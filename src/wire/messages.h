@@ -36,6 +36,7 @@ inline constexpr std::uint32_t kMaxFpsMilli = 100'000'000;       // Hello::fps_m
 inline constexpr std::uint32_t kMaxDeadlineUs = 3'600'000'000;   // Hello::deadline_us
 inline constexpr std::uint32_t kMaxWeightMilli = 1'000'000'000;  // Hello::weight_milli, least 1
 inline constexpr std::uint32_t kMaxDevice = 255;                 // any DeviceId
+inline constexpr std::uint32_t kMaxCode = 9999;                  // Faulted::code
 inline constexpr std::size_t kMaxGpus = 16;                      // Welcome::gpus
 
 // A measured duration as the codec takes it: a clock that stood still or a call of two hours
@@ -122,6 +123,14 @@ struct Ungated {
   friend bool operator==(const Ungated&, const Ungated&) = default;
 };
 
+// A GPU has failed under this process: every further call of its will fail, and it must be started
+// again. At most once per process.
+struct Faulted {
+  DeviceId device;
+  std::uint32_t code = 0;  // the driver's: 700 is an illegal address
+  friend bool operator==(const Faulted&, const Faulted&) = default;
+};
+
 // ---- command line -> daemon (instead of Hello) -------------------------------------------------
 
 struct Control {
@@ -181,7 +190,7 @@ struct ControlReply {
   friend bool operator==(const ControlReply&, const ControlReply&) = default;
 };
 
-using Message = std::variant<Hello, Request, Release, Ended, Cancel, Claim, Ungated, Control,
-                             Welcome, Config, Grant, Expired, Refused, ControlReply>;
+using Message = std::variant<Hello, Request, Release, Ended, Cancel, Claim, Ungated, Faulted,
+                             Control, Welcome, Config, Grant, Expired, Refused, ControlReply>;
 
 }  // namespace stagger::wire

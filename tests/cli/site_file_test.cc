@@ -52,6 +52,28 @@ TEST(SiteFile, DevicesCanBeChosen) {
   EXPECT_EQ(site->devices, "gpu:0,gpu:2");
 }
 
+TEST(SiteFile, MpsAndWhatAnAppMayUse) {
+  const Result<Site> site = ParseSite(
+      "mps: on\napps: [{name: a, command: [ls], gpu_threads_percent: 25, gpu_memory_gb: 1.5}]",
+      "s");
+  ASSERT_TRUE(site) << site.error().message;
+  EXPECT_EQ(site->mps, "on");
+  EXPECT_EQ(site->apps[0].stream.gpu_threads_percent, 25);
+  EXPECT_EQ(site->apps[0].stream.gpu_memory_gb, 1.5);
+  for (const auto& [text, expected] :
+       {std::pair{"mps: yes\napps: [{name: a, command: [ls]}]", "mps: yes is unknown; expected"},
+        {"apps: [{name: a, command: [ls], gpu_threads_percent: 0}]",
+         "apps[0].gpu_threads_percent: 0; expected a number from 1 to 100"},
+        {"apps: [{name: a, command: [ls], gpu_threads_percent: 101}]",
+         "gpu_threads_percent: 101; expected"},
+        {"apps: [{name: a, command: [ls], gpu_memory_gb: -1}]",
+         "gpu_memory_gb: -1; expected a number from 0.01"}}) {
+    const Result<Site> bad = ParseSite(text, "s");
+    ASSERT_FALSE(bad) << text;
+    EXPECT_NE(bad.error().message.find(expected), std::string::npos) << bad.error().message;
+  }
+}
+
 TEST(SiteFile, ConcurrencyCanBeFound) {
   const Result<Site> site = ParseSite("concurrency: auto\napps: [{name: a, command: [ls]}]", "s");
   ASSERT_TRUE(site) << site.error().message;
@@ -97,7 +119,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"apps: 3\n", "site.yaml:1:7: apps: expected a list with at least one app"},
         Wrong{"colour: red\napps: []\n",
               "site.yaml:1:1: unknown field 'colour'; known: policy, concurrency, demand_limit, "
-              "devices, apps"},
+              "devices, mps, apps"},
         Wrong{"policy: best\napps: []\n",
               "site.yaml:1:9: policy: best is not a policy; known: off, serial, spaced, fifo, edf"},
         Wrong{
@@ -154,7 +176,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"apps:\n  - name: a\n    command: [ls]\n    fsp: 3\n",
               "site.yaml:4:5: apps[0]: unknown field 'fsp'; known: name, command, fps, "
               "deadline_ms, weight, min_fps, "
-              "copies, env"},
+              "copies, env, gpu_threads_percent, gpu_memory_gb"},
         Wrong{"apps:\n  - name: a\n    command: [ls]\n    env: [A]\n",
               "site.yaml:4:10: apps[0].env: expected a map of names to texts"},
         Wrong{"apps:\n  - name: a\n    command: [ls]\n    env: {A: [1]}\n",

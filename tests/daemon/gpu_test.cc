@@ -1,6 +1,7 @@
 // GPUs as devices, through the real daemon and a stand-in for the driver's management library.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "daemon/daemon_process.h"
 #include "daemon/wire_client.h"
@@ -72,8 +73,79 @@ TEST(Gpus, ShowInTheStatus) {
   EXPECT_EQ(seen["memory_used_gb"], 1);
   EXPECT_EQ(seen["gpu_utilisation_ratio"], 0.37);
   ASSERT_EQ(seen["processes"].size(), 20U);
-  EXPECT_EQ(seen["processes"][0], (json{{"pid", 100}, {"memory_gb", nullptr}}));
-  EXPECT_EQ(seen["processes"][3], (json{{"pid", 103}, {"memory_gb", 0.003}}));
+  EXPECT_EQ(seen["processes"][0],
+            (json{{"pid", 100}, {"stream", nullptr}, {"memory_gb", nullptr}}));
+  EXPECT_EQ(seen["processes"][3], (json{{"pid", 103}, {"stream", nullptr}, {"memory_gb", 0.003}}));
+}
+
+TEST(Gpus, SayWhoseTheirProcessesAreAndWhatTheirComputeModeMeans) {
+  Environment environment = TwoGpus();
+  environment.emplace_back("FAKE_NVML_PIDS", std::to_string(getpid()) + ",1");
+  environment.emplace_back("FAKE_NVML_MODE", "3");
+  const DaemonProcess daemon({}, environment);
+  const WireClient client(daemon.socket(), "gate");
+  json devices;
+  do {
+    devices = daemon.Status()["devices"];
+  } while (devices[1]["processes"].is_null());
+  EXPECT_EQ(
+      devices[1]["processes"],
+      json::parse(R"([{"pid":)" + std::to_string(getpid()) +
+                  R"(,"stream":"gate","memory_gb":1.0},{"pid":1,"stream":null,"memory_gb":1.0}])"));
+  EXPECT_EQ(devices[1]["compute_mode"], "default");
+  EXPECT_TRUE(devices[1]["problem"].is_null());
+  EXPECT_EQ(devices[2]["compute_mode"], "exclusive_process");
+  EXPECT_NE(devices[2]["problem"].get<std::string>().find("MPS does not run: one app can use it"),
+            std::string::npos);
+
+  environment.back().second = "2";
+  const DaemonProcess prohibited({}, environment);
+  do {
+    devices = prohibited.Status()["devices"];
+  } while (devices[2]["compute_mode"].is_null());
+  EXPECT_NE(devices[2]["problem"].get<std::string>().find("no app can use it"), std::string::npos);
+}
+
+// Every client of the GPU has said so, as under MPS, before the first of them leaves.
+TEST(Gpus, ThatFailFreeTheirTurnsAndTheStatusSaysWhom) {
+  const DaemonProcess daemon({"--lease-floor", "60000"}, TwoGpus());
+  WireClient holder(daemon.socket(), "holder");
+  auto culprit = std::make_unique<WireClient>(daemon.socket(), "culprit");
+  WireClient elsewhere(daemon.socket(), "elsewhere");
+  elsewhere.Request(1, DeviceId{2});
+  ASSERT_TRUE(elsewhere.Await<wire::Grant>());
+  holder.Request(1, DeviceId{1});
+  ASSERT_TRUE(holder.Await<wire::Grant>());
+  culprit->Request(1, DeviceId{1});
+  while (daemon.Status()["devices"][1]["waiting"].empty()) {
+  }
+  holder.Send(wire::Faulted{DeviceId{1}, 810});
+  EXPECT_TRUE(holder.Await<wire::Expired>());
+  ASSERT_TRUE(culprit->Await<wire::Grant>());
+  culprit->Send(wire::Faulted{DeviceId{1}, 700});
+  culprit->Send(wire::Faulted{DeviceId{1}, 700});  // an agent that repeats itself is one report
+  EXPECT_TRUE(culprit->Await<wire::Expired>());
+  json status;
+  do {
+    status = daemon.Status();
+  } while (status["faults"].empty() || status["faults"][0]["streams"].size() < 2 ||
+           !status["devices"][1]["running"].empty());
+  ASSERT_EQ(status["faults"].size(), 1U);
+  const json& fault = status["faults"][0];
+  EXPECT_EQ(fault["device"], "gpu:0");
+  EXPECT_EQ(fault["culprit"], "culprit");
+  EXPECT_EQ(fault["shared"], true);
+  EXPECT_EQ(fault["streams"].size(), 2U);
+  EXPECT_EQ(fault["streams"][1]["error"], "illegal address");
+  EXPECT_EQ(fault["streams"][1]["present"], true);
+  EXPECT_EQ(status["streams"][0]["fault"], "another MPS client's fault");
+  EXPECT_TRUE(status["streams"][2]["fault"].is_null());
+  EXPECT_EQ(status["devices"][2]["running"].size(), 1U) << "another device's turn stays";
+  culprit.reset();
+  do {
+    status = daemon.Status();
+  } while (status["faults"][0]["streams"][1]["present"] == true);
+  EXPECT_EQ(status["faults"][0]["streams"][0]["present"], true);
 }
 
 TEST(Gpus, ThatTellNothingOfTheirUseAreStillShared) {

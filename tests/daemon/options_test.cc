@@ -36,6 +36,17 @@ TEST(Options, TheCommandLineWinsOverTheFile) {
   EXPECT_FALSE(parsed->options.http);
 }
 
+TEST(Options, MpsIsAskedForByWord) {
+  EXPECT_EQ(Parse({})->options.mps, MpsMode::kOff);
+  EXPECT_EQ(Parse({"--mps", "auto"})->options.mps, MpsMode::kAuto);
+  Options options;
+  ASSERT_TRUE(ApplyConfigText("c", "mps: on", &options));
+  EXPECT_EQ(options.mps, MpsMode::kOn);
+  const auto bad = Parse({"--mps", "maybe"});
+  ASSERT_FALSE(bad);
+  EXPECT_EQ(bad.error().message, "mps 'maybe': auto, on or off is expected");
+}
+
 TEST(Options, FileErrorsNameTheLine) {
   const std::pair<const char*, const char*> cases[] = {
       {"policy: fifo\ncolour: red\n", "f:2: unknown key 'colour'"},

@@ -1,6 +1,8 @@
 // A stand-in for libnvidia-ml.so.1: two GPUs. FAKE_NVML says what is wrong with it:
 //   init: it does not start; empty: it knows no GPU; mute: nothing of a GPU's use; hang: that, and
 //   never comes back; many: twenty GPUs.
+// FAKE_NVML_PIDS adds compute processes to the first GPU: "123,456". FAKE_NVML_MODE is the second
+// one's compute mode, as NVML numbers them.
 // Built by itself, with none of the project's headers: it must agree with NVML, not with our
 // declarations of it.
 #include <unistd.h>
@@ -83,9 +85,29 @@ int nvmlDeviceGetUtilizationRates(void* device, FakeUtilization* rates) {
   return 0;
 }
 
+int nvmlDeviceGetComputeMode(void* device, int* mode) {
+  if (Is("mute")) return 3;
+  const char* set = getenv("FAKE_NVML_MODE");
+  *mode = set != nullptr && Index(device) == 1 ? atoi(set) : 0;
+  return 0;
+}
+
 // Twenty processes on the first GPU, more than a first guess at a buffer; none on the second.
 int nvmlDeviceGetComputeRunningProcesses_v3(void* device, unsigned* count, FakeProcess* out) {
   if (Is("mute")) return 3;
+  const char* pids = getenv("FAKE_NVML_PIDS");
+  if (pids != nullptr && Index(device) == 0) {
+    const unsigned room = *count;
+    *count = 0;
+    for (const char* at = pids; *at != 0;) {
+      char* end = nullptr;
+      const unsigned pid = static_cast<unsigned>(strtoul(at, &end, 10));
+      if (*count < room) out[*count] = {pid, 1'000'000'000, 0, 0};
+      ++*count;
+      at = *end == ',' ? end + 1 : end;
+    }
+    return *count > room ? 7 : 0;
+  }
   const unsigned there = Index(device) == 0 ? 20 : 0;
   const unsigned room = *count;
   *count = there;

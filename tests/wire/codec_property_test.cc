@@ -55,16 +55,18 @@ Message AnyMessage(std::size_t kind) {
     case 6:
       return Ungated{*rc::gen::arbitrary<std::uint32_t>()};
     case 7:
-      return Control{AnyU16(), AnyText(kMaxText), AnyBytes()};
+      return Faulted{AnyDevice(), UpTo<std::uint32_t>(1, kMaxCode)};
     case 8:
-      return Welcome{AnyU16(), {AnyU64()}, AnyGpus()};
+      return Control{AnyU16(), AnyText(kMaxText), AnyBytes()};
     case 9:
-      return Config{AnyFlag(), AnyDuration()};
+      return Welcome{AnyU16(), {AnyU64()}, AnyGpus()};
     case 10:
-      return Grant{{AnyU64()}, AnyDuration(), {{AnyU64(), AnyU64(), AnyU64(), AnyU64()}}};
+      return Config{AnyFlag(), AnyDuration()};
     case 11:
-      return Expired{{AnyU64()}};
+      return Grant{{AnyU64()}, AnyDuration(), {{AnyU64(), AnyU64(), AnyU64(), AnyU64()}}};
     case 12:
+      return Expired{{AnyU64()}};
+    case 13:
       return Refused{AnyText(kMaxText)};
     default:
       return ControlReply{AnyFlag(), AnyFlag(), AnyBytes()};

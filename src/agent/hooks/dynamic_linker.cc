@@ -9,6 +9,7 @@
 #include <initializer_list>
 
 #include "agent/hooks/onnxruntime.h"
+#include "agent/other_agents.h"
 
 using DlsymFunction = void* (*)(void*, const char*);
 
@@ -69,12 +70,14 @@ void* FindRuntimeEntry(const void* caller) {
     if (void* handle = dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD)) {
       void* found = RealDlsym(handle, "OrtGetApiBase");
       dlclose(handle);
-      if (found != nullptr && !IsOurEntry(found)) return found;
+      if (found != nullptr && !IsOurEntry(found) && !IsAnAgents(found)) return found;
     } else {
       dlerror();
     }
   }
-  if (void* found = RealDlsym(RTLD_NEXT, "OrtGetApiBase")) return found;
+  // Another agent's would ask us in turn, for ever.
+  void* next = RealDlsym(RTLD_NEXT, "OrtGetApiBase");
+  if (next != nullptr && !IsAnAgents(next)) return next;
   // Loaded with RTLD_LOCAL by something that is not the caller: whatever runtime is there.
   void* found = nullptr;
   dl_iterate_phdr(
@@ -103,7 +106,11 @@ extern "C" __attribute__((visibility("hidden"))) void* stagger_dlsym_filter(void
   if (void* instead = AskFilters(handle, name)) return instead;
   if (std::strcmp(name, "OrtGetApiBase") != 0) return nullptr;
   void* found = handle == RTLD_DEFAULT ? RealDlsym(RTLD_NEXT, name) : RealDlsym(handle, name);
-  if (found == nullptr || IsOurEntry(found)) return nullptr;
+  // Another agent stands before the runtime: the app means what lies behind.
+  if (found != nullptr && handle == RTLD_DEFAULT && IsAnAgents(found)) {
+    found = FindRuntimeEntry(found);
+  }
+  if (found == nullptr || IsOurEntry(found) || IsAnAgents(found)) return nullptr;
   return HookedEntryFor(found);
 }
 

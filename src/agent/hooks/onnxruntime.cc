@@ -11,6 +11,7 @@
 #include "agent/hooks/body.h"
 #include "agent/hooks/cooperate.h"
 #include "agent/hooks/dynamic_linker.h"
+#include "agent/other_agents.h"
 #include "agent/report.h"
 #include "agent/say.h"
 #include "agent/state.h"
@@ -301,5 +302,6 @@ OrtGetApiBase(void) noexcept {
   using namespace stagger::agent;
   void* real = FindRuntimeEntry(__builtin_return_address(0));
   if (real == nullptr) return nullptr;
-  return reinterpret_cast<const OrtApiBase* (*)()>(HookedEntryFor(real))();
+  void* entry = StandsAside() ? real : HookedEntryFor(real);
+  return reinterpret_cast<const OrtApiBase* (*)()>(entry)();
 }
