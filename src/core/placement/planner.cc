@@ -1,0 +1,115 @@
+#include "core/placement/planner.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace stagger::core {
+namespace {
+
+// Up to so many a device is tried for closing; beyond, the emptiest so many.
+constexpr std::size_t kCloseTries = 60;
+constexpr std::size_t kLeftTries = 2'000;
+
+PlacementDemand DemandOf(const Board& board, const Catalogue& catalogue) {
+  PlacementDemand demand;
+  demand.parts.assign(catalogue.classes().size(), 0);
+  demand.streams = demand.parts;
+  for (std::uint32_t i = 0; i < board.needs().size(); ++i) {
+    const ClassId id = board.class_of(i);
+    demand.parts[id] += static_cast<std::uint32_t>(catalogue.at(id).parts);
+    ++demand.streams[id];
+  }
+  for (const DeviceType& type : catalogue.types()) {
+    demand.devices.push_back(static_cast<std::uint32_t>(type.devices.size()));
+  }
+  return demand;
+}
+
+// Streams into the places that patterns have for their class. The parts of a stream go to different
+// devices, since no pattern has more parts of a class than there are streams and places are dealt
+// out in turn.
+void DealOut(Board& board, const Catalogue& catalogue, const std::vector<Batch>& batches) {
+  std::vector<std::vector<std::uint32_t>> members(catalogue.classes().size());
+  for (std::uint32_t i = 0; i < board.needs().size(); ++i) {
+    members[board.class_of(i)].push_back(i);
+  }
+  std::vector<PlacedOn> on(board.needs().size());
+  std::vector<std::size_t> dealt(members.size(), 0);
+  std::vector<std::size_t> next_device(catalogue.types().size(), 0);
+  for (const Batch& batch : batches) {
+    for (std::uint32_t n = 0; n < batch.devices; ++n) {
+      const std::uint32_t device =
+          catalogue.types()[batch.type].devices[next_device[batch.type]++];
+      for (const Portion& portion : batch.pattern) {
+        const std::vector<std::uint32_t>& who = members[portion.of];
+        const std::size_t all = who.size() * static_cast<std::size_t>(catalogue.at(portion.of).parts);
+        std::size_t& at = dealt[portion.of];
+        for (std::uint32_t i = 0; i < portion.count && at < all; ++i, ++at) {
+          on[who[at % who.size()]].push_back(device);
+        }
+      }
+    }
+  }
+  for (std::uint32_t i = 0; i < on.size(); ++i) {
+    if (static_cast<int>(on[i].size()) != catalogue.at(board.class_of(i)).parts) continue;
+    if (!on[i].empty()) board.Put(i, on[i]);
+  }
+}
+
+void PlaceTheRest(Board& board) {
+  std::size_t tries = 0;
+  for (std::uint32_t i = 0; i < board.needs().size() && tries < kLeftTries; ++i) {
+    if (!board.placed()[i].empty()) continue;
+    board.Place(i);
+    ++tries;
+  }
+}
+
+}  // namespace
+
+MadePlan MakePlan(const PlacementProblem& problem, const NewLinearProgram& new_program,
+                  const PatternBudget& budget) {
+  MadePlan made;
+  Board board(problem.devices);
+  for (const StreamNeed& need : problem.streams) board.Add(need);
+  const Catalogue& catalogue = board.catalogue();
+  PlacementDemand demand = DemandOf(board, catalogue);
+  std::vector<Batch> batches;
+  if (new_program) {
+    PatternPlan found =
+        ColumnGenerator(catalogue, board.test(), demand, new_program).Plan(budget);
+    batches = std::move(found.batches);
+    made.least_devices = found.least_devices;
+    made.method = PlanMethod::kPatterns;
+  } else {
+    batches = FillGreedily(catalogue, board.test(), demand);
+  }
+  DealOut(board, catalogue, batches);
+  PlaceTheRest(board);
+  if (board.devices_used() > made.least_devices) board.Close(kCloseTries);
+  board.Shrink();
+  made.plan = board.plan();
+  return made;
+}
+
+MadePlan KeepPlan(const PlacementProblem& problem, const Plan& current) {
+  MadePlan made;
+  made.method = PlanMethod::kKept;
+  Board board(problem.devices);
+  for (const StreamNeed& need : problem.streams) board.Add(need);
+  for (std::uint32_t i = 0; i < current.streams.size(); ++i) {
+    if (!current.streams[i].empty()) board.Put(i, current.streams[i]);
+  }
+  PlaceTheRest(board);
+  made.plan = board.plan();
+  for (std::uint32_t i = 0; i < current.streams.size(); ++i) {
+    PlacedOn before = current.streams[i];
+    PlacedOn now = made.plan.streams[i];
+    std::ranges::sort(before);
+    std::ranges::sort(now);
+    if (before != now) made.moved.push_back({i, current.streams[i], made.plan.streams[i]});
+  }
+  return made;
+}
+
+}  // namespace stagger::core

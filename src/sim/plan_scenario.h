@@ -1,0 +1,14 @@
+// A plan as a scenario: every part of a stream is an app of its own on its device, with the plan's
+// figures, under edf, one body at a time. Pure.
+#pragma once
+
+#include "core/placement/model.h"
+#include "sim/scenario.h"
+
+namespace stagger::sim {
+
+// Phases are left to chance; deadlines count from a frame's arrival. Streams without a place are
+// left out, and so are devices that serve nothing. The groups are the streams, by name.
+Scenario ScenarioOf(const core::PlacementProblem& problem, const core::Plan& plan, Duration length);
+
+}  // namespace stagger::sim
