@@ -7,5 +7,6 @@ namespace stagger::cli {
 
 int BenchCpu(const Arguments& arguments);
 int BenchGate(const Arguments& arguments);
+int BenchPlacement(const Arguments& arguments);
 
 }  // namespace stagger::cli

@@ -13,10 +13,9 @@ namespace {
 using core::PlanDevice;
 using core::StreamNeed;
 
-constexpr std::array kMixes{
-    NamedMix{SiteMix::kCameras, "cameras"}, NamedMix{SiteMix::kTight, "tight"},
-    NamedMix{SiteMix::kSmall, "small"}, NamedMix{SiteMix::kOwn, "own"},
-    NamedMix{SiteMix::kDevices, "devices"}};
+constexpr std::array kMixes{NamedMix{SiteMix::kCameras, "cameras"},
+                            NamedMix{SiteMix::kTight, "tight"}, NamedMix{SiteMix::kSmall, "small"},
+                            NamedMix{SiteMix::kOwn, "own"}, NamedMix{SiteMix::kDevices, "devices"}};
 
 double Between(Random& random, double low, double high) {
   return low + (high - low) * random.Uniform();

@@ -15,11 +15,11 @@ constexpr std::size_t kRoomSearches = 12;  // for places of those who make room
 constexpr double kMovedShare = 0.02;       // of all streams, for one change
 constexpr int kMostExtraParts = 4;
 
-using KnownPatterns = std::set<std::pair<TypeId, const Pattern*>,
-                               decltype([](const auto& a, const auto& b) {
-                                 if (a.first != b.first) return a.first < b.first;
-                                 return *a.second < *b.second;
-                               })>;
+using KnownPatterns =
+    std::set<std::pair<TypeId, const Pattern*>, decltype([](const auto& a, const auto& b) {
+               if (a.first != b.first) return a.first < b.first;
+               return *a.second < *b.second;
+             })>;
 
 void TakeFrom(Pattern& pattern, ClassId of) {
   const auto at = std::ranges::lower_bound(pattern, of, {}, &Portion::of);

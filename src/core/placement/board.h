@@ -79,8 +79,8 @@ class Board {
   std::vector<StreamNeed> needs_;
   std::vector<ClassId> class_of_;
   std::vector<PlacedOn> placed_;
-  std::vector<Served> served_;        // by device
-  std::vector<std::uint32_t> used_;   // devices
+  std::vector<Served> served_;                    // by device
+  std::vector<std::uint32_t> used_;               // devices
   std::vector<std::vector<std::uint32_t>> free_;  // by type
   // What the change under way did: where each stream was before each of its steps.
   std::vector<std::pair<std::uint32_t, PlacedOn>> log_;

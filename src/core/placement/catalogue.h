@@ -21,12 +21,12 @@ using TypeId = std::uint32_t;
 struct Part {
   bool fits = false;  // alone, with its memory
   Task task;
-  double share = 0;   // of the device's time
+  double share = 0;  // of the device's time
 };
 
 struct StreamClass {
-  StreamNeed need;   // without names
-  int parts = 0;     // on as many devices; 0: it fits nowhere
+  StreamNeed need;       // without names
+  int parts = 0;         // on as many devices; 0: it fits nowhere
   std::vector<Part> on;  // by type
 };
 

@@ -79,7 +79,7 @@ void ColumnGenerator::Ask(const PlacementDemand& demand) {
 }
 
 std::optional<ColumnGenerator::Solved> ColumnGenerator::Converge(const PlacementDemand& demand,
-                                                                 int rounds,
+                                                                 int rounds, bool prove,
                                                                  const PatternBudget& budget) {
   Ask(demand);
   const std::size_t classes = catalogue_.classes().size();
@@ -92,14 +92,18 @@ std::optional<ColumnGenerator::Solved> ColumnGenerator::Converge(const Placement
     const std::vector<double>& duals = solved.solution.duals;
     bool found = false;
     double dearest = 1;
-    for (const std::size_t nodes : {budget.nodes / 10, budget.nodes, budget.nodes * 10}) {
+    for (const auto& [nodes, thorough] :
+         {std::pair(budget.nodes / 10, false), std::pair(budget.nodes, false),
+          std::pair(budget.nodes / 4, true)}) {
+      if (thorough && (!prove || budget.enough())) continue;
       dearest = 1;
       for (TypeId type = 0; type < pricers_.size(); ++type) {
         if (demand.devices[type] == 0) continue;
-        Pricer::Priced priced = pricers_[type].Best(duals, demand, nodes);
+        Pricer::Priced priced = pricers_[type].Best(duals, demand, nodes, thorough);
         const double rent = duals[classes + type];
         dearest = std::max(dearest, (priced.bound + rent) / costs_[type]);
-        if (priced.value + rent > costs_[type] + kPays) found |= Add(type, std::move(priced.pattern));
+        if (priced.value + rent > costs_[type] + kPays)
+          found |= Add(type, std::move(priced.pattern));
       }
       if (found) break;
     }
@@ -173,7 +177,7 @@ PatternPlan ColumnGenerator::Dive(const Solved& root, std::uint64_t draw,
       }
     }
     if (left.done()) break;
-    std::optional<Solved> next = Converge(left, 12, budget);
+    std::optional<Solved> next = Converge(left, 12, false, budget);
     if (!next) break;
     solved = std::move(*next);
   }
@@ -187,7 +191,7 @@ PatternPlan ColumnGenerator::Plan(const PatternBudget& budget) {
   best.batches = FillGreedily(catalogue_, test_, left);
   for (const Batch& batch : best.batches) best.devices += batch.devices;
   best.left = Sum(left.parts);
-  const std::optional<Solved> root = Converge(demand_, budget.rounds, budget);
+  const std::optional<Solved> root = Converge(demand_, budget.rounds, budget.prove, budget);
   if (!root) return best;
   const double dearest = *std::ranges::max_element(costs_);
   if (root->bound > 0 && root->unplaced < kWhole) {
@@ -219,8 +223,8 @@ std::optional<std::vector<Batch>> ColumnGenerator::PatternsBelow(std::uint32_t d
                                                                  std::size_t nodes) {
   if (root_duals_.empty()) return std::nullopt;
   // A plan that costs less than `devices` has no column whose reduced cost is over the gap.
-  const double gap = static_cast<double>(devices) - 1 + 1e-6 - root_bound_ +
-                     0.01 * static_cast<double>(devices);
+  const double gap =
+      static_cast<double>(devices) - 1 + 1e-6 - root_bound_ + 0.01 * static_cast<double>(devices);
   std::vector<Batch> patterns;
   for (TypeId type = 0; type < pricers_.size(); ++type) {
     const double rent = root_duals_[catalogue_.classes().size() + type];

@@ -15,10 +15,13 @@
 namespace stagger::core {
 
 struct PatternBudget {
-  int rounds = 400;             // of the linear program, at first
-  std::size_t nodes = 2'000;    // of one pricing search; ten times that before it says there is none
+  int rounds = 400;           // of the linear program, at first
+  std::size_t nodes = 2'000;  // of one pricing search
+  bool prove = true;          // look for the last columns, so that the bound is worth something
   int dives = 6;
-  std::function<bool()> enough = [] { return false; };  // asked now and then: stop with what there is
+  std::function<bool()> enough = [] {
+    return false;
+  };  // asked now and then: stop with what there is
 };
 
 struct PatternPlan {
@@ -48,12 +51,12 @@ class ColumnGenerator {
   };
   struct Solved {
     LinearSolution solution;
-    double bound = 0;       // on what any plan costs; 0: not known
+    double bound = 0;  // on what any plan costs; 0: not known
     double unplaced = 0;
   };
   bool Add(TypeId type, Pattern pattern);
   void Ask(const PlacementDemand& demand);
-  std::optional<Solved> Converge(const PlacementDemand& demand, int rounds,
+  std::optional<Solved> Converge(const PlacementDemand& demand, int rounds, bool prove,
                                  const PatternBudget& budget);
   PatternPlan Dive(const Solved& root, std::uint64_t draw, const PatternBudget& budget);
   void Fill(Batch* batch, const PlacementDemand& demand, const std::vector<double>& duals) const;

@@ -12,8 +12,8 @@ namespace stagger::core {
 
 struct PlacementDemand {
   std::vector<std::uint32_t> parts;    // by class: still to be placed
-  std::vector<std::uint32_t> streams;  // by class: no device may serve more, lest it serve two parts
-                                       // of one stream
+  std::vector<std::uint32_t> streams;  // by class: no device may serve more, lest it serve two
+                                       // parts of one stream
   std::vector<std::uint32_t> devices;  // by type: still free
 
   std::uint32_t Most(ClassId id) const { return std::min(parts[id], streams[id]); }
@@ -37,6 +37,12 @@ Pattern Trimmed(const PlacementDemand& demand, const Pattern& pattern);
 // all its classes. What does not fit is left in `demand`.
 std::vector<Batch> FillGreedily(const Catalogue& catalogue, const PatternTest& test,
                                 PlacementDemand& demand);
+
+// What a class is worth when a device of `type` is filled up: the device time and the memory it
+// takes, each as scarce as it is over all that is asked for. By class.
+std::vector<double> WorthOf(const Catalogue& catalogue, const PlacementDemand& demand, TypeId type);
+// How much work a pattern is, whatever the type.
+double WorkOf(const Catalogue& catalogue, const Pattern& pattern);
 
 // How much a device of that type counts: 1, and a little for its speed and memory, so that among
 // plans of as many devices the one on smaller ones is found.

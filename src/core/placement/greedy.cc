@@ -17,8 +17,9 @@ class Filler {
  public:
   Filler(const Catalogue& catalogue, const PatternTest& test, const PlacementDemand& demand)
       : catalogue_(catalogue), test_(test), demand_(demand) {
-    worth_.assign(catalogue.types().size(), std::vector<double>(catalogue.classes().size(), 0));
-    for (TypeId type = 0; type < catalogue.types().size(); ++type) Weigh(type);
+    for (TypeId type = 0; type < catalogue.types().size(); ++type) {
+      worth_.push_back(WorthOf(catalogue, demand, type));
+    }
     for (TypeId type = 0; type < catalogue.types().size(); ++type) Order(type);
   }
 
@@ -41,27 +42,6 @@ class Filler {
   }
 
  private:
-  // A class is worth the device time and memory it takes, each as scarce as it is over all.
-  void Weigh(TypeId type) {
-    double time = 0;
-    double memory = 0;
-    const double size = catalogue_.types()[type].memory_gb;
-    for (ClassId id = 0; id < catalogue_.classes().size(); ++id) {
-      const StreamClass& stream = catalogue_.at(id);
-      if (!stream.on[type].fits) continue;
-      time += stream.on[type].share * demand_.parts[id];
-      if (size > 0) memory += stream.need.memory_gb / size * demand_.parts[id];
-    }
-    if (time + memory == 0) return;
-    const double scarce = time * time / (time * time + memory * memory);
-    for (ClassId id = 0; id < catalogue_.classes().size(); ++id) {
-      const StreamClass& stream = catalogue_.at(id);
-      if (!stream.on[type].fits) continue;
-      const double part = size > 0 ? stream.need.memory_gb / size : 0;
-      worth_[type][id] = scarce * stream.on[type].share + (1 - scarce) * part + 1e-6;
-    }
-  }
-
   void Order(TypeId type) {
     std::vector<ClassId> able;
     for (ClassId id = 0; id < catalogue_.classes().size(); ++id) {
@@ -85,11 +65,44 @@ class Filler {
   const Catalogue& catalogue_;
   const PatternTest& test_;
   const PlacementDemand& demand_;
-  std::vector<std::vector<double>> worth_;               // by type, class
+  std::vector<std::vector<double>> worth_;                 // by type, class
   std::vector<std::vector<std::vector<ClassId>>> orders_;  // by type
 };
 
 }  // namespace
+
+std::vector<double> WorthOf(const Catalogue& catalogue, const PlacementDemand& demand,
+                            TypeId type) {
+  std::vector<double> worth(catalogue.classes().size(), 0);
+  double time = 0;
+  double memory = 0;
+  const double size = catalogue.types()[type].memory_gb;
+  const auto part = [&](ClassId id) {
+    return size > 0 ? catalogue.at(id).need.memory_gb / size : 0;
+  };
+  for (ClassId id = 0; id < worth.size(); ++id) {
+    if (!catalogue.at(id).on[type].fits) continue;
+    time += catalogue.at(id).on[type].share * demand.parts[id];
+    memory += part(id) * demand.parts[id];
+  }
+  if (time + memory == 0) return worth;
+  const double scarce = time * time / (time * time + memory * memory);
+  for (ClassId id = 0; id < worth.size(); ++id) {
+    const Part& on = catalogue.at(id).on[type];
+    if (on.fits) worth[id] = scarce * on.share + (1 - scarce) * part(id) + 1e-6;
+  }
+  return worth;
+}
+
+double WorkOf(const Catalogue& catalogue, const Pattern& pattern) {
+  double work = 0;
+  for (const Portion& portion : pattern) {
+    const StreamClass& its = catalogue.at(portion.of);
+    const double time = its.need.fps * ToMs(its.need.body) / 1e3 / std::max(1, its.parts);
+    work += portion.count * (time + its.need.memory_gb / 64);
+  }
+  return work;
+}
 
 bool PlacementDemand::done() const {
   return std::ranges::all_of(parts, [](std::uint32_t left) { return left == 0; });
@@ -140,14 +153,7 @@ std::vector<Batch> FillGreedily(const Catalogue& catalogue, const PatternTest& t
       if (demand.devices[type] == 0) continue;
       Filled filled = filler.Fill(type);
       // Worth is of the type's own time and memory; across types the work itself counts.
-      double value = 0;
-      for (const Portion& portion : filled.pattern) {
-        const StreamNeed& need = catalogue.at(portion.of).need;
-        value += portion.count * (need.fps * ToMs(need.body) / 1e3 /
-                                      std::max(1, catalogue.at(portion.of).parts) +
-                                  need.memory_gb / 64);
-      }
-      value = value / costs[type] + filled.value * 1e-6;
+      const double value = WorkOf(catalogue, filled.pattern) / costs[type] + filled.value * 1e-6;
       if (filled.pattern.empty() || value <= best_value) continue;
       best_value = value;
       best = {type, std::move(filled.pattern), 1};

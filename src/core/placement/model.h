@@ -19,12 +19,12 @@ namespace stagger::core {
 
 struct StreamNeed {
   std::string name;
-  std::string app;     // what `name` is a copy of; said where a device has room for more
-  double fps = 0;      // > 0
-  Duration pre{};      // at speed 1, as are
-  Duration body{};     // > 0
-  Duration post{};     //
-  Duration deadline{}; // from a frame to its result; 0: until its part's next frame
+  std::string app;      // what `name` is a copy of; said where a device has room for more
+  double fps = 0;       // > 0
+  Duration pre{};       // at speed 1, as are
+  Duration body{};      // > 0
+  Duration post{};      //
+  Duration deadline{};  // from a frame to its result; 0: until its part's next frame
   double memory_gb = 0;
   friend bool operator==(const StreamNeed&, const StreamNeed&) = default;
 };
@@ -54,18 +54,18 @@ Duration CycleOn(const StreamNeed& need, double speed);
 // Parts so that each has time for its inferences: the least g with cycle <= g / fps.
 int PartsOn(const StreamNeed& need, double speed);
 
-// One of `parts` parts, as the admission test takes it: period g / fps, and the body due the frame's
-// deadline less pre and post. A frame that comes while its part's last one is under way would be
-// lost, so a deadline after the next frame counts as that. Rounded to whole ns against the stream.
-// nullopt: even alone it would be late, or lose frames.
+// One of `parts` parts, as the admission test takes it: period g / fps, and the body due the
+// frame's deadline less pre and post. A frame that comes while its part's last one is under way
+// would be lost, so a deadline after the next frame counts as that. Rounded to whole ns against the
+// stream. nullopt: even alone it would be late, or lose frames.
 std::optional<Task> PartOn(const StreamNeed& need, int parts, double speed);
 
 // Sums of memory may be off by rounding, by so much.
 inline constexpr double kMemorySlack = 1e-9;
 
 // The first thing wrong with a plan, found without what made it: a device named twice for a stream,
-// a part that cannot keep its rate, a device over its memory, one that fails the exact test. Streams
-// that are not placed are no fault. nullopt: none.
+// a part that cannot keep its rate, a device over its memory, one that fails the exact test.
+// Streams that are not placed are no fault. nullopt: none.
 std::optional<std::string> FaultOf(const PlacementProblem& problem, const Plan& plan);
 
 // The tasks of a device under a plan, and whose each is.

@@ -63,7 +63,8 @@ Ns PatternTest::Work(Ns until) const {
   return work;
 }
 
-// Whether h(t) + blocked <= t for all t in [low, high]; no deadline may begin or end to block within.
+// Whether h(t) + blocked <= t for all t in [low, high]; no deadline may begin or end to block
+// within.
 bool PatternTest::Walk(Ns low, Ns high, Ns blocked) const {
   Ns time = high;
   for (int step = 0; time >= low; ++step) {

@@ -1,7 +1,7 @@
 // A pattern: how many parts of which classes one device serves. And the exact admission test for
 // patterns: the one of core/admission.h, for many equal tasks at once, walked from the far end
-// (QPA: Zhang, Burns 2009), so that a planner can ask it a million times a second. Never admits what
-// Admit() would not. Pure.
+// (QPA: Zhang, Burns 2009), so that a planner can ask it a million times a second. Never admits
+// what Admit() would not. Pure.
 #pragma once
 
 #include <cstdint>

@@ -9,6 +9,10 @@ namespace {
 // Up to so many a device is tried for closing; beyond, the emptiest so many.
 constexpr std::size_t kCloseTries = 60;
 constexpr std::size_t kLeftTries = 2'000;
+constexpr std::size_t kMostClasses = 150;
+// Streams placed together where there are more classes than that, and how hard.
+constexpr std::size_t kChunk = 300;
+constexpr std::size_t kFillNodes = 400;
 
 PlacementDemand DemandOf(const Board& board, const Catalogue& catalogue) {
   PlacementDemand demand;
@@ -38,11 +42,11 @@ void DealOut(Board& board, const Catalogue& catalogue, const std::vector<Batch>&
   std::vector<std::size_t> next_device(catalogue.types().size(), 0);
   for (const Batch& batch : batches) {
     for (std::uint32_t n = 0; n < batch.devices; ++n) {
-      const std::uint32_t device =
-          catalogue.types()[batch.type].devices[next_device[batch.type]++];
+      const std::uint32_t device = catalogue.types()[batch.type].devices[next_device[batch.type]++];
       for (const Portion& portion : batch.pattern) {
         const std::vector<std::uint32_t>& who = members[portion.of];
-        const std::size_t all = who.size() * static_cast<std::size_t>(catalogue.at(portion.of).parts);
+        const std::size_t all =
+            who.size() * static_cast<std::size_t>(catalogue.at(portion.of).parts);
         std::size_t& at = dealt[portion.of];
         for (std::uint32_t i = 0; i < portion.count && at < all; ++i, ++at) {
           on[who[at % who.size()]].push_back(device);
@@ -65,6 +69,80 @@ void PlaceTheRest(Board& board) {
   }
 }
 
+Plan PlanByFilling(const PlacementProblem& problem, const NewLinearProgram& new_program) {
+  Board board(problem.devices);
+  for (const StreamNeed& need : problem.streams) board.Add(need);
+  const Catalogue& catalogue = board.catalogue();
+  PlacementDemand demand = DemandOf(board, catalogue);
+  DealOut(board, catalogue,
+          new_program ? FillBySearch(catalogue, board.test(), demand, new_program, kFillNodes)
+                      : FillGreedily(catalogue, board.test(), demand));
+  PlaceTheRest(board);
+  return board.plan();
+}
+
+// Where nearly every stream is of its own kind patterns repeat nowhere, and the linear program gets
+// slow: the streams are dealt into samples of all, each of which is placed by itself on the devices
+// that the ones before left.
+Plan PlanByChunks(const PlacementProblem& problem, const Catalogue& catalogue,
+                  const NewLinearProgram& new_program, const PatternBudget& budget) {
+  std::vector<std::uint32_t> order(problem.streams.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, {}, [&](std::uint32_t i) {
+    return static_cast<double>(problem.streams[i].body.count()) * problem.streams[i].fps;
+  });
+  double slowest = 1;
+  for (const DeviceType& type : catalogue.types()) slowest = std::min(slowest, type.speed);
+  const std::size_t chunks = (order.size() + kChunk - 1) / kChunk;
+  Plan plan{std::vector<PlacedOn>(problem.streams.size())};
+  std::vector<std::vector<std::uint32_t>> free;  // by type, the last ones first to go
+  for (const DeviceType& type : catalogue.types()) {
+    free.emplace_back(type.devices.rbegin(), type.devices.rend());
+  }
+  for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
+    PlacementProblem part;
+    std::vector<std::uint32_t> streams;
+    std::vector<std::uint32_t> devices;
+    for (std::size_t i = chunk; i < order.size(); i += chunks) {
+      streams.push_back(order[i]);
+      part.streams.push_back(problem.streams[order[i]]);
+      // Without names, which cost time to copy and say nothing here.
+      part.streams.back().name.clear();
+      part.streams.back().app.clear();
+    }
+    // No more of a type than there are parts.
+    std::size_t parts = 0;
+    for (const StreamNeed& need : part.streams) {
+      parts += static_cast<std::size_t>(PartsOn(need, slowest));
+    }
+    for (const std::vector<std::uint32_t>& list : free) {
+      for (std::size_t i = 0; i < std::min(parts, list.size()); ++i) {
+        devices.push_back(list[list.size() - 1 - i]);
+        part.devices.push_back(problem.devices[devices.back()]);
+      }
+    }
+    std::vector<bool> used(devices.size(), false);
+    const bool search = new_program && !budget.enough();
+    const Plan made = PlanByFilling(part, search ? new_program : nullptr);
+    for (std::size_t i = 0; i < streams.size(); ++i) {
+      for (const std::uint32_t device : made.streams[i]) {
+        plan.streams[streams[i]].push_back(devices[device]);
+        used[device] = true;
+      }
+    }
+    std::size_t at = 0;
+    for (std::vector<std::uint32_t>& list : free) {
+      const std::size_t offered = std::min(parts, list.size());
+      list.resize(list.size() - offered);
+      for (std::size_t i = offered; i-- > 0;) {
+        if (!used[at + i]) list.push_back(devices[at + i]);
+      }
+      at += offered;
+    }
+  }
+  return plan;
+}
+
 }  // namespace
 
 MadePlan MakePlan(const PlacementProblem& problem, const NewLinearProgram& new_program,
@@ -75,9 +153,14 @@ MadePlan MakePlan(const PlacementProblem& problem, const NewLinearProgram& new_p
   const Catalogue& catalogue = board.catalogue();
   PlacementDemand demand = DemandOf(board, catalogue);
   std::vector<Batch> batches;
-  if (new_program) {
-    PatternPlan found =
-        ColumnGenerator(catalogue, board.test(), demand, new_program).Plan(budget);
+  if (catalogue.classes().size() > kMostClasses) {
+    made.method = new_program ? PlanMethod::kChunks : PlanMethod::kGreedy;
+    const Plan plan = PlanByChunks(problem, catalogue, new_program, budget);
+    for (std::uint32_t i = 0; i < plan.streams.size(); ++i) {
+      if (!plan.streams[i].empty()) board.Put(i, plan.streams[i]);
+    }
+  } else if (new_program) {
+    PatternPlan found = ColumnGenerator(catalogue, board.test(), demand, new_program).Plan(budget);
     batches = std::move(found.batches);
     made.least_devices = found.least_devices;
     made.method = PlanMethod::kPatterns;

@@ -8,7 +8,12 @@
 
 namespace stagger::core {
 
-enum class PlanMethod : std::uint8_t { kGreedy, kPatterns, kKept };
+enum class PlanMethod : std::uint8_t {
+  kGreedy,
+  kPatterns,  // column generation over all classes
+  kChunks,    // the same over samples of the streams, since there are too many classes
+  kKept       // the plan in force, changed as little as can be
+};
 
 struct MadePlan {
   Plan plan;
