@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::size_t kMostPatterns = 50'000;
 constexpr double kMostSolverSeconds = 5;
+// Up to so many the long search looks at all streams together even where all are different.
+constexpr std::size_t kMostUnsampled = 1'000;
 
 core::PatternBudget Within(double seconds) {
   core::PatternBudget budget;
@@ -61,6 +63,7 @@ SiteTrial RunTrial(const TrialSpec& spec) {
     budget.rounds = 5'000;
     budget.nodes = 20'000;
     budget.dives = 40;
+    if (spec.streams <= kMostUnsampled) budget.classes = spec.streams;
     const core::MadePlan better = core::MakePlan(site, planner::NewClp, budget);
     trial.best_known = std::min(trial.best_known, core::DevicesUsed(better.plan));
     trial.least = std::max(trial.least, better.least_devices);

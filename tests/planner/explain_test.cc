@@ -37,21 +37,27 @@ TEST(Explain, ASplitIsExplained) {
 }
 
 TEST(Explain, WhatIsAdvisedWouldFit) {
-  const PlacementProblem site{{Need("gate", 10, 40), Need("hall", 10, 40), Need("door", 10, 40)},
+  const PlacementProblem site{{Need("gate", 10, 40), Need("hall", 10, 40), Need("door", 20, 12)},
                               {{"a", 1, 16}}};
-  const Plan plan = MakePlan(site).plan;
-  std::uint32_t out = 0;
-  while (!plan.streams[out].empty()) ++out;
-  const std::string reason = Explainer(site, plan).Reason(out);
-  EXPECT_THAT(reason,
-              HasSubstr("does not fit anywhere: lower body from 40 to \u2264 19.9 ms, or rate "
-                        "from 10 to \u2264 "));
-  EXPECT_THAT(reason, HasSubstr("or add one device of speed \u2265 1 like a"));
+  const Plan plan{{{0}, {0}, {}}};
+  const std::string reason = Explainer(site, plan).Reason(2);
+  EXPECT_THAT(reason, HasSubstr("does not fit anywhere: lower body from 12 to \u2264 9.9"));
+  EXPECT_THAT(reason, HasSubstr(", or rate from 20 to \u2264 16."));
+  EXPECT_THAT(reason, HasSubstr(", or add one device of speed \u2265 1 like a"));
+  const Plan all{{{0}, {0}, {0}}};
   PlacementProblem less = site;
-  less.streams[out].body = FromMs(19.9);
-  Plan all = plan;
-  all.streams[out] = {0};
+  less.streams[2].body = FromMs(9.9);
   EXPECT_EQ(FaultOf(less, all).value_or(""), "");
+  less = site;
+  less.streams[2].fps = 16;
+  EXPECT_EQ(FaultOf(less, all).value_or(""), "");
+  EXPECT_NE(FaultOf(site, all).value_or(""), "");
+}
+
+TEST(Explain, DevicesToSplitItAreAskedForWhereThatWouldDo) {
+  const PlacementProblem site{{Need("yard", 15, 90)}, {{"a", 1, 16}}};
+  EXPECT_THAT(Explainer(site, Plan{{{}}}).Reason(0),
+              HasSubstr("add 2 devices of speed \u2265 1 like a, to split it"));
 }
 
 TEST(Explain, MemoryIsNamedWhereMemoryIsShort) {

@@ -244,7 +244,7 @@ std::vector<MovedStream> Board::Change(std::uint32_t stream, const StreamNeed& n
                      std::ranges::all_of(before, [&](std::uint32_t d) { return Takes(d, id); });
   if (stays) {
     for (const std::uint32_t device : before) Join(stream, device);
-    return CloseSome(before);
+    return CloseSome(stream, before);
   }
   const std::size_t start = log_.size();
   if (!PlaceParts(stream, true)) {
@@ -258,13 +258,13 @@ std::vector<MovedStream> Board::Change(std::uint32_t stream, const StreamNeed& n
     }
     return moved;
   }
-  return CloseSome(before);
+  return CloseSome(stream, before);
 }
 
 std::vector<MovedStream> Board::Remove(std::uint32_t stream) {
   const PlacedOn before = placed_[stream];
   LetGo(stream);
-  return CloseSome(before);
+  return CloseSome(stream, before);
 }
 
 // Moves all that `device` serves to other devices in use, or does nothing.
@@ -292,13 +292,16 @@ bool Board::Empty(std::uint32_t device, std::size_t most_moves) {
   return true;
 }
 
-std::vector<MovedStream> Board::CloseSome(std::vector<std::uint32_t> devices) {
+std::vector<MovedStream> Board::CloseSome(std::uint32_t changed,
+                                          std::vector<std::uint32_t> devices) {
   const auto least = std::ranges::min_element(
       used_, {}, [&](std::uint32_t device) { return served_[device].streams.size(); });
   if (least != used_.end()) devices.push_back(*least);
   std::size_t most = std::max<std::size_t>(
       1, static_cast<std::size_t>(kMovedShare * static_cast<double>(needs_.size())));
-  most -= std::min(most, log_.size());
+  const auto others =
+      std::ranges::count_if(log_, [changed](const auto& entry) { return entry.first != changed; });
+  most -= std::min(most, static_cast<std::size_t>(others));
   for (const std::uint32_t device : devices) {
     if (served_[device].streams.empty()) continue;
     const std::size_t start = log_.size();

@@ -70,7 +70,7 @@ class Board {
   void Note(std::uint32_t stream);
   void Rewind(std::size_t to);
   std::vector<MovedStream> Settle();
-  std::vector<MovedStream> CloseSome(std::vector<std::uint32_t> devices);
+  std::vector<MovedStream> CloseSome(std::uint32_t changed, std::vector<std::uint32_t> devices);
 
   std::vector<PlanDevice> devices_;
   std::unique_ptr<Catalogue> catalogue_;

@@ -19,6 +19,7 @@ struct PatternBudget {
   std::size_t nodes = 2'000;  // of one pricing search
   bool prove = true;          // look for the last columns, so that the bound is worth something
   int dives = 6;
+  std::size_t classes = 150;  // beyond that many the streams are placed in samples
   std::function<bool()> enough = [] {
     return false;
   };  // asked now and then: stop with what there is

@@ -251,13 +251,20 @@ std::string Explainer::Nowhere(std::uint32_t stream) const {
   }
   // A device of its own: of a kind that is there, or as fast as it must be.
   const PlanDevice* like = nullptr;
+  int parts = 0;
   for (const PlanDevice& device : problem_.devices) {
-    if (Fits(device, {}, need, 1) && (like == nullptr || device.speed < like->speed))
-      like = &device;
+    const int split = PartsOn(need, device.speed);
+    if (like != nullptr && std::pair(split, device.speed) >= std::pair(parts, like->speed))
+      continue;
+    if (!Fits(device, {}, need, split)) continue;
+    like = &device;
+    parts = split;
   }
   if (like != nullptr) {
-    changes.push_back("add one device of speed \u2265 " + Number(like->speed) + " like " +
-                      like->name);
+    changes.push_back(
+        "add " + (parts == 1 ? std::string("one device") : std::to_string(parts) + " devices") +
+        " of speed \u2265 " + Number(like->speed) + " like " + like->name +
+        (parts == 1 ? "" : ", to split it"));
   } else {
     double slow = 1e-3;
     double fast = 1e4;

@@ -1,6 +1,7 @@
 #include "core/placement/planner.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 namespace stagger::core {
@@ -9,7 +10,6 @@ namespace {
 // Up to so many a device is tried for closing; beyond, the emptiest so many.
 constexpr std::size_t kCloseTries = 60;
 constexpr std::size_t kLeftTries = 2'000;
-constexpr std::size_t kMostClasses = 150;
 // Streams placed together where there are more classes than that, and how hard.
 constexpr std::size_t kChunk = 300;
 constexpr std::size_t kFillNodes = 400;
@@ -58,6 +58,25 @@ void DealOut(Board& board, const Catalogue& catalogue, const std::vector<Batch>&
     if (static_cast<int>(on[i].size()) != catalogue.at(board.class_of(i)).parts) continue;
     if (!on[i].empty()) board.Put(i, on[i]);
   }
+}
+
+// By device time alone, and by memory alone.
+std::uint32_t LeastByVolume(const Board& board, const Catalogue& catalogue) {
+  double time = 0;
+  double memory = 0;
+  double largest = 0;
+  for (const DeviceType& type : catalogue.types()) {
+    largest = type.memory_gb > 0 && largest >= 0 ? std::max(largest, type.memory_gb) : -1;
+  }
+  for (std::uint32_t i = 0; i < board.needs().size(); ++i) {
+    const StreamClass& its = catalogue.at(board.class_of(i));
+    double least = 1;
+    for (const Part& part : its.on) least = part.fits ? std::min(least, part.share) : least;
+    time += least * its.parts;
+    memory += its.need.memory_gb * its.parts;
+  }
+  const double devices = std::max(time, largest > 0 ? memory / largest : 0);
+  return static_cast<std::uint32_t>(std::ceil(devices - 1e-6));
 }
 
 void PlaceTheRest(Board& board) {
@@ -153,7 +172,7 @@ MadePlan MakePlan(const PlacementProblem& problem, const NewLinearProgram& new_p
   const Catalogue& catalogue = board.catalogue();
   PlacementDemand demand = DemandOf(board, catalogue);
   std::vector<Batch> batches;
-  if (catalogue.classes().size() > kMostClasses) {
+  if (catalogue.classes().size() > budget.classes) {
     made.method = new_program ? PlanMethod::kChunks : PlanMethod::kGreedy;
     const Plan plan = PlanByChunks(problem, catalogue, new_program, budget);
     for (std::uint32_t i = 0; i < plan.streams.size(); ++i) {
@@ -167,6 +186,7 @@ MadePlan MakePlan(const PlacementProblem& problem, const NewLinearProgram& new_p
   } else {
     batches = FillGreedily(catalogue, board.test(), demand);
   }
+  made.least_devices = std::max(made.least_devices, LeastByVolume(board, catalogue));
   DealOut(board, catalogue, batches);
   PlaceTheRest(board);
   if (board.devices_used() > made.least_devices) board.Close(kCloseTries);
