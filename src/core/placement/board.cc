@@ -285,7 +285,10 @@ bool Board::Empty(std::uint32_t device, std::size_t most_moves) {
       Join(stream, *to);
       continue;
     }
-    if (log_.size() - start < most_moves && MakeRoom(stream, device)) continue;
+    if (log_.size() - start < most_moves && MakeRoom(stream, device) &&
+        log_.size() - start <= most_moves) {
+      continue;
+    }
     Rewind(start);
     return false;
   }
