@@ -197,6 +197,15 @@ bool Board::MakeRoom(std::uint32_t stream, std::uint32_t not_on) {
   return false;
 }
 
+// How many others the change of `changed` may still move.
+std::size_t Board::MovesLeft(std::uint32_t changed) const {
+  const auto share = static_cast<std::size_t>(kMovedShare * static_cast<double>(needs_.size()));
+  const std::size_t most = std::max<std::size_t>(1, share);
+  const auto others = static_cast<std::size_t>(
+      std::ranges::count_if(log_, [changed](const auto& entry) { return entry.first != changed; }));
+  return most - std::min(most, others);
+}
+
 bool Board::PlaceParts(std::uint32_t stream, bool may_open) {
   const auto missing = [&] {
     return static_cast<int>(placed_[stream].size()) < catalogue_->at(class_of_[stream]).parts;
@@ -208,7 +217,7 @@ bool Board::PlaceParts(std::uint32_t stream, bool may_open) {
       Join(stream, *device);
       continue;
     }
-    if (MakeRoom(stream, kNone)) continue;
+    if (MovesLeft(stream) > 0 && MakeRoom(stream, kNone)) continue;
     const auto opened = may_open ? Open(class_of_[stream]) : std::nullopt;
     if (!opened) return false;
     Join(stream, *opened);
@@ -280,14 +289,12 @@ bool Board::Empty(std::uint32_t device, std::size_t most_moves) {
   for (const std::uint32_t stream : streams) {
     Note(stream);
     Leave(stream, device);
-    const auto to = BestFit(stream, device, 200);
-    if (to) {
-      Join(stream, *to);
-      continue;
-    }
-    if (log_.size() - start < most_moves && MakeRoom(stream, device) &&
-        log_.size() - start <= most_moves) {
-      continue;
+    if (log_.size() - start <= most_moves) {
+      const auto to = BestFit(stream, device, 200);
+      if (to) Join(stream, *to);
+      if (to || MakeRoom(stream, device)) {
+        if (log_.size() - start <= most_moves) continue;
+      }
     }
     Rewind(start);
     return false;
@@ -300,11 +307,7 @@ std::vector<MovedStream> Board::CloseSome(std::uint32_t changed,
   const auto least = std::ranges::min_element(
       used_, {}, [&](std::uint32_t device) { return served_[device].streams.size(); });
   if (least != used_.end()) devices.push_back(*least);
-  std::size_t most = std::max<std::size_t>(
-      1, static_cast<std::size_t>(kMovedShare * static_cast<double>(needs_.size())));
-  const auto others =
-      std::ranges::count_if(log_, [changed](const auto& entry) { return entry.first != changed; });
-  most -= std::min(most, static_cast<std::size_t>(others));
+  std::size_t most = MovesLeft(changed);
   for (const std::uint32_t device : devices) {
     if (served_[device].streams.empty()) continue;
     const std::size_t start = log_.size();

@@ -65,6 +65,7 @@ class Board {
                                        std::size_t tests) const;
   bool MakeRoom(std::uint32_t stream, std::uint32_t not_on);
   std::optional<std::uint32_t> Open(ClassId id) const;
+  std::size_t MovesLeft(std::uint32_t changed) const;
   bool PlaceParts(std::uint32_t stream, bool may_open);
   bool Empty(std::uint32_t device, std::size_t most_moves);
   void Note(std::uint32_t stream);
