@@ -1,5 +1,6 @@
 #include "sim/plan_scenario.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace stagger::sim {
@@ -36,6 +37,7 @@ Scenario ScenarioOf(const core::PlacementProblem& problem, const core::Plan& pla
         stream.period = task->period;
         stream.deadline = task->deadline + stream.pre + stream.post;
       }
+      scenario.warmup = std::max(scenario.warmup, 2 * stream.period);
       scenario.streams.push_back(std::move(stream));
     }
   }

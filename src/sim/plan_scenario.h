@@ -8,7 +8,9 @@
 namespace stagger::sim {
 
 // Phases are left to chance; deadlines count from a frame's arrival. Streams without a place are
-// left out, and so are devices that serve nothing. The groups are the streams, by name.
+// left out, and so are devices that serve nothing. The first two periods are not counted: what
+// follows a body, and with it when the body is due, the engine learns from a stream's first
+// inference. The groups are the streams, by name.
 Scenario ScenarioOf(const core::PlacementProblem& problem, const core::Plan& plan, Duration length);
 
 }  // namespace stagger::sim
