@@ -1,6 +1,7 @@
 #include "planner/yardsticks.h"
 
 #include <algorithm>
+#include <cmath>
 #include <coin/CbcModel.hpp>
 #include <coin/OsiClpSolverInterface.hpp>
 #include <map>
@@ -77,7 +78,7 @@ std::optional<std::uint32_t> SolveInteger(const std::vector<Batch>& patterns,
   model.branchAndBound();
   if (model.status() != 0) return std::nullopt;
   if (model.isProvenInfeasible() || model.bestSolution() == nullptr) return upper;
-  return static_cast<std::uint32_t>(model.getObjValue() + 0.5);
+  return static_cast<std::uint32_t>(std::lround(model.getObjValue()));
 }
 
 }  // namespace

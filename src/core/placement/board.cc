@@ -180,11 +180,8 @@ bool Board::MakeRoom(std::uint32_t stream, std::uint32_t not_on) {
       const auto who = std::ranges::find(served_[device].streams, portion.of,
                                          [&](std::uint32_t other) { return class_of_[other]; });
       const std::uint32_t other = *who;
-      const std::optional<std::uint32_t> to = [&]() -> std::optional<std::uint32_t> {
-        const std::optional<std::uint32_t> found = BestFit(other, device, 100);
-        return found != not_on ? found : std::nullopt;
-      }();
-      if (to) {
+      const std::optional<std::uint32_t> to = BestFit(other, device, 100);
+      if (to && *to != not_on) {
         Note(other);
         Leave(other, device);
         Join(other, *to);
