@@ -22,10 +22,11 @@ ALLOWED = {
     "daemon": ["base", "wire", "core", "device", "record", "web"],
     "record": ["base", "core"],
     "sim": ["base", "core"],
+    "planner": ["base", "core"],
     "phase": ["base"],
     "vgpu": ["base", "cuda", "sim"],
     "cuda_agent": ["base", "cuda", "phase", "report", "agent/interface.h", "agent/sync.h"],
-    "cli": ["base", "wire", "core", "record", "sim", "vgpu", "device", "report", "cuda"],
+    "cli": ["base", "wire", "core", "planner", "record", "sim", "vgpu", "device", "report", "cuda"],
     "web": [],
 }
 INCLUDE = re.compile(r'\s*#\s*include\s*(["<])([^">]+)[">]')

@@ -13,6 +13,7 @@ packages="g++ cmake ninja-build pkg-config git ccache binutils file ca-certifica
   libopencv-dev libcli11-dev libspdlog-dev libfmt-dev libyaml-cpp-dev nlohmann-json3-dev
   libcpp-httplib-dev libssl-dev zlib1g-dev libbrotli-dev
   libgtest-dev libgmock-dev libbenchmark-dev librapidcheck-dev
+  coinor-libclp-dev coinor-libcbc-dev
   python3 python3-onnx python3-numpy"
 clang_packages="clang clang-tidy clang-format libclang-rt-14-dev"
 

@@ -8,7 +8,7 @@
 namespace stagger::cli {
 
 int BenchVerb(const Arguments& arguments) {
-  constexpr const char* kKnown = "cpu, gate, hooks, t4";
+  constexpr const char* kKnown = "cpu, gate, hooks, placement, t4";
   if (arguments.empty()) {
     PrintError(fmt::format("bench: which one? known: {}", kKnown));
     return kExitUsage;
@@ -19,6 +19,7 @@ int BenchVerb(const Arguments& arguments) {
   if (name == "gate") return BenchGate(rest);
   if (name == "t4") return BenchT4(rest);
   if (name == "hooks") return BenchHooks(rest);
+  if (name == "placement") return BenchPlacement(rest);
   if (name == "--help" || name == "-h") {
     fmt::print(
         "usage: stagger bench NAME [options]      stagger bench NAME --help explains one\n\n");
@@ -27,6 +28,7 @@ int BenchVerb(const Arguments& arguments) {
         "  gate  what a turn costs: grants, hand-overs, a killed holder, the daemon's CPU\n");
     fmt::print("  t4    the paper's experiment: real processes on the virtual T4, and simulated\n");
     fmt::print("  hooks what the hooks cost a CUDA app, and what a hand-over leaves idle\n");
+    fmt::print("  placement  plans of random sites: devices, misses, time, cost of a change\n");
     return kExitOk;
   }
   PrintError(fmt::format("bench: unknown bench '{}'; known: {}", name, kKnown));

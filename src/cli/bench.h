@@ -9,5 +9,6 @@ int BenchCpu(const Arguments& arguments);
 int BenchHooks(const Arguments& arguments);
 int BenchGate(const Arguments& arguments);
 int BenchT4(const Arguments& arguments);
+int BenchPlacement(const Arguments& arguments);
 
 }  // namespace stagger::cli

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <filesystem>
+#include <set>
 
 #include "cli/yaml_reader.h"
 #include "core/device_choice.h"
@@ -11,7 +12,9 @@
 namespace stagger::cli {
 namespace {
 
-constexpr int kMaxCopies = 1000;
+constexpr int kMaxCopies = 100'000;
+constexpr double kMaxMs = 1e9;
+constexpr double kMaxSpeed = 1000;
 
 class SiteReader : private YamlReader {
  public:
@@ -31,7 +34,11 @@ class SiteReader : private YamlReader {
       }
     }
     if (const YAML::Node node = root["devices"]) {
-      site.devices = Devices(node);
+      if (node.IsSequence() && node.size() > 0 && node[0].IsMap()) {
+        for (std::size_t i = 0; i < node.size(); ++i) Declared(node[i], i, &site);
+      } else {
+        site.devices = Devices(node);
+      }
     }
     if (const YAML::Node node = root["mps"]) {
       site.mps = node.IsScalar() ? node.Scalar() : "";
@@ -68,9 +75,54 @@ class SiteReader : private YamlReader {
     return list;
   }
 
-  std::string Name(const YAML::Node& app, const std::string& where) const {
+  void Declared(const YAML::Node& node, std::size_t index, Site* site) {
+    const std::string where = fmt::format("devices[{}]", index);
+    if (!node.IsMap()) Fail(node, where + ": expected a map with name, speed and memory_gb");
+    CheckKeys(node, where, {"name", "count", "speed", "memory_gb"});
+    core::PlanDevice device;
+    const std::string name = Name(node, where, "device");
+    if (const YAML::Node value = node["speed"]) {
+      device.speed = Positive(value, where + ".speed", "a speed, where 1 is a T4's,");
+      if (device.speed > kMaxSpeed)
+        Fail(value, fmt::format("{}.speed: expected at most {:g}", where, kMaxSpeed));
+    }
+    if (const YAML::Node value = node["memory_gb"]) {
+      device.memory_gb = Positive(value, where + ".memory_gb", "a size");
+    }
+    const YAML::Node count = node["count"];
+    const int devices = count ? Whole(count, where + ".count", "a count", 1, kMaxCopies) : 1;
+    for (int i = 1; i <= devices; ++i) {
+      device.name = count ? fmt::format("{}-{}", name, i) : name;
+      if (!devices_.insert(device.name).second) {
+        Fail(node["name"], fmt::format("{}.name: '{}' twice", where, device.name));
+      }
+      site->declared.push_back(device);
+    }
+  }
+
+  SiteProfile Profile(const YAML::Node& node, const std::string& where) const {
+    if (!node.IsMap()) Fail(node, where + ".profile: expected a map with body_ms");
+    CheckKeys(node, where + ".profile", {"pre_ms", "body_ms", "post_ms", "memory_gb"});
+    SiteProfile profile;
+    if (!node["body_ms"])
+      Fail(node, where + ".profile: no body_ms; expected how long a body takes");
+    profile.body_ms = Positive(node["body_ms"], where + ".profile.body_ms", "a time");
+    const auto read = [&](const char* field, double most, double* value) {
+      if (const YAML::Node given = node[field]) {
+        *value = Number(given, where + ".profile." + field, 0, most);
+      }
+    };
+    read("body_ms", kMaxMs, &profile.body_ms);
+    read("pre_ms", kMaxMs, &profile.pre_ms);
+    read("post_ms", kMaxMs, &profile.post_ms);
+    read("memory_gb", kMaxMs, &profile.memory_gb);
+    return profile;
+  }
+
+  std::string Name(const YAML::Node& app, const std::string& where,
+                   const std::string& what = "app") const {
     const YAML::Node node = app["name"];
-    if (!node) Fail(app, where + ": no name; every app needs one");
+    if (!node) Fail(app, where + ": no name; every " + what + " needs one");
     if (!node.IsScalar() || node.Scalar().empty()) {
       Fail(node, fmt::format("{}.name: {} is not a name", where, Shown(node)));
     }
@@ -121,10 +173,13 @@ class SiteReader : private YamlReader {
     if (!node.IsMap()) Fail(node, where + ": expected a map with name and command");
     CheckKeys(node, where,
               {"name", "command", "fps", "deadline_ms", "weight", "min_fps", "copies", "env",
-               "gpu_threads_percent", "gpu_memory_gb"});
+               "gpu_threads_percent", "gpu_memory_gb", "profile"});
     const std::string name = Name(node, where);
-    const std::vector<std::string> command = Command(node, where);
     SiteApp app;
+    app.app = name;
+    if (const YAML::Node value = node["profile"]) app.profile = Profile(value, where);
+    std::vector<std::string> command;
+    if (node["command"] || !app.profile) command = Command(node, where);
     app.environment = Variables(node["env"], where);
     if (const YAML::Node value = node["fps"])
       app.stream.fps = Positive(value, where + ".fps", "a rate");
@@ -173,6 +228,7 @@ class SiteReader : private YamlReader {
 
   std::string path_;
   std::map<std::string, int> names_;  // and the line each was given in
+  std::set<std::string> devices_;
 };
 
 }  // namespace

@@ -10,23 +10,36 @@
 
 #include "base/result.h"
 #include "cli/app_environment.h"
+#include "core/placement/model.h"
 
 namespace stagger::cli {
 
+// What a stream costs, as written: on a device of speed 1.
+struct SiteProfile {
+  double pre_ms = 0;
+  double body_ms = 0;
+  double post_ms = 0;
+  double memory_gb = 0;
+};
+
 // One process to run: an app of the file, or one of its copies.
 struct SiteApp {
+  std::string app;  // its name in the file
   StreamSettings stream;
-  std::vector<std::string> command;  // "{n}" replaced by the copy's number
+  std::vector<std::string> command;  // "{n}" replaced by the copy's number; may be empty where
+                                     // there is a profile: for plans only
+  std::optional<SiteProfile> profile;
   Environment environment;
 };
 
 struct Site {
-  std::string folder;       // the file's own, to find programs beside it
-  std::string policy;       // empty: the daemon's default
-  std::string concurrency;  // a number, or "auto"; empty: the daemon's default
-  double demand_limit = 0;  // 0: none
-  std::string mps;          // "off", "auto", "on"; empty: the daemon's default
-  std::string devices;      // as staggerd takes it; empty: the daemon's default
+  std::string folder;                      // the file's own, to find programs beside it
+  std::string policy;                      // empty: the daemon's default
+  std::string concurrency;                 // a number, or "auto"; empty: the daemon's default
+  double demand_limit = 0;                 // 0: none
+  std::string mps;                         // "off", "auto", "on"; empty: the daemon's default
+  std::string devices;                     // as staggerd takes it; empty: the daemon's default
+  std::vector<core::PlanDevice> declared;  // devices with speed and memory: for plans only
   std::vector<SiteApp> apps;
 };
 

@@ -53,8 +53,15 @@ Result<std::vector<Supervised>> Prepare(const Site& site, const Installation& in
                                         const std::string& socket) {
   const Result<std::string> agent = installation.Agents();
   if (!agent) return agent.error();
+  if (!site.declared.empty()) {
+    return Error{
+        "devices: declared with speed and memory, which is for stagger plan; expected "
+        "'auto', or a list as in [gpu:0, gpu:1]"};
+  }
   std::vector<Supervised> apps;
   for (const SiteApp& app : site.apps) {
+    if (app.command.empty())
+      return Error{app.stream.name + ": no command; a profile alone is for stagger plan"};
     Result<std::string> program = FindProgram(app.command.front(), site, installation);
     if (!program) return Error{fmt::format("{}: {}", app.stream.name, program.error().message)};
     Supervised supervised;

@@ -22,7 +22,7 @@ constexpr std::array kVerbs{
     Verb{"status", "show streams and devices", StatusVerb},
     Verb{"policy", "change who gets the next turn, and how many at once", PolicyVerb},
     Verb{"demo", "camera apps on this machine, uncontrolled and controlled", DemoVerb},
-    Verb{"bench", "the measurements that back a claim: cpu, gate, hooks", BenchVerb},
+    Verb{"bench", "the measurements that back a claim: cpu, gate, hooks, placement, t4", BenchVerb},
     Verb{"sim", "simulate a scenario with the engine that the daemon runs", SimVerb},
     Verb{"vgpu", "run a CUDA driver-API program on a virtual GPU: stagger vgpu -- CMD...",
          VgpuVerb},
@@ -32,6 +32,7 @@ constexpr std::array kVerbs{
          DoctorVerb},
     Verb{"replay", "run what a daemon recorded through the engine again", ReplayVerb},
     Verb{"admit", "would every body end in time, and if not, what binds", AdmitVerb},
+    Verb{"plan", "which device serves which stream of a site, and what would fit", PlanVerb},
 };
 
 std::string VerbNames() {

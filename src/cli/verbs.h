@@ -22,6 +22,7 @@ int PolicyVerb(const Arguments& arguments);
 int SimVerb(const Arguments& arguments);
 int ReplayVerb(const Arguments& arguments);
 int AdmitVerb(const Arguments& arguments);
+int PlanVerb(const Arguments& arguments);
 int DemoVerb(const Arguments& arguments);
 int BenchVerb(const Arguments& arguments);
 int ProfileVerb(const Arguments& arguments);

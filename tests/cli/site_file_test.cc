@@ -172,11 +172,11 @@ INSTANTIATE_TEST_SUITE_P(
               "site.yaml:4:13: apps[0].weight: a map is not a weight; expected a number > 0"},
         Wrong{"apps:\n  - name: a\n    command: [ls]\n    copies: 2.5\n",
               "site.yaml:4:13: apps[0].copies: 2.5 is not a count; expected a whole number from 1 "
-              "to 1000"},
+              "to 100000"},
         Wrong{"apps:\n  - name: a\n    command: [ls]\n    fsp: 3\n",
               "site.yaml:4:5: apps[0]: unknown field 'fsp'; known: name, command, fps, "
               "deadline_ms, weight, min_fps, "
-              "copies, env, gpu_threads_percent, gpu_memory_gb"},
+              "copies, env, gpu_threads_percent, gpu_memory_gb, profile"},
         Wrong{"apps:\n  - name: a\n    command: [ls]\n    env: [A]\n",
               "site.yaml:4:10: apps[0].env: expected a map of names to texts"},
         Wrong{"apps:\n  - name: a\n    command: [ls]\n    env: {A: [1]}\n",

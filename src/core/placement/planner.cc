@@ -1,0 +1,218 @@
+#include "core/placement/planner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace stagger::core {
+namespace {
+
+// Up to so many a device is tried for closing; beyond, the emptiest so many.
+constexpr std::size_t kCloseTries = 60;
+constexpr std::size_t kLeftTries = 2'000;
+// Streams placed together where there are more classes than that, and how hard.
+constexpr std::size_t kChunk = 300;
+constexpr std::size_t kFillNodes = 400;
+
+PlacementDemand DemandOf(const Board& board, const Catalogue& catalogue) {
+  PlacementDemand demand;
+  demand.parts.assign(catalogue.classes().size(), 0);
+  demand.streams = demand.parts;
+  for (std::uint32_t i = 0; i < board.needs().size(); ++i) {
+    const ClassId id = board.class_of(i);
+    demand.parts[id] += static_cast<std::uint32_t>(catalogue.at(id).parts);
+    ++demand.streams[id];
+  }
+  for (const DeviceType& type : catalogue.types()) {
+    demand.devices.push_back(static_cast<std::uint32_t>(type.devices.size()));
+  }
+  return demand;
+}
+
+// Streams into the places that patterns have for their class. The parts of a stream go to different
+// devices, since no pattern has more parts of a class than there are streams and places are dealt
+// out in turn.
+void DealOut(Board& board, const Catalogue& catalogue, const std::vector<Batch>& batches) {
+  std::vector<std::vector<std::uint32_t>> members(catalogue.classes().size());
+  for (std::uint32_t i = 0; i < board.needs().size(); ++i) {
+    members[board.class_of(i)].push_back(i);
+  }
+  std::vector<PlacedOn> on(board.needs().size());
+  std::vector<std::size_t> dealt(members.size(), 0);
+  std::vector<std::size_t> next_device(catalogue.types().size(), 0);
+  for (const Batch& batch : batches) {
+    for (std::uint32_t n = 0; n < batch.devices; ++n) {
+      const std::uint32_t device = catalogue.types()[batch.type].devices[next_device[batch.type]++];
+      for (const Portion& portion : batch.pattern) {
+        const std::vector<std::uint32_t>& who = members[portion.of];
+        const std::size_t all =
+            who.size() * static_cast<std::size_t>(catalogue.at(portion.of).parts);
+        std::size_t& at = dealt[portion.of];
+        for (std::uint32_t i = 0; i < portion.count && at < all; ++i, ++at) {
+          on[who[at % who.size()]].push_back(device);
+        }
+      }
+    }
+  }
+  for (std::uint32_t i = 0; i < on.size(); ++i) {
+    if (static_cast<int>(on[i].size()) != catalogue.at(board.class_of(i)).parts) continue;
+    if (!on[i].empty()) board.Put(i, on[i]);
+  }
+}
+
+// By device time alone, and by memory alone.
+std::uint32_t LeastByVolume(const Board& board, const Catalogue& catalogue) {
+  double time = 0;
+  double memory = 0;
+  double largest = 0;
+  for (const DeviceType& type : catalogue.types()) {
+    largest = type.memory_gb > 0 && largest >= 0 ? std::max(largest, type.memory_gb) : -1;
+  }
+  for (std::uint32_t i = 0; i < board.needs().size(); ++i) {
+    const StreamClass& its = catalogue.at(board.class_of(i));
+    double least = 1;
+    for (const Part& part : its.on) least = part.fits ? std::min(least, part.share) : least;
+    time += least * its.parts;
+    memory += its.need.memory_gb * its.parts;
+  }
+  const double devices = std::max(time, largest > 0 ? memory / largest : 0);
+  return static_cast<std::uint32_t>(std::ceil(devices - 1e-6));
+}
+
+void PlaceTheRest(Board& board) {
+  std::size_t tries = 0;
+  for (std::uint32_t i = 0; i < board.needs().size() && tries < kLeftTries; ++i) {
+    if (!board.placed()[i].empty()) continue;
+    board.Place(i);
+    ++tries;
+  }
+}
+
+Plan PlanByFilling(const PlacementProblem& problem, const NewLinearProgram& new_program) {
+  Board board(problem.devices);
+  for (const StreamNeed& need : problem.streams) board.Add(need);
+  const Catalogue& catalogue = board.catalogue();
+  PlacementDemand demand = DemandOf(board, catalogue);
+  DealOut(board, catalogue,
+          new_program ? FillBySearch(catalogue, board.test(), demand, new_program, kFillNodes)
+                      : FillGreedily(catalogue, board.test(), demand));
+  PlaceTheRest(board);
+  return board.plan();
+}
+
+// Where nearly every stream is of its own kind patterns repeat nowhere, and the linear program gets
+// slow: the streams are dealt into samples of all, each of which is placed by itself on the devices
+// that the ones before left.
+Plan PlanByChunks(const PlacementProblem& problem, const Catalogue& catalogue,
+                  const NewLinearProgram& new_program, const PatternBudget& budget) {
+  std::vector<std::uint32_t> order(problem.streams.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, {}, [&](std::uint32_t i) {
+    return static_cast<double>(problem.streams[i].body.count()) * problem.streams[i].fps;
+  });
+  double slowest = 1;
+  for (const DeviceType& type : catalogue.types()) slowest = std::min(slowest, type.speed);
+  const std::size_t chunks = (order.size() + kChunk - 1) / kChunk;
+  Plan plan{std::vector<PlacedOn>(problem.streams.size())};
+  std::vector<std::vector<std::uint32_t>> free;  // by type, the last ones first to go
+  for (const DeviceType& type : catalogue.types()) {
+    free.emplace_back(type.devices.rbegin(), type.devices.rend());
+  }
+  for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
+    PlacementProblem part;
+    std::vector<std::uint32_t> streams;
+    std::vector<std::uint32_t> devices;
+    for (std::size_t i = chunk; i < order.size(); i += chunks) {
+      streams.push_back(order[i]);
+      part.streams.push_back(problem.streams[order[i]]);
+      // Without names, which cost time to copy and say nothing here.
+      part.streams.back().name.clear();
+      part.streams.back().app.clear();
+    }
+    // No more of a type than there are parts.
+    std::size_t parts = 0;
+    for (const StreamNeed& need : part.streams) {
+      parts += static_cast<std::size_t>(PartsOn(need, slowest));
+    }
+    for (const std::vector<std::uint32_t>& list : free) {
+      for (std::size_t i = 0; i < std::min(parts, list.size()); ++i) {
+        devices.push_back(list[list.size() - 1 - i]);
+        part.devices.push_back(problem.devices[devices.back()]);
+      }
+    }
+    std::vector<bool> used(devices.size(), false);
+    const bool search = new_program && !budget.enough();
+    const Plan made = PlanByFilling(part, search ? new_program : nullptr);
+    for (std::size_t i = 0; i < streams.size(); ++i) {
+      for (const std::uint32_t device : made.streams[i]) {
+        plan.streams[streams[i]].push_back(devices[device]);
+        used[device] = true;
+      }
+    }
+    std::size_t at = 0;
+    for (std::vector<std::uint32_t>& list : free) {
+      const std::size_t offered = std::min(parts, list.size());
+      list.resize(list.size() - offered);
+      for (std::size_t i = offered; i-- > 0;) {
+        if (!used[at + i]) list.push_back(devices[at + i]);
+      }
+      at += offered;
+    }
+  }
+  return plan;
+}
+
+}  // namespace
+
+MadePlan MakePlan(const PlacementProblem& problem, const NewLinearProgram& new_program,
+                  const PatternBudget& budget) {
+  MadePlan made;
+  Board board(problem.devices);
+  for (const StreamNeed& need : problem.streams) board.Add(need);
+  const Catalogue& catalogue = board.catalogue();
+  PlacementDemand demand = DemandOf(board, catalogue);
+  std::vector<Batch> batches;
+  if (catalogue.classes().size() > budget.classes) {
+    made.method = new_program ? PlanMethod::kChunks : PlanMethod::kGreedy;
+    const Plan plan = PlanByChunks(problem, catalogue, new_program, budget);
+    for (std::uint32_t i = 0; i < plan.streams.size(); ++i) {
+      if (!plan.streams[i].empty()) board.Put(i, plan.streams[i]);
+    }
+  } else if (new_program) {
+    PatternPlan found = ColumnGenerator(catalogue, board.test(), demand, new_program).Plan(budget);
+    batches = std::move(found.batches);
+    made.least_devices = found.least_devices;
+    made.method = PlanMethod::kPatterns;
+  } else {
+    batches = FillGreedily(catalogue, board.test(), demand);
+  }
+  made.least_devices = std::max(made.least_devices, LeastByVolume(board, catalogue));
+  DealOut(board, catalogue, batches);
+  PlaceTheRest(board);
+  if (board.devices_used() > made.least_devices) board.Close(kCloseTries);
+  board.Shrink();
+  made.plan = board.plan();
+  return made;
+}
+
+MadePlan KeepPlan(const PlacementProblem& problem, const Plan& current) {
+  MadePlan made;
+  made.method = PlanMethod::kKept;
+  Board board(problem.devices);
+  for (const StreamNeed& need : problem.streams) board.Add(need);
+  for (std::uint32_t i = 0; i < current.streams.size(); ++i) {
+    if (!current.streams[i].empty()) board.Put(i, current.streams[i]);
+  }
+  PlaceTheRest(board);
+  made.plan = board.plan();
+  for (std::uint32_t i = 0; i < current.streams.size(); ++i) {
+    PlacedOn before = current.streams[i];
+    PlacedOn now = made.plan.streams[i];
+    std::ranges::sort(before);
+    std::ranges::sort(now);
+    if (before != now) made.moved.push_back({i, current.streams[i], made.plan.streams[i]});
+  }
+  return made;
+}
+
+}  // namespace stagger::core
