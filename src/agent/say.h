@@ -5,7 +5,15 @@
 
 namespace stagger::agent {
 
-enum class Topic : unsigned char { kDaemon, kRuntime, kOptions, kBound, kCount };
+enum class Topic : unsigned char {
+  kDaemon,
+  kRuntime,
+  kOptions,
+  kBound,
+  kForward,
+  kExecutor,
+  kCount
+};
 
 // Writes "stagger: TEXT\n" with one write(2), the first time `topic` is used; later calls are free.
 void SayOnce(Topic topic, const std::string& text);

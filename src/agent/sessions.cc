@@ -10,11 +10,6 @@ OptionFacts Sessions::FactsOf(const void* options) {
   return found == options_.end() ? OptionFacts{} : found->second;
 }
 
-void Sessions::Update(const void* options, void (*change)(OptionFacts*)) {
-  MutexLock lock(&mutex_);
-  change(&options_[options]);
-}
-
 void Sessions::CopyFacts(const void* from, const void* to) {
   MutexLock lock(&mutex_);
   const auto found = options_.find(from);
