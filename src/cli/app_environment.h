@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -17,11 +18,15 @@ struct StreamSettings {
   std::optional<double> deadline_ms{};
   std::optional<double> weight{};
   std::optional<double> min_fps{};
+  std::vector<std::string> executors{};  // sockets of those that run its inferences; empty: itself
+  int pipeline = 0;                      // a result comes so many calls later
 };
 
 // LD_PRELOAD (the agents before what is there already) and the STAGGER_ variables the agent reads.
 Environment AppEnvironment(const std::string& agents, const std::string& socket,
                            const StreamSettings& stream);
+
+inline constexpr int kMaxPipeline = 16;
 
 // Too long for the wire, or with characters that would break a line of output.
 Result<void> CheckStreamName(const std::string& name);

@@ -53,6 +53,7 @@ Result<Installation> Installation::Find() {
   const fs::path root = self.parent_path().parent_path();
   Installation found;
   found.daemon_ = FromEnvironment("STAGGERD", root / "bin" / "staggerd");
+  found.executor_ = (root / "bin" / "stagger-executor").string();
   found.agent_ = FromEnvironment("STAGGER_AGENT", root / "lib" / "libstagger-agent.so");
   found.cuda_agent_ = FromEnvironment("STAGGER_CUDA_AGENT", root / "lib" / "libstagger-cuda.so");
   found.virtual_driver_ = (root / "lib" / "vgpu").string();
@@ -72,6 +73,10 @@ Result<std::string> Installation::Agents() const {
   const Result<std::string> cuda = Preloadable(cuda_agent_, "STAGGER_CUDA_AGENT");
   if (!cuda) return cuda;
   return *agent + ":" + *cuda;
+}
+
+Result<std::string> Installation::Executor() const {
+  return Existing(executor_, "the executor", "build it first");
 }
 
 Result<std::string> Installation::CameraDetector() const {

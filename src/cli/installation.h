@@ -19,6 +19,7 @@ class Installation {
   // What an app is to preload: the agent, and the one for CUDA where this machine has a driver (or
   // the virtual GPU stands for one). Errors as Agent().
   Result<std::string> Agents() const;
+  Result<std::string> Executor() const;
   Result<std::string> CameraDetector() const;
   // The folder with the virtual GPU's libcuda.so.1 and libnvidia-ml.so.1.
   Result<std::string> VirtualDriver() const;
@@ -27,6 +28,7 @@ class Installation {
 
  private:
   std::string daemon_;
+  std::string executor_;
   std::string agent_;
   std::string cuda_agent_;
   std::string examples_;

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "cli/yaml_reader.h"
@@ -31,13 +32,18 @@ class SiteReader : private YamlReader {
       }
     }
     if (const YAML::Node node = root["devices"]) {
-      site.devices = Devices(node);
+      Devices(node, &site);
     }
     const YAML::Node apps = root["apps"];
     if (!apps) Fail(root, "apps: missing; expected a list of apps");
     if (!apps.IsSequence() || apps.size() == 0)
       Fail(apps, "apps: expected a list with at least one app");
     for (std::size_t i = 0; i < apps.size(); ++i) App(apps[i], fmt::format("apps[{}]", i), &site);
+    const bool used =
+        std::ranges::any_of(site.apps, [](const SiteApp& app) { return app.executor; });
+    if (!site.cores.empty() && !used) {
+      Fail(root["devices"], "devices: names CPU cores, but no app has 'executor: true'");
+    }
     return site;
   }
 
@@ -48,18 +54,39 @@ class SiteReader : private YamlReader {
         Whole(node, "concurrency", "a limit", 1, core::kMaxConcurrency, "'auto' or "));
   }
 
-  std::string Devices(const YAML::Node& node) const {
+  void Devices(const YAML::Node& node, Site* site) const {
     std::string list = node.IsScalar() ? node.Scalar() : "";
+    std::vector<std::string> cores;
     for (const auto& item : node) {
       if (!node.IsSequence() || !item.IsScalar()) {
-        Fail(node, "devices: expected 'auto', or a list as in [gpu:0, gpu:1]");
+        Fail(node, "devices: expected 'auto', or a list as in [gpu:0, gpu:1] or [cpu:0, cpu:1]");
+      }
+      if (IsCore(item.Scalar())) {
+        if (std::ranges::count(cores, item.Scalar()) > 0) {
+          Fail(item,
+               fmt::format("devices: {} is named twice; expected each core once", item.Scalar()));
+        }
+        cores.push_back(item.Scalar());
+        continue;
       }
       list += (list.empty() ? "" : ",") + item.Scalar();
     }
+    // cpu:0 alone is all cores taken as one; beside others, each is one core.
+    if (cores == std::vector<std::string>{"cpu:0"}) {
+      list += list.empty() ? "cpu" : ",cpu";
+    } else {
+      site->cores = cores;
+    }
+    if (list.empty()) list = "cpu";
     if (const auto choice = core::ParseDeviceChoice(list); !choice) {
       Fail(node, choice.error().message);
     }
-    return list;
+    site->devices = list;
+  }
+
+  static bool IsCore(const std::string& word) {
+    return word.starts_with("cpu:") && word.size() > 4 && word.size() < 9 &&
+           std::all_of(word.begin() + 4, word.end(), [](char c) { return c >= '0' && c <= '9'; });
   }
 
   std::string Name(const YAML::Node& app, const std::string& where) const {
@@ -114,7 +141,8 @@ class SiteReader : private YamlReader {
   void App(const YAML::Node& node, const std::string& where, Site* site) {
     if (!node.IsMap()) Fail(node, where + ": expected a map with name and command");
     CheckKeys(node, where,
-              {"name", "command", "fps", "deadline_ms", "weight", "min_fps", "copies", "env"});
+              {"name", "command", "fps", "deadline_ms", "weight", "min_fps", "copies", "env",
+               "executor", "pipeline"});
     const std::string name = Name(node, where);
     const std::vector<std::string> command = Command(node, where);
     SiteApp app;
@@ -129,6 +157,15 @@ class SiteReader : private YamlReader {
     }
     if (const YAML::Node value = node["min_fps"]) {
       app.stream.min_fps = Positive(value, where + ".min_fps", "a rate");
+    }
+    if (const YAML::Node value = node["executor"]) Executor(value, where, *site, &app);
+    if (const YAML::Node value = node["pipeline"]) {
+      if (!app.executor) {
+        Fail(value, where +
+                        ".pipeline: only beside 'executor: true', which has other processes run "
+                        "the frames");
+      }
+      app.stream.pipeline = Whole(value, where + ".pipeline", "a number of calls", 1, kMaxPipeline);
     }
     const YAML::Node copies = node["copies"];
     const int count = copies ? Whole(copies, where + ".copies", "a count", 1, kMaxCopies) : 1;
@@ -146,6 +183,18 @@ class SiteReader : private YamlReader {
                          app.stream.name, first->second));
       }
       site->apps.push_back(app);
+    }
+  }
+
+  void Executor(const YAML::Node& node, const std::string& where, const Site& site,
+                SiteApp* app) const {
+    const std::string word = node.IsScalar() ? node.Scalar() : "";
+    if (word != "true" && word != "false") {
+      Fail(node, fmt::format("{}.executor: {} is neither true nor false", where, Shown(node)));
+    }
+    app->executor = word == "true";
+    if (app->executor && site.cores.empty()) {
+      Fail(node, where + ".executor: needs cores to run on, as in devices: [cpu:0, cpu:1]");
     }
   }
 

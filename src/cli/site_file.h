@@ -18,14 +18,16 @@ struct SiteApp {
   StreamSettings stream;
   std::vector<std::string> command;  // "{n}" replaced by the copy's number
   Environment environment;
+  bool executor = false;  // its inferences run on the site's cores, in executors
 };
 
 struct Site {
-  std::string folder;       // the file's own, to find programs beside it
-  std::string policy;       // empty: the daemon's default
-  std::string concurrency;  // a number, or "auto"; empty: the daemon's default
-  double demand_limit = 0;  // 0: none
-  std::string devices;      // as staggerd takes it; empty: the daemon's default
+  std::string folder;              // the file's own, to find programs beside it
+  std::string policy;              // empty: the daemon's default
+  std::string concurrency;         // a number, or "auto"; empty: the daemon's default
+  double demand_limit = 0;         // 0: none
+  std::string devices;             // as staggerd takes it; empty: the daemon's default
+  std::vector<std::string> cores;  // CPU cores that are devices of their own: "cpu:1"; maybe none
   std::vector<SiteApp> apps;
 };
 

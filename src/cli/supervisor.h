@@ -18,6 +18,9 @@ namespace stagger::cli {
 struct Supervised {
   std::string name;
   ChildSpec spec;
+  // One that others need: started before them, once somebody listens at this socket, and stopped
+  // after them. Empty: an app.
+  std::string serves;
 };
 
 class Supervisor {
@@ -36,7 +39,8 @@ class Supervisor {
   void Ended(App& app, const ExitStatus& status);
   void Forward(App& app);
   Duration Wait() const;
-  void StopApps();
+  void AwaitServices();
+  void StopAll(bool services);
 
   std::vector<App> apps_;
   Keeper& keeper_;

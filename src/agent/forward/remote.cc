@@ -78,7 +78,10 @@ std::unique_ptr<Lane> Remote::Acquire() {
       ForgetParents();
       generation = generation_;
       const TimePoint now = Now();
-      for (std::size_t i = 0; i < executors_.size(); ++i) {
+      // Where all are alike, one after the other: apps that call one frame at a time spread too.
+      ++turn_;
+      for (std::size_t k = 0; k < executors_.size(); ++k) {
+        const std::size_t i = (turn_ + k) % executors_.size();
         const Executor& executor = executors_[i];
         const bool can_open = executor.retry_at <= now && executor.busy < kMostLanes;
         if (tried[i] || (executor.idle.empty() && !can_open)) continue;

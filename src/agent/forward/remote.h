@@ -52,6 +52,7 @@ class Remote {
   bool batch_ = false;
   std::vector<Executor> executors_;
   unsigned generation_;
+  std::size_t turn_ = 0;  // whose turn it is among equals
 };
 
 }  // namespace stagger::agent
