@@ -8,7 +8,7 @@
 namespace stagger::cli {
 
 int BenchVerb(const Arguments& arguments) {
-  constexpr const char* kKnown = "cpu, gate";
+  constexpr const char* kKnown = "cpu, gate, share, split";
   if (arguments.empty()) {
     PrintError(fmt::format("bench: which one? known: {}", kKnown));
     return kExitUsage;
@@ -17,12 +17,17 @@ int BenchVerb(const Arguments& arguments) {
   const std::string& name = arguments.front();
   if (name == "cpu") return BenchCpu(rest);
   if (name == "gate") return BenchGate(rest);
+  if (name == "share") return BenchShare(rest);
+  if (name == "split") return BenchSplit(rest);
   if (name == "--help" || name == "-h") {
     fmt::print(
         "usage: stagger bench NAME [options]      stagger bench NAME --help explains one\n\n");
     fmt::print("  cpu   camera apps on this machine's cores: bare, tuned by hand, controlled\n");
     fmt::print(
         "  gate  what a turn costs: grants, hand-overs, a killed holder, the daemon's CPU\n");
+    fmt::print(
+        "  share apps with one model through one executor: memory, results, the way there\n");
+    fmt::print("  split one app's frames over two one-core executors, beside bare processes\n");
     return kExitOk;
   }
   PrintError(fmt::format("bench: unknown bench '{}'; known: {}", name, kKnown));

@@ -7,5 +7,7 @@ namespace stagger::cli {
 
 int BenchCpu(const Arguments& arguments);
 int BenchGate(const Arguments& arguments);
+int BenchShare(const Arguments& arguments);
+int BenchSplit(const Arguments& arguments);
 
 }  // namespace stagger::cli

@@ -109,22 +109,21 @@ void Server::Accept() {
 }
 
 void Server::Read(Client& client) {
-  while (!client.gone) {
-    wire::ExecutorMessage message;
-    wire::Descriptors descriptors;
-    switch (wire::Receive(client.fd.get(), &message, &descriptors)) {
-      case wire::Io::kOk:
-        Handle(client, std::move(message), std::move(descriptors));
-        continue;
-      case wire::Io::kWouldBlock:
-        return;
-      case wire::Io::kMalformed:
-        Refuse(client, "not understood: is it the same version of Stagger?");
-        return;
-      case wire::Io::kClosed:
-        client.gone = true;
-        return;
-    }
+  // One message at a time: a lane that has more to say is heard in the next round.
+  wire::ExecutorMessage message;
+  wire::Descriptors descriptors;
+  switch (wire::Receive(client.fd.get(), &message, &descriptors)) {
+    case wire::Io::kOk:
+      Handle(client, std::move(message), std::move(descriptors));
+      return;
+    case wire::Io::kWouldBlock:
+      return;
+    case wire::Io::kMalformed:
+      Refuse(client, "not understood: is it the same version of Stagger?");
+      return;
+    case wire::Io::kClosed:
+      client.gone = true;
+      return;
   }
 }
 

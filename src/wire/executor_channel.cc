@@ -211,13 +211,13 @@ Io Send(int fd, const ExecutorMessage& message, std::span<const int> descriptors
 }
 
 Io Receive(int fd, ExecutorMessage* message, Descriptors* descriptors) {
-  std::vector<std::byte> buffer(kMaxPacket);
+  std::array<std::byte, kMaxPacket> buffer;
   return ReceiveInto(fd, buffer, message, descriptors);
 }
 
-Io ReceiveShort(int fd, ExecutorMessage* message) {
+Io ReceiveShort(int fd, ExecutorMessage* message, Descriptors* descriptors) {
   std::array<std::byte, kMaxShortPacket> buffer;
-  return ReceiveInto(fd, buffer, message, nullptr);
+  return ReceiveInto(fd, buffer, message, descriptors);
 }
 
 }  // namespace stagger::wire

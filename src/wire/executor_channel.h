@@ -26,8 +26,8 @@ Io Send(int fd, const ExecutorMessage& message, std::span<const int> descriptors
 // One packet and what came along. More descriptors than are expected in any message are malformed.
 Io Receive(int fd, ExecutorMessage* message, Descriptors* descriptors);
 
-// The short messages alone (Reserved, Inferred ...), without descriptors: for the agent, which
-// waits for them on stacks that belong to somebody else.
-Io ReceiveShort(int fd, ExecutorMessage* message);
+// The same for the agent, on stacks that belong to somebody else: Open and Told are malformed
+// here. `descriptors` may be null where none are expected.
+Io ReceiveShort(int fd, ExecutorMessage* message, Descriptors* descriptors);
 
 }  // namespace stagger::wire

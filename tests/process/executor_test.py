@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import unittest
 
 import harness
 
@@ -310,6 +311,39 @@ class Killed(ExecutorTest):
 
 
 class CommandLine(ExecutorTest):
+    def stagger(self, *arguments):
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("STAGGER_")}
+        return subprocess.run([os.environ["STAGGER"], *arguments], capture_output=True, text=True,
+                              env=environment, timeout=60)
+
+    @unittest.skipIf(len(CORES) < 2, "one core is no two devices")
+    def test_a_site_with_cores_as_devices(self):
+        site = os.path.join(self.folder, "site.yaml")
+        cores = ", ".join(f"cpu:{core}" for core in CORES[:2])
+        with open(site, "w") as file:
+            file.write(f"devices: [{cores}]\napps:\n  - name: app\n    executor: true\n    copies: 2\n"
+                       f"    command: [{FRAMES}, run, {self.small}, '20', '8', '1']\n")
+        run = self.stagger("up", site, "--http", "off", "--socket", os.path.join(self.folder, "s"))
+        self.assertEqual(run.returncode, 0, run.stderr)
+        _, bare = self.bare("run", self.small, 20, 8, 1)
+        for name in ("app-1", "app-2"):
+            prefix = f"{name} | "
+            self.assertEqual([line.removeprefix(prefix) for line in run.stdout.splitlines()
+                              if line.startswith(prefix)], bare)
+        self.assertNotIn("not forwarded", run.stderr)
+        for core in CORES[:2]:
+            self.assertRegex(run.stderr, rf"executor-cpu:{core} .*to be loaded")
+
+    def test_run_names_executors(self):
+        executor = Executor(self)
+        run = self.stagger("run", "--socket", self.nobody, "--name", "gate", "--executor",
+                           executor.socket, "--", FRAMES, "run", self.small, "3", "8", "1")
+        self.assertEqual((run.returncode, run.stdout.splitlines()), self.bare("run", self.small, 3, 8, 1))
+        self.assertIn("gate: model", executor.log())
+        run = self.stagger("run", "--pipeline", "1", "--", "true")
+        self.assertEqual(run.returncode, 2)
+        self.assertIn("--pipeline: only with --executor", run.stderr)
+
     def test_bad_usage(self):
         for arguments, words in ((("--device", "gpu:0"), "executors run on CPU cores so far"),
                                  (("--device", "cpu:x"), "expected cpu, or one core"),

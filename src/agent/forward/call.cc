@@ -132,10 +132,8 @@ std::byte* PrepareOutput(const OrtApi& api, const Call& call, std::size_t index,
     if (!ReadTensor(api, call.outputs[index], &own, &data)) return nullptr;
     return SameShape(own, place) ? data : nullptr;
   }
-  OrtAllocator* allocator = nullptr;
   void* at = nullptr;
-  if (!Ok(api, api.GetAllocatorWithDefaultOptions(&allocator)) ||
-      !Ok(api, api.CreateTensorAsOrtValue(allocator, place.dims.data(), place.rank,
+  if (!Ok(api, api.CreateTensorAsOrtValue(call.allocator, place.dims.data(), place.rank,
                                           static_cast<ONNXTensorElementDataType>(place.type),
                                           &call.outputs[index]))) {
     call.outputs[index] = nullptr;

@@ -28,6 +28,7 @@ struct Call {
   const char* const* output_names;
   std::size_t output_count;
   OrtValue** outputs;
+  OrtAllocator* allocator = nullptr;  // for outputs that the app did not bring
 };
 
 // What a lane is told of a call, and where the inputs' bytes lie.

@@ -49,7 +49,7 @@ Lane::Opening Lane::Open(const std::string& socket, const wire::Open& open,
   TimePoint until = Now() + kLongestLoad;
   while (true) {
     const int fd = lane->socket_.get();
-    const wire::Io io = fd < 0 ? wire::Io::kClosed : wire::Receive(fd, &message, &files);
+    const wire::Io io = fd < 0 ? wire::Io::kClosed : wire::ReceiveShort(fd, &message, &files);
     if (io == wire::Io::kWouldBlock) {
       if (AwaitReadable(fd, until)) continue;
       opening.reason = "the executor at " + socket + " does not answer";
@@ -104,7 +104,7 @@ bool Lane::AwaitMessage(TimePoint until, wire::ExecutorMessage* message) {
   while (true) {
     const int fd = socket_.get();
     if (fd < 0) return false;
-    const wire::Io io = wire::ReceiveShort(fd, message);
+    const wire::Io io = wire::ReceiveShort(fd, message, nullptr);
     if (io == wire::Io::kOk) return true;
     if (io != wire::Io::kWouldBlock || !AwaitReadable(fd, until)) return false;
   }

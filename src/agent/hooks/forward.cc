@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <sys/sysmacros.h>
 
+#include <array>
 #include <cstdlib>
 #include <utility>
 
@@ -42,7 +43,9 @@ bool FindRuntimeFile(const void* entry, wire::Open* open) {
 
 std::string OptionLines(const OptionFacts& facts) {
   std::string lines;
-  for (const auto& [key, value] : facts.forwarded) lines += key + "=" + value + "\n";
+  for (const auto& [key, value] : facts.forwarded) {
+    lines.append(key).append(1, '=').append(value).append(1, '\n');
+  }
   return lines;
 }
 
@@ -96,6 +99,34 @@ bool ReadNames(const OrtApi& api, const OrtSession* session, bool inputs,
     allocator->Free(allocator, name);
   }
   return true;
+}
+
+// Outputs come from an arena, as the runtime's own do: fresh pages for each would cost more than
+// the copy. It is kept for good, one per runtime, because an app may keep a tensor for longer than
+// the session it came from.
+OrtAllocator* OutputAllocator(const OrtApi& api, const OrtSession* session) {
+  struct Slot {
+    std::atomic<const OrtApi*> api{nullptr};
+    std::atomic<OrtAllocator*> allocator{nullptr};
+  };
+  static std::array<Slot, 4> slots;
+  for (Slot& slot : slots) {
+    const OrtApi* taken = nullptr;
+    if (slot.api.compare_exchange_strong(taken, &api)) {
+      OrtMemoryInfo* memory = nullptr;
+      OrtAllocator* made = nullptr;
+      if (Ok(api, api.CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &memory))) {
+        if (Ok(api, api.CreateAllocator(session, memory, &made))) slot.allocator.store(made);
+        api.ReleaseMemoryInfo(memory);
+      }
+    } else if (taken != &api) {
+      continue;
+    }
+    if (OrtAllocator* arena = slot.allocator.load()) return arena;
+    break;
+  }
+  OrtAllocator* plain = nullptr;
+  return Ok(api, api.GetAllocatorWithDefaultOptions(&plain)) ? plain : nullptr;
 }
 
 const std::string& WhyRunStays(const OrtRunOptions* options, OptionFacts* facts) {
@@ -183,6 +214,7 @@ bool CreateForwarded(const RuntimeRef& runtime, const OrtEnv* env, const ModelSo
     SayLocal("the app's runtime does not take the model's description");
     return false;
   }
+  forwarded->allocator = OutputAllocator(api, session);
   auto record = std::make_shared<Session>();
   record->forwarded = std::move(forwarded);
   state.sessions.Add(session, std::move(record));

@@ -45,6 +45,7 @@ struct Forwarded {
   OrtSessionOptions* options;  // the app's, cloned
   Remote remote;
   Ports ports;
+  OrtAllocator* allocator = nullptr;  // for outputs
   Pipeline pipeline;
 
  private:

@@ -144,7 +144,7 @@ struct ForwardHooks {
                                      std::size_t output_count, OrtValue** outputs) noexcept {
     if (const std::shared_ptr<Forwarded> forwarded = Find(session)) {
       return RunForwarded(*forwarded, {options, input_names, inputs, input_count, output_names,
-                                       output_count, outputs});
+                                       output_count, outputs, forwarded->allocator});
     }
     return Base::Run(session, options, input_names, inputs, input_count, output_names, output_count,
                      outputs);

@@ -2,6 +2,7 @@
 // depends on nothing but its arguments. `frames_app MODE MODEL [...]`; "pause" on stdout means that
 // it waits for a line on stdin.
 #include <onnxruntime_c_api.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -19,7 +20,8 @@ const OrtApi* api = nullptr;
 void Check(OrtStatus* status) {
   if (status == nullptr) return;
   std::printf("error: %s\n", api->GetErrorMessage(status));
-  std::exit(4);
+  std::fflush(stdout);
+  _exit(4);  // other threads may be in the runtime, which does not survive its own teardown
 }
 
 void Pause() {
