@@ -121,11 +121,11 @@ bool TryBatch(Model& model) {
   Regions alone(bytes);
   if (!RunItems(model, together, 0, 2)) return false;
   wire::Layout many;
-  std::memcpy(&many, together.output.get(), sizeof many);
+  if (!wire::ReadLayout(together.output.get(), &many)) return false;
   for (std::size_t item = 0; item < 2; ++item) {
     if (!RunItems(model, alone, item, 1)) return false;
     wire::Layout one;
-    std::memcpy(&one, alone.output.get(), sizeof one);
+    if (!wire::ReadLayout(alone.output.get(), &one)) return false;
     for (std::size_t i = 0; i < model.outputs().size(); ++i) {
       if (!SameItem(model.outputs()[i], many.tensors[i], together.output.get(), item,
                     one.tensors[i], alone.output.get())) {

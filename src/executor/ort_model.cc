@@ -204,7 +204,7 @@ Result<void> OrtModel::RunOnce(const Work& work, bool place_outputs) {
       values.output_names.data(), values.output_names.size(), values.outputs.data()));
   if (!ran) return ran;
   if (const auto copied = CopyOutputs(work, &layout, end, values); !copied) return copied;
-  std::memcpy(work.output, &layout, sizeof layout);
+  wire::WriteLayout(layout, work.output);
   return {};
 }
 

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -231,8 +230,10 @@ void Server::RunOne(Client& client) {
   wire::Inferred done{.seq = client.waiting->seq};
   client.waiting.reset();
   wire::Layout request;
-  std::memcpy(&request, arena.input(), sizeof request);
-  if (!wire::IsSound(request, arena.input_reserved())) return Refuse(client, "a damaged request");
+  if (!wire::ReadLayout(arena.input(), &request) ||
+      !wire::IsSound(request, arena.input_reserved())) {
+    return Refuse(client, "a damaged request");
+  }
   const Work work{
       .request = &request,
       .input = arena.input(),

@@ -1,6 +1,20 @@
 #include "wire/tensor_layout.h"
 
+#include <cstring>
+
 namespace stagger::wire {
+
+void WriteLayout(const Layout& layout, std::byte* region) {
+  std::memcpy(region, &layout, offsetof(Layout, tensors) + layout.count * sizeof(TensorPlace));
+}
+
+bool ReadLayout(const std::byte* region, Layout* layout) {
+  std::memcpy(static_cast<void*>(layout), region, offsetof(Layout, tensors));
+  if (layout->count > kMaxTensors || layout->wanted_count > kMaxTensors) return false;
+  std::memcpy(layout->tensors.data(), region + offsetof(Layout, tensors),
+              layout->count * sizeof(TensorPlace));
+  return true;
+}
 
 std::size_t ElementSize(std::uint32_t type) {
   switch (type) {  // ONNXTensorElementDataType

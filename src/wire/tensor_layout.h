@@ -27,8 +27,8 @@ struct TensorPlace {
 struct Layout {
   std::uint32_t count = 0;
   std::uint32_t wanted_count = 0;  // input region: which outputs are asked for
-  std::array<TensorPlace, kMaxTensors> tensors{};
   std::array<std::uint32_t, kMaxTensors> wanted{};
+  std::array<TensorPlace, kMaxTensors> tensors{};
 };
 
 // Where the first tensor may begin.
@@ -38,6 +38,11 @@ inline constexpr std::size_t kLayoutBytes =
 inline constexpr std::uint64_t Aligned(std::uint64_t offset) {
   return (offset + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment;
 }
+
+// To and from a region's start, as much of it as is used: what lies there goes from one core's
+// cache to another's. False if it claims more than there can be.
+void WriteLayout(const Layout& layout, std::byte* region);
+bool ReadLayout(const std::byte* region, Layout* layout);
 
 // Bytes of one element; 0 for types that cannot lie here (strings, unknown ones).
 std::size_t ElementSize(std::uint32_t type);

@@ -37,7 +37,7 @@ class Adds : public Model {
     float sum = 0;
     for (std::size_t i = 0; i < count; ++i) sum += from[i];
     for (std::size_t i = 0; i < count; ++i) to[i] = from[i] + mixing_ * sum;
-    std::memcpy(work.output, &answer, sizeof answer);
+    wire::WriteLayout(answer, work.output);
     return {};
   }
 

@@ -109,13 +109,13 @@ bool Place(const Request& request, Lane* lane) {
     const wire::TensorPlace& place = request.layout.tensors[i];
     if (place.bytes > 0) std::memcpy(lane->input() + place.offset, request.data[i], place.bytes);
   }
-  std::memcpy(lane->input(), &request.layout, sizeof request.layout);
+  wire::WriteLayout(request.layout, lane->input());
   return true;
 }
 
 bool ReadAnswer(const wire::Layout& request, const Lane& lane, wire::Layout* answer) {
-  std::memcpy(answer, lane.output(), sizeof *answer);
-  if (answer->count != request.wanted_count || !wire::IsSound(*answer, lane.output_bytes())) {
+  if (!wire::ReadLayout(lane.output(), answer) || answer->count != request.wanted_count ||
+      !wire::IsSound(*answer, lane.output_bytes())) {
     return false;
   }
   for (std::uint32_t i = 0; i < answer->count; ++i) {

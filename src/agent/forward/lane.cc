@@ -103,10 +103,11 @@ Lane::Opening Lane::Open(const std::string& socket, const wire::Open& open,
 bool Lane::AwaitMessage(TimePoint until, wire::ExecutorMessage* message) {
   while (true) {
     const int fd = socket_.get();
-    if (fd < 0) return false;
+    // Hardly ever is it there yet: look after waiting, not before.
+    if (fd < 0 || !AwaitReadable(fd, until)) return false;
     const wire::Io io = wire::ReceiveShort(fd, message, nullptr);
     if (io == wire::Io::kOk) return true;
-    if (io != wire::Io::kWouldBlock || !AwaitReadable(fd, until)) return false;
+    if (io != wire::Io::kWouldBlock) return false;
   }
 }
 
