@@ -26,7 +26,7 @@ void Sessions::ForgetOptions(const void* options) {
 
 void Sessions::Add(const void* session, std::shared_ptr<Session> record) {
   MutexLock lock(&mutex_);
-  sessions_[session] = std::move(record);
+  std::swap(sessions_[session], record);  // one that was there goes outside the lock
 }
 
 std::shared_ptr<Session> Sessions::Find(const void* session, unsigned warmup) {

@@ -9,7 +9,7 @@ namespace {
 
 Port Of(const std::string& symbol, std::vector<std::int64_t> dims) {
   Port port;
-  port.name = "p";
+  port.name.assign(1, 'p');
   port.type = 1;
   port.dims = std::move(dims);
   port.symbols.resize(port.dims.size());

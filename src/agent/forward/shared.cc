@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -64,6 +65,9 @@ Mapping ReadWhole(const char* path) {
 }
 
 UniqueFd SealedCopy(std::span<const std::byte> bytes) {
+  // Writing beyond the app's limit on file sizes would be a signal to it.
+  rlimit limit{};
+  if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur < bytes.size()) return {};
   UniqueFd fd(memfd_create("stagger-model", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   while (fd.valid() && !bytes.empty()) {
     const ssize_t count = write(fd.get(), bytes.data(), bytes.size());
