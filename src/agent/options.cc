@@ -1,7 +1,9 @@
 #include "agent/options.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <string_view>
 
 #include "wire/channel.h"
 #include "wire/text.h"
@@ -50,6 +52,21 @@ Options ReadOptions(std::string* complaint) {
   }
   if (ReadNumber("STAGGER_COOPERATIVE", 0, 1, &number, complaint)) {
     options.cooperative = number != 0;
+  }
+  if (const char* sockets = getenv("STAGGER_EXECUTOR")) {
+    std::string_view rest = sockets;
+    while (!rest.empty()) {
+      const std::size_t end = std::min(rest.find(','), rest.size());
+      if (end > 0) options.executors.emplace_back(rest.substr(0, end));
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+  }
+  if (ReadNumber("STAGGER_PIPELINE", 0, 16, &number, complaint)) {
+    options.pipeline = static_cast<unsigned>(number);
+  }
+  if (options.pipeline > 0 && options.executors.empty()) {
+    *complaint = "STAGGER_PIPELINE is set without STAGGER_EXECUTOR; ignored";
+    options.pipeline = 0;
   }
   if (ReadNumber("STAGGER_QUIET", 0, 1, &number, complaint)) options.quiet = number != 0;
   return options;

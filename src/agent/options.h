@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "wire/messages.h"
 
@@ -12,7 +13,9 @@ struct Options {
   wire::Hello hello;        // STAGGER_NAME, STAGGER_FPS, STAGGER_DEADLINE_MS, STAGGER_WEIGHT
   unsigned warmup = 2;      // STAGGER_WARMUP: first inferences of a session that are not gated
   bool cooperative = true;  // STAGGER_COOPERATIVE=0: leave the app's thread pools as they are
-  bool quiet = false;       // STAGGER_QUIET=1: not even the one line that says why
+  std::vector<std::string> executors;  // STAGGER_EXECUTOR: sockets, commas between; empty: none
+  unsigned pipeline = 0;               // STAGGER_PIPELINE: a result comes so many calls later
+  bool quiet = false;                  // STAGGER_QUIET=1: not even the one line that says why
 };
 
 // Values that don't parse keep their default and are named in `complaint` (empty if none):

@@ -5,7 +5,16 @@
 
 namespace stagger::agent {
 
-enum class Topic : unsigned char { kDaemon, kRuntime, kOptions, kBound, kAgents, kCount };
+enum class Topic : unsigned char {
+  kDaemon,
+  kRuntime,
+  kOptions,
+  kBound,
+  kAgents,
+  kForward,
+  kExecutor,
+  kCount
+};
 
 // Writes "stagger: TEXT\n" with one write(2), the first time `topic` is used; later calls are free.
 void SayOnce(Topic topic, const std::string& text);

@@ -10,11 +10,6 @@ OptionFacts Sessions::FactsOf(const void* options) {
   return found == options_.end() ? OptionFacts{} : found->second;
 }
 
-void Sessions::Update(const void* options, void (*change)(OptionFacts*)) {
-  MutexLock lock(&mutex_);
-  change(&options_[options]);
-}
-
 void Sessions::CopyFacts(const void* from, const void* to) {
   MutexLock lock(&mutex_);
   const auto found = options_.find(from);
@@ -31,7 +26,7 @@ void Sessions::ForgetOptions(const void* options) {
 
 void Sessions::Add(const void* session, std::shared_ptr<Session> record) {
   MutexLock lock(&mutex_);
-  sessions_[session] = std::move(record);
+  std::swap(sessions_[session], record);  // one that was there goes outside the lock
 }
 
 std::shared_ptr<Session> Sessions::Find(const void* session, unsigned warmup) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <string>
 
 #include "agent/pool.h"
 #include "agent/sync.h"
@@ -17,20 +18,31 @@ struct OptionFacts {
   bool custom_threads = false;  // its own thread functions
   bool shared_pool = false;     // the environment's global pools instead of the session's
   bool accelerator = false;     // an execution provider other than the CPU's
+  // For executors: why sessions (or runs) with these options stay in the app; empty: they may go.
+  std::string local_only;
+  std::map<std::string, std::string>
+      forwarded;  // what an executor must know (executor/ort_model.h)
 };
+
+struct Forwarded;  // hooks/forward.h
 
 struct Session {
   std::unique_ptr<Pool> pool;  // null: the threads are not ours to place
   std::atomic<unsigned> warmup_left{0};
   // More than 0: its calls have bodies on a GPU, which are gated there.
   std::atomic<unsigned> has_own_bodies{0};
-  bool controlled = true;  // false: it computes on a device this agent does not gate
+  bool controlled = true;                // false: it computes on a device this agent does not gate
+  std::shared_ptr<Forwarded> forwarded;  // null: it computes in this process
 };
 
 class Sessions {
  public:
   OptionFacts FactsOf(const void* options);
-  void Update(const void* options, void (*change)(OptionFacts*));
+  template <typename Change>  // void(OptionFacts*)
+  void Update(const void* options, const Change& change) {
+    MutexLock lock(&mutex_);
+    change(&options_[options]);
+  }
   void CopyFacts(const void* from, const void* to);
   void ForgetOptions(const void* options);
 

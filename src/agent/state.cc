@@ -5,6 +5,7 @@
 #include <new>
 #include <string>
 
+#include "agent/forward/remote.h"
 #include "agent/say.h"
 
 namespace stagger::agent {
@@ -32,13 +33,16 @@ State& State::Get() {
           state->sessions.BeforeFork();
           state->link.BeforeFork();
           state->gate.BeforeFork();
+          Remote::BeforeFork();
         },
         [] {
+          Remote::AfterForkInParent();
           state->gate.AfterForkInParent();
           state->link.AfterForkInParent();
           state->sessions.AfterForkInParent();
         },
         [] {
+          Remote::AfterForkInChild();
           state->gate.AfterForkInChild();
           state->link.AfterForkInChild();
           state->sessions.AfterForkInChild();

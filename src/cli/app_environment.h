@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -20,6 +21,8 @@ struct StreamSettings {
   // Under MPS: how much of a GPU's threads its kernels may fill, and of each GPU's memory.
   std::optional<double> gpu_threads_percent{};
   std::optional<double> gpu_memory_gb{};
+  std::vector<std::string> executors{};  // sockets of those that run its inferences; empty: itself
+  int pipeline = 0;                      // a result comes so many calls later
 };
 
 // As site files and options take them.
@@ -30,6 +33,8 @@ inline constexpr double kLeastGpuMemory = 0.01;  // GB
 // STAGGER_ variables the agent reads.
 Environment AppEnvironment(const std::string& agents, const std::string& socket,
                            const StreamSettings& stream);
+
+inline constexpr int kMaxPipeline = 16;
 
 // Too long for the wire, or with characters that would break a line of output.
 Result<void> CheckStreamName(const std::string& name);

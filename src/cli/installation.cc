@@ -71,6 +71,7 @@ Result<Installation> Installation::Find() {
   const fs::path root = self.parent_path().parent_path();
   Installation found;
   found.daemon_ = FromEnvironment("STAGGERD", root / "bin" / "staggerd");
+  found.executor_ = (root / "bin" / "stagger-executor").string();
   found.agent_ = FromEnvironment("STAGGER_AGENT", root / "lib" / "libstagger-agent.so");
   found.cuda_agent_ = FromEnvironment("STAGGER_CUDA_AGENT", root / "lib" / "libstagger-cuda.so");
   found.virtual_driver_ = (root / "lib" / "vgpu").string();
@@ -85,7 +86,9 @@ Result<std::string> Installation::Daemon() const {
 
 Result<std::string> Installation::Agent() const { return Preloadable(agent_, "STAGGER_AGENT"); }
 
-Result<std::string> Installation::Agents() const { return FindDriver().loads ? CudaAgents() : Agent(); }
+Result<std::string> Installation::Agents() const {
+  return FindDriver().loads ? CudaAgents() : Agent();
+}
 
 Result<std::string> Installation::CudaAgents() const {
   const Result<std::string> agent = Agent();
@@ -96,6 +99,10 @@ Result<std::string> Installation::CudaAgents() const {
 }
 
 std::string Installation::DriverTrouble() { return FindDriver().trouble; }
+
+Result<std::string> Installation::Executor() const {
+  return Existing(executor_, "the executor", "build it first");
+}
 
 Result<std::string> Installation::CameraDetector() const {
   return Existing(examples_ + "/camera-detector", "the example app", "build the examples first");

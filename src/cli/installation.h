@@ -23,6 +23,7 @@ class Installation {
   Result<std::string> CudaAgents() const;
   // Why apps would find a CUDA driver that does not load; empty: it does, or there is none.
   static std::string DriverTrouble();
+  Result<std::string> Executor() const;
   Result<std::string> CameraDetector() const;
   Result<std::string> CudaCamera() const;
   // The folder with the virtual GPU's libcuda.so.1 and libnvidia-ml.so.1.
@@ -34,6 +35,7 @@ class Installation {
 
  private:
   std::string daemon_;
+  std::string executor_;
   std::string agent_;
   std::string cuda_agent_;
   std::string examples_;

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include "cli/app_environment.h"
 #include "cli/arguments.h"
@@ -16,6 +17,7 @@
 #include "cli/mps_client.h"
 #include "cli/preload.h"
 #include "cli/verbs.h"
+#include "wire/channel.h"
 
 namespace stagger::cli {
 namespace {
@@ -51,6 +53,14 @@ int RunVerb(const Arguments& arguments) {
   app.add_option("--gpu-memory", stream.gpu_memory_gb,
                  "GB of each GPU's memory that it may have, under MPS")
       ->check(CLI::Range(kLeastGpuMemory, 1000.0));
+  app.add_option("--executor", stream.executors,
+                 "sockets of executors that run its inferences (stagger-executor --socket)")
+      ->delimiter(',');
+  app.add_option(
+         "--pipeline", stream.pipeline,
+         "return each result N calls later, for an app that calls one frame at a time; needs "
+         "--executor, and the output is not the app's own any more")
+      ->check(CLI::Range(1, kMaxPipeline));
   app.add_option("--socket", socket, "the daemon's socket");
   app.footer("Everything after -- is the app's own command line.");
   const bool help = std::any_of(own.begin(), own.end(), [](const std::string& word) {
@@ -64,6 +74,19 @@ int RunVerb(const Arguments& arguments) {
   if (const Result<void> valid = CheckStreamName(stream.name); !valid) {
     PrintError("run: --name: " + valid.error().message);
     return kExitUsage;
+  }
+  if (stream.pipeline > 0 && stream.executors.empty()) {
+    PrintError("run: --pipeline: only with --executor, which has other processes run the frames");
+    return kExitUsage;
+  }
+  for (std::string& executor : stream.executors) {
+    executor = std::filesystem::absolute(executor).string();  // the app may go elsewhere
+    if (const Result<UniqueFd> there = wire::Connect(executor); !there) {
+      PrintError(
+          fmt::format("warning: no executor answers at {}: sessions that '{}' makes before "
+                      "one does run in the app",
+                      executor, command.front()));
+    }
   }
 
   const std::string path = FindInPath(command.front());

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <set>
 
@@ -37,7 +38,7 @@ class SiteReader : private YamlReader {
       if (node.IsSequence() && node.size() > 0 && node[0].IsMap()) {
         for (std::size_t i = 0; i < node.size(); ++i) Declared(node[i], i, &site);
       } else {
-        site.devices = Devices(node);
+        Devices(node, &site);
       }
     }
     if (const YAML::Node node = root["mps"]) {
@@ -51,6 +52,11 @@ class SiteReader : private YamlReader {
     if (!apps.IsSequence() || apps.size() == 0)
       Fail(apps, "apps: expected a list with at least one app");
     for (std::size_t i = 0; i < apps.size(); ++i) App(apps[i], fmt::format("apps[{}]", i), &site);
+    const bool used =
+        std::ranges::any_of(site.apps, [](const SiteApp& app) { return app.executor; });
+    if (!site.cores.empty() && !used) {
+      Fail(root["devices"], "devices: names CPU cores, but no app has 'executor: true'");
+    }
     return site;
   }
 
@@ -61,18 +67,39 @@ class SiteReader : private YamlReader {
         Whole(node, "concurrency", "a limit", 1, core::kMaxConcurrency, "'auto' or "));
   }
 
-  std::string Devices(const YAML::Node& node) const {
+  void Devices(const YAML::Node& node, Site* site) const {
     std::string list = node.IsScalar() ? node.Scalar() : "";
+    std::vector<std::string> cores;
     for (const auto& item : node) {
       if (!node.IsSequence() || !item.IsScalar()) {
-        Fail(node, "devices: expected 'auto', or a list as in [gpu:0, gpu:1]");
+        Fail(node, "devices: expected 'auto', or a list as in [gpu:0, gpu:1] or [cpu:0, cpu:1]");
+      }
+      if (IsCore(item.Scalar())) {
+        if (std::ranges::count(cores, item.Scalar()) > 0) {
+          Fail(item,
+               fmt::format("devices: {} is named twice; expected each core once", item.Scalar()));
+        }
+        cores.push_back(item.Scalar());
+        continue;
       }
       list += (list.empty() ? "" : ",") + item.Scalar();
     }
+    // cpu:0 alone is all cores taken as one; beside others, each is one core.
+    if (cores == std::vector<std::string>{"cpu:0"}) {
+      list += list.empty() ? "cpu" : ",cpu";
+    } else {
+      site->cores = cores;
+    }
+    if (list.empty()) list = "cpu";
     if (const auto choice = core::ParseDeviceChoice(list); !choice) {
       Fail(node, choice.error().message);
     }
-    return list;
+    site->devices = list;
+  }
+
+  static bool IsCore(const std::string& word) {
+    return word.starts_with("cpu:") && word.size() > 4 && word.size() < 9 &&
+           std::all_of(word.begin() + 4, word.end(), [](char c) { return c >= '0' && c <= '9'; });
   }
 
   void Declared(const YAML::Node& node, std::size_t index, Site* site) {
@@ -173,7 +200,7 @@ class SiteReader : private YamlReader {
     if (!node.IsMap()) Fail(node, where + ": expected a map with name and command");
     CheckKeys(node, where,
               {"name", "command", "fps", "deadline_ms", "weight", "min_fps", "copies", "env",
-               "gpu_threads_percent", "gpu_memory_gb", "profile"});
+               "gpu_threads_percent", "gpu_memory_gb", "profile", "executor", "pipeline"});
     const std::string name = Name(node, where);
     SiteApp app;
     app.app = name;
@@ -199,6 +226,15 @@ class SiteReader : private YamlReader {
     if (const YAML::Node value = node["gpu_memory_gb"]) {
       app.stream.gpu_memory_gb = Number(value, where + ".gpu_memory_gb", kLeastGpuMemory, 1000);
     }
+    if (const YAML::Node value = node["executor"]) Executor(value, where, *site, &app);
+    if (const YAML::Node value = node["pipeline"]) {
+      if (!app.executor) {
+        Fail(value, where +
+                        ".pipeline: only beside 'executor: true', which has other processes run "
+                        "the frames");
+      }
+      app.stream.pipeline = Whole(value, where + ".pipeline", "a number of calls", 1, kMaxPipeline);
+    }
     const YAML::Node copies = node["copies"];
     const int count = copies ? Whole(copies, where + ".copies", "a count", 1, kMaxCopies) : 1;
     for (int copy = 1; copy <= count; ++copy) {
@@ -215,6 +251,18 @@ class SiteReader : private YamlReader {
                          app.stream.name, first->second));
       }
       site->apps.push_back(app);
+    }
+  }
+
+  void Executor(const YAML::Node& node, const std::string& where, const Site& site,
+                SiteApp* app) const {
+    const std::string word = node.IsScalar() ? node.Scalar() : "";
+    if (word != "true" && word != "false") {
+      Fail(node, fmt::format("{}.executor: {} is neither true nor false", where, Shown(node)));
+    }
+    app->executor = word == "true";
+    if (app->executor && site.cores.empty()) {
+      Fail(node, where + ".executor: needs cores to run on, as in devices: [cpu:0, cpu:1]");
     }
   }
 

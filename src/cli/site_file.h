@@ -30,6 +30,7 @@ struct SiteApp {
                                      // there is a profile: for plans only
   std::optional<SiteProfile> profile;
   Environment environment;
+  bool executor = false;  // its inferences run on the site's cores, in executors
 };
 
 struct Site {
@@ -40,6 +41,7 @@ struct Site {
   std::string mps;                         // "off", "auto", "on"; empty: the daemon's default
   std::string devices;                     // as staggerd takes it; empty: the daemon's default
   std::vector<core::PlanDevice> declared;  // devices with speed and memory: for plans only
+  std::vector<std::string> cores;  // CPU cores that are devices of their own: "cpu:1"; maybe none
   std::vector<SiteApp> apps;
 };
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "wire/channel.h"
 
 namespace stagger::cli {
 namespace {
@@ -19,6 +20,7 @@ constexpr Duration kFirstBackoff = std::chrono::seconds{1};
 constexpr Duration kLongestBackoff = std::chrono::seconds{30};
 // An app that ran this long had started well: its next failure is a first one again.
 constexpr Duration kSettled = std::chrono::seconds{60};
+constexpr Duration kServiceStart = std::chrono::seconds{5};
 constexpr Duration kStopGrace = std::chrono::seconds{5};
 constexpr std::size_t kLongestLine = 8192;
 constexpr Duration kFirstCulpritBackoff = std::chrono::seconds{30};
@@ -60,11 +62,13 @@ struct Supervisor::App {
   explicit App(Supervised what)
       : name(std::move(what.name)),
         spec(std::move(what.spec)),
+        serves(std::move(what.serves)),
         out(name + " | "),
         err(name + " | ") {}
 
   std::string name;
   ChildSpec spec;
+  std::string serves;
   std::optional<ChildProcess> process;
   LinePrefix out;
   LinePrefix err;
@@ -261,11 +265,20 @@ Duration Supervisor::Wait() const {
 }
 
 Result<void> Supervisor::Run(ChildProcess* daemon) {
-  for (App& app : apps_) Start(app);
+  for (App& app : apps_) {
+    if (!app.serves.empty()) Start(app);
+  }
+  AwaitServices();
+  for (App& app : apps_) {
+    if (app.serves.empty()) Start(app);
+  }
   LinePrefix daemon_log("staggerd | ");
   Result<void> result;
   while (!stop_.Raised()) {
-    if (std::all_of(apps_.begin(), apps_.end(), [](const App& app) { return app.finished; })) break;
+    if (std::all_of(apps_.begin(), apps_.end(),
+                    [](const App& app) { return app.finished || !app.serves.empty(); })) {
+      break;
+    }
     std::vector<pollfd> entries{{stop_.fd(), POLLIN, 0}};
     if (daemon != nullptr) {
       entries.push_back({daemon->exit_fd(), POLLIN, 0});
@@ -298,14 +311,31 @@ Result<void> Supervisor::Run(ChildProcess* daemon) {
     }
     if (ask_faults_ && next_look_ <= Now()) LookForFaults();
   }
-  StopApps();
+  StopAll(false);
+  StopAll(true);
   if (daemon != nullptr) Pass(daemon->err_fd(), &daemon_log, stderr);
   return result;
 }
 
-void Supervisor::StopApps() {
+// One that does not come in time: apps do without it, and say so.
+void Supervisor::AwaitServices() {
+  const TimePoint deadline = Now() + kServiceStart;
   for (App& app : apps_) {
-    if (app.process) app.process->SignalGroup(SIGTERM);
+    while (!app.serves.empty() && app.process && !stop_.Raised() && Now() < deadline &&
+           !wire::Connect(app.serves)) {
+      Forward(app);
+      if (const std::optional<ExitStatus> status = app.process->Poll()) {
+        Ended(app, *status);
+        break;
+      }
+      usleep(5'000);
+    }
+  }
+}
+
+void Supervisor::StopAll(bool services) {
+  for (App& app : apps_) {
+    if (app.process && app.serves.empty() != services) app.process->SignalGroup(SIGTERM);
   }
   // Their output is read until the end: an app that cannot write its last words would not end.
   const TimePoint deadline = Now() + kStopGrace;
@@ -313,6 +343,7 @@ void Supervisor::StopApps() {
   while (running && Now() < deadline) {
     running = false;
     for (App& app : apps_) {
+      if (app.serves.empty() == services) continue;
       Forward(app);
       if (!app.process) continue;
       if (app.process->Poll()) {
@@ -327,7 +358,7 @@ void Supervisor::StopApps() {
     if (running) usleep(10'000);
   }
   for (App& app : apps_) {
-    if (!app.process) continue;
+    if (!app.process || app.serves.empty() == services) continue;
     Say(app.name, "did not end within 5 s: killed");
     app.process.reset();
   }

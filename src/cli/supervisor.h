@@ -24,6 +24,9 @@ namespace stagger::cli {
 struct Supervised {
   std::string name;
   ChildSpec spec;
+  // One that others need: started before them, once somebody listens at this socket, and stopped
+  // after them. Empty: an app.
+  std::string serves;
 };
 
 class Supervisor {
@@ -54,7 +57,8 @@ class Supervisor {
   bool MustWait(App& app);
   void Forward(App& app);
   Duration Wait() const;
-  void StopApps();
+  void AwaitServices();
+  void StopAll(bool services);
 
   std::vector<App> apps_;
   Keeper& keeper_;

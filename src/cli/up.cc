@@ -16,6 +16,7 @@
 #include "cli/mps_client.h"
 #include "cli/preload.h"
 #include "cli/private_daemon.h"
+#include "cli/scratch_dir.h"
 #include "cli/site_file.h"
 #include "cli/supervisor.h"
 #include "cli/verbs.h"
@@ -49,8 +50,30 @@ Result<std::string> FindProgram(const std::string& program, const Site& site,
   return Error{fmt::format("cannot run '{}': not found in {}", program, site.folder)};
 }
 
+// One executor per core that the site names. Each asks for turns as the apps it serves would.
+Result<std::vector<Supervised>> PrepareExecutors(const Site& site, const Installation& installation,
+                                                 const std::string& agents,
+                                                 const std::string& socket,
+                                                 const ScratchDir& scratch) {
+  std::vector<Supervised> executors;
+  if (site.cores.empty()) return executors;
+  const Result<std::string> program = installation.Executor();
+  if (!program) return program.error();
+  for (const std::string& core : site.cores) {
+    Supervised executor;
+    executor.name = "executor-" + core;
+    executor.serves = scratch.File(core);
+    executor.spec.path = *program;
+    executor.spec.argv = {"stagger-executor", "--device", core, "--socket", executor.serves};
+    executor.spec.pipe_output = true;
+    executor.spec.environment = AppEnvironment(agents, socket, {.name = executor.name});
+    executors.push_back(std::move(executor));
+  }
+  return executors;
+}
+
 Result<std::vector<Supervised>> Prepare(const Site& site, const Installation& installation,
-                                        const std::string& socket) {
+                                        const std::string& socket, const ScratchDir& scratch) {
   const Result<std::string> agent = installation.Agents();
   if (!agent) return agent.error();
   if (!site.declared.empty()) {
@@ -58,7 +81,12 @@ Result<std::vector<Supervised>> Prepare(const Site& site, const Installation& in
         "devices: declared with speed and memory, which is for stagger plan; expected "
         "'auto', or a list as in [gpu:0, gpu:1]"};
   }
-  std::vector<Supervised> apps;
+  Result<std::vector<Supervised>> executors =
+      PrepareExecutors(site, installation, *agent, socket, scratch);
+  if (!executors) return executors.error();
+  std::vector<std::string> sockets;
+  for (const Supervised& executor : *executors) sockets.push_back(executor.serves);
+  std::vector<Supervised> apps = std::move(executors).value();
   for (const SiteApp& app : site.apps) {
     if (app.command.empty())
       return Error{app.stream.name + ": no command; a profile alone is for stagger plan"};
@@ -74,7 +102,9 @@ Result<std::vector<Supervised>> Prepare(const Site& site, const Installation& in
       fmt::print(stderr, "stagger: {}: runs uncontrolled: {}\n", app.stream.name, preload.why_not);
     }
     const std::string agents = preload.wanted ? *agent : "";
-    supervised.spec.environment = AppEnvironment(agents, socket, app.stream);
+    StreamSettings stream = app.stream;
+    if (app.executor) stream.executors = sockets;
+    supervised.spec.environment = AppEnvironment(agents, socket, stream);
     for (const auto& [name, value] : app.environment) {
       // The site's own preload comes after ours, as one in our environment would.
       supervised.spec.environment[name] =
@@ -138,7 +168,9 @@ Result<void> ApplyMps(const Site& site, const std::string& socket, std::vector<S
 Result<void> RunSite(const Site& site, const std::string& socket, const std::string& http) {
   Result<Workplace> place = Workplace::Open();
   if (!place) return place.error();
-  Result<std::vector<Supervised>> apps = Prepare(site, place->installation, socket);
+  Result<ScratchDir> scratch = ScratchDir::Make(place->keeper);
+  if (!scratch) return scratch.error();
+  Result<std::vector<Supervised>> apps = Prepare(site, place->installation, socket, *scratch);
   if (!apps) return apps.error();
 
   std::optional<PrivateDaemon> daemon;

@@ -22,7 +22,7 @@ constexpr std::array kVerbs{
     Verb{"status", "show streams and devices", StatusVerb},
     Verb{"policy", "change who gets the next turn, and how many at once", PolicyVerb},
     Verb{"demo", "camera apps on this machine, uncontrolled and controlled", DemoVerb},
-    Verb{"bench", "the measurements that back a claim: cpu, gate, hooks, placement, t4", BenchVerb},
+    Verb{"bench", "the measurements that back a claim: cpu, gate, hooks, t4 ...", BenchVerb},
     Verb{"sim", "simulate a scenario with the engine that the daemon runs", SimVerb},
     Verb{"vgpu", "run a CUDA driver-API program on a virtual GPU: stagger vgpu -- CMD...",
          VgpuVerb},

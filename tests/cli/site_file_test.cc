@@ -74,6 +74,39 @@ TEST(SiteFile, MpsAndWhatAnAppMayUse) {
   }
 }
 
+TEST(SiteFile, CoresCanBeDevices) {
+  const Result<Site> site = ParseSite(
+      "devices: [cpu:0, cpu:1]\n"
+      "apps: [{name: a, command: [ls], executor: true, pipeline: 2}, {name: b, command: [ls]}]",
+      "s");
+  ASSERT_TRUE(site) << site.error().message;
+  EXPECT_EQ(site->cores, (std::vector<std::string>{"cpu:0", "cpu:1"}));
+  EXPECT_EQ(site->devices, "cpu");
+  EXPECT_TRUE(site->apps[0].executor);
+  EXPECT_EQ(site->apps[0].stream.pipeline, 2);
+  EXPECT_FALSE(site->apps[1].executor);
+  const Result<Site> whole = ParseSite("devices: [cpu:0]\napps: [{name: a, command: [ls]}]", "s");
+  ASSERT_TRUE(whole) << whole.error().message;
+  EXPECT_EQ(whole->devices, "cpu") << "alone it is all cores, taken as one";
+  EXPECT_TRUE(whole->cores.empty());
+}
+
+TEST(SiteFile, ExecutorsNeedCoresAndPipelinesNeedExecutors) {
+  const std::string cores = "devices: [cpu:0, cpu:1]\n";
+  EXPECT_EQ(Complaint(cores + "apps: [{name: a, command: [ls]}]"),
+            "site.yaml:1:10: devices: names CPU cores, but no app has 'executor: true'");
+  EXPECT_EQ(
+      Complaint("apps: [{name: a, command: [ls], executor: true}]"),
+      "site.yaml:1:43: apps[0].executor: needs cores to run on, as in devices: [cpu:0, cpu:1]");
+  EXPECT_EQ(Complaint(cores + "apps: [{name: a, command: [ls], executor: maybe}]"),
+            "site.yaml:2:43: apps[0].executor: maybe is neither true nor false");
+  EXPECT_EQ(Complaint(cores + "apps: [{name: a, command: [ls], pipeline: 1}]"),
+            "site.yaml:2:43: apps[0].pipeline: only beside 'executor: true', which has other "
+            "processes run the frames");
+  EXPECT_EQ(Complaint("devices: [cpu:1, cpu:1]\napps: [{name: a, command: [ls]}]"),
+            "site.yaml:1:18: devices: cpu:1 is named twice; expected each core once");
+}
+
 TEST(SiteFile, ConcurrencyCanBeFound) {
   const Result<Site> site = ParseSite("concurrency: auto\napps: [{name: a, command: [ls]}]", "s");
   ASSERT_TRUE(site) << site.error().message;
@@ -141,9 +174,11 @@ INSTANTIATE_TEST_SUITE_P(
               "site.yaml:1:10: devices 'gpu:1,gpu:1': gpu:1 is named twice; expected each device "
               "once"},
         Wrong{"devices: [[gpu:1]]\n",
-              "site.yaml:1:10: devices: expected 'auto', or a list as in [gpu:0, gpu:1]"},
+              "site.yaml:1:10: devices: expected 'auto', or a list as in [gpu:0, gpu:1] or [cpu:0, "
+              "cpu:1]"},
         Wrong{"devices: {gpu: 1}\n",
-              "site.yaml:1:10: devices: expected 'auto', or a list as in [gpu:0, gpu:1]"},
+              "site.yaml:1:10: devices: expected 'auto', or a list as in [gpu:0, gpu:1] or [cpu:0, "
+              "cpu:1]"},
         Wrong{"apps:\n  - ls\n", "site.yaml:2:5: apps[0]: expected a map with name and command"},
         Wrong{"apps:\n  - command: [ls]\n", "site.yaml:2:5: apps[0]: no name; every app needs one"},
         Wrong{"apps:\n  - name: [a]\n    command: [ls]\n",
@@ -176,7 +211,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"apps:\n  - name: a\n    command: [ls]\n    fsp: 3\n",
               "site.yaml:4:5: apps[0]: unknown field 'fsp'; known: name, command, fps, "
               "deadline_ms, weight, min_fps, "
-              "copies, env, gpu_threads_percent, gpu_memory_gb, profile"},
+              "copies, env, gpu_threads_percent, gpu_memory_gb, profile, executor, pipeline"},
         Wrong{"apps:\n  - name: a\n    command: [ls]\n    env: [A]\n",
               "site.yaml:4:10: apps[0].env: expected a map of names to texts"},
         Wrong{"apps:\n  - name: a\n    command: [ls]\n    env: {A: [1]}\n",

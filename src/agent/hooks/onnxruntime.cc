@@ -5,12 +5,14 @@
 #include <array>
 #include <cstddef>
 #include <cstdlib>
+#include <string>
 #include <utility>
 
 #include "agent/hooks/api_table.h"
 #include "agent/hooks/body.h"
 #include "agent/hooks/cooperate.h"
 #include "agent/hooks/dynamic_linker.h"
+#include "agent/hooks/forward_hooks.h"
 #include "agent/other_agents.h"
 #include "agent/report.h"
 #include "agent/say.h"
@@ -73,6 +75,7 @@ struct Hooks {
       if (self.hooked_api == nullptr) return real;
       self.api = real;
       Install(self.hooked_api, self.version);
+      if (!State::Get().options.executors.empty()) InstallForwarding(self.hooked_api, self.version);
     }
     // A runtime with several tables would be news; the app then gets the real one.
     return real == self.api ? self.hooked_api : real;
@@ -201,6 +204,15 @@ struct Hooks {
       free(async);
     }
     return status;
+  }
+
+  static void InstallForwarding(OrtApi* api, unsigned version) {
+    if (ForwardHooks<Hooks>::Suits(version)) {
+      ForwardHooks<Hooks>::Install(api, version);
+    } else {
+      SayOnce(Topic::kForward, "not forwarded to an executor: ONNX Runtime 1." +
+                                   std::to_string(version) + " is older or newer than is known");
+    }
   }
 
   static void Install(OrtApi* api, unsigned version) {

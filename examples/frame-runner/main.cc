@@ -1,0 +1,188 @@
+// Feeds a model with frames of its own making, one call after the other, and says how many it did.
+// An ordinary app of ONNX Runtime: for measuring, and for trying a model out.
+#include <onnxruntime_cxx_api.h>
+#include <sched.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kKinds = 8;         // different frames, over and over
+constexpr int kWarmup = 3;        // first calls, not timed
+constexpr int kKeptResults = 64;  // frames whose results are written
+
+struct Settings {
+  std::string model;
+  double seconds = 5;
+  double fps = 0;
+  int batch = 1;
+  int threads = 0;
+  int core = -1;
+  std::string results;
+};
+
+struct Frame {
+  std::vector<Ort::Value> inputs;
+};
+
+class Runner {
+ public:
+  explicit Runner(const Settings& settings)
+      : env_(ORT_LOGGING_LEVEL_ERROR, "frame-runner"), session_(nullptr) {
+    Ort::SessionOptions options;
+    if (settings.threads > 0) options.SetIntraOpNumThreads(settings.threads);
+    session_ = Ort::Session(env_, settings.model.c_str(), options);
+    Ort::AllocatorWithDefaultOptions allocator;
+    for (std::size_t i = 0; i < session_.GetInputCount(); ++i) {
+      names_.push_back(session_.GetInputNameAllocated(i, allocator).get());
+    }
+    for (std::size_t i = 0; i < session_.GetOutputCount(); ++i) {
+      output_names_.push_back(session_.GetOutputNameAllocated(i, allocator).get());
+    }
+    for (int kind = 0; kind < kKinds; ++kind) frames_.push_back(Make(kind, settings.batch));
+  }
+
+  std::vector<Ort::Value> Run(int number) {
+    const std::vector<const char*> inputs = Pointers(names_);
+    const std::vector<const char*> outputs = Pointers(output_names_);
+    const Frame& frame = frames_[static_cast<std::size_t>(number % kKinds)];
+    return session_.Run(Ort::RunOptions{nullptr}, inputs.data(), frame.inputs.data(),
+                        frame.inputs.size(), outputs.data(), outputs.size());
+  }
+
+ private:
+  static std::vector<const char*> Pointers(const std::vector<std::string>& names) {
+    std::vector<const char*> pointers;
+    for (const std::string& name : names) pointers.push_back(name.c_str());
+    return pointers;
+  }
+
+  Frame Make(int kind, int batch) {
+    Frame frame;
+    Ort::AllocatorWithDefaultOptions allocator;
+    for (std::size_t i = 0; i < names_.size(); ++i) {
+      std::vector<int64_t> dims =
+          session_.GetInputTypeInfo(i).GetTensorTypeAndShapeInfo().GetShape();
+      for (std::size_t d = 0; d < dims.size(); ++d) {
+        if (dims[d] < 0) dims[d] = d == 0 ? batch : 1;
+      }
+      Ort::Value value = Ort::Value::CreateTensor<float>(allocator, dims.data(), dims.size());
+      const std::size_t count = value.GetTensorTypeAndShapeInfo().GetElementCount();
+      auto* numbers = value.GetTensorMutableData<float>();
+      unsigned state = static_cast<unsigned>(kind) * 7919U + 17U;
+      for (std::size_t k = 0; k < count; ++k) {
+        state = state * 1664525U + 1013904223U;
+        numbers[k] = static_cast<float>(state >> 8) / 16777216.0F;
+      }
+      frame.inputs.push_back(std::move(value));
+    }
+    return frame;
+  }
+
+  Ort::Env env_;
+  Ort::Session session_;
+  std::vector<std::string> names_;
+  std::vector<std::string> output_names_;
+  std::vector<Frame> frames_;
+};
+
+// A line per frame: each output's sum of values and of their squares.
+void WriteResult(std::ofstream& file, std::vector<Ort::Value>& outputs) {
+  for (Ort::Value& output : outputs) {
+    const std::size_t count = output.GetTensorTypeAndShapeInfo().GetElementCount();
+    const auto* numbers = output.GetTensorMutableData<float>();
+    double sum = 0;
+    double squares = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      sum += static_cast<double>(numbers[i]);
+      squares += static_cast<double>(numbers[i]) * static_cast<double>(numbers[i]);
+    }
+    char text[80];
+    std::snprintf(text, sizeof text, "%.9g %.9g ", sum, squares);
+    file << text;
+  }
+  file << '\n';
+}
+
+int Measure(const Settings& settings) {
+  if (settings.core >= 0) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(settings.core, &set);
+    if (sched_setaffinity(0, sizeof set, &set) != 0) {
+      std::fprintf(stderr, "frame-runner: --core %d: no such core\n", settings.core);
+      return 2;
+    }
+  }
+  Runner runner(settings);
+  std::ofstream results;
+  if (!settings.results.empty()) results.open(settings.results);
+  std::vector<double> times_ms;
+  Clock::time_point start = Clock::now();
+  double elapsed = 0;
+  for (int number = 0; elapsed < settings.seconds || number <= kWarmup; ++number) {
+    if (number == kWarmup) {
+      std::puts("ready");
+      std::fflush(stdout);
+      start = Clock::now();
+    }
+    if (settings.fps > 0 && number >= kWarmup) {
+      std::this_thread::sleep_until(
+          start + std::chrono::duration_cast<Clock::duration>(
+                      std::chrono::duration<double>((number - kWarmup) / settings.fps)));
+    }
+    const Clock::time_point call = Clock::now();
+    std::vector<Ort::Value> outputs = runner.Run(number);
+    const Clock::time_point now = Clock::now();
+    if (number >= kWarmup) {
+      times_ms.push_back(std::chrono::duration<double, std::milli>(now - call).count());
+      elapsed = std::chrono::duration<double>(now - start).count();
+    }
+    if (results.is_open() && number < kKeptResults) WriteResult(results, outputs);
+  }
+  const auto frames = static_cast<double>(times_ms.size());
+  std::sort(times_ms.begin(), times_ms.end());
+  nlohmann::ordered_json summary;
+  summary["frames"] = times_ms.size();
+  summary["seconds"] = elapsed;
+  summary["fps"] = frames * settings.batch / elapsed;
+  summary["inference_ms"] = {
+      {"min", times_ms.front()}, {"p50", times_ms[times_ms.size() / 2]}, {"max", times_ms.back()}};
+  std::puts(summary.dump().c_str());
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Runs a model on made-up frames and prints how many it did, as JSON.",
+               "frame-runner"};
+  Settings settings;
+  app.add_option("model", settings.model, "an ONNX model that takes and gives floats")->required();
+  app.add_option("--seconds", settings.seconds)->capture_default_str();
+  app.add_option("--fps", settings.fps, "calls per second (default: as fast as it can)");
+  app.add_option("--batch", settings.batch,
+                 "items per call, where the model's first dimension is free")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  app.add_option("--threads", settings.threads, "of one inference; 0: the runtime's default");
+  app.add_option("--core", settings.core, "stay on this core");
+  app.add_option("--results", settings.results, "write the first frames' results there");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    return Measure(settings);
+  } catch (const Ort::Exception& error) {
+    std::fprintf(stderr, "frame-runner: %s\n", error.what());
+    return 1;
+  }
+}

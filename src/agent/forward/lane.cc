@@ -1,0 +1,144 @@
+#include "agent/forward/lane.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <variant>
+
+#include "base/clock.h"
+#include "wire/channel.h"
+#include "wire/executor_channel.h"
+
+namespace stagger::agent {
+namespace {
+
+constexpr Duration kGreeting = std::chrono::seconds{5};
+constexpr Duration kLongestLoad = std::chrono::seconds{120};
+// An executor that does not answer for longer than this, and than twenty times the longest
+// inference so far, hangs.
+constexpr Duration kPatience = std::chrono::seconds{10};
+constexpr int kPatienceFactor = 20;
+
+bool AwaitReadable(int fd, TimePoint until) {
+  const Duration left = until - Now();
+  if (left <= Duration::zero()) return false;
+  pollfd entry{fd, POLLIN, 0};
+  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
+  poll(&entry, 1, static_cast<int>(std::min<long long>(ms, 1000)));
+  return true;
+}
+
+}  // namespace
+
+Lane::Opening Lane::Open(const std::string& socket, const wire::Open& open,
+                         std::span<const std::byte> model, bool want_files) {
+  Opening opening;
+  Result<UniqueFd> connected = wire::Connect(socket);
+  if (!connected) {
+    opening.reason = "no executor at " + socket;
+    return opening;
+  }
+  std::unique_ptr<Lane> lane(new Lane(std::move(*connected)));
+  wire::ExecutorMessage message = open;
+  wire::Descriptors files;
+  if (wire::Send(lane->socket_.get(), message) != wire::Io::kOk) {
+    opening.reason = "the executor at " + socket + " takes no greeting";
+    return opening;
+  }
+  // The executor answers at once if it has no such model, and after the load otherwise.
+  TimePoint until = Now() + kLongestLoad;
+  while (true) {
+    const int fd = lane->socket_.get();
+    const wire::Io io = fd < 0 ? wire::Io::kClosed : wire::ReceiveShort(fd, &message, &files);
+    if (io == wire::Io::kWouldBlock) {
+      if (AwaitReadable(fd, until)) continue;
+      opening.reason = "the executor at " + socket + " does not answer";
+      return opening;
+    }
+    if (io != wire::Io::kOk) {
+      opening.reason = "the executor at " + socket + " hung up";
+      return opening;
+    }
+    if (std::holds_alternative<wire::WantModel>(message)) {
+      const UniqueFd bytes = SealedCopy(model);
+      if (!bytes.valid()) {
+        opening.reason = "no memory to send the model to an executor";
+        return opening;
+      }
+      const int descriptors[] = {bytes.get()};
+      message = open;
+      if (wire::Send(fd, message, descriptors) == wire::Io::kOk) continue;
+      opening.reason = "the executor at " + socket + " hung up";
+      return opening;
+    }
+    if (auto* refused = std::get_if<wire::Refused>(&message)) {
+      opening.refused = true;
+      opening.reason = refused->reason;
+      return opening;
+    }
+    break;
+  }
+  const auto* opened = std::get_if<wire::Opened>(&message);
+  if (opened == nullptr || SizeOf(files[0].get()) != opened->input_bytes + opened->output_bytes) {
+    opening.reason = "the executor at " + socket + " answers with something else";
+    return opening;
+  }
+  lane->arena_ = Mapping::OfFile(files[0].get(), SizeOf(files[0].get()), true);
+  lane->input_bytes_ = opened->input_bytes;
+  lane->output_bytes_ = opened->output_bytes;
+  lane->input_reserved_ = opened->input_reserved;
+  if (want_files) {
+    opening.model = Mapping::OfFile(files[1].get(), SizeOf(files[1].get()), false);
+    opening.stub = Mapping::OfFile(files[2].get(), SizeOf(files[2].get()), false);
+  }
+  if (!lane->arena_.valid() || (want_files && (!opening.model.valid() || !opening.stub.valid()))) {
+    opening.reason = "no memory to share with the executor";
+    return opening;
+  }
+  opening.batch = opened->batch;
+  opening.lane = std::move(lane);
+  return opening;
+}
+
+bool Lane::AwaitMessage(TimePoint until, wire::ExecutorMessage* message) {
+  while (true) {
+    const int fd = socket_.get();
+    // Hardly ever is it there yet: look after waiting, not before.
+    if (fd < 0 || !AwaitReadable(fd, until)) return false;
+    const wire::Io io = wire::ReceiveShort(fd, message, nullptr);
+    if (io == wire::Io::kOk) return true;
+    if (io != wire::Io::kWouldBlock) return false;
+  }
+}
+
+bool Lane::Reserve(std::uint64_t input_bytes) {
+  if (input_bytes <= input_reserved_) return true;
+  if (input_bytes > input_bytes_) return false;
+  const int fd = socket_.get();
+  wire::ExecutorMessage message = wire::Reserve{input_bytes};
+  if (fd < 0 || wire::Send(fd, message) != wire::Io::kOk) return false;
+  if (!AwaitMessage(Now() + kGreeting, &message)) return false;
+  const auto* reserved = std::get_if<wire::Reserved>(&message);
+  if (reserved == nullptr || reserved->input_reserved > input_bytes_) return false;
+  input_reserved_ = reserved->input_reserved;
+  return input_bytes <= input_reserved_;
+}
+
+bool Lane::Start(Duration due) {
+  const int fd = socket_.get();
+  const wire::ExecutorMessage infer = wire::Infer{.seq = ++seq_, .due = wire::Bounded(due)};
+  return fd >= 0 && wire::Send(fd, infer) == wire::Io::kOk;
+}
+
+Lane::Outcome Lane::Await() {
+  const TimePoint start = Now();
+  const TimePoint until = start + std::max(kPatience, longest_ * kPatienceFactor);
+  wire::ExecutorMessage message;
+  if (!AwaitMessage(until, &message)) return Outcome::kLost;
+  const auto* inferred = std::get_if<wire::Inferred>(&message);
+  if (inferred == nullptr || inferred->seq != seq_) return Outcome::kLost;
+  longest_ = std::max(longest_, Now() - start);
+  return inferred->ok ? Outcome::kDone : Outcome::kFailed;
+}
+
+}  // namespace stagger::agent

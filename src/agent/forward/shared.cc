@@ -1,0 +1,113 @@
+#include "agent/forward/shared.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace stagger::agent {
+namespace {
+
+constexpr int kHighFd = 500;  // as the link's
+
+}  // namespace
+
+Mapping Mapping::OfFile(int fd, std::uint64_t bytes, bool writable) {
+  Mapping mapping;
+  if (bytes == 0) return mapping;
+  void* at = mmap(nullptr, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+  if (at == MAP_FAILED) return mapping;
+  mapping.data_ = static_cast<std::byte*>(at);
+  mapping.size_ = bytes;
+  return mapping;
+}
+
+Mapping Mapping::OfMemory(std::uint64_t bytes) {
+  Mapping mapping;
+  if (bytes == 0) return mapping;
+  void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) return mapping;
+  mapping.data_ = static_cast<std::byte*>(at);
+  mapping.size_ = bytes;
+  return mapping;
+}
+
+Mapping::Mapping(Mapping&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+Mapping& Mapping::operator=(Mapping&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+Mapping::~Mapping() {
+  if (data_ != nullptr) munmap(data_, size_);
+}
+
+Mapping ReadWhole(const char* path) {
+  const UniqueFd fd(open(path, O_RDONLY | O_CLOEXEC));
+  struct statx info {};
+  if (!fd.valid() || !FileFacts(fd.get(), &info) || !S_ISREG(info.stx_mode)) return {};
+  Mapping content = Mapping::OfMemory(info.stx_size);
+  // Read, not mapped: a file that somebody shortens now must not take the app along.
+  std::size_t at = 0;
+  while (at < content.bytes().size()) {
+    const ssize_t count = read(fd.get(), content.data() + at, content.bytes().size() - at);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return {};
+    at += static_cast<std::size_t>(count);
+  }
+  return content;
+}
+
+UniqueFd SealedCopy(std::span<const std::byte> bytes) {
+  // Writing beyond the app's limit on file sizes would be a signal to it.
+  rlimit limit{};
+  if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur < bytes.size()) return {};
+  UniqueFd fd(memfd_create("stagger-model", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  while (fd.valid() && !bytes.empty()) {
+    const ssize_t count = write(fd.get(), bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return {};
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+  constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
+  if (fd.valid() && fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) return {};
+  return fd;
+}
+
+bool FileFacts(int fd, struct statx* facts) {
+  return statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, facts) == 0;
+}
+
+bool FileFacts(const char* path, struct statx* facts) {
+  return statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, facts) == 0;
+}
+
+std::uint64_t SizeOf(int fd) {
+  struct statx info {};
+  return FileFacts(fd, &info) ? info.stx_size : 0;
+}
+
+OwnSocket::OwnSocket(UniqueFd fd) {
+  const int high = fcntl(fd.get(), F_DUPFD_CLOEXEC, kHighFd);
+  fd_ = high >= 0 ? UniqueFd(high) : std::move(fd);
+  struct statx info {};
+  if (FileFacts(fd_.get(), &info)) inode_ = info.stx_ino;
+}
+
+OwnSocket::~OwnSocket() {
+  if (get() < 0) fd_.Release();  // somebody else's number now
+}
+
+int OwnSocket::get() const {
+  struct statx info {};
+  if (!fd_.valid() || !FileFacts(fd_.get(), &info) || info.stx_ino != inode_) return -1;
+  return S_ISSOCK(info.stx_mode) ? fd_.get() : -1;
+}
+
+}  // namespace stagger::agent

@@ -1,0 +1,271 @@
+#include "agent/hooks/forward.h"
+
+#include <dlfcn.h>
+#include <sys/sysmacros.h>
+
+#include <array>
+#include <cstdlib>
+#include <utility>
+
+#include "agent/hooks/body.h"
+#include "agent/hooks/cooperate.h"
+#include "agent/hooks/split.h"
+#include "agent/say.h"
+#include "agent/state.h"
+
+namespace stagger::agent {
+namespace {
+
+bool Ok(const OrtApi& api, OrtStatus* status) {
+  if (status == nullptr) return true;
+  api.ReleaseStatus(status);
+  return false;
+}
+
+void SayLocal(const std::string& why) {
+  SayOnce(Topic::kForward, "not forwarded to an executor: " + why);
+}
+
+// The file the runtime was loaded from, as anybody on this machine would find it.
+bool FindRuntimeFile(const void* entry, wire::Open* open) {
+  Dl_info info;
+  if (dladdr(entry, &info) == 0 || info.dli_fname == nullptr) return false;
+  char* path = realpath(info.dli_fname, nullptr);
+  if (path == nullptr) return false;
+  struct statx file {};
+  const bool there = FileFacts(path, &file);
+  open->runtime = path;
+  open->runtime_device = gnu_dev_makedev(file.stx_dev_major, file.stx_dev_minor);
+  open->runtime_inode = file.stx_ino;
+  free(path);
+  return there && open->runtime.size() <= wire::kMaxRuntimePath;
+}
+
+std::string OptionLines(const OptionFacts& facts) {
+  std::string lines;
+  for (const auto& [key, value] : facts.forwarded) {
+    lines.append(key).append(1, '=').append(value).append(1, '\n');
+  }
+  return lines;
+}
+
+OrtSessionOptions* CloneOptions(const OrtApi& api, const OrtSessionOptions* options) {
+  OrtSessionOptions* clone = nullptr;
+  if (!Ok(api, options != nullptr ? api.CloneSessionOptions(options, &clone)
+                                  : api.CreateSessionOptions(&clone))) {
+    return nullptr;
+  }
+  if (options != nullptr) State::Get().sessions.CopyFacts(options, clone);
+  return clone;
+}
+
+void ReleaseOptions(const OrtApi& api, OrtSessionOptions* options) {
+  if (options == nullptr) return;
+  State::Get().sessions.ForgetOptions(options);
+  api.ReleaseSessionOptions(options);
+}
+
+// The app's own runtime makes the session that the app will hold.
+OrtSession* CreateStub(const Forwarded& forwarded, std::span<const std::byte> stub) {
+  const OrtApi& api = *forwarded.runtime.api;
+  OrtSessionOptions* options = CloneOptions(api, forwarded.options);
+  if (options == nullptr) return nullptr;
+  OrtSession* session = nullptr;
+  const bool made = Ok(api, api.SetIntraOpNumThreads(options, 1)) &&
+                    Ok(api, api.SetInterOpNumThreads(options, 1)) &&
+                    Ok(api, api.SetSessionGraphOptimizationLevel(options, ORT_DISABLE_ALL)) &&
+                    Ok(api, api.CreateSessionFromArray(forwarded.env, stub.data(), stub.size(),
+                                                       options, &session));
+  ReleaseOptions(api, options);
+  return made ? session : nullptr;
+}
+
+bool ReadNames(const OrtApi& api, const OrtSession* session, bool inputs,
+               std::vector<std::string>* names) {
+  OrtAllocator* allocator = nullptr;
+  std::size_t count = 0;
+  if (!Ok(api, api.GetAllocatorWithDefaultOptions(&allocator)) ||
+      !Ok(api, inputs ? api.SessionGetInputCount(session, &count)
+                      : api.SessionGetOutputCount(session, &count))) {
+    return false;
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    char* name = nullptr;
+    if (!Ok(api, inputs ? api.SessionGetInputName(session, i, allocator, &name)
+                        : api.SessionGetOutputName(session, i, allocator, &name))) {
+      return false;
+    }
+    names->emplace_back(name);
+    allocator->Free(allocator, name);
+  }
+  return true;
+}
+
+// Outputs come from an arena, as the runtime's own do: fresh pages for each would cost more than
+// the copy. It is kept for good, one per runtime, because an app may keep a tensor for longer than
+// the session it came from.
+OrtAllocator* OutputAllocator(const OrtApi& api, const OrtSession* session) {
+  struct Slot {
+    std::atomic<const OrtApi*> api{nullptr};
+    std::atomic<OrtAllocator*> allocator{nullptr};
+  };
+  static std::array<Slot, 4> slots;
+  for (Slot& slot : slots) {
+    const OrtApi* taken = nullptr;
+    if (slot.api.compare_exchange_strong(taken, &api)) {
+      OrtMemoryInfo* memory = nullptr;
+      OrtAllocator* made = nullptr;
+      if (Ok(api, api.CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &memory))) {
+        if (Ok(api, api.CreateAllocator(session, memory, &made))) slot.allocator.store(made);
+        api.ReleaseMemoryInfo(memory);
+      }
+    } else if (taken != &api) {
+      continue;
+    }
+    if (OrtAllocator* arena = slot.allocator.load()) return arena;
+    break;
+  }
+  OrtAllocator* plain = nullptr;
+  return Ok(api, api.GetAllocatorWithDefaultOptions(&plain)) ? plain : nullptr;
+}
+
+const std::string& WhyRunStays(const OrtRunOptions* options, OptionFacts* facts) {
+  if (options != nullptr) *facts = State::Get().sessions.FactsOf(options);
+  return facts->local_only;
+}
+
+}  // namespace
+
+Duration DueTime() {
+  const wire::Hello& hello = State::Get().options.hello;
+  if (hello.deadline_us > 0) return std::chrono::microseconds{hello.deadline_us};
+  if (hello.fps_milli > 0) return Duration{std::chrono::seconds{1}} * 1000 / hello.fps_milli;
+  return Duration::zero();
+}
+
+Forwarded::~Forwarded() {
+  if (OrtSession* session = local_.load()) {
+    const std::shared_ptr<Session> record = State::Get().sessions.Take(session);
+    runtime.api->ReleaseSession(session);
+  }
+  ReleaseOptions(*runtime.api, options);
+}
+
+OrtSession* Forwarded::Local(OrtStatus** status) {
+  if (OrtSession* session = local_.load()) return session;
+  MutexLock lock(&local_mutex_);
+  if (OrtSession* session = local_.load()) return session;
+  OrtSession* session = nullptr;
+  const std::span<const std::byte> bytes = remote.model();
+  *status = CreateCooperative(
+      *runtime.api, runtime.version, options, &session, [&](const OrtSessionOptions* o) {
+        return runtime.api->CreateSessionFromArray(env, bytes.data(), bytes.size(), o, &session);
+      });
+  if (*status != nullptr) return nullptr;
+  local_.store(session);
+  return session;
+}
+
+bool CreateForwarded(const RuntimeRef& runtime, const OrtEnv* env, const ModelSource& source,
+                     const OrtSessionOptions* options, OrtSession** out) {
+  const OrtApi& api = *runtime.api;
+  State& state = State::Get();
+  const OptionFacts facts = options != nullptr ? state.sessions.FactsOf(options) : OptionFacts{};
+  const std::string local_only =
+      facts.accelerator ? "the session computes on an accelerator" : facts.local_only;
+  if (!local_only.empty()) {
+    SayLocal(local_only);
+    return false;
+  }
+  Mapping content;
+  std::span<const std::byte> bytes = source.bytes;
+  if (source.path != nullptr) {
+    content = ReadWhole(source.path);
+    bytes = content.bytes();
+  }
+  // What cannot be read fails in the runtime's own words.
+  if (bytes.empty()) return false;
+
+  wire::Open open;
+  open.model = HashOf(bytes);
+  open.options = OptionLines(facts);
+  open.name = state.options.hello.name;
+  if (open.options.size() > wire::kMaxSessionOptions || !FindRuntimeFile(runtime.entry, &open)) {
+    SayLocal("the file of the app's runtime cannot be told");
+    return false;
+  }
+  OrtSessionOptions* clone = CloneOptions(api, options);
+  if (clone == nullptr) return false;
+  auto forwarded = std::make_shared<Forwarded>(runtime, env, clone, state.options.executors, open);
+  Mapping stub;
+  std::string reason;
+  if (!forwarded->remote.Begin(bytes, &stub, &reason)) {
+    SayLocal(reason);
+    return false;
+  }
+  OrtSession* session = CreateStub(*forwarded, stub.bytes());
+  if (session == nullptr) {
+    SayLocal("the app's runtime does not take the model's description");
+    return false;
+  }
+  if (!ReadNames(api, session, true, &forwarded->ports.inputs) ||
+      !ReadNames(api, session, false, &forwarded->ports.outputs)) {
+    api.ReleaseSession(session);
+    SayLocal("the app's runtime does not take the model's description");
+    return false;
+  }
+  forwarded->allocator = OutputAllocator(api, session);
+  auto record = std::make_shared<Session>();
+  record->forwarded = std::move(forwarded);
+  state.sessions.Add(session, std::move(record));
+  *out = session;
+  return true;
+}
+
+OrtStatus* RunHere(Forwarded& forwarded, const Call& call) {
+  OrtStatus* status = nullptr;
+  OrtSession* session = forwarded.Local(&status);
+  if (session == nullptr) return status;
+  const Body body(session);
+  return forwarded.runtime.api->Run(session, call.options, call.input_names, call.inputs,
+                                    call.input_count, call.output_names, call.output_count,
+                                    call.outputs);
+}
+
+OrtStatus* RunForwarded(Forwarded& forwarded, const Call& call) {
+  const OrtApi& api = *forwarded.runtime.api;
+  if (State::Get().options.pipeline > 0) return forwarded.pipeline.Run(forwarded, call);
+  OptionFacts facts;
+  Request request;
+  if (const std::string& why = WhyRunStays(call.options, &facts); !why.empty()) {
+    SayLocal(why);
+    return RunHere(forwarded, call);
+  }
+  if (const char* why = Describe(api, forwarded.ports, call, &request)) {
+    SayLocal(why);
+    return RunHere(forwarded, call);
+  }
+  if (RunSplit(forwarded, call, request)) return nullptr;
+  while (std::unique_ptr<Lane> lane = forwarded.remote.Acquire()) {
+    if (!Place(request, lane.get())) {
+      forwarded.remote.Return(std::move(lane));
+      SayLocal("inputs of " + std::to_string(request.end) + " bytes find no room in shared memory");
+      break;
+    }
+    const Lane::Outcome outcome = lane->Start(DueTime()) ? lane->Await() : Lane::Outcome::kLost;
+    if (outcome == Lane::Outcome::kLost) {
+      forwarded.remote.Lose(std::move(lane));
+      continue;
+    }
+    wire::Layout answer;
+    const bool delivered = outcome == Lane::Outcome::kDone &&
+                           ReadAnswer(request.layout, *lane, &answer) &&
+                           Deliver(api, answer, lane->output(), call);
+    forwarded.remote.Return(std::move(lane));
+    if (delivered) return nullptr;
+    break;  // here the runtime says what is wrong, in its own words
+  }
+  return RunHere(forwarded, call);
+}
+
+}  // namespace stagger::agent

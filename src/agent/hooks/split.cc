@@ -1,0 +1,131 @@
+#include "agent/hooks/split.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "agent/hooks/forward.h"
+
+namespace stagger::agent {
+namespace {
+
+constexpr std::size_t kMostParts = 16;
+
+struct Part {
+  Request request;
+  std::unique_ptr<Lane> lane;
+};
+
+// How many items the call brings; 0 if its inputs don't agree.
+std::int64_t ItemsOf(const wire::Layout& layout) {
+  std::int64_t items = 0;
+  for (const wire::TensorPlace& place : std::span(layout.tensors).first(layout.count)) {
+    if (place.rank == 0 || (items != 0 && place.dims[0] != items)) return 0;
+    items = place.dims[0];
+  }
+  return items;
+}
+
+Request Slice(const Request& whole, std::int64_t first, std::int64_t items, std::int64_t all) {
+  Request part = whole;
+  for (std::uint32_t i = 0; i < part.layout.count; ++i) {
+    wire::TensorPlace& place = part.layout.tensors[i];
+    const std::uint64_t item = place.bytes / static_cast<std::uint64_t>(all);
+    place.dims[0] = items;
+    place.bytes = item * static_cast<std::uint64_t>(items);
+    part.data[i] += item * static_cast<std::uint64_t>(first);
+  }
+  Arrange(&part);
+  return part;
+}
+
+bool Begin(Forwarded& forwarded, Part* part) {
+  while (std::unique_ptr<Lane> lane = forwarded.remote.Acquire()) {
+    if (!Place(part->request, lane.get())) {
+      forwarded.remote.Return(std::move(lane));
+      return false;
+    }
+    if (lane->Start(DueTime())) {
+      part->lane = std::move(lane);
+      return true;
+    }
+    forwarded.remote.Lose(std::move(lane));
+  }
+  return false;
+}
+
+// One whose executor died begins again on another.
+bool End(Forwarded& forwarded, Part* part) {
+  while (part->lane) {
+    switch (part->lane->Await()) {
+      case Lane::Outcome::kDone:
+        return true;
+      case Lane::Outcome::kFailed:
+        return false;
+      case Lane::Outcome::kLost:
+        forwarded.remote.Lose(std::move(part->lane));
+        if (!Begin(forwarded, part)) return false;
+    }
+  }
+  return false;
+}
+
+// Puts the parts' outputs one behind the other.
+bool Join(const OrtApi& api, const Call& call, const std::vector<Part>& parts) {
+  std::vector<wire::Layout> answers(parts.size());
+  for (std::size_t p = 0; p < parts.size(); ++p) {
+    if (!ReadAnswer(parts[p].request.layout, *parts[p].lane, &answers[p])) return false;
+  }
+  std::array<bool, wire::kMaxTensors> made{};
+  bool good = true;
+  for (std::uint32_t i = 0; good && i < answers[0].count; ++i) {
+    wire::TensorPlace all = answers[0].tensors[i];
+    for (std::size_t p = 1; p < parts.size(); ++p) {
+      const wire::TensorPlace& place = answers[p].tensors[i];
+      good = good && place.rank == all.rank && place.rank > 0 && place.type == all.type;
+      all.dims[0] += place.dims[0];
+      all.bytes += place.bytes;
+    }
+    std::byte* to = good ? PrepareOutput(api, call, i, all, &made[i]) : nullptr;
+    good = to != nullptr;
+    for (std::size_t p = 0; good && p < parts.size(); ++p) {
+      const wire::TensorPlace& place = answers[p].tensors[i];
+      std::memcpy(to, parts[p].lane->output() + place.offset, place.bytes);
+      to += place.bytes;
+    }
+  }
+  for (std::uint32_t i = 0; !good && i < answers[0].count; ++i) {
+    if (!made[i]) continue;
+    api.ReleaseValue(call.outputs[i]);
+    call.outputs[i] = nullptr;
+  }
+  return good;
+}
+
+}  // namespace
+
+bool RunSplit(Forwarded& forwarded, const Call& call, const Request& request) {
+  const std::int64_t items = ItemsOf(request.layout);
+  const std::size_t count = std::min({forwarded.remote.executors(), kMostParts,
+                                      static_cast<std::size_t>(std::max<std::int64_t>(items, 0))});
+  if (!forwarded.remote.batch() || count < 2) return false;
+  std::vector<Part> parts(count);
+  std::int64_t first = 0;
+  bool good = true;
+  for (std::size_t p = 0; p < count; ++p) {
+    const auto end = static_cast<std::int64_t>((p + 1) * static_cast<std::size_t>(items) / count);
+    parts[p].request = Slice(request, first, end - first, items);
+    first = end;
+    good = good && Begin(forwarded, &parts[p]);
+  }
+  // What has begun is awaited in any case: a lane goes back idle, or not at all.
+  for (Part& part : parts) {
+    if (part.lane) good = End(forwarded, &part) && good;
+  }
+  good = good && Join(*forwarded.runtime.api, call, parts);
+  for (Part& part : parts) {
+    if (part.lane) forwarded.remote.Return(std::move(part.lane));
+  }
+  return good;
+}
+
+}  // namespace stagger::agent

@@ -1,0 +1,332 @@
+// stagger bench share: eight apps with one model through an executor, beside eight bare ones; and
+// what forwarding an inference costs.
+#include <fmt/core.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "cli/arguments.h"
+#include "cli/bench.h"
+#include "cli/claims.h"
+#include "cli/frame_legs.h"
+#include "cli/machine.h"
+#include "cli/progress_line.h"
+#include "cli/table.h"
+
+namespace stagger::cli {
+namespace {
+
+constexpr double kMegabyte = 1024 * 1024;
+constexpr std::size_t kImageBytes = std::size_t{4} * 3 * 300 * 300;  // of the model "pass"
+constexpr int kPingPongs = 500;
+
+struct Settings {
+  int repeats = 3;
+  double seconds = 2;
+  int apps = 8;
+  bool as_json = false;
+};
+
+struct Repeat {
+  double bare_mb = 0;       // of all apps
+  double forwarded_mb = 0;  // of all apps and the executor
+  double model_mb = 0;      // what the model adds to one bare app
+  double copies = 0;        // of it, forwarded
+  bool same = false;
+  double bare_us = 0;  // a call of "pass"
+  double forwarded_us = 0;
+  double ping_pong_us = 0;
+  double copy_us = 0;      // one image in, one out, across cores
+  double round_trips = 0;  // what forwarding adds beyond the copies, in ping-pongs
+  bool disturbed = false;
+};
+
+void StayOn(int core) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(core, &set);
+  sched_setaffinity(0, sizeof set, &set);
+}
+
+struct Memory {
+  double mb = 0;
+  std::vector<RunnerReport> reports;
+};
+
+// `apps` runners of a model at an easy pace, and what they and their executor weigh.
+Result<Memory> Weigh(const Settings& settings, const std::string& model, int apps, bool forwarded,
+                     std::pair<int, int> cores, Workplace& place) {
+  Result<FrameLeg> leg = FrameLeg::Make(place);
+  if (!leg) return leg.error();
+  RunnerSpec spec;
+  spec.model = model;
+  spec.seconds = settings.seconds;
+  spec.fps = 1;
+  if (forwarded) {
+    Result<std::string> socket = leg->StartExecutor(cores.first);
+    if (!socket) return socket.error();
+    spec.executors.push_back(*socket);
+  }
+  for (int i = 0; i < apps; ++i) {
+    if (const auto started = leg->StartRunner(spec); !started) return started.error();
+  }
+  if (const auto ready = leg->AwaitReady(); !ready) return ready.error();
+  const Result<double> bytes = leg->ProportionalSize();
+  if (!bytes) return bytes.error();
+  Result<std::vector<RunnerReport>> reports = leg->Finish();
+  if (!reports) return reports.error();
+  return Memory{*bytes / kMegabyte, std::move(reports).value()};
+}
+
+// The app on one core, the executor on the other.
+Result<double> CallUs(const Settings& settings, bool forwarded, std::pair<int, int> cores,
+                      Workplace& place) {
+  Result<FrameLeg> leg = FrameLeg::Make(place);
+  if (!leg) return leg.error();
+  RunnerSpec spec;
+  spec.model = "pass";
+  spec.seconds = settings.seconds;
+  spec.core = cores.first;
+  if (forwarded) {
+    Result<std::string> socket = leg->StartExecutor(cores.second);
+    if (!socket) return socket.error();
+    spec.executors.push_back(*socket);
+  }
+  if (const auto started = leg->StartRunner(spec); !started) return started.error();
+  Result<std::vector<RunnerReport>> reports = leg->Finish();
+  if (!reports) return reports.error();
+  return reports->front().p50_ms * 1000;
+}
+
+// The other end of the reference: does to shared memory what an executor does, on the other core.
+class Toucher {
+ public:
+  explicit Toucher(int core) {
+    void* at =
+        mmap(nullptr, 2 * kImageBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int ends[2];
+    if (at == MAP_FAILED || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+      return;
+    shared_ = static_cast<char*>(at);
+    ours_.Reset(ends[0]);
+    UniqueFd theirs(ends[1]);
+    pid_ = fork();
+    if (pid_ != 0) return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ours_.Reset();
+    StayOn(core);
+    char packet[48];
+    while (recv(theirs.get(), packet, sizeof packet, 0) > 0) {
+      if (packet[0] != 0) std::memcpy(output(), input(), kImageBytes);
+      if (send(theirs.get(), packet, sizeof packet, MSG_NOSIGNAL) < 0) break;
+    }
+    _exit(0);
+  }
+  ~Toucher() {
+    ours_.Reset();
+    if (pid_ > 0) waitpid(pid_, nullptr, 0);
+    if (shared_ != nullptr) munmap(shared_, 2 * kImageBytes);
+  }
+  Toucher(const Toucher&) = delete;
+  Toucher& operator=(const Toucher&) = delete;
+
+  char* input() const { return shared_; }
+  char* output() const { return shared_ + kImageBytes; }
+  // There and back; `touch`: the other end reads the input and writes the output in between.
+  bool PingPong(bool touch) {
+    char packet[48] = {static_cast<char>(touch ? 1 : 0)};
+    return pid_ > 0 && send(ours_.get(), packet, sizeof packet, MSG_NOSIGNAL) == sizeof packet &&
+           recv(ours_.get(), packet, sizeof packet, 0) == sizeof packet;
+  }
+
+ private:
+  char* shared_ = nullptr;
+  UniqueFd ours_;
+  pid_t pid_ = -1;
+};
+
+// A bare packet to a process on the other core and back; and the two copies, in and out of memory
+// that the other core has just used.
+Result<void> Reference(std::pair<int, int> cores, Repeat* repeat) {
+  cpu_set_t before;
+  if (sched_getaffinity(0, sizeof before, &before) != 0) return Error{"cannot tell our cores"};
+  Toucher toucher(cores.second);
+  StayOn(cores.first);
+  std::vector<double> times;
+  std::vector<double> copies;
+  std::vector<char> image(kImageBytes, 1);
+  std::vector<char> result(kImageBytes, 2);
+  bool good = true;
+  for (int i = 0; good && i < kPingPongs; ++i) {
+    TimePoint start = Now();
+    good = toucher.PingPong(false);
+    times.push_back(ToMs(Now() - start) * 1000);
+    if (!good) break;
+    start = Now();
+    std::memcpy(toucher.input(), image.data(), kImageBytes);
+    Duration copying = Now() - start;
+    good = toucher.PingPong(true);
+    start = Now();
+    std::memcpy(result.data(), toucher.output(), kImageBytes);
+    copying += Now() - start;
+    copies.push_back(ToMs(copying) * 1000);
+  }
+  sched_setaffinity(0, sizeof before, &before);
+  if (!good) return Error{"a ping-pong failed"};
+  repeat->ping_pong_us = *Median(times);
+  repeat->copy_us = *Median(copies);
+  return {};
+}
+
+Result<Repeat> MeasureOnce(const Settings& settings, std::pair<int, int> cores, Workplace& place) {
+  Repeat repeat;
+  const std::optional<MachineTime> before = ReadMachineTime();
+  const Duration ours_before = OwnCpuTime();
+  const Result<Memory> empty = Weigh(settings, "pass", settings.apps, false, cores, place);
+  if (!empty) return empty.error();
+  const Result<Memory> bare = Weigh(settings, "heavy", settings.apps, false, cores, place);
+  if (!bare) return bare.error();
+  const Result<Memory> forwarded = Weigh(settings, "heavy", settings.apps, true, cores, place);
+  if (!forwarded) return forwarded.error();
+  repeat.bare_mb = bare->mb;
+  repeat.forwarded_mb = forwarded->mb;
+  repeat.model_mb = (bare->mb - empty->mb) / settings.apps;
+  repeat.copies = (forwarded->mb - empty->mb) / repeat.model_mb;
+  repeat.same = true;
+  for (std::size_t i = 0; i < bare->reports.size(); ++i) {
+    const Comparison comparison = Compare(bare->reports[i], forwarded->reports[i], 0);
+    repeat.same = repeat.same && comparison.same && comparison.frames > 0;
+  }
+  const Result<double> bare_us = CallUs(settings, false, cores, place);
+  if (!bare_us) return bare_us.error();
+  const Result<double> forwarded_us = CallUs(settings, true, cores, place);
+  if (!forwarded_us) return forwarded_us.error();
+  repeat.bare_us = *bare_us;
+  repeat.forwarded_us = *forwarded_us;
+  if (const auto measured = Reference(cores, &repeat); !measured) return measured.error();
+  repeat.round_trips =
+      (repeat.forwarded_us - repeat.bare_us - repeat.copy_us) / repeat.ping_pong_us;
+  const std::optional<MachineTime> after = ReadMachineTime();
+  repeat.disturbed = before && after &&
+                     DisturbanceBetween(*before, *after, OwnCpuTime() - ours_before).disturbed();
+  return repeat;
+}
+
+Claim Judged(const std::vector<Repeat>& repeats, const char* what, double Repeat::*value,
+             Bound bound, double limit) {
+  std::vector<Paired> values;
+  for (const Repeat& repeat : repeats) values.push_back({repeat.*value, repeat.disturbed});
+  return Judge(what, values, bound, limit);
+}
+
+std::vector<Claim> Claims(const Settings& settings, const std::vector<Repeat>& repeats) {
+  std::vector<Paired> same;
+  for (const Repeat& repeat : repeats) same.push_back({repeat.same ? 1.0 : 0.0, false});
+  std::vector<Claim> claims;
+  claims.push_back(
+      Judged(repeats, fmt::format("copies of the model in memory, {} apps", settings.apps).c_str(),
+             &Repeat::copies, Bound::kAtMost, 1.5));
+  claims.push_back(Judge("outputs equal to bare within 1e-5", same, Bound::kAtLeast, 1));
+  claims.push_back(Judged(repeats, "forwarding beyond its two copies, in ping-pongs",
+                          &Repeat::round_trips, Bound::kAtMost, 2));
+  return claims;
+}
+
+struct Figure {
+  const char* name;
+  double Repeat::*value;
+  const char* what;
+};
+constexpr Figure kFigures[] = {
+    {"bare_mb", &Repeat::bare_mb, "proportional set size of the bare apps, MB"},
+    {"forwarded_mb", &Repeat::forwarded_mb, "of the forwarded ones and their executor, MB"},
+    {"model_mb", &Repeat::model_mb, "what the model adds to one bare app, MB"},
+    {"bare_us", &Repeat::bare_us, "a call that hardly computes, 1 MB in and out, bare, us"},
+    {"forwarded_us", &Repeat::forwarded_us, "the same forwarded, us"},
+    {"copy_us", &Repeat::copy_us, "copying 1 MB in and 1 MB out, as the other core uses it, us"},
+    {"ping_pong_us", &Repeat::ping_pong_us, "a packet to the other core and back, us"},
+};
+
+void Print(const Settings& settings, const std::vector<Repeat>& repeats,
+           const std::vector<Claim>& claims) {
+  Table table({"figure", "median", "min..max", "what"});
+  nlohmann::ordered_json figures;
+  for (const Figure& figure : kFigures) {
+    std::vector<double> values;
+    for (const Repeat& repeat : repeats) values.push_back(repeat.*figure.value);
+    const Spread spread = *SpreadOf(values);
+    figures[figure.name] = {{"median", spread.median}, {"spread", {spread.min, spread.max}}};
+    table.AddRow({figure.name, fmt::format("{:.1f}", spread.median),
+                  fmt::format("{:.1f}..{:.1f}", spread.min, spread.max), figure.what});
+  }
+  if (settings.as_json) {
+    nlohmann::ordered_json json;
+    json["bench"] = "share";
+    json["legs"] = nlohmann::ordered_json::array();
+    json["figures"] = figures;
+    json["device"] = DescribeCpu();
+    json["repeats"] = settings.repeats;
+    json["apps"] = settings.apps;
+    json["claims"] = nlohmann::ordered_json::array();
+    for (const Claim& claim : claims) json["claims"].push_back(ToJson(claim));
+    fmt::print("{}\n", json.dump(2));
+    return;
+  }
+  fmt::print("{} repeats, {} apps\n\n{}\n{}", settings.repeats, settings.apps, table.ToString(),
+             ToText(claims));
+}
+
+}  // namespace
+
+int BenchShare(const Arguments& arguments) {
+  Settings settings;
+  CLI::App app{
+      "Apps with one model through one executor, beside as many bare ones: memory, results, and "
+      "what forwarding an inference costs beside a bare ping-pong and two copies.",
+      "stagger bench share"};
+  app.add_option("--repeats", settings.repeats)->check(CLI::Range(1, 1000))->capture_default_str();
+  app.add_option("--seconds", settings.seconds, "per leg")
+      ->check(CLI::Range(0.5, 3600.0))
+      ->capture_default_str();
+  app.add_option("--apps", settings.apps)->check(CLI::Range(2, 64))->capture_default_str();
+  app.add_flag("--json", settings.as_json, "one JSON object instead of tables");
+  app.footer("exit code 1: a claim failed (inconclusive ones don't count); 130: stopped by Ctrl-C");
+  if (const auto code = ParseArguments(app, arguments)) return *code;
+  Result<Workplace> place = Workplace::Open();
+  if (!place) {
+    PrintError(place.error().message);
+    return kExitFailed;
+  }
+  const Result<std::pair<int, int>> cores = TwoCores();
+  if (!cores) {
+    PrintError("bench share: " + cores.error().message);
+    return kExitFailed;
+  }
+  std::vector<Repeat> repeats;
+  ProgressLine line;
+  for (int i = 0; i < settings.repeats; ++i) {
+    line.Update(fmt::format("repeat {}/{}", i + 1, settings.repeats));
+    const Result<Repeat> repeat = MeasureOnce(settings, *cores, *place);
+    if (!repeat) {
+      PrintError("bench share: " + repeat.error().message);
+      return place->stop.Raised() ? kExitInterrupted : kExitFailed;
+    }
+    repeats.push_back(*repeat);
+  }
+  line.Finish(fmt::format("{} repeats done", settings.repeats));
+  const std::vector<Claim> claims = Claims(settings, repeats);
+  Print(settings, repeats, claims);
+  return ExitCode(claims);
+}
+
+}  // namespace stagger::cli

@@ -1,0 +1,102 @@
+// stagger-executor: runs inferences that apps send it, on one device. Exit codes: 0 ok, 1 failed,
+// 2 bad usage.
+#include <fmt/core.h>
+#include <poll.h>
+#include <sched.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+
+#include "executor/options.h"
+#include "executor/server.h"
+
+namespace stagger::executor {
+namespace {
+
+constexpr int kPatienceMs = 5000;
+
+Result<void> StayOn(const std::vector<unsigned>& cores) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const unsigned core : cores) CPU_SET(core, &set);
+  if (sched_setaffinity(0, sizeof set, &set) != 0)
+    return Error{"cannot stay on the device's cores"};
+  return {};
+}
+
+Result<UniqueFd> TakeSignals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is an error to report, not an end
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  UniqueFd fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!fd.valid()) return Error{"cannot take signals"};
+  return fd;
+}
+
+Result<void> Serve(const Options& options) {
+  // Ours to run, not to forward: an agent in this process asks for turns and nothing else.
+  unsetenv("STAGGER_EXECUTOR");
+  unsetenv("STAGGER_PIPELINE");
+  Result<UniqueFd> signals = TakeSignals();
+  if (!signals) return signals.error();
+  if (const auto placed = StayOn(options.cores); !placed) return placed;
+  Result<wire::Listener> listener = wire::Listen(options.socket, "");
+  if (!listener) return listener.error();
+  const ServerSettings settings{
+      .device = options.device,
+      .threads = static_cast<int>(options.cores.size()),
+      .shared_memory = static_cast<std::uint64_t>(options.shared_memory_mb * 1024 * 1024),
+      .model_memory = static_cast<std::uint64_t>(options.memory_mb * 1024 * 1024)};
+  Server server(std::move(listener).value(), settings);
+  spdlog::info("{} at {}", options.device, options.socket);
+  if (options.ready_fd >= 0) {
+    if (write(options.ready_fd, "READY\n", 6) != 6) spdlog::warn("nobody reads --ready-fd");
+    close(options.ready_fd);
+  }
+  server.Run(signals->get());
+  unlink(options.socket.c_str());
+  return {};
+}
+
+Result<void> PrintStatus(const Options& options) {
+  const Result<UniqueFd> fd = wire::Connect(options.socket);
+  if (!fd) return fd.error();
+  if (wire::Send(fd->get(), wire::Ask{}) != wire::Io::kOk) return Error{"the executor is gone"};
+  pollfd entry{fd->get(), POLLIN, 0};
+  if (poll(&entry, 1, kPatienceMs) <= 0) return Error{"the executor does not answer"};
+  wire::ExecutorMessage message;
+  wire::Descriptors none;
+  if (wire::Receive(fd->get(), &message, &none) != wire::Io::kOk) {
+    return Error{"the executor answers with something else"};
+  }
+  if (const auto* refused = std::get_if<wire::Refused>(&message)) return Error{refused->reason};
+  const auto* told = std::get_if<wire::Told>(&message);
+  if (told == nullptr) return Error{"the executor answers with something else"};
+  fmt::print("{}\n", told->chunk);
+  return {};
+}
+
+}  // namespace
+}  // namespace stagger::executor
+
+int main(int argc, char** argv) {
+  using namespace stagger::executor;
+  spdlog::set_default_logger(spdlog::stderr_color_mt("stagger-executor"));
+  spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e executor %l: %v");
+  const Parsed parsed = ParseOptions(argc, argv);
+  if (!parsed.options) return parsed.exit_code;
+  const stagger::Result<void> done =
+      parsed.options->status ? PrintStatus(*parsed.options) : Serve(*parsed.options);
+  if (!done) {
+    fmt::print(stderr, "stagger-executor: {}\n", done.error().message);
+    return 1;
+  }
+  return 0;
+}

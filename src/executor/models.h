@@ -1,0 +1,73 @@
+// The models of an executor: one per (content, options, runtime), whoever asks. Where memory is
+// short of all of them, those least recently needed are unloaded, and loaded again when needed.
+// Used by the executor's thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/time.h"
+#include "executor/loader.h"
+#include "wire/executor_messages.h"
+
+namespace stagger::executor {
+
+struct ModelEntry {
+  enum class State : std::uint8_t { kLoading, kReady, kUnloaded, kFailed };
+
+  LoadJob job;
+  UniqueFd bytes_fd;  // the model, sealed; apps map it too
+  UniqueFd stub_fd;   // once loaded for the first time
+  State state = State::kLoading;
+  std::unique_ptr<Model> model;  // while kReady
+  std::string error;             // if kFailed
+  std::string runtime_version;
+  std::uint64_t memory = 0;  // loaded; measured at the first load
+  Duration load_time{};      // the last
+  int loads = 0;
+  TimePoint needed;  // last
+  int users = 0;     // lanes
+  std::uint64_t runs = 0;
+  Duration body_total{};
+  // What arenas need to know, kept while unloaded.
+  std::vector<Port> inputs;
+  std::vector<Port> outputs;
+  bool batch = false;
+};
+
+class Models {
+ public:
+  // `memory_limit` bytes for loaded models; 0: no limit. `threads` per inference.
+  Models(std::uint64_t memory_limit, int threads) : limit_(memory_limit), threads_(threads) {}
+
+  int done_fd() const { return loader_.done_fd(); }
+
+  std::shared_ptr<ModelEntry> Find(const wire::Open& open);
+  // Starts loading it. An error if the bytes did not come as sealed memory.
+  Result<std::shared_ptr<ModelEntry>> Add(const wire::Open& open, UniqueFd bytes);
+  // It is needed now: loaded again, if it was unloaded.
+  void Need(ModelEntry& entry);
+  // One user fewer; without any it goes.
+  void Drop(const std::shared_ptr<ModelEntry>& entry);
+  // Loads that have ended: their entries are kReady or kFailed now.
+  std::vector<std::shared_ptr<ModelEntry>> Collect();
+
+  std::uint64_t loaded_bytes() const;
+  const std::map<std::string, std::shared_ptr<ModelEntry>>& all() const { return entries_; }
+
+ private:
+  static std::string KeyOf(const wire::Open& open);
+  void Settle(ModelEntry& entry, LoadResult result);
+  void MakeRoom(const ModelEntry& keep);
+
+  std::uint64_t limit_;
+  int threads_;
+  std::map<std::string, std::shared_ptr<ModelEntry>> entries_;
+  Loader loader_;  // goes first: it reads the entries' descriptors
+};
+
+}  // namespace stagger::executor

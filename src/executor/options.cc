@@ -1,0 +1,78 @@
+#include "executor/options.h"
+
+#include <fmt/core.h>
+#include <sched.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+
+namespace stagger::executor {
+namespace {
+
+constexpr unsigned kMostCores = 1024;
+
+std::vector<unsigned> UsableCores() {
+  std::vector<unsigned> cores;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return cores;
+  for (unsigned core = 0; core < kMostCores; ++core) {
+    if (CPU_ISSET(core, &set)) cores.push_back(core);
+  }
+  return cores;
+}
+
+}  // namespace
+
+Result<std::vector<unsigned>> CoresOf(const std::string& device) {
+  const std::vector<unsigned> usable = UsableCores();
+  if (device == "cpu") return usable;
+  if (device.starts_with("gpu:")) {
+    return Error{fmt::format("device '{}': executors run on CPU cores so far: cpu:N", device)};
+  }
+  unsigned core = 0;
+  const char* end = device.data() + device.size();
+  if (!device.starts_with("cpu:") || std::from_chars(device.data() + 4, end, core).ptr != end ||
+      device.size() == 4) {
+    return Error{fmt::format("device '{}': expected cpu, or one core as in cpu:1", device)};
+  }
+  if (std::ranges::count(usable, core) == 0) {
+    return Error{fmt::format("device '{}': there is no such core for this process", device)};
+  }
+  return std::vector<unsigned>{core};
+}
+
+Parsed ParseOptions(int argc, char** argv) {
+  CLI::App app{"Runs inferences that apps send it, on one device.", "stagger-executor"};
+  Options options;
+  app.add_option("--socket", options.socket, "where apps find it")->required();
+  app.add_option("--device", options.device, "cpu, or one core as in cpu:1")->capture_default_str();
+  app.add_option("--shared-memory", options.shared_memory_mb, "MB for all tensors on their way")
+      ->check(CLI::Range(1.0, 1048576.0))
+      ->capture_default_str();
+  app.add_option(
+         "--memory", options.memory_mb,
+         "MB for loaded models; those least recently needed are unloaded (default: no limit)")
+      ->check(CLI::Range(1.0, 1048576.0));
+  app.add_option("--ready-fd", options.ready_fd, "READY is written there once apps may come");
+  app.add_flag("--status", options.status, "print what the executor at the socket does, as JSON");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& success) {
+    return {std::nullopt, app.exit(success)};
+  } catch (const CLI::ParseError& error) {
+    fmt::print(stderr, "stagger-executor: {}\n", error.what());
+    return {std::nullopt, 2};
+  }
+  Result<std::vector<unsigned>> cores = CoresOf(options.device);
+  if (!cores) {
+    fmt::print(stderr, "stagger-executor: --device: {}\n", cores.error().message);
+    return {std::nullopt, 2};
+  }
+  options.cores = std::move(cores).value();
+  return {std::move(options), 0};
+}
+
+}  // namespace stagger::executor

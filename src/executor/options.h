@@ -1,0 +1,32 @@
+// The command line of stagger-executor.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace stagger::executor {
+
+struct Options {
+  std::string socket;
+  std::string device = "cpu";
+  std::vector<unsigned> cores;  // of the device; never empty
+  double shared_memory_mb = 1024;
+  double memory_mb = 0;  // 0: no limit
+  int ready_fd = -1;
+  bool status = false;  // ask the executor at `socket` and print what it says
+};
+
+// The cores that a device's name stands for: "cpu" all that this process may use, "cpu:N" that one.
+Result<std::vector<unsigned>> CoresOf(const std::string& device);
+
+// The options, or the exit code if there is nothing more to do (help was printed, or an error).
+struct Parsed {
+  std::optional<Options> options;
+  int exit_code = 0;
+};
+Parsed ParseOptions(int argc, char** argv);
+
+}  // namespace stagger::executor

@@ -1,0 +1,57 @@
+// The executor's one loop: takes lanes, loads their models, and runs one inference at a time, the
+// one that is due first. One thread; nothing a client does may stop it or touch another client.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/fd.h"
+#include "executor/models.h"
+#include "executor/shared_memory.h"
+#include "wire/executor_channel.h"
+#include "wire/listener.h"
+
+namespace stagger::executor {
+
+struct ServerSettings {
+  std::string device;               // as it was named: "cpu:1"
+  int threads = 1;                  // per inference: the device's cores
+  std::uint64_t shared_memory = 0;  // bytes for all arenas
+  std::uint64_t model_memory = 0;   // bytes for loaded models; 0: no limit
+};
+
+class Server {
+ public:
+  Server(wire::Listener listener, const ServerSettings& settings);
+  ~Server();
+
+  // Until `stop_fd` is readable.
+  void Run(int stop_fd);
+
+ private:
+  struct Client;
+  using ClientAt = std::list<Client>::iterator;
+
+  void Accept();
+  void Read(Client& client);
+  void Handle(Client& client, wire::ExecutorMessage message, wire::Descriptors descriptors);
+  void Open(Client& client, const wire::Open& open, UniqueFd model);
+  void Loaded(const std::shared_ptr<ModelEntry>& entry);
+  void FinishOpen(Client& client);
+  void Refuse(Client& client, const std::string& reason);
+  Client* Next();
+  void RunOne(Client& client);
+  void Remove(ClientAt client);
+  std::string Status() const;
+
+  wire::Listener listener_;
+  ServerSettings settings_;
+  Budget budget_;
+  Models models_;
+  std::list<Client> clients_;
+  std::uint64_t arrivals_ = 0;
+};
+
+}  // namespace stagger::executor

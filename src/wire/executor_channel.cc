@@ -1,0 +1,223 @@
+#include "wire/executor_channel.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "wire/fields.h"
+
+namespace stagger::wire {
+namespace {
+
+constexpr std::size_t kHeaderSize = 8;
+
+template <typename M>
+constexpr std::uint16_t kType = 0;
+template <>
+constexpr std::uint16_t kType<Open> = 64;
+template <>
+constexpr std::uint16_t kType<WantModel> = 65;
+template <>
+constexpr std::uint16_t kType<Opened> = 66;
+template <>
+constexpr std::uint16_t kType<Reserve> = 67;
+template <>
+constexpr std::uint16_t kType<Reserved> = 68;
+template <>
+constexpr std::uint16_t kType<Infer> = 69;
+template <>
+constexpr std::uint16_t kType<Inferred> = 70;
+template <>
+constexpr std::uint16_t kType<Ask> = 71;
+template <>
+constexpr std::uint16_t kType<Told> = 72;
+template <>
+constexpr std::uint16_t kType<Refused> = 36;  // as the daemon's
+
+template <typename A>
+void Fields(A& a, Ref<A, Open> m) {
+  a.Number(m.version, kExecutorVersion, kExecutorVersion);
+  a.Raw(m.model);
+  a.Bytes(m.options, kMaxSessionOptions);
+  a.Bytes(m.runtime, kMaxRuntimePath);
+  a.Number(m.runtime_device);
+  a.Number(m.runtime_inode);
+  a.Text(m.name, kMaxName);
+}
+template <typename A>
+void Fields(A&, Ref<A, WantModel>) {}
+template <typename A>
+void Fields(A& a, Ref<A, Opened> m) {
+  a.Number(m.input_bytes, std::uint64_t{1}, kMaxArena);
+  a.Number(m.output_bytes, std::uint64_t{1}, kMaxArena);
+  a.Number(m.input_reserved, std::uint64_t{0}, kMaxArena);
+  a.Flag(m.batch);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Reserve> m) {
+  a.Number(m.input_bytes, std::uint64_t{1}, kMaxArena);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Reserved> m) {
+  a.Number(m.input_reserved, std::uint64_t{0}, kMaxArena);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Infer> m) {
+  a.Number(m.seq);
+  a.Time(m.due);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Inferred> m) {
+  a.Number(m.seq);
+  a.Flag(m.ok);
+  a.Time(m.body);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Ask> m) {
+  a.Number(m.version, kExecutorVersion, kExecutorVersion);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Told> m) {
+  a.Bytes(m.chunk, kMaxChunk);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Refused> m) {
+  a.Text(m.reason, kMaxText);
+}
+
+template <typename M>
+bool DecodeAs(std::uint16_t type, std::span<const std::byte> payload, ExecutorMessage* message) {
+  if (type != kType<M>) return false;
+  M m;
+  Reader reader(payload);
+  Fields(reader, m);
+  if (!reader.ok() || !reader.AtEnd()) return false;
+  *message = std::move(m);
+  return true;
+}
+
+template <typename... M>
+bool DecodeAny(std::uint16_t type, std::span<const std::byte> payload, std::variant<M...>* out) {
+  return (DecodeAs<M>(type, payload, out) || ...);
+}
+
+// Takes all that came, so that none leaks; false if it is more than can be meant.
+bool TakeDescriptors(msghdr* header, Descriptors* descriptors) {
+  std::size_t count = 0;
+  bool good = true;
+  for (cmsghdr* part = CMSG_FIRSTHDR(header); part != nullptr; part = CMSG_NXTHDR(header, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t here = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < here; ++i) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(part) + i * sizeof(int), sizeof fd);
+      UniqueFd owned(fd);
+      if (count < descriptors->size()) {
+        (*descriptors)[count++] = std::move(owned);
+      } else {
+        good = false;
+      }
+    }
+  }
+  return good;
+}
+
+Io ReceiveInto(int fd, std::span<std::byte> buffer, ExecutorMessage* message,
+               Descriptors* descriptors) {
+  // Room for one more than is ever meant: a packet with more is refused, and none leaks.
+  alignas(cmsghdr) std::array<char, CMSG_SPACE((kMaxDescriptors + 1) * sizeof(int))> control;
+  iovec part{.iov_base = buffer.data(), .iov_len = buffer.size()};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  if (descriptors != nullptr) {
+    header.msg_control = control.data();
+    header.msg_controllen = control.size();
+  }
+  ssize_t size = -1;
+  do {
+    size = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  } while (size < 0 && errno == EINTR);
+  if (size < 0) return errno == EAGAIN ? Io::kWouldBlock : Io::kClosed;
+  if (descriptors != nullptr && !TakeDescriptors(&header, descriptors)) return Io::kMalformed;
+  if (size == 0) return Io::kClosed;
+  if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return Io::kMalformed;
+  std::optional<ExecutorMessage> decoded =
+      DecodeForExecutor(buffer.first(static_cast<std::size_t>(size)));
+  if (!decoded) return Io::kMalformed;
+  *message = std::move(*decoded);
+  return Io::kOk;
+}
+
+}  // namespace
+
+std::vector<std::byte> EncodeForExecutor(const ExecutorMessage& message) {
+  return std::visit(
+      []<typename M>(const M& m) -> std::vector<std::byte> {
+        Writer counted({});
+        Fields(counted, m);
+        if (!counted.ok()) return {};
+        std::vector<std::byte> packet(kHeaderSize + counted.size());
+        Writer header(packet);
+        header.Number(kType<M>);
+        header.Number<std::uint16_t>(0);
+        header.Number(static_cast<std::uint32_t>(counted.size()));
+        Writer payload(std::span<std::byte>(packet).subspan(kHeaderSize));
+        Fields(payload, m);
+        return packet;
+      },
+      message);
+}
+
+std::optional<ExecutorMessage> DecodeForExecutor(std::span<const std::byte> packet) {
+  std::uint16_t type = 0;
+  std::uint16_t reserved = 0;
+  std::uint32_t length = 0;
+  Reader header(packet);
+  header.Number(type);
+  header.Number<std::uint16_t>(reserved, 0, 0);
+  header.Number(length);
+  if (!header.ok() || packet.size() > kMaxPacket || length != packet.size() - kHeaderSize) {
+    return std::nullopt;
+  }
+  std::optional<ExecutorMessage> message(std::in_place);
+  if (!DecodeAny(type, packet.subspan(kHeaderSize), &*message)) message.reset();
+  return message;
+}
+
+Io Send(int fd, const ExecutorMessage& message, std::span<const int> descriptors) {
+  std::vector<std::byte> packet = EncodeForExecutor(message);
+  if (packet.empty() || descriptors.size() > kMaxDescriptors) return Io::kMalformed;
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxDescriptors * sizeof(int))> control{};
+  iovec part{.iov_base = packet.data(), .iov_len = packet.size()};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  if (!descriptors.empty()) {
+    header.msg_control = control.data();
+    header.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
+    cmsghdr* rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+    std::memcpy(CMSG_DATA(rights), descriptors.data(), descriptors.size_bytes());
+  }
+  while (sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+    if (errno == EINTR) continue;
+    return errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM ? Io::kWouldBlock : Io::kClosed;
+  }
+  return Io::kOk;
+}
+
+Io Receive(int fd, ExecutorMessage* message, Descriptors* descriptors) {
+  std::array<std::byte, kMaxPacket> buffer;
+  return ReceiveInto(fd, buffer, message, descriptors);
+}
+
+Io ReceiveShort(int fd, ExecutorMessage* message, Descriptors* descriptors) {
+  std::array<std::byte, kMaxShortPacket> buffer;
+  return ReceiveInto(fd, buffer, message, descriptors);
+}
+
+}  // namespace stagger::wire
