@@ -10,6 +10,7 @@
 #include "cli/arguments.h"
 #include "cli/diagnosis.h"
 #include "cli/observed_run.h"
+#include "cli/preload.h"
 #include "cli/process_watch.h"
 #include "cli/program_file.h"
 #include "cli/verbs.h"
@@ -17,6 +18,13 @@
 
 namespace stagger::cli {
 namespace {
+
+// Why nothing can be preloaded into a program; nullopt: nothing stands in the way.
+std::optional<std::string> Obstacle(const std::string& program) {
+  const Preload preload = PreloadOf(program);
+  if (preload.why_not.empty()) return std::nullopt;
+  return program + ": " + preload.why_not;
+}
 
 // Adds what can be told from files.
 void LookAtFiles(const std::vector<WatchedProgram>& watched, std::vector<ProgramFacts>* programs) {
@@ -29,7 +37,7 @@ void LookAtFiles(const std::vector<WatchedProgram>& watched, std::vector<Program
                                                              : RuntimesInside(path);
   };
   for (ProgramFacts& facts : *programs) {
-    if (!facts.agent && !facts.program.empty()) facts.obstacle = PreloadObstacle(facts.program);
+    if (!facts.agent && !facts.program.empty()) facts.obstacle = Obstacle(facts.program);
     std::set<std::string> files{facts.program};
     for (const WatchedProgram& seen : watched) {
       if (seen.pid == facts.pid && seen.program == facts.program) {
@@ -99,7 +107,7 @@ int DoctorVerb(const Arguments& arguments) {
     PrintError(place.error().message);
     return kExitFailed;
   }
-  if (const auto obstacle = PreloadObstacle(command->path)) {
+  if (const auto obstacle = Obstacle(command->path)) {
     PrintError(fmt::format("doctor: {}", *obstacle));
   }
   const auto limit = seconds ? std::optional(FromMs(*seconds * 1000)) : std::nullopt;

@@ -204,10 +204,11 @@ Result<CallRun> RunCalls(Workplace& place, int blocks) {
   }
   status = AskDaemon(site->daemon->socket(), "status");
   if (!status) return status.error();
-  // One turn per inference, once the agent knows them: else what was timed was no body.
+  // One turn per inference once the agent knows them, and some more until then: else what was timed
+  // was no body.
   const int turns = status->at("totals").value("done", 0);
   const int inferences = said.value("inferences", 0);
-  if (turns < blocks || turns > inferences) {
+  if (turns < blocks || turns > 2 * inferences) {
     return Error{
         fmt::format("{} turns in {} inferences: their bodies were not found", turns, inferences)};
   }

@@ -422,6 +422,9 @@ int Observer::FrameworkCall(bool begins) {
     state = detector_.state();
   }
   if (verdict.ended_before != 0) End(verdict.ended_before, false);
+  for (const phase::BodyId body : verdict.ended_besides) {
+    if (body != 0) End(body, false);
+  }
   if (!verdict.inference_ended) return 0;
   InferenceEnded(ended, state);
   return static_cast<int>(ended.bodies);

@@ -175,8 +175,8 @@ time.sleep(0.3)
         self.assertEqual(code, 0, err)
         last = out.strip().splitlines()[-1]
         self.assertTrue(last.startswith("not controlled: ldconfig: "), last)
-        self.assertIn("statically linked", last)
-        self.assertIn("statically linked", err, "said before it starts")
+        self.assertIn("linked statically", last)
+        self.assertIn("linked statically", err, "said before it starts")
 
     def test_doctor_without_a_driver(self):
         code, out, _ = self.run_stagger("doctor", "--", "true", LD_LIBRARY_PATH="")
