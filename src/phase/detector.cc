@@ -46,7 +46,12 @@ Verdict Detector::Label(const Call& call) {
   for (std::size_t i = 0; i < lane_count_; ++i) {
     if (slots_[i].thread != call.thread) continue;
     const Verdict one = slots_[i].lane->Before(call);
-    if (one.ended_before != 0) verdict.ended_before = one.ended_before;
+    // A verdict names one body; in another context the thread may have had one, too.
+    if (verdict.ended_before != 0) {
+      slots_[i].lane->TellLater(one.ended_before);
+    } else {
+      verdict.ended_before = one.ended_before;
+    }
     if (!one.inference_ended) continue;
     verdict.inference_ended = true;
     last_inference_ = slots_[i].lane->last_inference();
