@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <new>
+#include <span>
 
 #include "base/clock.h"
 #include "cuda_agent/agent_link.h"
@@ -132,6 +133,7 @@ Observer& Observer::Get() {
 void Observer::AfterForkInChild() {
   lock_.Renew();
   open_ = {};
+  open_end_ = 0;
   devices_ = {};
   gated_before_ = false;
   watch_.AfterForkInChild();
@@ -361,6 +363,7 @@ void Observer::Begin(phase::BodyId id, const phase::Call& call, CUstream stream,
   OpenBody* slot = FindOpen(0);
   if (slot == nullptr)
     slot = &open_[id % kMaxOpen];  // bodies without end: the turn's lease ends it
+  open_end_ = std::max(open_end_, static_cast<std::size_t>(slot - open_.data()) + 1);
   *slot = body;
 }
 
@@ -371,7 +374,7 @@ OpenBody* Observer::FindOpen(phase::BodyId id) {
 
 // Under the lock.
 void Observer::NoteLaunch(const phase::Call& call, CUstream stream, std::uint64_t number) {
-  for (OpenBody& body : open_) {
+  for (OpenBody& body : std::span(open_).first(open_end_)) {
     if (body.id == 0 || body.thread != call.thread) continue;
     body.Add(stream);
     body.last_launch = number;
@@ -422,9 +425,6 @@ int Observer::FrameworkCall(bool begins) {
     state = detector_.state();
   }
   if (verdict.ended_before != 0) End(verdict.ended_before, false);
-  for (const phase::BodyId body : verdict.ended_besides) {
-    if (body != 0) End(body, false);
-  }
   if (!verdict.inference_ended) return 0;
   InferenceEnded(ended, state);
   return static_cast<int>(ended.bodies);

@@ -20,7 +20,8 @@ class TurnLog {
   static TurnLog& Get();
 
   bool wanted() const { return fd_ >= 0; }
-  // At every launch, of a kernel or a graph, captured ones too: its number, from 1.
+  // At every launch, of a kernel or a graph, captured ones too: its number, from 1. Without a file
+  // too: bodies that got no more launches are told by it.
   std::uint64_t CountLaunch() { return launches_.fetch_add(1, std::memory_order_relaxed) + 1; }
   // The body's turn was given back.
   void Add(const OpenBody& body, TimePoint over);

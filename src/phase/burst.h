@@ -80,6 +80,7 @@ struct Burst {
   Duration weight{0};          // estimated device time; 0 while unknown
   bool measured = false;       // the weight is the agent's measurement
   bool sliced = false;         // its body was cut into slices; `body` is the last
+  bool went_on = false;  // past its body's known end, with what was not light: `body` is the last
 };
 
 }  // namespace stagger::phase

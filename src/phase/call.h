@@ -3,7 +3,6 @@
 // Values only. A Call names nothing that must outlive it; hashes and handles are the agent's.
 #pragma once
 
-#include <array>
 #include <cstdint>
 
 #include "base/time.h"
@@ -46,9 +45,6 @@ struct Verdict {
   BodyId begun = 0;         // begins with this call: wait at the gate
   BodyId ended_after = 0;   // over with this call: record its event right after it
   BodyId marked = 0;  // nothing may ever tell its end: note how far the device is, after the call
-  // At a label: bodies of the thread in further contexts, over likewise. More are not told; leases
-  // end their turns.
-  std::array<BodyId, 2> ended_besides{};
   bool inference_ended = false;  // seen only now: an inference ended before this call
 };
 

@@ -40,17 +40,17 @@ Detector::Slot& Detector::SlotOf(const Call& call) {
 // A framework's call is of its thread, whatever contexts that works in.
 Verdict Detector::Label(const Call& call) {
   Verdict verdict;
-  std::size_t besides = 0;
   const auto slots = std::span(slots_).first(lane_count_);
   const bool known = std::ranges::find(slots, call.thread, &Slot::thread) != slots.end();
   if (!known && call.context != 0) SlotOf(call);
   for (std::size_t i = 0; i < lane_count_; ++i) {
     if (slots_[i].thread != call.thread) continue;
     const Verdict one = slots_[i].lane->Before(call);
-    if (one.ended_before != 0 && verdict.ended_before == 0) {
+    // A verdict names one body; in another context the thread may have had one, too.
+    if (verdict.ended_before != 0) {
+      slots_[i].lane->TellLater(one.ended_before);
+    } else {
       verdict.ended_before = one.ended_before;
-    } else if (one.ended_before != 0 && besides < verdict.ended_besides.size()) {
-      verdict.ended_besides[besides++] = one.ended_before;
     }
     if (!one.inference_ended) continue;
     verdict.inference_ended = true;

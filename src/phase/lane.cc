@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace stagger::phase {
 namespace {
@@ -102,6 +103,7 @@ Verdict Lane::Before(const Call& call) {
     case CallKind::kMemory:
       break;
   }
+  if (untold_ != 0) verdict.ended_before = std::exchange(untold_, 0);
   last_kind_ = call.kind;
   entered_ = last_ = std::max(last_, call.at);
   return verdict;
@@ -140,11 +142,17 @@ void Lane::Work(const Call& call, Verdict* verdict) {
     burst_.sliced = true;
     slices_[next_slice_++ % slices_.size()] = slice_;
     BeginBody(verdict);
+  } else if (launch && GoesOn(token)) {
+    // Nothing is known of it: as any such body it lasts until the host waits.
+    following_ = false;
+    burst_.went_on = true;
+    BeginBody(verdict);
   }
   ++burst_.work;
   if (call.kind == CallKind::kGraphLaunch) ++burst_.graphs;
   if (launch) slice_.load += call.kind == CallKind::kGraphLaunch ? kLaunchesPerGraph : 1;
-  if (launch && burst_.sliced && !following_) verdict->marked = body_;
+  const bool may_never_end = burst_.sliced || (burst_.went_on && !ends_by_wait_);
+  if (launch && may_never_end && !following_) verdict->marked = body_;
   if (tokens_.size() < Pattern::kMaxTokens) tokens_.push_back(token);
   if (body_ != 0 && following_) Follow(token, verdict);
 }
@@ -205,6 +213,13 @@ bool Lane::IsEndless(TimePoint now) const {
 
 bool Lane::SliceIsOver() const {
   return body_ != 0 && !following_ && !ends_by_wait_ && slice_.load >= slice_load_;
+}
+
+// The burst's body ended at its known last launch, and what follows is no post-processing that was
+// launched with it: the model has grown, or something else is on.
+bool Lane::GoesOn(Token token) const {
+  const bool ended_as_known = body_ == 0 && burst_.body != 0 && following_;
+  return ended_as_known && !learned_->book.IsLight(token, following_to_);
 }
 
 // Begins without a pattern: where the device was given something new, or had a rest.

@@ -48,6 +48,8 @@ class Lane {
   void Returned(TimePoint at);
   // A thread that launches nothing waits for the device.
   BodyId EndByOther();
+  // This body's end, just told, could not be passed on: the next call tells it again.
+  void TellLater(BodyId ended) { untold_ = ended; }
   // The device has done all of the open body, and nothing more came.
   void GivenBack();
   // The thread did nothing for long, or is forgotten: its inference is over.
@@ -78,6 +80,7 @@ class Lane {
   void Open(const Call& call, Token token, bool after_pause, Verdict* verdict);
   bool IsEndless(TimePoint now) const;
   bool SliceIsOver() const;
+  bool GoesOn(Token token) const;
   void BeginBody(Verdict* verdict);
   bool CarefulBegin(TimePoint now, const StartKeys& keys) const;
   void Follow(Token token, Verdict* verdict);
@@ -104,6 +107,7 @@ class Lane {
   Burst burst_;
   std::vector<Token> tokens_;
   BodyId body_ = 0;          // not over yet
+  BodyId untold_ = 0;        // over, but not said yet
   PatternRef following_to_;  // the pattern that says where it ends
   bool following_ = false;
   TimePoint body_over_;

@@ -66,7 +66,7 @@ bool Lane::Measured(BodyId body, Duration device_time) {
   for (std::uint64_t i = closed_; i > closed_ - kept; --i) {
     Burst& burst = At(i - 1);
     if (burst.body != body) continue;
-    if (burst.sliced) return true;  // that was its last slice only
+    if (burst.sliced || burst.went_on) return true;  // that was its last part only
     burst.weight = device_time;
     burst.measured = true;
     if (Pattern* pattern = learned_->book.Find(burst.pattern))
@@ -143,7 +143,7 @@ Finding Lane::Judge(Burst& burst, bool heavy) {
   if (pattern != nullptr && pattern->seen >= kSeenOften) {
     const bool is_new = !pattern->is_body || burst.opened_tick < pattern->body_since;
     const bool had_a_chance = burst.watched && (!is_new || pattern->failures > 0);
-    right = burst.predicted == burst.pattern &&
+    right = burst.predicted == burst.pattern && !burst.went_on &&
             burst.ended_at == (pattern->end != 0 ? pattern->end : burst.work);
     if (!had_a_chance) finding = Finding::kNew;
     // Right, but where the end is not known it is not to be called sure.

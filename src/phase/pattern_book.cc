@@ -13,7 +13,7 @@ constexpr int kMostCuts = 4;
 // Heavy occurrences before a pattern is trusted; twice as many after each failure.
 constexpr std::uint32_t kTrusted = 3;
 
-bool IsLight(const Pattern& pattern, const Pattern& body) {
+bool IsLightBeside(const Pattern& pattern, const Pattern& body) {
   return pattern.id != 0 && !pattern.is_body && pattern.light >= 2 &&
          pattern.tokens.size() <= kLongestLightBurst &&
          pattern.Weight() * kMuchLighter <= body.Weight();
@@ -100,6 +100,10 @@ PatternRef PatternBook::BodyContinuing(std::span<const Token> tokens) const {
 
 bool PatternBook::KnownLight(const StartKeys& keys) const {
   return light_keys_[keys[0] % light_keys_.size()] == keys[0];
+}
+
+bool PatternBook::IsLight(Token token, PatternRef body) const {
+  return Has(body) && IsLightToken(token, patterns_[body.slot]);
 }
 
 PatternRef PatternBook::Anchor() const {
@@ -191,7 +195,7 @@ std::size_t PatternBook::LightSuffix(const Pattern& body, std::size_t end) const
   std::size_t longest = 0;
   for (const Pattern& light : patterns_) {
     const std::size_t n = light.tokens.size();
-    if (n <= longest || n * 2 > end || !IsLight(light, body)) continue;
+    if (n <= longest || n * 2 > end || !IsLightBeside(light, body)) continue;
     const auto last = body.tokens.begin() + static_cast<std::ptrdiff_t>(end);
     if (std::equal(light.tokens.begin(), light.tokens.end(), last - static_cast<std::ptrdiff_t>(n)))
       longest = n;
@@ -201,7 +205,9 @@ std::size_t PatternBook::LightSuffix(const Pattern& body, std::size_t end) const
 
 bool PatternBook::IsLightToken(Token token, const Pattern& body) const {
   return std::ranges::any_of(patterns_, [&](const Pattern& light) {
-    return IsLight(light, body) && std::ranges::find(light.tokens, token) != light.tokens.end();
+    return light.tokens.size() <= kLongestLightBurst &&
+           std::ranges::find(light.tokens, token) != light.tokens.end() &&
+           IsLightBeside(light, body);
   });
 }
 

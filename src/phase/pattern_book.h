@@ -32,9 +32,7 @@ class PatternBook {
 
   PatternRef Record(std::span<const Token> tokens, const Burst& burst);
   // Null if it was forgotten.
-  Pattern* Find(PatternRef ref) {
-    return ref.id != 0 && patterns_[ref.slot].id == ref.id ? &patterns_[ref.slot] : nullptr;
-  }
+  Pattern* Find(PatternRef ref) { return Has(ref) ? &patterns_[ref.slot] : nullptr; }
 
   // The body that a burst beginning so would be.
   PatternRef BodyBeginning(const StartKeys& keys, Token first) const;
@@ -42,6 +40,8 @@ class PatternBook {
   PatternRef BodyContinuing(std::span<const Token> tokens) const;
   // Whether bursts beginning so were found to be light parts.
   bool KnownLight(const StartKeys& keys) const;
+  // Whether light bursts, beside that body, consist of such launches.
+  bool IsLight(Token token, PatternRef body) const;
   // The pattern that takes longest of those seen often; where nothing else tells inferences apart,
   // each begins with it.
   PatternRef Anchor() const;
@@ -57,6 +57,7 @@ class PatternBook {
   std::size_t tokens() const { return token_count_; }
 
  private:
+  bool Has(PatternRef ref) const { return ref.id != 0 && patterns_[ref.slot].id == ref.id; }
   PatternRef RefTo(std::size_t slot) const {
     return {static_cast<std::uint32_t>(slot), patterns_[slot].id};
   }

@@ -225,7 +225,103 @@ TEST_F(Story, WhatFollowsTheBodyBeforeTheFirstWaitIsCutOff) {
   };
   Repeat(14, frame);
   Repeat(1, frame);
+  EXPECT_EQ(Begins(), Indices{1});
   EXPECT_EQ(Ends(), Indices{40});
+}
+
+TEST_F(Story, WhatFollowsTheBodysEndAndIsNotLightIsAnotherBody) {
+  const auto frame = [&](bool more) {
+    host.CopyIn(kImage);
+    for (int i = 0; i < 40; ++i) host.Launch(400 + i, 500);
+    host.Launch(600, 100);  // post-processing
+    if (more) {
+      host.Launch(600, 100);
+      host.Launch(700, 5000);
+      host.Launch(600, 100);
+    }
+    host.CopyOut(400, true);
+    for (int round = 0; round < 3; ++round) {
+      host.Launch(600, 100);
+      host.CopyOut(400, true);
+    }
+  };
+  Repeat(14, [&] { frame(false); });
+  ASSERT_EQ(detector.state(), State::kSure);
+  Repeat(1, [&] { frame(true); });
+  EXPECT_EQ(Begins(), (Indices{1, 43}));
+  EXPECT_EQ(Ends(), (Indices{40, 45}));  // the body's last launch, the copy out
+  EXPECT_NE(said[43].verdict.begun, said[1].verdict.begun);
+  EXPECT_EQ(said[45].verdict.ended_after, said[43].verdict.begun);
+}
+
+TEST_F(Story, ALabelEndsTheBodiesOfAllContexts) {
+  Repeat(14, [&] { Plain(); });
+  std::vector<BodyId> begun;
+  for (const std::uint64_t context : {7, 8}) {
+    host.context = context;
+    host.CopyIn(kImage);
+    host.Launch(900, 200);
+    host.Launch(901, 200);
+    Feed();
+    begun.push_back(said[Begins().at(0)].verdict.begun);
+  }
+  host.LabelBegin();
+  host.context = 7;
+  host.Launch(900, 200);
+  host.context = 8;
+  host.Launch(900, 200);
+  Feed();
+  EXPECT_EQ(said[0].verdict.ended_before, begun[0]);
+  EXPECT_EQ(said[1].verdict.ended_before, 0u);
+  EXPECT_EQ(said[2].verdict.ended_before, begun[1]);
+}
+
+TEST_F(Story, AModelThatGrowsStaysGatedWhileItIsLearned) {
+  // By so little that it is one pattern still, by so much that it is another.
+  int launches = 50;
+  for (const int grown : {55, 90}) {
+    Repeat(20, [&] { Plain(1, launches); });
+    ASSERT_EQ(detector.state(), State::kSure);
+    for (int i = 0; i < 20; ++i) {
+      Repeat(1, [&] { Plain(1, grown); });
+      BodyId open = 0;
+      for (const Said& one : said) {
+        if (one.verdict.begun != 0) open = one.verdict.begun;
+        if (one.call.kind == CallKind::kLaunch) {
+          EXPECT_NE(open, 0u) << i;
+        }
+        if (one.verdict.ended_after != 0) {
+          EXPECT_EQ(one.verdict.ended_after, open);
+          // As the agent does: of each part of the burst.
+          detector.BodyMeasured(open, FromMs(0.2 * grown));
+          open = 0;
+        }
+      }
+      EXPECT_EQ(open, 0u);
+    }
+    EXPECT_EQ(Begins(), Indices{1});
+    EXPECT_EQ(Ends(), Indices{static_cast<std::size_t>(grown)});
+    EXPECT_EQ(detector.state(), State::kSure);
+    launches = grown;
+  }
+}
+
+TEST_F(Story, WhatFollowsTheBodysEndInAnAppThatNeverWaitsIsMarked) {
+  const auto frame = [&](bool more) {
+    for (int i = 0; i < 70; ++i) host.Launch(1000 + i, 100);
+    if (more)
+      for (int i = 0; i < 3; ++i) host.Launch(700 + i, 100);
+    host.Cpu(9000);
+  };
+  Repeat(60, [&] { frame(false); });
+  ASSERT_EQ(detector.state(), State::kSure);
+  Repeat(1, [&] { frame(true); });
+  EXPECT_EQ(Begins(), (Indices{0, 70}));
+  EXPECT_EQ(Ends(), Indices{69});
+  for (std::size_t i = 70; i < 73; ++i) EXPECT_EQ(said[i].verdict.marked, said[70].verdict.begun);
+  EXPECT_TRUE(detector.GivenBack(said[70].verdict.begun));
+  Repeat(1, [&] { frame(false); });
+  EXPECT_EQ(Begins(), Indices{0});
 }
 
 TEST_F(Story, AMeasuredTimeCountsMoreThanAnEstimate) {

@@ -73,7 +73,6 @@ class Books {
     const Verdict verdict = detector_.Before(call);
     const auto lane = std::pair(call.thread, call.context);
     End(verdict.ended_before);
-    for (const BodyId body : verdict.ended_besides) End(body);
     if (verdict.begun != 0) {
       RC_ASSERT(call.kind == CallKind::kLaunch || call.kind == CallKind::kGraphLaunch);
       RC_ASSERT(verdict.begun == last_begun_ + 1);

@@ -219,6 +219,41 @@ class Cuda(harness.ProcessTest):
         self.assertEqual(daemon.stream("hung")["expired"], 1)
         hung.kill()
 
+    def test_a_kernel_behind_the_known_end_of_a_body_has_a_turn(self):
+        recording, turns = (tempfile.mktemp(dir=self.folder) for _ in range(2))
+        daemon = harness.Daemon(self, "--record", recording, "--lease-floor", "300")
+        other = self.camera("other", daemon.socket, "--frames", "150", STAGGER_TURNS=turns)
+        hung = self.camera("hung", daemon.socket, "--shape", "hang", "--at", str(LEARNED + 5),
+                           STAGGER_TURNS=turns)
+        harness.wait_until(lambda: (daemon.stream("hung") or {"expired": 0})["expired"] > 0,
+                           "the lease's end")
+        self.assertEqual(self.outcome(other)[0], 0, self.said("other"))
+        self.assertEqual(daemon.stream("hung")["expired"], 1)
+        hung.kill()
+        daemon.stop()
+        # 22 launches an inference, 20 of them its body; then the one that never ends.
+        turns = bodies.read_turns(turns)
+        last = turns[hung.pid][-1]
+        first = (LEARNED + 5) * 22 + 1
+        self.assertEqual((last["first_launch"], last["last_launch"], last["state"]),
+                         (first, first + 19, "sure"))
+        # Its turn was never given back, so the daemon tells of it.
+        events = bodies.read_lines(recording)
+        client = next(e["client"] for e in events if e.get("event") == "joined" and e["name"] == "hung")
+        told = {(action["action"], action["seq"]): event["at_ns"] for event in events
+                for action in event.get("actions", ()) if action.get("client") == client}
+        seq = next(seq for action, seq in told if action == "expire")
+        self.assertGreater(seq, last["turn"])
+        granted, expired = told["grant", seq], told["expire", seq]
+        endless = [op for op in self.device_ops(hung) if bodies.is_body(op)][-1]
+        self.assertGreater(endless["end_ns"] - endless["begin_ns"], 300 * MS)
+        self.assertLess(granted, endless["submitted_ns"])
+        self.assertLess(endless["submitted_ns"], expired)
+        # The other is kept apart until the lease ends, and goes on.
+        spans = [(turn["begun_ns"], turn["over_ns"]) for turn in turns[other.pid] if turn["turn"] > 0]
+        self.assertEqual([span for span in spans if span[0] < expired - MS and span[1] > granted + MS], [])
+        self.assertGreater(len([span for span in spans if span[0] > expired - MS]), 10)
+
     def test_an_app_that_crashes_in_its_body_frees_its_turn(self):
         daemon = harness.Daemon(self, "--lease-floor", "60000")
         other = self.camera("other", daemon.socket, "--frames", "100")
