@@ -148,7 +148,7 @@ Observer::Passing Observer::Before(CallKind kind, bool per_thread, bool blocks,
   const bool launches = kind == CallKind::kLaunch || kind == CallKind::kGraphLaunch;
   passing.stream = Plain(facts.stream, per_thread);
   if (Captures::any() && IsCaptured(facts.has_stream, passing.stream)) return passing;
-  const std::uint64_t number = launches ? TurnLog::Get().CountLaunch() : 0;
+  std::uint64_t number = 0;
   phase::Call& call = passing.call;
   call.kind = KindOf(kind, facts);
   call.hash = facts.hash;
@@ -162,6 +162,7 @@ Observer::Passing Observer::Before(CallKind kind, bool per_thread, bool blocks,
   phase::State state{};
   {
     agent::MutexLock lock(&lock_);
+    if (launches) number = ++launches_;
     if (++mine.untimed >= kMostUntimed || detector_.NeedsTime(call)) ReadClock();
     call.at = mine.at;
     verdict = detector_.Before(call);

@@ -77,7 +77,8 @@ class Observer {
   agent::Mutex lock_;
   phase::Detector detector_;
   std::array<OpenBody, kMaxOpen> open_{};
-  std::size_t open_end_ = 0;  // none of them lies beyond: a launch looks at few
+  std::uint64_t launches_ = 0;  // of kernels and graphs so far, without what was captured
+  std::size_t open_end_ = 0;    // none of them lies beyond: a launch looks at few
   BodyWatch watch_;
   std::atomic<bool> gated_before_{false};
   struct KnownDevice {

@@ -7,7 +7,6 @@
 // it.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
 #include "base/time.h"
@@ -20,9 +19,6 @@ class TurnLog {
   static TurnLog& Get();
 
   bool wanted() const { return fd_ >= 0; }
-  // At every launch, of a kernel or a graph, captured ones too: its number, from 1. Without a file
-  // too: bodies that got no more launches are told by it.
-  std::uint64_t CountLaunch() { return launches_.fetch_add(1, std::memory_order_relaxed) + 1; }
   // The body's turn was given back.
   void Add(const OpenBody& body, TimePoint over);
 
@@ -30,7 +26,6 @@ class TurnLog {
   TurnLog();
 
   int fd_ = -1;
-  std::atomic<std::uint64_t> launches_{0};
 };
 
 }  // namespace stagger::cuda_agent
