@@ -241,7 +241,8 @@ class Cuda(harness.ProcessTest):
         events = bodies.read_lines(recording)
         client = next(e["client"] for e in events if e.get("event") == "joined" and e["name"] == "hung")
         told = {(action["action"], action["seq"]): event["at_ns"] for event in events
-                for action in event.get("actions", ()) if action.get("client") == client}
+                for action in event.get("actions", ())
+                if "seq" in action and action["client"] == client}
         seq = next(seq for action, seq in told if action == "expire")
         self.assertGreater(seq, last["turn"])
         granted, expired = told["grant", seq], told["expire", seq]
