@@ -134,7 +134,7 @@ class Cuda(harness.ProcessTest):
                           if max(a[0], b[0]) < min(a[1], b[1])], [])
 
     def test_apps_that_never_wait_take_turns(self):
-        for arguments in (["--shape=nosync", "--frames", "80"],
+        for arguments in (["--shape=nosync", "--frames", "300"],
                           ["--shape=launches", "--fps", "60", "--body", "5", "--frames", "200"],
                           ["--shape=launches", "--body", "0.5", "--frames", "2000"]):
             with self.subTest(" ".join(arguments)):

@@ -283,6 +283,9 @@ def main():
             json.dump(total, file)
     print(table(total))
     wrong = sum(total[key] for key in total if key.endswith("violation"))
+    if total["turns"] == 0:
+        print("no turns at all: does the daemon see the virtual GPU?", file=sys.stderr)
+        return 1
     return 0 if wrong == 0 else 1
 
 
