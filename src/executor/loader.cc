@@ -69,7 +69,7 @@ LoadResult Loader::Load(const LoadJob& job) {
   result.key = job.key;
   const TimePoint start = Now();
   const std::uint64_t before = ResidentBytes();
-  const Result<Mapping> mapping = Mapping::Of(job.bytes_fd, job.bytes, false);
+  const Result<Mapping> mapping = MapShared(job.bytes_fd, job.bytes, false);
   if (!mapping) {
     result.model = mapping.error();
     return result;

@@ -23,26 +23,10 @@ std::uint64_t PageAligned(std::uint64_t bytes) {
 
 }  // namespace
 
-Result<Mapping> Mapping::Of(int fd, std::uint64_t bytes, bool writable) {
-  void* at = mmap(nullptr, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
-  if (at == MAP_FAILED) return Failed("cannot map shared memory");
-  Mapping mapping;
-  mapping.data_ = static_cast<std::byte*>(at);
-  mapping.size_ = bytes;
+Result<Mapping> MapShared(int fd, std::uint64_t bytes, bool writable) {
+  Mapping mapping = Mapping::OfFile(fd, bytes, writable);
+  if (!mapping.valid()) return Failed("cannot map shared memory");
   return mapping;
-}
-
-Mapping::Mapping(Mapping&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-
-Mapping& Mapping::operator=(Mapping&& other) noexcept {
-  std::swap(data_, other.data_);
-  std::swap(size_, other.size_);
-  return *this;
-}
-
-Mapping::~Mapping() {
-  if (data_ != nullptr) munmap(data_, size_);
 }
 
 Result<Arena> Arena::Make(std::uint64_t input_bytes, std::uint64_t output_bytes, Budget* budget) {
@@ -54,7 +38,7 @@ Result<Arena> Arena::Make(std::uint64_t input_bytes, std::uint64_t output_bytes,
       fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
     return Failed("cannot size shared memory");
   }
-  Result<Mapping> mapping = Mapping::Of(fd.get(), input_bytes + output_bytes, true);
+  Result<Mapping> mapping = MapShared(fd.get(), input_bytes + output_bytes, true);
   if (!mapping) return mapping.error();
   return Arena(std::move(fd), std::move(mapping).value(), input_bytes, output_bytes, budget);
 }

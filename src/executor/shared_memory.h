@@ -8,25 +8,13 @@
 #include <span>
 
 #include "base/fd.h"
+#include "base/mapping.h"
 #include "base/result.h"
 
 namespace stagger::executor {
 
-// A mapping, undone when it goes.
-class Mapping {
- public:
-  Mapping() = default;
-  static Result<Mapping> Of(int fd, std::uint64_t bytes, bool writable);
-  Mapping(Mapping&& other) noexcept;
-  Mapping& operator=(Mapping&& other) noexcept;
-  ~Mapping();
-  std::byte* data() const { return data_; }
-  std::span<std::byte> bytes() const { return {data_, size_}; }
-
- private:
-  std::byte* data_ = nullptr;
-  std::size_t size_ = 0;
-};
+// The first `bytes` of a file that somebody else has too.
+Result<Mapping> MapShared(int fd, std::uint64_t bytes, bool writable);
 
 // How much memory all arenas of an executor may take, and take.
 struct Budget {

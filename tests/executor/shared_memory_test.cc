@@ -45,7 +45,7 @@ TEST(SealedFile, HoldsItsContentForGood) {
   ASSERT_TRUE(file);
   EXPECT_EQ(*SizeOfSealed(file->get()), text.size());
   EXPECT_LT(pwrite(file->get(), "x", 1, 0), 0);
-  const auto mapping = Mapping::Of(file->get(), text.size(), false);
+  const auto mapping = MapShared(file->get(), text.size(), false);
   ASSERT_TRUE(mapping);
   EXPECT_EQ(std::memcmp(mapping->data(), text.data(), text.size()), 0);
 }

@@ -15,39 +15,6 @@ constexpr int kHighFd = 500;  // as the link's
 
 }  // namespace
 
-Mapping Mapping::OfFile(int fd, std::uint64_t bytes, bool writable) {
-  Mapping mapping;
-  if (bytes == 0) return mapping;
-  void* at = mmap(nullptr, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
-  if (at == MAP_FAILED) return mapping;
-  mapping.data_ = static_cast<std::byte*>(at);
-  mapping.size_ = bytes;
-  return mapping;
-}
-
-Mapping Mapping::OfMemory(std::uint64_t bytes) {
-  Mapping mapping;
-  if (bytes == 0) return mapping;
-  void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (at == MAP_FAILED) return mapping;
-  mapping.data_ = static_cast<std::byte*>(at);
-  mapping.size_ = bytes;
-  return mapping;
-}
-
-Mapping::Mapping(Mapping&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-
-Mapping& Mapping::operator=(Mapping&& other) noexcept {
-  std::swap(data_, other.data_);
-  std::swap(size_, other.size_);
-  return *this;
-}
-
-Mapping::~Mapping() {
-  if (data_ != nullptr) munmap(data_, size_);
-}
-
 Mapping ReadWhole(const char* path) {
   const UniqueFd fd(open(path, O_RDONLY | O_CLOEXEC));
   struct statx info {};

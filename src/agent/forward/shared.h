@@ -9,27 +9,9 @@
 #include <span>
 
 #include "base/fd.h"
+#include "base/mapping.h"
 
 namespace stagger::agent {
-
-class Mapping {
- public:
-  Mapping() = default;
-  // Empty if it cannot be mapped.
-  static Mapping OfFile(int fd, std::uint64_t bytes, bool writable);
-  static Mapping OfMemory(std::uint64_t bytes);  // zeroed, this process's own
-  Mapping(Mapping&& other) noexcept;
-  Mapping& operator=(Mapping&& other) noexcept;
-  ~Mapping();
-
-  bool valid() const { return data_ != nullptr; }
-  std::byte* data() const { return data_; }
-  std::span<const std::byte> bytes() const { return {data_, size_}; }
-
- private:
-  std::byte* data_ = nullptr;
-  std::size_t size_ = 0;
-};
 
 // The content of a file; empty if it cannot be read, or is empty.
 Mapping ReadWhole(const char* path);
