@@ -154,10 +154,12 @@ Result<void> ApplyMps(const Site& site, const std::string& socket, std::vector<S
   if (site.mps == "off" && mps->running) {
     fmt::print(stderr, "stagger: the site asks for no MPS, and the running daemon has it\n");
   }
-  for (std::size_t i = 0; i < apps->size(); ++i) {
-    const StreamSettings& stream = site.apps[i].stream;
+  auto app = site.apps.begin();
+  for (Supervised& supervised : *apps) {
+    if (!supervised.serves.empty()) continue;  // an executor: none of the site's apps
+    const StreamSettings& stream = (app++)->stream;
     // What the site's env says itself stays.
-    (*apps)[i].spec.environment.merge(MpsEnvironment(*mps, stream));
+    supervised.spec.environment.merge(MpsEnvironment(*mps, stream));
     if (const auto why = WhyNoLimits(*mps, stream)) {
       fmt::print(stderr, "stagger: {}: {}\n", stream.name, *why);
     }

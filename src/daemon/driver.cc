@@ -99,9 +99,16 @@ void Driver::Leave(ClientId client, TimePoint now) {
         record->name, record->pid, counters.done, counters.granted, counters.ungated,
         counters.warmup, counters.expired, counters.cancelled,
         ToMs(now - stream->second.joined) / 1000);
+    std::vector<DeviceId> used;
+    const auto& seats = stream->second.seats;
+    for (std::uint32_t id = wire::kCpuDevice.value + 1; id < seats.size(); ++id) {
+      if (seats[id].last_done || seats[id].holds != core::Seat::Holds::kNothing) {
+        used.push_back(DeviceId{id});
+      }
+    }
+    faults_.Left({client, record->name, record->pid}, used, now);
   }
   expiry_logs_.erase(client);
-  faults_.Left(client);
   ledger_.Leaving(client, counters);
   Apply(core::ClientLeft{client}, client, now);
   for (const core::RateCapped& lifted : admission_.OnLeave(client)) {

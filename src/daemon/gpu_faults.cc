@@ -6,13 +6,17 @@
 namespace stagger::daemon {
 namespace {
 
-// The driver says that somebody else did it.
-bool BlamesOthers(std::uint32_t code) { return code == 46 || code == 806 || code == 810; }
+// The driver says that somebody else did it, or nothing was heard.
+bool BlamesOthers(std::uint32_t code) {
+  return code == 0 || code == 46 || code == 806 || code == 810;
+}
 
 }  // namespace
 
 std::string GpuErrorText(std::uint32_t code) {
   switch (code) {
+    case 0:
+      return "ended as the GPU failed";
     case 46:
       return "device unavailable";
     case 214:
@@ -58,8 +62,9 @@ const GpuFaults::Fault& GpuFaults::Report(Affected whom, DeviceId device, TimePo
   const auto belongs = [&](const Fault& fault) {
     if (fault.device != device) return false;
     // The same name again: its process has been started anew since.
-    const bool again = std::ranges::any_of(
-        fault.affected, [&](const Affected& one) { return one.name == whom.name; });
+    const bool again = std::ranges::any_of(fault.affected, [&](const Affected& one) {
+      return one.name == whom.name && one.code != 0;
+    });
     const bool goes_on = std::ranges::any_of(fault.affected, &Affected::here);
     const bool together = fault.shared || mps_runs_() || BlamesOthers(whom.code);
     return !again && together && (goes_on || now - fault.at <= kTogether);
@@ -76,13 +81,40 @@ const GpuFaults::Fault& GpuFaults::Report(Affected whom, DeviceId device, TimePo
   }
   Fault& fault = is_new ? recent_.back() : *found;
   fault.shared = fault.shared || mps_runs_() || BlamesOthers(whom.code);
+  // Its name, of one that had left before: that was an earlier process.
+  std::erase_if(fault.affected, [&](const Affected& one) { return one.name == whom.name; });
   fault.affected.push_back(std::move(whom));
+  if (fault.shared) AddDeparted(&fault, now);
   return fault;
 }
 
-void GpuFaults::Left(ClientId client) {
+void GpuFaults::AddDeparted(Fault* fault, TimePoint now) {
+  for (const Departed& gone : departed_) {
+    if (gone.device != fault->device || now - gone.at > kTogether) continue;
+    if (std::ranges::count(fault->affected, gone.whom.name, &Affected::name) == 0) {
+      fault->affected.push_back(gone.whom);
+    }
+  }
+}
+
+void GpuFaults::Left(Affected whom, const std::vector<DeviceId>& used, TimePoint now) {
+  bool known = false;
   for (Fault& fault : recent_) {
-    for (Affected& one : fault.affected) one.here = one.here && one.client != client;
+    for (Affected& one : fault.affected) {
+      if (one.client != whom.client) continue;
+      one.here = false;
+      known = true;
+    }
+  }
+  if (known) return;
+  whom.code = 0;
+  whom.here = false;
+  for (const DeviceId device : used) {
+    departed_.push_back({whom, device, now});
+    if (departed_.size() > kKept) departed_.pop_front();
+    for (Fault& fault : recent_) {
+      if (fault.shared && now - fault.at <= kTogether) AddDeparted(&fault, now);
+    }
   }
 }
 

@@ -28,7 +28,7 @@ class GpuFaults {
     ClientId client;
     std::string name;
     pid_t pid = 0;
-    std::uint32_t code = 0;  // the driver's
+    std::uint32_t code = 0;  // the driver's; 0: it left before it could say
     bool here = true;        // still attached
   };
   struct Fault {
@@ -48,7 +48,9 @@ class GpuFaults {
 
   // The fault that this report belongs to.
   const Fault& Report(Affected whom, DeviceId device, TimePoint now);
-  void Left(ClientId client);
+  // `used`: the GPUs on which its bodies ran. Who leaves about when a shared fault happens is one
+  // of those it broke: the app may have heard of it first from a call that nobody hooks, and ended.
+  void Left(Affected whom, const std::vector<DeviceId>& used, TimePoint now);
 
   const std::deque<Fault>& recent() const { return recent_; }  // oldest first
   const Affected* Of(ClientId client) const;                   // null: nothing broke it
@@ -56,8 +58,17 @@ class GpuFaults {
   std::vector<Fault> TakeUnlogged();
 
  private:
+  struct Departed {
+    Affected whom;
+    DeviceId device;
+    TimePoint at;
+  };
+
+  void AddDeparted(Fault* fault, TimePoint now);
+
   std::function<bool()> mps_runs_;
   std::deque<Fault> recent_;
+  std::deque<Departed> departed_;  // of the last kTogether, no more than kKept
   std::uint64_t last_number_ = 0;
 };
 

@@ -1,6 +1,10 @@
 #include "daemon/gpu_faults.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
 
 namespace stagger::daemon {
 namespace {
@@ -44,11 +48,41 @@ TEST(GpuFaults, AreNewOnceAllHaveGoneOrOneIsBack) {
   faults.Report(Of(1, "a", 700), kGpu, At(0));
   faults.Report(Of(2, "a", 700), kGpu, At(900));
   EXPECT_EQ(faults.recent().size(), 2U) << "its second life";
-  faults.Left(ClientId{1});
-  faults.Left(ClientId{2});
+  faults.Left(Of(1, "a", 0), {kGpu}, At(1000));
+  faults.Left(Of(2, "a", 0), {kGpu}, At(1000));
   EXPECT_FALSE(faults.Of(ClientId{2})->here);
   faults.Report(Of(3, "b", 810), kGpu, At(10'000));
   EXPECT_EQ(faults.recent().size(), 3U);
+}
+
+TEST(GpuFaults, BrokeThoseThatEndedMeanwhileWithoutAWord) {
+  GpuFaults faults([] { return true; });
+  faults.Left(Of(1, "long ago", 0), {kGpu}, At(0));
+  faults.Left(Of(2, "just before", 0), {kGpu}, At(4900));
+  faults.Left(Of(3, "of another GPU", 0), {DeviceId{2}}, At(4900));
+  faults.Left(Of(4, "again", 0), {kGpu}, At(4900));
+  faults.Report(Of(5, "bad", 700), kGpu, At(5000));
+  faults.Report(Of(6, "again", 810), kGpu, At(5001));
+  faults.Left(Of(5, "bad", 0), {kGpu}, At(5002));
+  faults.Left(Of(7, "just after", 0), {kGpu}, At(5100));
+  faults.Left(Of(8, "much later", 0), {kGpu}, At(8000));
+  ASSERT_EQ(faults.recent().size(), 1U);
+  const GpuFaults::Fault& fault = faults.recent()[0];
+  std::vector<std::string> names;
+  for (const GpuFaults::Affected& one : fault.affected) names.push_back(one.name);
+  EXPECT_THAT(names, testing::UnorderedElementsAre("bad", "just before", "again", "just after"));
+  EXPECT_EQ(fault.culprit()->name, "bad");
+  EXPECT_EQ(faults.Of(ClientId{6})->code, 810U) << "its second life is what is told of";
+  EXPECT_EQ(faults.Of(ClientId{4}), nullptr);
+  EXPECT_FALSE(faults.Of(ClientId{7})->here);
+}
+
+TEST(GpuFaults, OfOneProcessBreakNobodyWhoLeaves) {
+  GpuFaults faults;
+  faults.Left(Of(1, "before", 0), {kGpu}, At(0));
+  faults.Report(Of(2, "a", 700), kGpu, At(1));
+  faults.Left(Of(3, "after", 0), {kGpu}, At(2));
+  EXPECT_EQ(faults.recent()[0].affected.size(), 1U);
 }
 
 TEST(GpuFaults, AreGivenOutForTheLogOnceAndTheLastFewAreKept) {
