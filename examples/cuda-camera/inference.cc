@@ -7,6 +7,7 @@
 #include <random>
 #include <thread>
 
+#include "turn_by_hand.h"
 #include "unwaited.h"
 
 namespace cuda_camera {
@@ -38,7 +39,7 @@ constexpr std::array kShapes{
 class Plain : public Inference {
  public:
   Plain(const Settings& settings, const Gpu& gpu)
-      : settings_(settings), gpu_(gpu), buffers_(gpu.MakeBuffers()) {
+      : settings_(settings), gpu_(gpu), buffers_(gpu.MakeBuffers()), turn_(settings.pass_by) {
     if (settings.shape != "per-thread" && settings.shape != "legacy") {
       stream_ = gpu.MakeStream(kStreamNonBlocking);
     }
@@ -46,6 +47,7 @@ class Plain : public Inference {
 
   BodyTimes Run(std::int64_t frame, const std::function<void()>& before_wait) override {
     Pre(frame);
+    turn_.Take();
     BodyTimes times;
     times.launch_begin_ns = NowNs();
     times.first_launch = gpu_.launches() + 1;
@@ -56,6 +58,7 @@ class Plain : public Inference {
     before_wait();
     Wait();
     times.over_ns = NowNs();
+    turn_.Give();
     Post();
     AddToChecksum(buffers_.output);
     return times;
@@ -100,6 +103,7 @@ class Plain : public Inference {
   const Settings& settings_;
   const Gpu& gpu_;
   const Buffers buffers_;
+  const TurnByHand turn_;
   Stream stream_ = nullptr;  // null: the default stream
 };
 

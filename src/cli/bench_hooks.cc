@@ -32,6 +32,8 @@ std::vector<GpuLegPlan> Plans(const Settings& settings) {
   add("alone-2000-bare", false, 1, 20, 2000);
   add("alone-2000-controlled", true, 1, 20, 2000);
   add(kHandOver, true, 2, 20, 60);
+  add(kByHand, false, 2, 20, 60);
+  plans.back().by_hand = true;
   return plans;
 }
 
@@ -133,19 +135,23 @@ void PrintText(const Settings& settings, const std::vector<HooksRepeat>& repeats
                  Number(ThreadsShare(repeats, plan.name), 2, 100)});
   }
   fmt::print("{}\n", apps.ToString());
-  Table hand_overs({"release us", "ping-pong", "gap us", "p99", "virtual GPU's", "rest", "idle %",
-                    "agent's threads %", "fps"});
-  const auto figure = [&](double HandOverFigures::*part, int digits, double factor = 1) {
-    return Number(FigureOf(repeats, kHandOver, part), digits, factor);
-  };
-  using H = HandOverFigures;
-  hand_overs.AddRow({figure(&H::release, 0), figure(&H::ping_pong, 0), figure(&H::gap, 0),
-                     figure(&H::gap_p99, 0), figure(&H::own, 0), figure(&H::rest, 0),
-                     figure(&H::idle, 2, 100), Number(ThreadsShare(repeats, kHandOver), 2, 100),
-                     Number(MedianOf(repeats, kHandOver).fps, 2)});
+  Table hand_overs({"two apps", "release us", "ping-pong", "gap us", "p99", "virtual GPU's", "rest",
+                    "idle %", "agent's threads %", "fps"});
+  for (const char* leg : {kHandOver, kByHand}) {
+    const auto figure = [&](double HandOverFigures::*part, int digits, double factor = 1) {
+      return Number(FigureOf(repeats, leg, part), digits, factor);
+    };
+    using H = HandOverFigures;
+    hand_overs.AddRow({leg, figure(&H::release, 0), figure(&H::ping_pong, 0), figure(&H::gap, 0),
+                       figure(&H::gap_p99, 0), figure(&H::own, 0), figure(&H::rest, 0),
+                       figure(&H::idle, 2, 100), Number(ThreadsShare(repeats, leg), 2, 100),
+                       Number(MedianOf(repeats, leg).fps, 2)});
+  }
   fmt::print(
       "Two apps that are always busy. Release: from one's giving back its turn to the first launch "
-      "of the other, which waited.\nGap: from the end of one's body to the begin of the other's, "
+      "of the other, which waited.\nBy hand: the apps ask a process for the turn that does "
+      "nothing else. Ping-pong: a packet there and back while all else sleeps.\nGap: from the end "
+      "of one's body to the begin of the other's, "
       "by the device's log. The virtual GPU's part of it is\nwhat an app alone needs from its "
       "body's end to its next operation.\n\n{}\n{}",
       hand_overs.ToString(), ToText(claims));

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -137,14 +138,8 @@ std::vector<HandOver> HandOvers(const std::vector<DeviceBody>& bodies, int learn
   return found;
 }
 
-std::vector<Duration> Releases(std::istream& turns, int learning) {
-  struct Turn {
-    std::int64_t pid;
-    TimePoint asked;
-    TimePoint begun;
-    TimePoint over;
-  };
-  std::vector<Turn> all;
+std::vector<TurnTimes> ReadTurns(std::istream& turns) {
+  std::vector<TurnTimes> all;
   for (std::string line; std::getline(turns, line);) {
     const nlohmann::json json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (!json.is_object()) continue;
@@ -154,15 +149,33 @@ std::vector<Duration> Releases(std::istream& turns, int learning) {
     all.push_back(
         {json.value("pid", std::int64_t{0}), time("asked_ns"), time("begun_ns"), time("over_ns")});
   }
-  std::ranges::sort(all, {}, &Turn::begun);
+  return all;
+}
+
+std::vector<TurnTimes> ReadTruth(std::istream& truth, std::int64_t process) {
+  std::vector<TurnTimes> all;
+  for (std::string line; std::getline(truth, line);) {
+    long long start = 0;
+    long long begun = 0;
+    long long over = 0;
+    if (std::sscanf(line.c_str(), "%*d,%lld,%lld,%*d,%lld,", &start, &begun, &over) != 3) continue;
+    all.push_back({process, TimePoint{Duration{start}}, TimePoint{Duration{begun}},
+                   TimePoint{Duration{over}}});
+  }
+  return all;
+}
+
+std::vector<Duration> Releases(std::vector<TurnTimes> all, int learning) {
+  std::ranges::sort(all, {}, &TurnTimes::begun);
   std::map<std::int64_t, int> seen;
   std::vector<Duration> releases;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    const Turn& turn = all[i];
-    const bool known = seen[turn.pid]++ >= learning;
+    const TurnTimes& turn = all[i];
+    const bool known = seen[turn.process]++ >= learning;
     if (i == 0 || !known) continue;
-    const Turn& before = all[i - 1];
-    if (before.pid == turn.pid || seen[before.pid] <= learning || before.over == TimePoint{})
+    const TurnTimes& before = all[i - 1];
+    if (before.process == turn.process || seen[before.process] <= learning ||
+        before.over == TimePoint{})
       continue;
     if (turn.asked + kSurelyWaiting > before.over) continue;
     releases.push_back(turn.begun - before.over);

@@ -44,9 +44,20 @@ struct HandOver {
 // Without the first `learning` bodies of each app.
 std::vector<HandOver> HandOvers(const std::vector<DeviceBody>& bodies, int learning);
 
+// One turn of a process: when it was asked for, when its body began, and when it was given back.
+struct TurnTimes {
+  std::int64_t process = 0;
+  TimePoint asked;
+  TimePoint begun;
+  TimePoint over;  // zero: not known
+};
+// What agents write to $STAGGER_TURNS (docs/cuda.md). Lines that are no turns are passed over.
+std::vector<TurnTimes> ReadTurns(std::istream& turns);
+// What `cuda-camera --truth` writes, of one process: it asks as soon as its inference starts.
+std::vector<TurnTimes> ReadTruth(std::istream& truth, std::int64_t process);
+
 // From one app's giving back its turn to the first launch of the other one, which had asked for its
-// turn before: by what the agents of both write to one $STAGGER_TURNS (docs/cuda.md), without the
-// first `learning` turns of each. Lines that are no turns are passed over.
-std::vector<Duration> Releases(std::istream& turns, int learning);
+// turn before; without the first `learning` turns of each.
+std::vector<Duration> Releases(std::vector<TurnTimes> turns, int learning);
 
 }  // namespace stagger::cli

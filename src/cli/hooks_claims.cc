@@ -75,15 +75,15 @@ std::vector<Claim> HooksClaims(const std::vector<HooksRepeat>& repeats) {
   std::vector<Paired> ratios;
   for (const HooksRepeat& repeat : repeats) {
     const auto leg = repeat.legs.find(kHandOver);
-    const auto alone = repeat.legs.find(kAloneBare);
-    if (leg == repeat.legs.end() || alone == repeat.legs.end()) continue;
-    if (const auto figures = FiguresOf(leg->second, alone->second)) {
-      ratios.push_back(
-          {figures->release / figures->ping_pong, leg->second.disturbance.disturbed()});
-    }
+    const auto by_hand = repeat.legs.find(kByHand);
+    if (leg == repeat.legs.end() || by_hand == repeat.legs.end()) continue;
+    if (leg->second.releases_us.empty() || by_hand->second.releases_us.empty()) continue;
+    ratios.push_back(
+        {MedianOf(leg->second.releases_us) / MedianOf(by_hand->second.releases_us),
+         leg->second.disturbance.disturbed() || by_hand->second.disturbance.disturbed()});
   }
-  claims.push_back(
-      Judge("release to next body / ping-pong, p50", ratios, Bound::kAtMost, kPingPongs));
+  claims.push_back(Judge("release to next body, controlled / by hand through a bare relay, p50",
+                         ratios, Bound::kAtMost, kPingPongs));
   return claims;
 }
 

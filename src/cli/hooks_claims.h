@@ -33,6 +33,9 @@ inline constexpr const char* kAloneBare = "alone-60-bare";
 
 // The leg in which two apps compete.
 inline constexpr const char* kHandOver = "hand-over";
+// The same two, passing the turn on by hand through a process that does nothing else: the same load
+// on the same machine, with a bare packet to the relay and one from it between two bodies.
+inline constexpr const char* kByHand = "hand-over-by-hand";
 
 std::vector<Claim> HooksClaims(const std::vector<HooksRepeat>& repeats);
 

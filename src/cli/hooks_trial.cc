@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iterator>
 
 #include "base/clock.h"
 #include "cli/child_process.h"
@@ -16,6 +18,7 @@
 #include "cli/gate_clients.h"
 #include "cli/private_daemon.h"
 #include "cli/scratch_dir.h"
+#include "cli/turn_relay.h"
 #include "cli/virtual_gpu.h"
 
 namespace stagger::cli {
@@ -149,12 +152,12 @@ ChildSpec AppSpec(const GpuLegPlan& plan, const std::string& path, const Site& s
   const std::string name = fmt::format("app-{}", app + 1);
   ChildSpec spec;
   spec.path = path;
-  // The agent has to know it first: 40 inferences, of two apps by turns where there are two.
-  const double learning = kLearning * plan.apps * (plan.body_ms + 4) / 1000;
+  // The agent has to know it first. Counted, not timed: a busy machine only makes it longer.
+  const double frame_ms = plan.apps * (plan.body_ms + 2);
+  const int frames = kLearning + static_cast<int>(std::ceil(plan.seconds * 1000 / frame_ms)) + 1;
   // The wait between two bodies is short, so that of two apps one always waits for the other.
   spec.argv = {"cuda-camera",
-               "--seconds",
-               fmt::format("{}", plan.seconds + learning),
+               fmt::format("--frames={}", frames),
                "--pre=0",
                "--post=1",
                "--post-cpu=0.1",
@@ -162,6 +165,10 @@ ChildSpec AppSpec(const GpuLegPlan& plan, const std::string& path, const Site& s
                fmt::format("--body={}", plan.body_ms),
                fmt::format("--kernels={}", plan.kernels),
                "--samples=" + site.dir.File(name + ".csv")};
+  if (plan.by_hand) {
+    spec.argv.push_back("--pass-by=" + site.dir.File("relay.sock"));
+    spec.argv.push_back("--truth=" + site.dir.File(name + ".truth"));
+  }
   spec.environment = site.gpu->environment();
   spec.out_file = site.dir.File(name + ".out");
   spec.err_file = site.dir.File(name + ".err");
@@ -238,6 +245,12 @@ Result<GpuLegRun> RunGpuLeg(const GpuLegPlan& plan, Workplace& place) {
     if (!started) return started.error();
     echo.emplace(std::move(started).value());
   }
+  std::optional<TurnRelay> relay;
+  if (plan.by_hand) {
+    Result<TurnRelay> started = TurnRelay::Start(site->dir.File("relay.sock"));
+    if (!started) return started.error();
+    relay.emplace(std::move(started).value());
+  }
   std::vector<ChildProcess> apps;
   for (int i = 0; i < plan.apps; ++i) {
     ChildSpec spec = AppSpec(plan, *program, *site, i);
@@ -309,9 +322,19 @@ Result<GpuLegRun> RunGpuLeg(const GpuLegPlan& plan, Workplace& place) {
       run.gaps_us.push_back(us(hand_over.gap));
       run.bodies_us.push_back(us(hand_over.body));
     }
-    std::ifstream turns(site->dir.File("turns.jsonl"));
-    for (const Duration release : Releases(turns, kLearning))
+    std::vector<TurnTimes> turns;
+    if (plan.by_hand) {
+      for (int i = 0; i < plan.apps; ++i) {
+        std::ifstream truth(site->dir.File(fmt::format("app-{}.truth", i + 1)));
+        std::ranges::copy(ReadTruth(truth, i), std::back_inserter(turns));
+      }
+    } else {
+      std::ifstream file(site->dir.File("turns.jsonl"));
+      turns = ReadTurns(file);
+    }
+    for (const Duration release : Releases(std::move(turns), kLearning)) {
       run.releases_us.push_back(us(release));
+    }
   } else {
     for (std::size_t i = kLearning; i < bodies.size(); ++i) {
       if (bodies[i].next == kNever) continue;

@@ -34,7 +34,8 @@ struct GpuLegPlan {
   int apps = 1;
   double body_ms = 0;
   int kernels = 0;
-  double seconds = 0;  // measured, after the agent has learned the apps
+  double seconds = 0;    // measured, after the agent has learned the apps
+  bool by_hand = false;  // the apps pass a turn on by themselves (cli/turn_relay.h)
 };
 
 struct GpuLegRun {

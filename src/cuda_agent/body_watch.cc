@@ -11,6 +11,7 @@
 #include "cuda_agent/agent_link.h"
 #include "cuda_agent/capture.h"
 #include "cuda_agent/real_driver.h"
+#include "cuda_agent/turn_log.h"
 
 namespace stagger::cuda_agent {
 namespace {
@@ -19,6 +20,9 @@ namespace {
 constexpr unsigned int kEventFlags = CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING;
 constexpr Duration kForever = std::chrono::hours{1};
 constexpr Duration kLookAgain = std::chrono::milliseconds{2};
+// What is not urgent waits so long for the thread to have nothing else to do.
+constexpr Duration kQuiet = std::chrono::milliseconds{1};
+constinit thread_local bool is_watch = false;
 
 // What we ask of the driver must not make a capture of the app's invalid that another thread has
 // under way.
@@ -115,12 +119,18 @@ void* BodyWatch::Main(void* self) {
 void BodyWatch::Run() {
   CUcontext current = nullptr;
   const Relaxed relaxed;
+  is_watch = true;
+  TurnLog& log = TurnLog::Get();
   for (;;) {
     Watched next;
     {
       agent::MutexLock lock(&lock_);
       while (queue_.empty()) {
-        changed_.WaitUntil(&lock_, Now() + (look_ != nullptr ? kLookAgain : kForever));
+        const TimePoint from = Now();
+        changed_.WaitUntil(&lock_, from + (log.has_kept()     ? kQuiet
+                                           : look_ != nullptr ? kLookAgain
+                                                              : kForever));
+        if (log.has_kept() && Now() - from >= kQuiet) log.Write();
         if (look_ == nullptr || !queue_.empty()) continue;
         bool (*const look)() = look_;
         lock_.Unlock();
@@ -155,6 +165,8 @@ CUevent BodyWatch::Mark(CUcontext context, CUevent mark, CUstream stream) {
   if (mark == nullptr) return nullptr;
   return RealCall<kAt_cuEventRecord>(mark, stream) == CUDA_SUCCESS ? mark : nullptr;
 }
+
+bool BodyWatch::IsItsThread() { return is_watch; }
 
 void BodyWatch::KeepLooking(bool (*look)()) {
   if (!StartThread()) return;

@@ -56,6 +56,8 @@ class BodyWatch {
   // Every so often from now on `look` is called on the thread, until it says that there is nothing
   // to look for any more.
   void KeepLooking(bool (*look)());
+  // On the thread, whether it is this watch's own.
+  static bool IsItsThread();
   // For `look`: whether the device has passed all of the body's marks.
   static bool PassedMarks(const OpenBody& body);
   // The body's marks may be used again.

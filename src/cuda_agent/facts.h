@@ -4,6 +4,7 @@
 // Runs at every hooked call: a few instructions, no allocation.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <type_traits>
 
@@ -22,10 +23,17 @@ struct Facts {
   CUmemorytype to_type = 0;
   CUmemorytype from_type = 0;
 
-  void Mix(std::uint64_t value) {
-    hash = (hash ^ value) * 0x9e3779b97f4a7c15;
-    hash ^= hash >> 32;
-  }
+  unsigned mixed = 0;  // numbers in the hash so far
+
+  // A multilinear hash (Lemire and Kaser 2014): no multiplication waits for another.
+  void Mix(std::uint64_t value) { hash += (value + 1) * kFactors[mixed++ % kFactors.size()]; }
+  void Finish() { hash = (hash ^ hash >> 32) * kFactors[0]; }
+
+  // Odd numbers without a pattern, one for each number that a call mixes in.
+  static constexpr std::array<std::uint64_t, 12> kFactors = {
+      0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb, 0xd6e8feb86659fd93,
+      0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9, 0x85ebca77c2b2ae63, 0x27d4eb2f165667c5,
+      0xff51afd7ed558ccd, 0xc4ceb9fe1a85ec53, 0xa0761d6478bd642f, 0xe7037ed1a0b428db};
 };
 
 namespace facts {
@@ -80,6 +88,7 @@ template <typename... Arguments>
 Facts FactsOf(Arguments... arguments) {
   Facts facts;
   (facts::Take(facts, arguments), ...);
+  facts.Finish();
   return facts;
 }
 

@@ -1,6 +1,7 @@
 #include "cuda_agent/observer.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -157,27 +158,27 @@ Observer::Passing Observer::Before(CallKind kind, bool per_thread, bool blocks,
   const bool same_stream = launches && passing.stream == mine.stream && facts.stream != nullptr;
   call.context = same_stream ? mine.context : CurrentContext();
 
-  phase::Verdict verdict;
-  phase::Inference ended;
+  lock_.Lock();
+  if (launches) number = ++launches_;
+  if (++mine.untimed >= kMostUntimed || detector_.NeedsTime(call)) ReadClock();
+  call.at = mine.at;
+  const phase::Verdict verdict = detector_.Before(call);
+  if (launches && verdict.begun == 0) NoteLaunch(call, passing.stream, number);
   phase::State state{};
-  {
-    agent::MutexLock lock(&lock_);
-    if (launches) number = ++launches_;
-    if (++mine.untimed >= kMostUntimed || detector_.NeedsTime(call)) ReadClock();
-    call.at = mine.at;
-    verdict = detector_.Before(call);
-    if (verdict.inference_ended) {
-      ended = detector_.last_inference();
-      Report::Get().Note(detector_);
-    }
+  if (verdict.begun != 0 || verdict.inference_ended) [[unlikely]]
     state = detector_.state();
-    if (launches && verdict.begun == 0) NoteLaunch(call, passing.stream, number);
+  if (verdict.inference_ended) [[unlikely]] {
+    const phase::Inference ended = detector_.last_inference();
+    Report::Get().Note(detector_);
+    lock_.Unlock();
+    InferenceEnded(ended, state);
+  } else {
+    lock_.Unlock();
   }
   if (call.kind == PhaseKind::kCopyIn) {
     if (!mine.copying) mine.copies_from = call.at;
     mine.copying = true;
   }
-  if (verdict.inference_ended) InferenceEnded(ended, state);
   if (verdict.ended_before != 0) End(verdict.ended_before, false);
   if (verdict.begun != 0) Begin(verdict.begun, call, passing.stream, state, number);
   if (launches) {
@@ -400,7 +401,9 @@ void Observer::End(phase::BodyId id, bool device_is_done) {
 // `over`: when the device had done the body; zero: nobody knows.
 void Observer::GiveBack(const OpenBody& body, TimePoint over) {
   if (body.ticket.seq != 0) Agent().leave(body.ticket, 0);
-  TurnLog::Get().Add(body, over);
+  // What is left to do can wait; the daemon may have been woken on this very core.
+  if (BodyWatch::IsItsThread()) sched_yield();
+  TurnLog::Get().Add(body, over, !BodyWatch::IsItsThread());
   if (over == TimePoint{}) return;
   agent::MutexLock lock(&lock_);
   detector_.BodyMeasured(body.id, over - body.begun);

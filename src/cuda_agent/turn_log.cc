@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 #include "phase/standing.h"
 
@@ -28,7 +30,7 @@ TurnLog& TurnLog::Get() {
   return *log;
 }
 
-void TurnLog::Add(const OpenBody& body, TimePoint over) {
+void TurnLog::Add(const OpenBody& body, TimePoint over, bool at_once) {
   if (!wanted()) return;
   std::array<char, 384> line{};
   const auto number = [](auto value) { return static_cast<unsigned long long>(value); };
@@ -42,8 +44,18 @@ void TurnLog::Add(const OpenBody& body, TimePoint over) {
       number(body.last_launch), static_cast<long long>(body.asked.since_epoch.count()),
       static_cast<long long>(body.begun.since_epoch.count()),
       static_cast<long long>(over.since_epoch.count()));
+  const auto size = static_cast<std::size_t>(length);
+  if (at_once) return Write(line.data(), size);
+  if (kept_ + size > lines_.size()) Write();
+  std::copy_n(line.data(), size, lines_.data() + kept_);
+  kept_ += size;
+}
+
+void TurnLog::Write() { Write(lines_.data(), std::exchange(kept_, 0)); }
+
+void TurnLog::Write(const char* text, std::size_t size) {
   // A full disk: there is no line.
-  if (write(fd_, line.data(), static_cast<std::size_t>(length)) != length) return;
+  if (write(fd_, text, size) != static_cast<ssize_t>(size)) return;
 }
 
 }  // namespace stagger::cuda_agent

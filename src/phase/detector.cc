@@ -61,6 +61,12 @@ Verdict Detector::Label(const Call& call) {
 
 Verdict Detector::Before(const Call& call) {
   if (call.kind == CallKind::kLabelBegin || call.kind == CallKind::kLabelEnd) return Label(call);
+  return Driver(call);
+}
+
+// On its own, so that the verdict is made where the caller wants it: a copy of what was just
+// written costs as much as all the rest of a launch.
+Verdict Detector::Driver(const Call& call) {
   Lane& lane = *SlotOf(call).lane;
   Verdict verdict = lane.Before(call);
   if (verdict.inference_ended) last_inference_ = lane.last_inference();

@@ -62,6 +62,7 @@ class Detector {
   };
   Slot& SlotOf(const Call& call);
   Verdict Label(const Call& call);
+  Verdict Driver(const Call& call);
   BodyId EndWaitedFor(const Call& call);
   bool EndIdleInferences(TimePoint now);
   bool EndInferenceOf(Slot& slot);

@@ -52,8 +52,8 @@ bool Lane::NeedsTime(const Call& call) {
       if (!open_) return true;
       const Token token = TokenOf(call);
       if (Expects(token)) return false;
-      const auto known = std::ranges::find(starts_, token, &Start::token);
-      return known != starts_.end() ? !known->inside : token == tokens_.front();
+      const auto known = std::ranges::find(Starts(), token, &Start::token);
+      return known != Starts().end() ? !known->inside : token == tokens_.front();
     }
     case CallKind::kCopyIn:
       return open_ ? IsBig(call.bytes) : copies_in_ == 0;
@@ -237,14 +237,14 @@ bool Lane::Expects(Token token) {
   return pattern != nullptr && burst_.work < pattern->end && pattern->tokens[burst_.work] == token;
 }
 
-bool Lane::BeganABurst(Token token) const {
-  return std::ranges::any_of(starts_,
+bool Lane::BeganABurst(Token token) {
+  return std::ranges::any_of(Starts(),
                              [&](const Start& s) { return s.token == token && !s.inside; });
 }
 
 void Lane::NoteStart(Token token, bool inside) {
-  const auto known = std::ranges::find(starts_, token, &Start::token);
-  if (known != starts_.end()) {
+  const auto known = std::ranges::find(Starts(), token, &Start::token);
+  if (known != Starts().end()) {
     known->inside |= inside;
   } else {
     starts_[next_start_++ % starts_.size()] = {token, inside};

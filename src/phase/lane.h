@@ -6,8 +6,10 @@
 // grow.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/time.h"
@@ -87,7 +89,7 @@ class Lane {
   // Returns the body that was still open.
   BodyId Close(Verdict* verdict);
   bool Expects(Token token);
-  bool BeganABurst(Token token) const;
+  bool BeganABurst(Token token);
   void NoteStart(Token token, bool inside);
   void Settle(TimePoint waited_from, TimePoint until);
   Duration WeightOf(const Burst& burst);
@@ -139,6 +141,9 @@ class Lane {
   };
   std::array<Start, 16> starts_{};
   std::size_t next_start_ = 0;
+  std::span<Start> Starts() {
+    return std::span(starts_).first(std::min(next_start_, starts_.size()));
+  }
 
   // What came in since the last burst.
   std::uint32_t copies_in_ = 0;

@@ -181,12 +181,24 @@ TEST(DeviceLog, AReleaseIsToOneThatHadAskedBefore) {
                            turn(2, 13000, 15030, 0);
   const auto releases = [&](int learning) {
     std::istringstream turns(text);
-    return Releases(turns, learning);
+    return Releases(ReadTurns(turns), learning);
   };
   ASSERT_EQ(releases(0).size(), 2u);
   EXPECT_EQ(Us(releases(0)[0]), 40);
   EXPECT_EQ(Us(releases(0)[1]), 30);
   EXPECT_EQ(releases(1).size(), 1u);
+}
+
+TEST(DeviceLog, AnAppTellsItsTurnsByItsTruth) {
+  std::istringstream truth(
+      "frame,start_ns,body_launch_begin_ns,body_launch_end_ns,body_over_ns,end_ns,first_launch,"
+      "last_launch\n0,100,200,300,400,500,1,2\nrubbish\n");
+  const std::vector<TurnTimes> turns = ReadTruth(truth, 7);
+  ASSERT_EQ(turns.size(), 1u);
+  EXPECT_EQ(turns[0].process, 7);
+  EXPECT_EQ(turns[0].asked.since_epoch.count(), 100);
+  EXPECT_EQ(turns[0].begun.since_epoch.count(), 200);
+  EXPECT_EQ(turns[0].over.since_epoch.count(), 400);
 }
 
 }  // namespace

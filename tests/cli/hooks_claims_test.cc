@@ -28,7 +28,8 @@ HooksRepeat Good() {
   hand_over.releases_us = {90};
   hand_over.gaps_us = {140, 150, 160};
   hand_over.bodies_us = {9850};
-  hand_over.ping_pong_us = {50};
+  hand_over.ping_pong_us = {20};
+  repeat.legs[kByHand].releases_us = {50};
   return repeat;
 }
 
@@ -88,6 +89,7 @@ TEST(HooksClaims, TheGapIsSharedOut) {
 TEST(HooksClaims, WhereNothingWasHandedOverThereIsNoFigure) {
   HooksRepeat repeat = Good();
   repeat.legs[kHandOver].gaps_us.clear();
+  repeat.legs[kHandOver].releases_us.clear();
   EXPECT_FALSE(FiguresOf(repeat.legs[kHandOver], repeat.legs[kAloneBare]));
   EXPECT_EQ(Named(HooksClaims({repeat}), "release").verdict, Verdict::kInconclusive);
 }

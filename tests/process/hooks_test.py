@@ -33,6 +33,9 @@ class BenchHooks(harness.ProcessTest):
                 leg = legs[f"alone-{kernels}-{way}"]
                 self.assertGreater(leg["done"], 0)
                 self.assertEqual(leg["policy"], "fifo" if way == "controlled" else None)
+        by_hand = legs["hand-over-by-hand"]
+        self.assertEqual((by_hand["apps"], by_hand["policy"]), (2, None))
+        self.assertGreater(by_hand["release_ms"], 0, "nobody begins before the other is done")
         leg = legs["hand-over"]
         self.assertEqual(leg["apps"], 2)
         self.assertGreater(leg["ping_pong_ms"], 0)
