@@ -83,7 +83,6 @@ void Source::Start() {
 void Source::Open() {
   opened_ = ClockNow();
   last_picture_ns_ = 0;
-  seamless_ = false;
   asked_for_segments_ = false;
   pipeline_ = gst_pipeline_new("source");
   GstClock* clock = gst_system_clock_obtain();
@@ -102,6 +101,11 @@ void Source::Open() {
   };
   gst_app_sink_set_callbacks(GST_APP_SINK(sink_), &callbacks, this, nullptr);
   gst_bin_add(GST_BIN(pipeline_), sink_);
+  if (loop_) {
+    GstPad* into = gst_element_get_static_pad(sink_, "sink");
+    joiner_.Attach(into);
+    gst_object_unref(into);
+  }
   AddDecoder();
 
   GstBus* bus = gst_pipeline_get_bus(GST_PIPELINE(pipeline_));
@@ -227,7 +231,7 @@ bool Source::Rewind(bool flush) {
 
 void Source::Play() {
   // A file that cannot be played as segments ends, and is opened again.
-  seamless_ = Rewind(true);
+  Rewind(true);
   gst_element_set_state(pipeline_, GST_STATE_PLAYING);
 }
 

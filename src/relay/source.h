@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "relay/pass_joiner.h"
 #include "relay/places.h"
 
 namespace stagger::relay {
@@ -60,11 +61,11 @@ class Source {
   const bool loop_;
   const Callbacks callbacks_;
 
+  PassJoiner joiner_;
   GstElement* pipeline_ = nullptr;
   GstElement* sink_ = nullptr;
   guint retry_timer_ = 0;
   guint silence_timer_ = 0;
-  bool seamless_ = false;  // the file is played as segments, which can follow each other
   bool asked_for_segments_ = false;
   std::string missing_;  // the plugin that this source needs and that is not here
 

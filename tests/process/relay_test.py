@@ -19,14 +19,14 @@ from harness import DEADLINE_S, ProcessTest, main, wait_until
 
 STAGGER = os.environ["STAGGER"]
 NUMBERED = os.environ.get("NUMBERED_VIDEO", "")
-CLIP_FRAMES, CLIP_FPS = 75, 30
+CLIP_FRAMES, CLIP_FPS = 45, 30
 
 
 class RelayTest(ProcessTest):
     @classmethod
     def setUpClass(cls):
         cls.shared = tempfile.mkdtemp(prefix="stagger-relay-")
-        cls.clip = os.path.join(cls.shared, "clip one.mp4")  # a name that a URI must escape
+        cls.clip = os.path.join(cls.shared, "clip one.mov")  # a name that a URI must escape
         subprocess.run([NUMBERED, "write", cls.clip, str(CLIP_FRAMES), str(CLIP_FPS)], check=True,
                        timeout=DEADLINE_S)
 
@@ -91,25 +91,25 @@ class RelayTest(ProcessTest):
     def test_a_file_to_rtsp_is_exact_for_all_clients_and_across_the_loop(self):
         relay = self.json_relay(self.clip, 6, "rtsp://127.0.0.1:0/gate", "--loop")
         self.assertRegex(relay.url, r"^rtsp://127\.0\.0\.1:[1-9]\d*/gate$")
-        first = self.reader(relay.url, 24)
+        first = self.reader(relay.url, 12)
         begun = self.frames(first, 2)
-        second = self.reader(relay.url, 12)
-        one = begun + self.frames(first, 22)
-        two = self.frames(second, 12)
-        # 30 fps to 6: each fifth frame, 200 ms apart by the stream's own clock, loop or not.
+        second = self.reader(relay.url, 6)
+        one = begun + self.frames(first, 10)
+        two = self.frames(second, 6)
+        # 30 fps to 6: each fifth frame, a sixth of a second apart by the stream's own clock, loop or not.
         self.assert_steps([number for number, _ in one], [5])
-        self.assertLess(one[-1][0], one[0][0] + 23 * 5, "the clip began again")
+        self.assertLess(one[-1][0], one[0][0] + 11 * 5, "the clip began again")
         for n, (_, ms) in enumerate(one):
-            self.assertAlmostEqual(ms, n * 200, delta=1)
+            self.assertAlmostEqual(ms, n * 1000 / 6, delta=1)
         # The second client got the same pictures, from its first one on.
         numbers = [number for number, _ in one]
         self.assert_steps([number for number, _ in two], [5])
         self.assertLessEqual({number for number, _ in two} - set(numbers), set(
-            (numbers[-1] + 5 * k) % CLIP_FRAMES for k in range(1, 13)))
+            (numbers[-1] + 5 * k) % CLIP_FRAMES for k in range(1, 7)))
         counts = self.counts(relay, signal.SIGINT)
         self.assertEqual(counts["clients"], 2)
         self.assertAlmostEqual(counts["fps_in"], 30, delta=0.1)
-        self.assertAlmostEqual(counts["fps_out"], 6, delta=0.3)
+        self.assertAlmostEqual(counts["fps_out"], 6, delta=0.4)
         self.assertEqual(counts["fps_required"], 6)
         self.assertEqual(counts["source"], self.clip)
         self.assertEqual(counts["url"], relay.url)
@@ -120,7 +120,7 @@ class RelayTest(ProcessTest):
         # 30 to 8 is 3.75: the nearest frames are 3 or 4 apart (nobody leaves a fast client out).
         read = self.frames(self.reader(relay.url, 13), 13)
         self.assert_steps([number for number, _ in read], [3, 4])
-        self.assertEqual(sum((b[0] - a[0]) % CLIP_FRAMES for a, b in zip(read, read[1:])), 45)
+        self.assertEqual(sum((b[0] - a[0]) % CLIP_FRAMES for a, b in zip(read, read[1:])), 12 * 3.75)
         place = urllib.parse.urlparse(relay.url)
         for path, host, status in (("/other", place.netloc, 404),
                                    ("/gate.mjpg", "evil.example:80", 403)):
@@ -159,17 +159,16 @@ class RelayTest(ProcessTest):
         camera = self.relay(self.clip, 15, f"{scheme}://127.0.0.1:0/camera", "--loop", name="camera")
         relay = self.json_relay(camera.url, 5, "rtsp://127.0.0.1:0/x", name=name)
         client = self.reader(relay.url, 1000)
-        before = self.frames(client, 6)
-        # By RTSP the times are the camera's: each third frame of 15 fps is each sixth of the clip's.
-        self.assertEqual(len({number for number, _ in before}), 6)
-        if scheme == "rtsp":
-            self.assert_steps([number for number, _ in before[1:]], [4, 6, 8])
+        before = self.frames(client, 5)
+        # Each third frame of 15 fps is each sixth of the clip's; one more or less by the network's
+        # jitter.
+        self.assert_steps([number for number, _ in before], [4, 6, 8])
         self.stop(camera)
         wait_until(lambda: "trying again" in self.said(name), "the loss")
         again = self.relay(self.clip, 15, camera.url, "--loop", name="camera")
         self.assertEqual(again.url, camera.url)
         # The same client goes on.
-        after = self.frames(client, 6)
+        after = self.frames(client, 4)
         self.assertGreater(after[0][1], before[-1][1])
         wait_until(lambda: "back after" in self.said(name), "the return")
         counts = self.counts(relay)
@@ -181,13 +180,16 @@ class RelayTest(ProcessTest):
     def test_who_does_not_read_slows_nobody(self):
         rtsp = self.json_relay(self.clip, 30, "rtsp://127.0.0.1:0/x", "--loop", "--bitrate", "20000",
                                name="rtsp")
-        mjpeg = self.json_relay(self.clip, 30, "http://127.0.0.1:0/x", "--loop", name="mjpeg")
+        mjpeg = self.json_relay(self.clip, 30, "http://127.0.0.1:0/x", "--loop", "--quality", "100",
+                                name="mjpeg")
         stuck = [play_and_stop_reading(rtsp.url), get_and_stop_reading(mjpeg.url)]
-        for relay in (rtsp, mjpeg):
-            read = self.frames(self.reader(relay.url, 60), 60)
-            self.assert_steps([number for number, _ in read], [1])
-            self.assertEqual(self.counts(relay)["clients"], 2)
         for connection in stuck:
+            wait_until(lambda: waits_to_be_read(connection), "a relay that cannot send")
+        readers = [self.reader(relay.url, 45) for relay in (rtsp, mjpeg)]
+        for relay, reader in zip((rtsp, mjpeg), readers):
+            self.assert_steps([number for number, _ in self.frames(reader, 45)], [1])
+        for relay, connection in zip((rtsp, mjpeg), stuck):
+            self.assertEqual(self.counts(relay)["clients"], 2)
             connection.close()
 
     def test_an_app_reads_it_with_opencv(self):
@@ -210,7 +212,7 @@ class RefusalTest(ProcessTest):
         last = done.stderr.strip().splitlines()[-1]
         self.assertTrue(last.startswith("stagger relay: "), done.stderr)
 
-    def video(self, name="clip.mp4"):
+    def video(self, name="clip.mov"):
         path = os.path.join(self.folder, name)
         subprocess.run([NUMBERED, "write", path, "10", "30"], check=True, timeout=DEADLINE_S)
         return path
@@ -274,10 +276,30 @@ class RefusalTest(ProcessTest):
         self.assertIn("it needs GStreamer", done.stderr)
 
 
+def connect_narrow(url):
+    """A connection that takes in little before it is read."""
+    place = urllib.parse.urlparse(url)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.settimeout(DEADLINE_S)
+    connection.connect((place.hostname, place.port))
+    return connection
+
+
+def waits_to_be_read(connection):
+    """Whether the other side, on this machine, has something that it cannot get rid of."""
+    ours = ":%04X" % connection.getsockname()[1]
+    with open("/proc/net/tcp") as table:
+        for row in list(table)[1:]:
+            fields = row.split()
+            if fields[2].endswith(ours):
+                return int(fields[4].split(":")[0], 16) > 16384
+    return False
+
+
 def play_and_stop_reading(url):
     """An RTSP client that starts to play and never reads again."""
-    place = urllib.parse.urlparse(url)
-    connection = socket.create_connection((place.hostname, place.port), timeout=DEADLINE_S)
+    connection = connect_narrow(url)
     session = ""
     for number, (method, target, header) in enumerate((
             ("DESCRIBE", url, "Accept: application/sdp"),
@@ -298,7 +320,7 @@ def play_and_stop_reading(url):
 def get_and_stop_reading(url):
     """A viewer that asks and never reads."""
     place = urllib.parse.urlparse(url)
-    connection = socket.create_connection((place.hostname, place.port), timeout=DEADLINE_S)
+    connection = connect_narrow(url)
     connection.sendall(f"GET {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\n\r\n".encode())
     return connection
 

@@ -1,10 +1,10 @@
 // Videos whose frames say their number, for tests:
-//   numbered_video write FILE FRAMES FPS     an MP4 of that many frames, H.264, with a sound track
+//   numbered_video write FILE FRAMES FPS     that many frames of H.264, and a sound track
 //   numbered_video read URL FRAMES           "NUMBER MS" per frame that comes, MS since the first
 //   by
 //                                            the stream's own times; ends after FRAMES, or with the
 //                                            stream. rtsp:// and http:// (MJPEG)
-// A number is 16 black or white columns.
+// A number is 16 black or white columns, above noise that costs an encoder something.
 #include <gst/app/gstappsink.h>
 #include <gst/app/gstappsrc.h>
 #include <gst/gst.h>
@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <random>
 #include <string>
 #include <string_view>
 
@@ -21,7 +22,8 @@ namespace {
 constexpr int kBits = 16;
 constexpr int kColumn = 16;
 constexpr int kWidth = kBits * kColumn;
-constexpr int kHeight = 64;
+constexpr int kNumberHeight = 32;
+constexpr int kHeight = 96;
 
 [[noreturn]] void Die(const std::string& what) {
   std::fprintf(stderr, "numbered_video: %s\n", what.c_str());
@@ -39,8 +41,11 @@ GstBuffer* Draw(unsigned number) {
   GstBuffer* buffer = gst_buffer_new_allocate(nullptr, kWidth * kHeight, nullptr);
   GstMapInfo map;
   gst_buffer_map(buffer, &map, GST_MAP_WRITE);
+  std::mt19937 noise(number);
   for (int i = 0; i < kWidth * kHeight; ++i) {
-    map.data[i] = (number >> (i % kWidth / kColumn) & 1) != 0 ? 220 : 30;
+    const bool set = (number >> (i % kWidth / kColumn) & 1) != 0;
+    const bool above = i < kWidth * kNumberHeight;
+    map.data[i] = static_cast<std::uint8_t>(above ? (set ? 220 : 30) : noise() % 256);
   }
   gst_buffer_unmap(buffer, &map);
   return buffer;
@@ -54,7 +59,7 @@ unsigned NumberOf(GstSample* sample) {
     Die("not one of our pictures");
   }
   const auto* row = static_cast<const std::uint8_t*>(GST_VIDEO_FRAME_PLANE_DATA(&frame, 0)) +
-                    GST_VIDEO_FRAME_PLANE_STRIDE(&frame, 0) * (kHeight / 2);
+                    GST_VIDEO_FRAME_PLANE_STRIDE(&frame, 0) * (kNumberHeight / 2);
   unsigned number = 0;
   for (int bit = 0; bit < kBits; ++bit) {
     if (row[bit * kColumn + kColumn / 2] > 125) number |= 1u << bit;
@@ -65,13 +70,16 @@ unsigned NumberOf(GstSample* sample) {
 
 void Write(const char* path, int frames, int fps) {
   const std::string rate = std::to_string(fps) + "/1";
-  GstElement* pipeline = Parse(
-      "appsrc name=frames format=time caps=video/x-raw,format=GRAY8,width=" +
-      std::to_string(kWidth) + ",height=" + std::to_string(kHeight) + ",framerate=" + rate +
-      " ! videoconvert ! video/x-raw,format=I420 ! x264enc speed-preset=ultrafast key-int-max=15 "
-      "! mp4mux name=mux ! filesink name=file "
-      "audiotestsrc num-buffers=" +
-      std::to_string(frames * 44100 / 1024 / fps) + " ! audio/x-raw,rate=44100 ! avenc_aac ! mux.");
+  GstElement* pipeline =
+      Parse("appsrc name=frames format=time caps=video/x-raw,format=GRAY8,width=" +
+            std::to_string(kWidth) + ",height=" + std::to_string(kHeight) + ",framerate=" + rate +
+            " ! videoconvert ! video/x-raw,format=I420 ! x264enc tune=zerolatency "
+            "speed-preset=ultrafast key-int-max=15 "
+            "! qtmux name=mux ! filesink name=file "
+            // Exactly as long as the pictures.
+            "audiotestsrc samplesperbuffer=" +
+            std::to_string(48000 / fps) + " num-buffers=" + std::to_string(frames) +
+            " ! audio/x-raw,format=S16LE,channels=1,rate=48000 ! mux.");
   GstElement* file = gst_bin_get_by_name(GST_BIN(pipeline), "file");
   g_object_set(file, "location", path, nullptr);
   GstElement* source = gst_bin_get_by_name(GST_BIN(pipeline), "frames");
