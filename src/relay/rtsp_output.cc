@@ -83,8 +83,9 @@ std::string RtspOutput::Launch(const Options& options) {
   return fmt::format(
       "( appsrc name=frames format=time is-live=true max-buffers={} leaky-type=downstream "
       "! videoconvert ! video/x-raw,format=I420 "
-      "! x264enc tune=zerolatency speed-preset=veryfast key-int-max={} {} "
-      "! video/x-h264,profile=main ! h264parse "
+      // One thread, one slice: FFmpeg's clients lose all slices of a picture but the first.
+      "! x264enc tune=zerolatency threads=1 speed-preset=veryfast key-int-max={} {} "
+      "! video/x-h264,profile=main ! h264parse ! video/x-h264,alignment=au "
       "! rtph264pay name=pay0 pt=96 config-interval=-1 )",
       kQueuedFrames, key_every, rate);
 }
