@@ -19,6 +19,7 @@ ALLOWED = {
     "report": ["base", "cuda"],
     "agent": ["base", "wire", "report"],
     "executor": ["base", "wire"],
+    "relay": ["base"],
     "daemon": ["base", "wire", "core", "device", "record", "web"],
     "record": ["base", "core"],
     "sim": ["base", "core"],

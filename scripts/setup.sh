@@ -14,6 +14,9 @@ packages="g++ cmake ninja-build pkg-config git ccache binutils file ca-certifica
   libcpp-httplib-dev libssl-dev zlib1g-dev libbrotli-dev
   libgtest-dev libgmock-dev libbenchmark-dev librapidcheck-dev
   coinor-libclp-dev coinor-libcbc-dev
+  libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserver-1.0-dev
+  gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+  gstreamer1.0-plugins-ugly gstreamer1.0-libav
   python3 python3-onnx python3-numpy"
 clang_packages="clang clang-tidy clang-format libclang-rt-14-dev"
 

@@ -72,6 +72,7 @@ Result<Installation> Installation::Find() {
   Installation found;
   found.daemon_ = FromEnvironment("STAGGERD", root / "bin" / "staggerd");
   found.executor_ = (root / "bin" / "stagger-executor").string();
+  found.relay_ = (root / "bin" / "stagger-relay").string();
   found.agent_ = FromEnvironment("STAGGER_AGENT", root / "lib" / "libstagger-agent.so");
   found.cuda_agent_ = FromEnvironment("STAGGER_CUDA_AGENT", root / "lib" / "libstagger-cuda.so");
   found.virtual_driver_ = (root / "lib" / "vgpu").string();
@@ -102,6 +103,12 @@ std::string Installation::DriverTrouble() { return FindDriver().trouble; }
 
 Result<std::string> Installation::Executor() const {
   return Existing(executor_, "the executor", "build it first");
+}
+
+Result<std::string> Installation::Relay() const {
+  return Existing(relay_, "the relay",
+                  "it needs GStreamer: ./dev setup && ./dev build, on a machine with Debian's "
+                  "packages (docs/relay.md lists them)");
 }
 
 Result<std::string> Installation::CameraDetector() const {

@@ -24,6 +24,8 @@ class Installation {
   // Why apps would find a CUDA driver that does not load; empty: it does, or there is none.
   static std::string DriverTrouble();
   Result<std::string> Executor() const;
+  // Built only where GStreamer is; the error says what to install.
+  Result<std::string> Relay() const;
   Result<std::string> CameraDetector() const;
   Result<std::string> CudaCamera() const;
   // The folder with the virtual GPU's libcuda.so.1 and libnvidia-ml.so.1.
@@ -36,6 +38,7 @@ class Installation {
  private:
   std::string daemon_;
   std::string executor_;
+  std::string relay_;
   std::string agent_;
   std::string cuda_agent_;
   std::string examples_;

@@ -19,6 +19,7 @@ struct Verb {
 constexpr std::array kVerbs{
     Verb{"run", "start an app under control: stagger run --fps 10 -- CMD...", RunVerb},
     Verb{"up", "start every app of a site file, supervised", UpVerb},
+    Verb{"relay", "a camera's or a file's video again, at the rate that is needed", RelayVerb},
     Verb{"status", "show streams and devices", StatusVerb},
     Verb{"policy", "change who gets the next turn, and how many at once", PolicyVerb},
     Verb{"demo", "camera apps on this machine, uncontrolled and controlled", DemoVerb},

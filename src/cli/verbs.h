@@ -28,6 +28,7 @@ int BenchVerb(const Arguments& arguments);
 int ProfileVerb(const Arguments& arguments);
 int DoctorVerb(const Arguments& arguments);
 int VgpuVerb(const Arguments& arguments);
+int RelayVerb(const Arguments& arguments);
 
 // Picks the verb.
 int Main(const Arguments& arguments);

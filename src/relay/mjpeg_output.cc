@@ -1,0 +1,289 @@
+// Serves frames as MJPEG over HTTP (multipart/x-mixed-replace). Pictures are encoded once for all
+// viewers, and only while there are any; each viewer has a short queue of its own.
+#include <arpa/inet.h>
+#include <fmt/core.h>
+#include <gst/app/gstappsink.h>
+#include <gst/app/gstappsrc.h>
+#include <httplib.h>
+
+#include <condition_variable>
+#include <deque>
+#include <list>
+#include <mutex>
+#include <thread>
+
+#include "relay/output.h"
+#include "relay/plugins.h"
+
+namespace stagger::relay {
+namespace {
+
+constexpr int kConnections = 20;
+constexpr int kViewers = 16;  // leaves connections for those to be told that there are too many
+constexpr std::size_t kQueuedFrames = 4;  // per viewer; beyond these the oldest go
+constexpr int kSendBuffer = 256 * 1024;  // in the kernel: bounds how old a slow viewer's frames get
+constexpr auto kIdlePoll = std::chrono::milliseconds(200);
+constexpr int kWriteTimeoutS = 5;
+constexpr guint kPollMs = 20;
+constexpr guint kLastWordsLimitMs = 1000;
+
+using Jpeg = std::shared_ptr<const std::string>;
+
+struct Viewer {
+  std::deque<Jpeg> queue;
+  bool first = true;
+};
+
+class MjpegOutput : public Output {
+ public:
+  explicit MjpegOutput(const Options& options) : to_(options.to), quality_(options.quality) {}
+  ~MjpegOutput() override;
+
+  Result<void> Listen();
+  Result<void> StartEncoder();
+  void Push(GstSample* sample, TimePoint at) override;
+  void Finish(void (*done)(void*), void* data) override;
+  std::string url() const override { return url_; }
+  int clients() const override {
+    const std::lock_guard lock(mutex_);
+    return clients_;
+  }
+
+ private:
+  void Stream(httplib::Response& response);
+  bool SendNext(Viewer& viewer, httplib::DataSink& sink);
+  bool HostAllowed(const std::string& header) const;
+  GstFlowReturn OnJpeg();
+  void OnEncodedAll();
+
+  const Destination to_;
+  const int quality_;
+  std::string url_;
+  httplib::Server server_;
+  std::thread listener_;
+  GstElement* pipeline_ = nullptr;
+  GstElement* source_ = nullptr;
+  GstElement* sink_ = nullptr;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::list<Viewer> viewers_;
+  int clients_ = 0;
+  bool ending_ = false;  // what is queued is still sent
+  bool closing_ = false;
+};
+
+Result<void> MjpegOutput::StartEncoder() {
+  GError* error = nullptr;
+  const std::string launch = fmt::format(
+      "appsrc name=frames format=time is-live=true max-buffers={} leaky-type=downstream "
+      "! videoconvert ! jpegenc quality={} ! appsink name=jpegs sync=false",
+      kQueuedFrames, quality_);
+  pipeline_ = gst_parse_launch(launch.c_str(), &error);
+  if (error != nullptr) {
+    Error failed{fmt::format("cannot encode: {}", error->message)};
+    g_clear_error(&error);
+    return failed;
+  }
+  source_ = gst_bin_get_by_name(GST_BIN(pipeline_), "frames");
+  sink_ = gst_bin_get_by_name(GST_BIN(pipeline_), "jpegs");
+  GstAppSinkCallbacks callbacks{};
+  callbacks.new_sample = [](GstAppSink*, gpointer self) {
+    return static_cast<MjpegOutput*>(self)->OnJpeg();
+  };
+  callbacks.eos = [](GstAppSink*, gpointer self) {
+    static_cast<MjpegOutput*>(self)->OnEncodedAll();
+  };
+  gst_app_sink_set_callbacks(GST_APP_SINK(sink_), &callbacks, this, nullptr);
+  gst_element_set_state(pipeline_, GST_STATE_PLAYING);
+  return {};
+}
+
+Result<void> MjpegOutput::Listen() {
+  server_.new_task_queue = [] { return new httplib::ThreadPool(kConnections); };
+  // Only SO_REUSEADDR: the library's default would let two relays share a port.
+  server_.set_socket_options([](socket_t socket) {
+    const int yes = 1;
+    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kSendBuffer, sizeof kSendBuffer);
+  });
+  server_.set_keep_alive_max_count(1);
+  server_.set_keep_alive_timeout(1);
+  server_.set_read_timeout(2);
+  server_.set_write_timeout(kWriteTimeoutS);
+  server_.set_tcp_nodelay(true);
+  server_.Get(".*", [this](const httplib::Request& request, httplib::Response& response) {
+    response.set_header("Cache-Control", "no-store");
+    response.set_header("X-Content-Type-Options", "nosniff");
+    if (!HostAllowed(request.get_header_value("Host"))) {
+      response.status = 403;
+      response.set_content("this name is not one of this relay's\n", "text/plain");
+    } else if (request.path != to_.path) {
+      response.status = 404;
+      response.set_content("the video is at " + to_.path + "\n", "text/plain");
+    } else {
+      Stream(response);
+    }
+  });
+  errno = 0;
+  int port = to_.port;
+  const bool bound = port == 0 ? (port = server_.bind_to_any_port(to_.host)) > 0
+                               : server_.bind_to_port(to_.host, port);
+  if (!bound) {
+    return Error{fmt::format("cannot listen on {}:{}: {}", to_.host, to_.port,
+                             errno != 0 ? std::strerror(errno) : "no such address here")};
+  }
+  url_ = to_.Url(port);
+  listener_ = std::thread([this] { server_.listen_after_bind(); });
+  // A stop() that comes before the listener runs would be lost.
+  while (!server_.is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  return {};
+}
+
+MjpegOutput::~MjpegOutput() {
+  if (pipeline_ != nullptr) {
+    gst_element_set_state(pipeline_, GST_STATE_NULL);
+    gst_object_unref(source_);
+    gst_object_unref(sink_);
+    gst_object_unref(pipeline_);
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    closing_ = true;
+  }
+  changed_.notify_all();
+  server_.stop();
+  if (listener_.joinable()) listener_.join();
+}
+
+// On the loopback address a page of somebody else's that calls itself a name for 127.0.0.1 (DNS
+// rebinding) must not read the video.
+bool MjpegOutput::HostAllowed(const std::string& header) const {
+  if (!to_.loopback()) return true;
+  std::string host = header.substr(0, header.find(':'));
+  if (header.starts_with('[')) host = header.substr(1, header.find(']') - 1);
+  return host.empty() || host == "localhost" || host == "::1" || host == to_.host ||
+         host.starts_with("127.");
+}
+
+void MjpegOutput::Stream(httplib::Response& response) {
+  std::list<Viewer>::iterator viewer;
+  {
+    const std::lock_guard lock(mutex_);
+    if (viewers_.size() >= kViewers || ending_) {
+      response.status = 503;
+      response.set_content(ending_ ? "the video is over\n" : "too many viewers\n", "text/plain");
+      return;
+    }
+    ++clients_;
+    viewer = viewers_.emplace(viewers_.end());
+  }
+  response.set_content_provider(
+      "multipart/x-mixed-replace; boundary=frame",
+      [this, viewer](size_t, httplib::DataSink& sink) { return SendNext(*viewer, sink); },
+      [this, viewer](bool) {
+        const std::lock_guard lock(mutex_);
+        viewers_.erase(viewer);
+        changed_.notify_all();
+      });
+}
+
+bool MjpegOutput::SendNext(Viewer& viewer, httplib::DataSink& sink) {
+  Jpeg jpeg;
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, kIdlePoll,
+                      [&] { return closing_ || ending_ || !viewer.queue.empty(); });
+    if (closing_ || (ending_ && viewer.queue.empty())) return false;
+    // After a while without news, look whether the viewer is still there.
+    if (viewer.queue.empty()) return sink.is_writable();
+    jpeg = std::move(viewer.queue.front());
+    viewer.queue.pop_front();
+  }
+  // The boundary follows each frame at once: browsers show a frame when they see its end.
+  const std::string head =
+      fmt::format("{}Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
+                  std::exchange(viewer.first, false) ? "--frame\r\n" : "", jpeg->size());
+  constexpr char kTail[] = "\r\n--frame\r\n";
+  return sink.write(head.data(), head.size()) && sink.write(jpeg->data(), jpeg->size()) &&
+         sink.write(kTail, sizeof kTail - 1);
+}
+
+void MjpegOutput::Push(GstSample* sample, TimePoint) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (viewers_.empty()) return;
+  }
+  GstBuffer* buffer = gst_buffer_copy(gst_sample_get_buffer(sample));  // shares the pixels
+  GST_BUFFER_PTS(buffer) = GST_CLOCK_TIME_NONE;
+  GST_BUFFER_DTS(buffer) = GST_CLOCK_TIME_NONE;
+  GstSample* frame = gst_sample_new(buffer, gst_sample_get_caps(sample), nullptr, nullptr);
+  gst_app_src_push_sample(GST_APP_SRC(source_), frame);
+  gst_sample_unref(frame);
+  gst_buffer_unref(buffer);
+}
+
+GstFlowReturn MjpegOutput::OnJpeg() {
+  GstSample* sample = gst_app_sink_pull_sample(GST_APP_SINK(sink_));
+  if (sample == nullptr) return GST_FLOW_EOS;
+  GstMapInfo map;
+  GstBuffer* buffer = gst_sample_get_buffer(sample);
+  if (gst_buffer_map(buffer, &map, GST_MAP_READ) == TRUE) {
+    const auto jpeg =
+        std::make_shared<const std::string>(reinterpret_cast<const char*>(map.data), map.size);
+    gst_buffer_unmap(buffer, &map);
+    {
+      const std::lock_guard lock(mutex_);
+      for (Viewer& viewer : viewers_) {
+        viewer.queue.push_back(jpeg);
+        if (viewer.queue.size() > kQueuedFrames) viewer.queue.pop_front();
+      }
+    }
+    changed_.notify_all();
+  }
+  gst_sample_unref(sample);
+  return GST_FLOW_OK;
+}
+
+void MjpegOutput::OnEncodedAll() {
+  const std::lock_guard lock(mutex_);
+  ending_ = true;
+  changed_.notify_all();
+}
+
+void MjpegOutput::Finish(void (*done)(void*), void* data) {
+  struct Ending {
+    MjpegOutput* output;
+    void (*done)(void*);
+    void* data;
+    guint waited_ms = 0;
+  };
+  gst_app_src_end_of_stream(GST_APP_SRC(source_));
+  const auto poll = [](gpointer given) -> gboolean {
+    auto* end = static_cast<Ending*>(given);
+    end->waited_ms += kPollMs;
+    {
+      const std::lock_guard lock(end->output->mutex_);
+      const bool over = end->output->ending_ && end->output->viewers_.empty();
+      if (!over && end->waited_ms < kLastWordsLimitMs) return G_SOURCE_CONTINUE;
+    }
+    end->done(end->data);
+    delete end;
+    return G_SOURCE_REMOVE;
+  };
+  g_timeout_add(kPollMs, poll, new Ending{.output = this, .done = done, .data = data});
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Output>> OpenMjpegOutput(const Options& options) {
+  if (const Result<void> there = CheckElements({"appsrc", "videoconvert", "jpegenc"}); !there) {
+    return there.error();
+  }
+  auto output = std::make_unique<MjpegOutput>(options);
+  if (const Result<void> encoder = output->StartEncoder(); !encoder) return encoder.error();
+  if (const Result<void> listening = output->Listen(); !listening) return listening.error();
+  return std::unique_ptr<Output>(std::move(output));
+}
+
+}  // namespace stagger::relay

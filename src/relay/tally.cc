@@ -1,0 +1,43 @@
+#include "relay/tally.h"
+
+namespace stagger::relay {
+namespace {
+
+constexpr Duration kJudgeAfter = std::chrono::seconds{2};
+constexpr std::int64_t kJudgeFrames = 3;
+constexpr double kSlow = 0.98;
+
+}  // namespace
+
+void Flow::Add(TimePoint at) {
+  if (frames == 0) first = at;
+  last = at;
+  ++frames;
+}
+
+double Flow::fps() const {
+  if (frames < 2 || last <= first) return 0;
+  return static_cast<double>(frames - 1) * 1000 / ToMs(last - first);
+}
+
+void Tally::Add(TimePoint at, bool passed) {
+  const std::lock_guard lock(mutex_);
+  counts_.in.Add(at);
+  if (passed) counts_.out.Add(at);
+}
+
+Counts Tally::counts() const {
+  const std::lock_guard lock(mutex_);
+  return counts_;
+}
+
+std::optional<double> Tally::NewlySlow() {
+  const std::lock_guard lock(mutex_);
+  const Flow& in = counts_.in;
+  if (judged_ || in.frames < kJudgeFrames || in.last - in.first < kJudgeAfter) return std::nullopt;
+  judged_ = true;
+  if (in.fps() >= kSlow * fps_) return std::nullopt;
+  return in.fps();
+}
+
+}  // namespace stagger::relay
