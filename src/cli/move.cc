@@ -29,17 +29,16 @@ struct Progress {
   int forwarding = 0;
 };
 
-Progress Look(const json& status, const json& streams_told) {
+Progress Look(const json& status, const json& streams_told, json to) {
   Progress progress;
+  std::ranges::sort(to);
   for (const json& stream : status.value("streams", json::array())) {
     const std::string name = stream.value("name", "");
     if (std::ranges::find(streams_told, json(name)) == streams_told.end()) continue;
     if (!stream.value("forwards", false)) continue;
     ++progress.forwarding;
     json on = stream["on"];
-    json to = stream["assigned_to"];
     std::ranges::sort(on);
-    std::ranges::sort(to);
     if (on == to) continue;
     std::vector<std::string> names = on.get<std::vector<std::string>>();
     if (names.empty()) names.emplace_back("the app");
@@ -95,7 +94,7 @@ int MoveVerb(const Arguments& arguments) {
       PrintError("move: " + status.error().message);
       return kExitFailed;
     }
-    const Progress progress = Look(*status, told);
+    const Progress progress = Look(*status, told, answer->value("on", json::array()));
     if (progress.forwarding == 0) {
       PrintError(fmt::format(
           "move: no stream '{}' that forwards is here; the next one of that name goes there",

@@ -99,6 +99,13 @@ Control::Answer Control::Assign(const std::string& body, Standing standing, Time
   }
   json answer = AssignmentsJson(*driver_, now);
   answer["streams"] = json::array();  // those that were told
+  answer["on"] = list;                // as the status will have it once they have moved
+  if (list.is_array()) {
+    answer["on"] = json::array();
+    for (const std::string& socket : driver_->assignments().all().at(name).executors) {
+      answer["on"].push_back(driver_->ExecutorName(socket));
+    }
+  }
   for (const auto& [client, record] : driver_->ledger().streams()) {
     const Assignment* assignment = driver_->assignments().Of(record);
     const auto& all = driver_->assignments().all();

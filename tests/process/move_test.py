@@ -50,6 +50,10 @@ class MoveTest(executor_test.ExecutorTest):
     def await_stream(self, condition, what, name="app"):
         return harness.wait_until(lambda: (s := self.daemon.stream(name)) and condition(s) and s, what)
 
+    def await_running(self, app):
+        while (line := app.line()) != "running":
+            self.assertIsNotNone(line, f"{app.lines} {self.said()}")
+
     def await_empty(self, executor):
         harness.wait_until(lambda: (s := executor.status())["models"] == [] and s["lanes"] == [] and
                            s["shared_memory_bytes"] == 0, f"{executor.name} left: {executor.status()}")
@@ -57,9 +61,8 @@ class MoveTest(executor_test.ExecutorTest):
 
 class Moving(MoveTest):
     def test_fifty_moves_under_load_lose_nothing(self):
-        app = self.forwarding(self.executors[:1], "endless", self.small, 8, 1, self.model)
-        while app.line() != "running":
-            pass
+        app = self.forwarding(self.executors[:1], "endless", self.small, 8, 8, self.model)
+        self.await_running(app)
         for round_number in range(50):
             new, old = self.executors[(round_number + 1) % 2], self.executors[round_number % 2]
             self.to(new)  # returns once the app says that it has moved
@@ -90,8 +93,7 @@ class Moving(MoveTest):
 
     def test_into_the_app_and_back(self):
         app = self.forwarding(self.executors[:1], "endless", self.small, 8, 1)
-        while app.line() != "running":
-            pass
+        self.await_running(app)
         self.move("--here")
         stream = self.await_stream(lambda s: s["on"] == [] and s["granted"] > 10, "turns of its own")
         self.await_empty(self.executors[0])

@@ -192,7 +192,9 @@ std::unique_ptr<Lane> Remote::Open(unsigned id, const std::string& socket,
   } else {
     opening.reason = "the model's file changed since its session was made";
   }
-  if (!opening.lane) {
+  // A newer word came: this executor may be fine.
+  const bool given_up = !opening.lane && give_up != nullptr && give_up->load();
+  if (!opening.lane && !given_up) {
     SayOnce(Topic::kExecutor, opening.reason + "; its inferences run elsewhere until it is back");
   }
   MutexLock lock(&mutex);
@@ -201,7 +203,7 @@ std::unique_ptr<Lane> Remote::Open(unsigned id, const std::string& socket,
   if (executor == nullptr) return nullptr;
   if (!opening.lane) {
     --executor->busy;
-    Failed(*executor);
+    if (!given_up) Failed(*executor);
     return nullptr;
   }
   opening.lane->executor = id;
