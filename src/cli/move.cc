@@ -29,20 +29,28 @@ struct Progress {
   int forwarding = 0;
 };
 
-Progress Look(const json& status, const json& streams_told, json to) {
+using Names = std::vector<std::string>;
+
+// A list of text in the daemon's answer, sorted.
+Names NamesIn(const json& object, const char* key) {
+  Names names;
+  for (const json& name : object.value(key, json::array())) {
+    if (name.is_string()) names.push_back(name.get<std::string>());
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+Progress Look(const json& status, const Names& told, const Names& to) {
   Progress progress;
-  std::ranges::sort(to);
   for (const json& stream : status.value("streams", json::array())) {
     const std::string name = stream.value("name", "");
-    if (std::ranges::find(streams_told, json(name)) == streams_told.end()) continue;
-    if (!stream.value("forwards", false)) continue;
+    if (std::ranges::count(told, name) == 0 || !stream.value("forwards", false)) continue;
     ++progress.forwarding;
-    json on = stream["on"];
-    std::ranges::sort(on);
+    Names on = NamesIn(stream, "on");
     if (on == to) continue;
-    std::vector<std::string> names = on.get<std::vector<std::string>>();
-    if (names.empty()) names.emplace_back("the app");
-    progress.behind.push_back(fmt::format("{} (on {})", name, fmt::join(names, ", ")));
+    if (on.empty()) on.emplace_back("the app");
+    progress.behind.push_back(fmt::format("{} (on {})", name, fmt::join(on, ", ")));
   }
   return progress;
 }
@@ -86,7 +94,8 @@ int MoveVerb(const Arguments& arguments) {
     return kExitFailed;
   }
   if (forget) return kExitOk;
-  const json told = answer->value("streams", json::array());
+  const Names told = NamesIn(*answer, "streams");
+  const Names to_be_on = NamesIn(*answer, "on");
   const TimePoint until = Now() + FromMs(wait_s * 1000);
   while (true) {
     const Result<json> status = AskDaemon(socket, "status");
@@ -94,7 +103,7 @@ int MoveVerb(const Arguments& arguments) {
       PrintError("move: " + status.error().message);
       return kExitFailed;
     }
-    const Progress progress = Look(*status, told, answer->value("on", json::array()));
+    const Progress progress = Look(*status, told, to_be_on);
     if (progress.forwarding == 0) {
       PrintError(fmt::format(
           "move: no stream '{}' that forwards is here; the next one of that name goes there",
