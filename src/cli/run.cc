@@ -54,7 +54,8 @@ int RunVerb(const Arguments& arguments) {
                  "GB of each GPU's memory that it may have, under MPS")
       ->check(CLI::Range(kLeastGpuMemory, 1000.0));
   app.add_option("--executor", stream.executors,
-                 "sockets of executors that run its inferences (stagger-executor --socket)")
+                 "sockets of executors that run its inferences (stagger-executor --socket), or "
+                 "auto: wherever the daemon says (stagger move)")
       ->delimiter(',');
   app.add_option(
          "--pipeline", stream.pipeline,
@@ -75,7 +76,14 @@ int RunVerb(const Arguments& arguments) {
     PrintError("run: --name: " + valid.error().message);
     return kExitUsage;
   }
-  if (stream.pipeline > 0 && stream.executors.empty()) {
+  if (std::erase(stream.executors, "auto") > 0) {
+    stream.forwards = true;
+    if (!stream.executors.empty()) {
+      PrintError("run: --executor: either auto or sockets");
+      return kExitUsage;
+    }
+  }
+  if (stream.pipeline > 0 && !stream.forwards && stream.executors.empty()) {
     PrintError("run: --pipeline: only with --executor, which has other processes run the frames");
     return kExitUsage;
   }

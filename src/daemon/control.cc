@@ -26,11 +26,13 @@ Control::Answer Control::Handle(const std::string& verb, const std::string& body
                                 TimePoint now) {
   if (verb == "status") return {.ok = true, .stop = false, .body = status_(now)};
   if (verb == "policy") return Policy(body, standing, now);
+  if (verb == "assign") return Assign(body, standing, now);
   if (verb == "stop") {
     if (standing != Standing::kOwner) return Refusal("only the daemon's owner may stop it");
     return {.ok = true, .stop = true, .body = R"({"stopping":true})"};
   }
-  return Refusal(fmt::format("unknown command '{}': this daemon knows status, policy, stop", verb));
+  return Refusal(
+      fmt::format("unknown command '{}': this daemon knows status, policy, assign, stop", verb));
 }
 
 Control::Answer Control::Policy(const std::string& body, Standing standing, TimePoint now) {
@@ -68,6 +70,50 @@ Control::Answer Control::Policy(const std::string& body, Standing standing, Time
   }
   if (auto set = driver_->SetPolicy(policy, now); !set) return Refusal(set.error().message);
   return {.ok = true, .stop = false, .body = PolicyInForce()};
+}
+
+Control::Answer Control::Assign(const std::string& body, Standing standing, TimePoint now) {
+  if (body.empty()) {
+    return {.ok = true, .stop = false, .body = AssignmentsJson(*driver_, now).dump()};
+  }
+  if (standing != Standing::kOwner) return Refusal("only the daemon's owner may assign executors");
+  const json args = json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (!args.is_object()) return Refusal("assign: the arguments are not a JSON object");
+  const json name = args.value("name", json());
+  const json list = args.value("executors", json(0));
+  const json reason = args.value("reason", json(""));
+  const bool sound = name.is_string() && reason.is_string() && (list.is_null() || list.is_array());
+  std::vector<std::string> executors;
+  for (const json& executor : list.is_array() ? list : json::array()) {
+    if (executor.is_string()) executors.push_back(executor.get<std::string>());
+  }
+  if (!sound || (list.is_array() && executors.size() != list.size())) {
+    return Refusal(
+        "assign: expected \"name\" (text), \"executors\" (a list of sockets or of "
+        "executors' names, or null) and perhaps \"reason\" (text)");
+  }
+  if (list.is_null()) {
+    driver_->Unassign(name);
+  } else if (auto set = driver_->Assign(name, executors, reason, now); !set) {
+    return Refusal("assign: " + set.error().message);
+  }
+  json answer = AssignmentsJson(*driver_, now);
+  answer["streams"] = json::array();  // those that were told
+  answer["on"] = list;                // as the status will have it once they have moved
+  if (list.is_array()) {
+    answer["on"] = json::array();
+    for (const std::string& socket : driver_->assignments().all().at(name).executors) {
+      answer["on"].push_back(driver_->ExecutorName(socket));
+    }
+  }
+  for (const auto& [client, record] : driver_->ledger().streams()) {
+    const Assignment* assignment = driver_->assignments().Of(record);
+    const auto& all = driver_->assignments().all();
+    const auto given = all.find(name.get<std::string>());
+    if (given != all.end() && assignment == &given->second)
+      answer["streams"].push_back(record.name);
+  }
+  return {.ok = true, .stop = false, .body = answer.dump()};
 }
 
 std::string Control::PolicyInForce() const {

@@ -1,4 +1,4 @@
-// The verbs of the command line: status, policy, stop. Loop thread only.
+// The verbs of the command line: status, policy, assign, stop. Loop thread only.
 #pragma once
 
 #include <functional>
@@ -29,6 +29,10 @@ class Control {
 
  private:
   Answer Policy(const std::string& body, Standing standing, TimePoint now);
+  // {"name", "executors": [socket or executor's name, ...], "reason"}; executors [] is "in the
+  // app", null forgets what was assigned. Answers with the streams that were told,
+  // and all that is assigned; without arguments only the latter.
+  Answer Assign(const std::string& body, Standing standing, TimePoint now);
   std::string PolicyInForce() const;
 
   Driver* driver_;

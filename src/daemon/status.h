@@ -47,6 +47,7 @@ class Status {
   nlohmann::json Admission(std::size_t device) const;
   nlohmann::json Verdict(ClientId client, const core::Stream& stream) const;
   nlohmann::json Streams(TimePoint now) const;
+  void PutForwarding(const StreamRecord& record, nlohmann::json* out) const;
 
   Driver* driver_;
   DaemonFacts facts_;
@@ -60,5 +61,8 @@ class Status {
 nlohmann::json ConcurrencyJson(const core::PolicySpec& policy);
 nlohmann::json DemandLimitJson(const core::PolicySpec& policy);  // null: none
 std::string Dump(const nlohmann::json& status);
+
+// What is assigned, by name: [{"name", "executors", "reason", "for_s"}].
+nlohmann::json AssignmentsJson(const Driver& driver, TimePoint now);
 
 }  // namespace stagger::daemon
