@@ -1,7 +1,8 @@
-// The verbs of the command line: status, policy, stop. Loop thread only.
+// The verbs of the command line: status, why, policy, stop. Loop thread only.
 #pragma once
 
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "base/time.h"
@@ -19,8 +20,9 @@ class Control {
     std::string body;   // JSON if ok, else one line
   };
 
-  // `status` gives the status document as text, fresh.
-  Control(Driver* driver, std::function<std::string(TimePoint)> status, std::function<void()> stop)
+  // `status` gives the status document, fresh.
+  Control(Driver* driver, std::function<nlohmann::json(TimePoint)> status,
+          std::function<void()> stop)
       : driver_(driver), status_(std::move(status)), stop_(std::move(stop)) {}
 
   // Members of the group may look; only the owner may change anything.
@@ -28,11 +30,12 @@ class Control {
   void Stop() { stop_(); }
 
  private:
+  Answer Explain(const std::string& body, TimePoint now);
   Answer Policy(const std::string& body, Standing standing, TimePoint now);
   std::string PolicyInForce() const;
 
   Driver* driver_;
-  std::function<std::string(TimePoint)> status_;
+  std::function<nlohmann::json(TimePoint)> status_;
   std::function<void()> stop_;
 };
 
