@@ -20,6 +20,7 @@ constexpr std::array kVerbs{
     Verb{"run", "start an app under control: stagger run --fps 10 -- CMD...", RunVerb},
     Verb{"up", "start every app of a site file, supervised", UpVerb},
     Verb{"status", "show streams and devices", StatusVerb},
+    Verb{"why", "why a stream waits, is slowed down or is where it is: stagger why APP", WhyVerb},
     Verb{"policy", "change who gets the next turn, and how many at once", PolicyVerb},
     Verb{"demo", "camera apps on this machine, uncontrolled and controlled", DemoVerb},
     Verb{"bench", "the measurements that back a claim: cpu, gate, hooks, t4 ...", BenchVerb},

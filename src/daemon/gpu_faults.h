@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -52,6 +53,7 @@ class GpuFaults {
 
   const std::deque<Fault>& recent() const { return recent_; }  // oldest first
   const Affected* Of(ClientId client) const;                   // null: nothing broke it
+  std::uint64_t CountOn(DeviceId device) const;  // since the start, forgotten ones too
   // Those that were not given out yet: each once.
   std::vector<Fault> TakeUnlogged();
 
@@ -59,6 +61,7 @@ class GpuFaults {
   std::function<bool()> mps_runs_;
   std::deque<Fault> recent_;
   std::uint64_t last_number_ = 0;
+  std::map<DeviceId, std::uint64_t> counts_;
 };
 
 // "illegal address"; for codes that are not known "error 123".

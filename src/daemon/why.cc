@@ -97,7 +97,7 @@ json WaitsJson(const Driver& driver, const core::Stream& stream, ClientId client
   for (const auto& [reason, count] : counts) {
     reasons.push_back({{"reason", core::ToString(reason)}, {"count", count}});
   }
-  std::ranges::stable_sort(reasons, [](const json& a, const json& b) {
+  std::stable_sort(reasons.begin(), reasons.end(), [](const json& a, const json& b) {
     return a["count"].get<int>() > b["count"].get<int>();
   });
   return {{"count", stream.waits.size()},
@@ -131,6 +131,17 @@ json NamedIn(const json& list, const json& name) {
   const auto found =
       std::ranges::find_if(list, [&](const json& one) { return one["name"] == name; });
   return found == list.end() ? json(nullptr) : *found;
+}
+
+// Streams whose inferences run in it, where it is an executor.
+json ServedBy(const json& streams, const json& executor) {
+  json served = json::array();
+  for (const json& other : streams) {
+    const auto on = other.find("on");
+    if (on == other.end() || !on->is_array()) continue;
+    if (std::ranges::find(*on, executor["name"]) != on->end()) served.push_back(other["name"]);
+  }
+  return served;
 }
 
 // Faults of GPUs that it was among.
@@ -175,12 +186,15 @@ Result<json> Why(const Driver& driver, const json& status, const std::string& na
            {"cap_fps", stream.cap_fps > 0 ? json(stream.cap_fps) : json(nullptr)},
            {"occupied_ms", Ms(stream.occupied)},
            {"lowered_s", lowered ? json(Seconds(now - stream.lowered_since)) : json(nullptr)}}},
+         {"served", ServedBy(status["streams"], facts)},
          {"lease_ms", Ms(stream.lease)},
          {"wait_bound_ms", Ms(stream.told_bound)},
          {"waits", WaitsJson(driver, stream, client, now)},
          {"incidents", IncidentsJson(stream, now)},
          {"faults", FaultsOf(status["faults"], facts)}});
   }
+  // The status document may be some milliseconds old.
+  if (answer["streams"].empty()) return Error{fmt::format("'{}' has only just joined", name)};
   return answer;
 }
 

@@ -10,6 +10,7 @@
 #include "agent/hooks/body.h"
 #include "agent/hooks/cooperate.h"
 #include "agent/hooks/split.h"
+#include "agent/report.h"
 #include "agent/say.h"
 #include "agent/state.h"
 
@@ -20,10 +21,6 @@ bool Ok(const OrtApi& api, OrtStatus* status) {
   if (status == nullptr) return true;
   api.ReleaseStatus(status);
   return false;
-}
-
-void SayLocal(const std::string& why) {
-  SayOnce(Topic::kForward, "not forwarded to an executor: " + why);
 }
 
 // The file the runtime was loaded from, as anybody on this machine would find it.
@@ -136,6 +133,11 @@ const std::string& WhyRunStays(const OrtRunOptions* options, OptionFacts* facts)
 
 }  // namespace
 
+void SayStays(Staying what, const std::string& why) {
+  ReportStayed(what, why);
+  SayOnce(Topic::kForward, "not forwarded to an executor: " + why);
+}
+
 Duration DueTime() {
   const wire::Hello& hello = State::Get().options.hello;
   if (hello.deadline_us > 0) return std::chrono::microseconds{hello.deadline_us};
@@ -174,7 +176,7 @@ bool CreateForwarded(const RuntimeRef& runtime, const OrtEnv* env, const ModelSo
   const std::string local_only =
       facts.accelerator ? "the session computes on an accelerator" : facts.local_only;
   if (!local_only.empty()) {
-    SayLocal(local_only);
+    SayStays(Staying::kSession, local_only);
     return false;
   }
   Mapping content;
@@ -191,7 +193,7 @@ bool CreateForwarded(const RuntimeRef& runtime, const OrtEnv* env, const ModelSo
   open.options = OptionLines(facts);
   open.name = state.options.hello.name;
   if (open.options.size() > wire::kMaxSessionOptions || !FindRuntimeFile(runtime.entry, &open)) {
-    SayLocal("the file of the app's runtime cannot be told");
+    SayStays(Staying::kSession, "the file of the app's runtime cannot be told");
     return false;
   }
   OrtSessionOptions* clone = CloneOptions(api, options);
@@ -200,24 +202,25 @@ bool CreateForwarded(const RuntimeRef& runtime, const OrtEnv* env, const ModelSo
   Mapping stub;
   std::string reason;
   if (!forwarded->remote.Begin(bytes, &stub, &reason)) {
-    SayLocal(reason);
+    SayStays(Staying::kSession, reason);
     return false;
   }
   OrtSession* session = CreateStub(*forwarded, stub.bytes());
   if (session == nullptr) {
-    SayLocal("the app's runtime does not take the model's description");
+    SayStays(Staying::kSession, "the app's runtime does not take the model's description");
     return false;
   }
   if (!ReadNames(api, session, true, &forwarded->ports.inputs) ||
       !ReadNames(api, session, false, &forwarded->ports.outputs)) {
     api.ReleaseSession(session);
-    SayLocal("the app's runtime does not take the model's description");
+    SayStays(Staying::kSession, "the app's runtime does not take the model's description");
     return false;
   }
   forwarded->allocator = OutputAllocator(api, session);
   auto record = std::make_shared<Session>();
   record->forwarded = std::move(forwarded);
   state.sessions.Add(session, std::move(record));
+  Count(&report::AgentPage::forwarded_sessions);
   *out = session;
   return true;
 }
@@ -238,18 +241,24 @@ OrtStatus* RunForwarded(Forwarded& forwarded, const Call& call) {
   OptionFacts facts;
   Request request;
   if (const std::string& why = WhyRunStays(call.options, &facts); !why.empty()) {
-    SayLocal(why);
+    SayStays(Staying::kCall, why);
     return RunHere(forwarded, call);
   }
   if (const char* why = Describe(api, forwarded.ports, call, &request)) {
-    SayLocal(why);
+    SayStays(Staying::kCall, why);
     return RunHere(forwarded, call);
   }
-  if (RunSplit(forwarded, call, request)) return nullptr;
+  if (RunSplit(forwarded, call, request)) {
+    Count(&report::AgentPage::forwarded_calls);
+    return nullptr;
+  }
+  const char* why_here = "no executor was left to run it";
   while (std::unique_ptr<Lane> lane = forwarded.remote.Acquire()) {
     if (!Place(request, lane.get())) {
       forwarded.remote.Return(std::move(lane));
-      SayLocal("inputs of " + std::to_string(request.end) + " bytes find no room in shared memory");
+      SayStays(Staying::kCall,
+               "inputs of " + std::to_string(request.end) + " bytes find no room in shared memory");
+      why_here = nullptr;  // said
       break;
     }
     const Lane::Outcome outcome = lane->Start(DueTime()) ? lane->Await() : Lane::Outcome::kLost;
@@ -262,9 +271,14 @@ OrtStatus* RunForwarded(Forwarded& forwarded, const Call& call) {
                            ReadAnswer(request.layout, *lane, &answer) &&
                            Deliver(api, answer, lane->output(), call);
     forwarded.remote.Return(std::move(lane));
-    if (delivered) return nullptr;
+    if (delivered) {
+      Count(&report::AgentPage::forwarded_calls);
+      return nullptr;
+    }
+    why_here = "the executor could not run it";
     break;  // here the runtime says what is wrong, in its own words
   }
+  if (why_here != nullptr) ReportStayed(Staying::kCall, why_here);
   return RunHere(forwarded, call);
 }
 

@@ -7,6 +7,7 @@
 
 #include "agent/hooks/body.h"
 #include "agent/hooks/forward.h"
+#include "agent/report.h"
 #include "agent/state.h"
 
 namespace stagger::agent {
@@ -53,6 +54,7 @@ OrtStatus* Pipeline::Run(Forwarded& forwarded, const Call& call) {
   const bool full = frames_.size() > depth;
   OrtStatus* status = Finish(forwarded, &frames_.front());
   if (status == nullptr) status = Hand(forwarded, frames_.front(), call);
+  if (status == nullptr && frames_.front().done) Count(&report::AgentPage::forwarded_calls);
   if (full || status != nullptr) {
     Drop(forwarded, &frames_.front());
     frames_.pop_front();
@@ -153,6 +155,7 @@ OrtStatus* Pipeline::ComputeHere(Forwarded& forwarded, Frame* frame, const OrtVa
     output_names.push_back(forwarded.ports.outputs[frame->request.wanted[i]].c_str());
   }
   std::vector<OrtValue*> values(output_names.size(), nullptr);
+  ReportStayed(Staying::kCall, "no executor was left to run it");
   OrtStatus* status = RunHere(forwarded, {.options = nullptr,
                                           .input_names = input_names.data(),
                                           .inputs = inputs,
