@@ -67,4 +67,34 @@ void ReportSession(bool accelerated, bool cooperative) {
   if (cooperative) Count(&AgentPage::cooperative_sessions);
 }
 
+void ReportStayed(Staying what, const std::string& why) {
+  if (report_page == nullptr) return;
+  MutexLock held(lock);
+  const std::uint32_t count = report_page->stayed_count.load(std::memory_order_relaxed);
+  std::uint32_t at = 0;
+  while (at < count && report_page->stayed[at].why.Get() != why) ++at;
+  if (at == report_page->stayed.size()) --at;
+  report::Stayed& stayed = report_page->stayed[at];
+  if (at == count) {
+    const bool last = at + 1 == report_page->stayed.size();
+    stayed.why.Set(last ? "other reasons" : why);
+    report_page->stayed_count.store(at + 1, std::memory_order_release);
+  }
+  if (what == Staying::kSession) stayed.sessions.fetch_add(1, std::memory_order_relaxed);
+  if (what == Staying::kCall) stayed.calls.fetch_add(1, std::memory_order_relaxed);
+}
+
+unsigned ReportExecutor(const std::string& socket) {
+  if (report_page == nullptr) return report::kMostExecutors;
+  MutexLock held(lock);
+  const std::uint32_t count = report_page->executor_count.load(std::memory_order_relaxed);
+  std::uint32_t at = 0;
+  while (at < count && report_page->executors[at].socket.Get() != socket) ++at;
+  if (at == count && at < report::kMostExecutors) {
+    report_page->executors[at].socket.Set(socket);
+    report_page->executor_count.store(at + 1, std::memory_order_release);
+  }
+  return at;
+}
+
 }  // namespace stagger::agent

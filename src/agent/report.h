@@ -22,4 +22,15 @@ void ReportInference(TimePoint call_start, TimePoint begun, TimePoint end);
 void ReportRuntime(const void* entry, const char* version, bool hooked);
 void ReportSession(bool accelerated, bool cooperative);
 
+// Where executors are named. What stayed in the app, and why: a session, a call, or all of a
+// runtime's.
+enum class Staying : unsigned char { kSession, kCall, kRuntime };
+void ReportStayed(Staying what, const std::string& why);
+// The executor's place in the report, for CountExecutor: of an inference, or a part, that it did.
+unsigned ReportExecutor(const std::string& socket);
+inline void CountExecutor(unsigned place) {
+  if (report_page == nullptr || place >= report::kMostExecutors) return;
+  report_page->executors[place].inferences.fetch_add(1, std::memory_order_relaxed);
+}
+
 }  // namespace stagger::agent

@@ -6,6 +6,7 @@
 
 #include "cli/arguments.h"
 #include "cli/bench.h"
+#include "cli/bench_run.h"
 #include "cli/claims.h"
 #include "cli/gate_trial.h"
 #include "cli/leg.h"
@@ -258,23 +259,14 @@ int BenchGate(const Arguments& arguments) {
   app.footer("exit code 1: a claim failed (inconclusive ones don't count); 130: stopped by Ctrl-C");
   if (const auto code = ParseArguments(app, arguments)) return *code;
 
-  Result<Workplace> place = Workplace::Open();
-  if (!place) {
-    PrintError(place.error().message);
-    return kExitFailed;
-  }
-  const Result<Findings> findings = MeasureWithDaemon(settings, *place);
-  if (!findings) {
-    PrintError("bench gate: " + findings.error().message);
-    return place->stop.Raised() ? kExitInterrupted : kExitFailed;
-  }
-  const std::vector<Claim> claims = Claims(*findings);
-  if (settings.as_json) {
-    PrintJson(settings, *findings, claims);
-  } else {
-    PrintText(settings, *findings, claims);
-  }
-  return ExitCode(claims);
+  return RunBench<Findings>(
+      "gate", [&](Workplace& place) { return MeasureWithDaemon(settings, place); },
+      [&](const Findings& findings) {
+        std::vector<Claim> claims = Claims(findings);
+        settings.as_json ? PrintJson(settings, findings, claims)
+                         : PrintText(settings, findings, claims);
+        return claims;
+      });
 }
 
 }  // namespace stagger::cli

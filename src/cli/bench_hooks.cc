@@ -6,6 +6,7 @@
 
 #include "cli/arguments.h"
 #include "cli/bench.h"
+#include "cli/bench_run.h"
 #include "cli/hooks_claims.h"
 #include "cli/progress_line.h"
 #include "cli/table.h"
@@ -227,23 +228,15 @@ int BenchHooks(const Arguments& arguments) {
   app.footer("exit code 1: a claim failed (inconclusive ones don't count); 130: stopped by Ctrl-C");
   if (const auto code = ParseArguments(app, arguments)) return *code;
 
-  Result<Workplace> place = Workplace::Open();
-  if (!place) {
-    PrintError(place.error().message);
-    return kExitFailed;
-  }
-  const Result<std::vector<HooksRepeat>> repeats = Measure(settings, *place);
-  if (!repeats) {
-    PrintError("bench hooks: " + repeats.error().message);
-    return place->stop.Raised() ? kExitInterrupted : kExitFailed;
-  }
-  const std::vector<Claim> claims = HooksClaims(*repeats);
-  if (settings.as_json) {
-    PrintJson(settings, *repeats, claims);
-  } else {
-    PrintText(settings, *repeats, claims);
-  }
-  return ExitCode(claims);
+  using Repeats = std::vector<HooksRepeat>;
+  return RunBench<Repeats>(
+      "hooks", [&](Workplace& place) { return Measure(settings, place); },
+      [&](const Repeats& repeats) {
+        std::vector<Claim> claims = HooksClaims(repeats);
+        settings.as_json ? PrintJson(settings, repeats, claims)
+                         : PrintText(settings, repeats, claims);
+        return claims;
+      });
 }
 
 }  // namespace stagger::cli

@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "cli/arguments.h"
 #include "cli/bench.h"
+#include "cli/bench_run.h"
 #include "cli/claims.h"
 #include "cli/frame_legs.h"
 #include "cli/machine.h"
@@ -286,6 +287,21 @@ void Print(const Settings& settings, const std::vector<Repeat>& repeats,
              ToText(claims));
 }
 
+Result<std::vector<Repeat>> Measure(const Settings& settings, Workplace& place) {
+  const Result<std::pair<int, int>> cores = TwoCores();
+  if (!cores) return cores.error();
+  std::vector<Repeat> repeats;
+  ProgressLine line;
+  for (int i = 0; i < settings.repeats; ++i) {
+    line.Update(fmt::format("repeat {}/{}", i + 1, settings.repeats));
+    const Result<Repeat> repeat = MeasureOnce(settings, *cores, place);
+    if (!repeat) return repeat.error();
+    repeats.push_back(*repeat);
+  }
+  line.Finish(fmt::format("{} repeats done", settings.repeats));
+  return repeats;
+}
+
 }  // namespace
 
 int BenchShare(const Arguments& arguments) {
@@ -302,31 +318,14 @@ int BenchShare(const Arguments& arguments) {
   app.add_flag("--json", settings.as_json, "one JSON object instead of tables");
   app.footer("exit code 1: a claim failed (inconclusive ones don't count); 130: stopped by Ctrl-C");
   if (const auto code = ParseArguments(app, arguments)) return *code;
-  Result<Workplace> place = Workplace::Open();
-  if (!place) {
-    PrintError(place.error().message);
-    return kExitFailed;
-  }
-  const Result<std::pair<int, int>> cores = TwoCores();
-  if (!cores) {
-    PrintError("bench share: " + cores.error().message);
-    return kExitFailed;
-  }
-  std::vector<Repeat> repeats;
-  ProgressLine line;
-  for (int i = 0; i < settings.repeats; ++i) {
-    line.Update(fmt::format("repeat {}/{}", i + 1, settings.repeats));
-    const Result<Repeat> repeat = MeasureOnce(settings, *cores, *place);
-    if (!repeat) {
-      PrintError("bench share: " + repeat.error().message);
-      return place->stop.Raised() ? kExitInterrupted : kExitFailed;
-    }
-    repeats.push_back(*repeat);
-  }
-  line.Finish(fmt::format("{} repeats done", settings.repeats));
-  const std::vector<Claim> claims = Claims(settings, repeats);
-  Print(settings, repeats, claims);
-  return ExitCode(claims);
+  using Repeats = std::vector<Repeat>;
+  return RunBench<Repeats>(
+      "share", [&](Workplace& place) { return Measure(settings, place); },
+      [&](const Repeats& repeats) {
+        std::vector<Claim> claims = Claims(settings, repeats);
+        Print(settings, repeats, claims);
+        return claims;
+      });
 }
 
 }  // namespace stagger::cli

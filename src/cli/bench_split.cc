@@ -6,6 +6,7 @@
 
 #include "cli/arguments.h"
 #include "cli/bench.h"
+#include "cli/bench_run.h"
 #include "cli/claims.h"
 #include "cli/frame_legs.h"
 #include "cli/leg.h"
@@ -181,19 +182,13 @@ int BenchSplit(const Arguments& arguments) {
   app.add_flag("--json", settings.as_json, "one JSON object instead of tables");
   app.footer("exit code 1: a claim failed (inconclusive ones don't count); 130: stopped by Ctrl-C");
   if (const auto code = ParseArguments(app, arguments)) return *code;
-  Result<Workplace> place = Workplace::Open();
-  if (!place) {
-    PrintError(place.error().message);
-    return kExitFailed;
-  }
-  const Result<Findings> findings = Measure(settings, *place);
-  if (!findings) {
-    PrintError("bench split: " + findings.error().message);
-    return place->stop.Raised() ? kExitInterrupted : kExitFailed;
-  }
-  const std::vector<Claim> claims = Claims(*findings);
-  Print(settings, *findings, claims);
-  return ExitCode(claims);
+  return RunBench<Findings>(
+      "split", [&](Workplace& place) { return Measure(settings, place); },
+      [&](const Findings& findings) {
+        std::vector<Claim> claims = Claims(findings);
+        Print(settings, findings, claims);
+        return claims;
+      });
 }
 
 }  // namespace stagger::cli

@@ -9,6 +9,7 @@
 #include "cli/arguments.h"
 #include "cli/bench.h"
 #include "cli/bench_legs.h"
+#include "cli/bench_run.h"
 #include "cli/cuda_leg.h"
 #include "cli/leg_claims.h"
 #include "cli/leg_names.h"
@@ -231,11 +232,6 @@ int BenchT4(const Arguments& arguments) {
     return kExitUsage;
   }
 
-  Result<Workplace> place = Workplace::Open();
-  if (!place) {
-    PrintError(place.error().message);
-    return kExitFailed;
-  }
   const vgpu::Model model = *vgpu::BuiltInModel("t4");
   std::vector<BenchLeg> bench;
   for (const std::string& name : *names) {
@@ -246,19 +242,15 @@ int BenchT4(const Arguments& arguments) {
                        }});
     }
   }
-  Result<LegRuns> runs = MeasureInterleaved(bench, settings.t4.repeats, *place);
-  if (!runs) {
-    PrintError("bench t4: " + runs.error().message);
-    return place->stop.Raised() ? kExitInterrupted : kExitFailed;
-  }
-  const Report report = Collect(*names, std::move(runs).value());
-  const std::vector<Claim> claims = T4Claims(report.runs);
-  if (settings.as_json) {
-    PrintJson(settings, model, report, claims);
-  } else {
-    PrintText(settings, model, report, claims);
-  }
-  return ExitCode(claims);
+  return RunBench<LegRuns>(
+      "t4", [&](Workplace& place) { return MeasureInterleaved(bench, settings.t4.repeats, place); },
+      [&](const LegRuns& runs) {
+        const Report report = Collect(*names, runs);
+        std::vector<Claim> claims = T4Claims(report.runs);
+        settings.as_json ? PrintJson(settings, model, report, claims)
+                         : PrintText(settings, model, report, claims);
+        return claims;
+      });
 }
 
 }  // namespace stagger::cli

@@ -80,6 +80,7 @@ const report::Known* AgentsOwn(const std::string& path) {
 bool MayInfer(const ProgramFacts& facts) {
   if (!facts.inside.empty()) return true;
   if (facts.onnx && (facts.onnx->runs() > 0 || !facts.onnx->runtimes.empty())) return true;
+  if (facts.onnx && facts.onnx->forwarding.any()) return true;
   if (facts.cuda && !facts.cuda->calls.empty()) return true;
   return std::ranges::any_of(facts.libraries, [](const auto& library) {
     const report::Known* known = report::Recognise(library.first);
@@ -185,6 +186,7 @@ class Doctor {
           {"inference", name, count, controlled > 0 ? "controlled" : "passed through"});
     }
     it_.controls |= controlled > 0;
+    Forwarded(onnx.forwarding);
     for (const RuntimeSeen& runtime : onnx.runtimes) {
       it_.loaded.push_back(fmt::format("ONNX Runtime {} ({})", runtime.version, runtime.path));
       if (!runtime.hooked) {
@@ -203,7 +205,15 @@ class Doctor {
                     : Escape(what + " were left alone, and no CUDA calls of theirs were seen");
     }
     if (controlled > 0) Passed(onnx.passages, "inferences");
-    if (!onnx.runtimes.empty() && onnx.runs() == 0) Note("ONNX Runtime is there; it did not infer");
+    if (!onnx.runtimes.empty() && onnx.runs() + onnx.forwarding.calls == 0)
+      Note("ONNX Runtime is there; it did not infer");
+  }
+
+  void Forwarded(const ForwardingSeen& seen) {
+    if (seen.calls == 0) return;
+    it_.calls.push_back({"inference", "Run", seen.calls, "forwarded"});
+    it_.controls = true;
+    Note("forwarded inferences take their turns in the executor, if that one has the agent in it");
   }
 
   void Library(const std::string& path, int copies) {

@@ -54,8 +54,11 @@ struct Diagnosis {
   std::vector<ProgramDiagnosis> programs;  // that may infer, or into which nothing could be loaded
   int others = 0;                          // with the agent, or nothing to infer with
   bool driver = false;                     // this machine has a CUDA driver
-  std::string verdict;                     // "controlled", "partly controlled", "not controlled"
-  std::vector<std::string> reasons;        // empty for "controlled"
+  // What is in the apps' way on this machine's GPUs, as the daemon sees it; none of the app's
+  // doing.
+  std::vector<std::string> device_problems;
+  std::string verdict;               // "controlled", "partly controlled", "not controlled"
+  std::vector<std::string> reasons;  // empty for "controlled"
 
   std::string VerdictLine() const;
 };

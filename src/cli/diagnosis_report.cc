@@ -2,6 +2,8 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include <utility>
+
 #include "cli/diagnosis.h"
 #include "cli/table.h"
 
@@ -19,6 +21,37 @@ ordered_json PassagesJson(const Passages& passages) {
   return {{"turns", passages.turns},
           {"warmup", passages.warmups},
           {"without_turn", passages.without_turn}};
+}
+
+// What went to which executor, and what stayed and why; empty where no executor was named.
+std::string ForwardingText(const ForwardingSeen& seen) {
+  if (!seen.any()) return "";
+  Table table({"FORWARDED TO", "SESSIONS", "CALLS"});
+  table.AddRow({"executors", fmt::format("{}", seen.sessions), fmt::format("{}", seen.calls)});
+  for (const auto& [socket, inferences] : seen.executors) {
+    table.AddRow({"  " + socket, "", fmt::format("{}", inferences)});
+  }
+  for (const StayedSeen& stayed : seen.stayed) {
+    table.AddRow({"nobody: " + stayed.why, fmt::format("{}", stayed.sessions),
+                  fmt::format("{}", stayed.calls)});
+  }
+  return table.ToString();
+}
+
+ordered_json ForwardingJson(const ForwardingSeen& seen) {
+  if (!seen.any()) return nullptr;
+  ordered_json executors = ordered_json::array();
+  for (const auto& [socket, inferences] : seen.executors) {
+    executors.push_back({{"socket", socket}, {"inferences", inferences}});
+  }
+  ordered_json stayed = ordered_json::array();
+  for (const StayedSeen& one : seen.stayed) {
+    stayed.push_back({{"reason", one.why}, {"sessions", one.sessions}, {"calls", one.calls}});
+  }
+  return {{"sessions", seen.sessions},
+          {"calls", seen.calls},
+          {"executors", std::move(executors)},
+          {"stayed", std::move(stayed)}};
 }
 
 // Indented by two, each line.
@@ -57,6 +90,7 @@ std::string ToText(const ProgramDiagnosis& program) {
       text += fmt::format("  passed through: {}\n", fmt::join(passed_through, ", "));
     }
   }
+  if (facts.onnx) text += Indented(ForwardingText(facts.onnx->forwarding));
   const auto passages = [&](const char* what, const Passages& passed) {
     if (passed.turns + passed.warmups + passed.without_turn == 0) return;
     text += fmt::format("  {}: {}\n", what, PassagesText(passed));
@@ -86,6 +120,7 @@ ordered_json ToJson(const ProgramDiagnosis& program) {
   }
   json["onnxruntime"] = facts.onnx ? PassagesJson(facts.onnx->passages) : ordered_json(nullptr);
   json["cuda"] = facts.cuda ? PassagesJson(facts.cuda->passages) : ordered_json(nullptr);
+  json["forwarding"] = facts.onnx ? ForwardingJson(facts.onnx->forwarding) : ordered_json(nullptr);
   json["escapes"] = program.escapes;
   json["notes"] = program.notes;
   return json;
@@ -101,6 +136,7 @@ std::string ToText(const Diagnosis& diagnosis) {
                         diagnosis.others == 1 ? "" : "s");
   }
   if (!diagnosis.driver) text += "no CUDA driver is found here, so no CUDA call could be made\n";
+  for (const std::string& problem : diagnosis.device_problems) text += problem + "\n";
   return text + diagnosis.VerdictLine() + "\n";
 }
 
@@ -112,6 +148,7 @@ ordered_json ToJson(const Diagnosis& diagnosis) {
     json["processes"].push_back(ToJson(program));
   }
   json["others"] = diagnosis.others;
+  json["device_problems"] = diagnosis.device_problems;
   json["verdict"] = diagnosis.verdict;
   json["reasons"] = diagnosis.reasons;
   return json;

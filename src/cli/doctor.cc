@@ -1,9 +1,11 @@
 // stagger doctor: what of an app is controlled, what is not, and every way past control that was
 // seen.
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <optional>
 
@@ -52,15 +54,15 @@ void LookAtFiles(const std::vector<WatchedProgram>& watched, std::vector<Program
   }
 }
 
-Result<Diagnosis> Run(Workplace& place, const Command& command, std::optional<Duration> limit,
+Result<Diagnosis> Run(Workplace& place, const ObservedCommand& told, const Environment& more,
                       Observed* observed) {
   const Result<std::string> agent = place.installation.Agent();
   const Result<std::string> agents = place.installation.Agents();
   if (!agent) return agent.error();
   if (!agents) return agents.error();
   ProcessWatch watch;
-  Result<Observed> run =
-      Observe(place, command, limit, [&](pid_t root) { return watch.Look(root); });
+  Result<Observed> run = Observe(
+      place, told.command, told.limit, [&](pid_t root) { return watch.Look(root); }, more);
   if (!run) return run.error();
   *observed = std::move(run).value();
   const std::vector<WatchedProgram> watched = watch.programs();
@@ -69,60 +71,70 @@ Result<Diagnosis> Run(Workplace& place, const Command& command, std::optional<Du
   if (std::ranges::none_of(programs, is_the_command)) {  // gone before anybody looked
     ProgramFacts facts;
     facts.pid = observed->pid;
-    facts.program = command.path;
+    facts.program = told.command.path;
     programs.push_back(std::move(facts));
   }
   LookAtFiles(watched, &programs);
-  return Diagnose(std::move(programs), *agents != *agent);
+  Diagnosis diagnosis = Diagnose(std::move(programs), *agents != *agent);
+  diagnosis.device_problems = observed->device_problems;
+  return diagnosis;
+}
+
+// Absolute: the app may go elsewhere.
+Environment ExecutorEnvironment(std::vector<std::string> executors, unsigned pipeline) {
+  for (std::string& executor : executors) {
+    executor = std::filesystem::absolute(executor).string();
+  }
+  Environment environment;
+  if (!executors.empty()) {
+    environment["STAGGER_EXECUTOR"] = fmt::format("{}", fmt::join(executors, ","));
+  }
+  if (pipeline > 0) environment["STAGGER_PIPELINE"] = std::to_string(pipeline);
+  return environment;
 }
 
 }  // namespace
 
 int DoctorVerb(const Arguments& arguments) {
-  const CommandLine line = SplitAtDashes(arguments);
   CLI::App app{
       "Runs an app and says which of its calls are controlled, and what can escape.\n"
       "stagger doctor [OPTIONS] -- COMMAND [ARGUMENT...]",
       "stagger doctor"};
-  bool as_json = false;
-  std::optional<double> seconds;
-  app.add_option("--seconds", seconds, "stop the app after so long (default: when it ends)")
-      ->check(CheckPositive);
-  app.add_flag("--json", as_json, "one JSON object instead of text");
+  ObservedCommand told;
+  std::vector<std::string> executors;
+  unsigned pipeline = 0;
+  CLI::Option* names =
+      app.add_option("--executor", executors,
+                     "sockets of executors, as for 'stagger run': what goes to them, and what does "
+                     "not and why")
+          ->delimiter(',');
+  app.add_option("--pipeline", pipeline, "as for 'stagger run'")
+      ->check(CLI::Range(0, 16))
+      ->needs(names);
   app.footer(
       "Everything after -- is the app's own command line. What the app prints goes to stderr.");
-  const bool help = !line.own.empty() && (line.own.front() == "--help" || line.own.front() == "-h");
-  if (line.command.empty() && !help) {
-    PrintError("doctor: no command; usage: stagger doctor [options] -- COMMAND [ARGUMENT...]");
-    return kExitUsage;
-  }
-  if (const auto code = ParseArguments(app, line.own)) return *code;
-  const Result<Command> command = FindCommand(line.command);
-  if (!command) {
-    PrintError(command.error().message);
-    return kExitFailed;
-  }
+  if (const auto code = ReadObservedCommand(app, "doctor", arguments, &told)) return *code;
   Result<Workplace> place = Workplace::Open();
   if (!place) {
     PrintError(place.error().message);
     return kExitFailed;
   }
-  if (const auto obstacle = Obstacle(command->path)) {
+  if (const auto obstacle = Obstacle(told.command.path)) {
     PrintError(fmt::format("doctor: {}", *obstacle));
   }
-  const auto limit = seconds ? std::optional(FromMs(*seconds * 1000)) : std::nullopt;
   Observed observed;
-  const Result<Diagnosis> diagnosis = Run(*place, *command, limit, &observed);
+  const Result<Diagnosis> diagnosis =
+      Run(*place, told, ExecutorEnvironment(std::move(executors), pipeline), &observed);
   if (!diagnosis) {
     PrintError("doctor: " + diagnosis.error().message);
     return kExitFailed;
   }
-  if (as_json) {
-    nlohmann::ordered_json json{{"command", command->words}, {"ended", HowItEnded(observed)}};
+  if (told.as_json) {
+    nlohmann::ordered_json json{{"command", told.command.words}, {"ended", HowItEnded(observed)}};
     json.update(ToJson(*diagnosis));
     fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   } else {
-    fmt::print("{} {}\n\n{}", command->words.front(), HowItEnded(observed), ToText(*diagnosis));
+    fmt::print("{} {}\n\n{}", told.command.words.front(), HowItEnded(observed), ToText(*diagnosis));
   }
   return kExitOk;
 }

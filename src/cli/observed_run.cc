@@ -5,18 +5,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 
 #include "base/clock.h"
+#include "cli/arguments.h"
+#include "cli/daemon_control.h"
+#include "cli/json_fields.h"
 #include "cli/private_daemon.h"
 
 namespace stagger::cli {
 namespace {
 
 constexpr Duration kGrace = std::chrono::seconds{2};
+constexpr int kDriverTries = 3;
+constexpr unsigned kDriverPauseUs = 100'000;
 
 Result<std::string> MakeFolder(const ScratchDir& scratch) {
   const std::string folder = scratch.File("reports");
@@ -26,20 +32,61 @@ Result<std::string> MakeFolder(const ScratchDir& scratch) {
   return folder;
 }
 
-}  // namespace
-
-CommandLine SplitAtDashes(const Arguments& arguments) {
-  const auto separator = std::find(arguments.begin(), arguments.end(), "--");
-  return {Arguments(arguments.begin(), separator),
-          Arguments(separator == arguments.end() ? separator : separator + 1, arguments.end())};
-}
-
 Result<Command> FindCommand(const Arguments& words) {
   Command command{words, FindInPath(words.front())};
   if (!command.path.empty()) return command;
   const bool has_slash = words.front().find('/') != std::string::npos;
   return Error{fmt::format("cannot run '{}': {}", words.front(),
                            has_slash ? "no such program" : "not found in PATH")};
+}
+
+// What the daemon sees in the way of apps on this machine's devices.
+std::vector<std::string> DeviceProblems(const std::string& socket) {
+  std::vector<std::string> problems;
+  Result<nlohmann::json> status = AskDaemon(socket, "status");
+  // GPUs are asked once somebody looks, and their driver may take its time.
+  const auto unknown = [](const nlohmann::json& device) {
+    return Text(device, "kind") == "gpu" && Find(device, "compute_mode") == nullptr;
+  };
+  for (int tries = 0; status && tries < kDriverTries; ++tries) {
+    if (std::ranges::none_of(ListOf(*status, "devices"), unknown)) break;
+    usleep(kDriverPauseUs);
+    status = AskDaemon(socket, "status");
+  }
+  if (!status) return problems;
+  for (const nlohmann::json& device : ListOf(*status, "devices")) {
+    if (Find(device, "problem") == nullptr) continue;
+    problems.push_back(fmt::format("{}: {}", Text(device, "name"), Text(device, "problem")));
+  }
+  return problems;
+}
+
+}  // namespace
+
+std::optional<int> ReadObservedCommand(CLI::App& app, const char* verb, const Arguments& arguments,
+                                       ObservedCommand* told) {
+  std::optional<double> seconds;
+  app.add_option("--seconds", seconds, "stop the app after so long (default: when it ends)")
+      ->check(CheckPositive);
+  app.add_flag("--json", told->as_json, "one JSON object instead of text");
+  const auto separator = std::find(arguments.begin(), arguments.end(), "--");
+  const Arguments own(arguments.begin(), separator);
+  const Arguments words(separator == arguments.end() ? separator : separator + 1, arguments.end());
+  const bool help = !own.empty() && (own.front() == "--help" || own.front() == "-h");
+  if (words.empty() && !help) {
+    PrintError(fmt::format("{0}: no command; usage: stagger {0} [options] -- COMMAND [ARGUMENT...]",
+                           verb));
+    return kExitUsage;
+  }
+  if (const auto code = ParseArguments(app, own)) return *code;
+  Result<Command> command = FindCommand(words);
+  if (!command) {
+    PrintError(command.error().message);
+    return kExitFailed;
+  }
+  told->command = std::move(command).value();
+  if (seconds) told->limit = FromMs(*seconds * 1000);
+  return std::nullopt;
 }
 
 std::string HowItEnded(const Observed& observed) {
@@ -61,7 +108,7 @@ Result<Environment> ReportingEnvironment(const Installation& installation,
 }
 
 Result<Observed> Observe(Workplace& place, const Command& command, std::optional<Duration> limit,
-                         const Look& look) {
+                         const Look& look, const Environment& more) {
   const Result<ScratchDir> scratch = ScratchDir::Make(place.keeper);
   if (!scratch) return scratch.error();
   const Result<std::string> folder = MakeFolder(*scratch);
@@ -80,6 +127,7 @@ Result<Observed> Observe(Workplace& place, const Command& command, std::optional
   child.path = command.path;
   child.argv = command.words;
   child.environment = *environment;
+  for (const auto& [name, value] : more) child.environment[name] = value;
   child.output_to_err = true;
   // Of a terminal it may not read: it is no longer in the foreground.
   child.keep_input = isatty(0) == 0;
@@ -99,6 +147,7 @@ Result<Observed> Observe(Workplace& place, const Command& command, std::optional
   }
   observed.took = Now() - began;
   if (!observed.ended) StopAll({&*app}, kGrace);
+  observed.device_problems = DeviceProblems(spec.socket);
   observed.programs = ReadReports(*folder);
   return observed;
 }

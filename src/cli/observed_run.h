@@ -16,6 +16,10 @@
 #include "cli/verbs.h"
 #include "cli/workplace.h"
 
+namespace CLI {
+class App;
+}
+
 namespace stagger::cli {
 
 struct Command {
@@ -23,20 +27,13 @@ struct Command {
   std::string path;  // what to execute
 };
 
-// The words after "--". Error: there are none (bad usage), or no such program.
-struct CommandLine {
-  Arguments own;
-  Arguments command;
-};
-CommandLine SplitAtDashes(const Arguments& arguments);
-Result<Command> FindCommand(const Arguments& words);
-
 struct Observed {
   pid_t pid = 0;
   std::optional<ExitStatus> ended;  // empty: it was ended by us
   bool interrupted = false;         // by Ctrl-C or SIGTERM
   Duration took{};
   std::vector<ProgramReport> programs;
+  std::vector<std::string> device_problems;  // "gpu:0: its compute mode is ..."
 };
 
 // How it ended, in words: "ended by itself (exit code 0) after 12.0 s".
@@ -50,7 +47,20 @@ Result<Environment> ReportingEnvironment(const Installation& installation,
 // SIGTERM, and SIGKILL two seconds later. Its output goes to our stderr. `look`, where there is
 // one, is called with its pid from the start on, and says how soon again.
 using Look = std::function<Duration(pid_t)>;
+// `more`: set for the command on top of what makes it report.
 Result<Observed> Observe(Workplace& place, const Command& command, std::optional<Duration> limit,
-                         const Look& look = nullptr);
+                         const Look& look = nullptr, const Environment& more = {});
+
+// What `profile` and `doctor` are told.
+struct ObservedCommand {
+  Command command;
+  std::optional<Duration> limit;  // --seconds
+  bool as_json = false;           // --json
+};
+
+// Adds --seconds and --json to the verb's options, reads all of them, and finds the command after
+// "--". nullopt: go on. Otherwise the exit code: help was printed, or what is wrong.
+std::optional<int> ReadObservedCommand(CLI::App& app, const char* verb, const Arguments& arguments,
+                                       ObservedCommand* told);
 
 }  // namespace stagger::cli

@@ -27,23 +27,23 @@ void PrintJson(const Command& command, const Observed& observed,
   fmt::print("{}\n", json.dump(2, ' ', false, ordered_json::error_handler_t::replace));
 }
 
-int Profile(const Command& command, std::optional<Duration> limit, bool as_json) {
+int Profile(const ObservedCommand& told) {
   Result<Workplace> place = Workplace::Open();
   if (!place) {
     PrintError(place.error().message);
     return kExitFailed;
   }
-  const Result<Observed> observed = Observe(*place, command, limit);
+  const Result<Observed> observed = Observe(*place, told.command, told.limit);
   if (!observed) {
     PrintError("profile: " + observed.error().message);
     return kExitFailed;
   }
   const std::vector<PhaseProfile> profiles = PhaseProfiles(observed->programs);
-  if (as_json) {
-    PrintJson(command, *observed, profiles);
+  if (told.as_json) {
+    PrintJson(told.command, *observed, profiles);
   } else {
     for (const PhaseProfile& profile : profiles) fmt::print("{}\n", ToText(profile));
-    fmt::print("{} {}\n", command.words.front(), HowItEnded(*observed));
+    fmt::print("{} {}\n", told.command.words.front(), HowItEnded(*observed));
   }
   if (!profiles.empty()) return kExitOk;
   PrintError(
@@ -54,17 +54,13 @@ int Profile(const Command& command, std::optional<Duration> limit, bool as_json)
 }  // namespace
 
 int ProfileVerb(const Arguments& arguments) {
-  const CommandLine line = SplitAtDashes(arguments);
   CLI::App app{
       "Runs an app and says how long the phases of its inferences take.\n"
       "stagger profile [OPTIONS] -- COMMAND [ARGUMENT...]",
       "stagger profile"};
-  bool as_json = false;
+  ObservedCommand told;
   bool overlap = false;
-  std::optional<double> seconds;
   OverlapSettings sweep;
-  app.add_option("--seconds", seconds, "stop the app after so long (default: when it ends)")
-      ->check(CheckPositive);
   app.add_flag("--overlap", overlap,
                "run two copies, the body of one some time after the other's, and fit the device's "
                "model to what that costs");
@@ -73,26 +69,14 @@ int ProfileVerb(const Arguments& arguments) {
       ->capture_default_str();
   app.add_option("--seed", sweep.seed, "with --overlap: of the order of the offsets")
       ->capture_default_str();
-  app.add_flag("--json", as_json, "one JSON object instead of tables");
   app.footer(
       "Everything after -- is the app's own command line. What the app prints goes to stderr.\n"
       "With --overlap, --seconds bounds the whole sweep; copies that end are started again.");
-  const bool help = !line.own.empty() && (line.own.front() == "--help" || line.own.front() == "-h");
-  if (line.command.empty() && !help) {
-    PrintError("profile: no command; usage: stagger profile [options] -- COMMAND [ARGUMENT...]");
-    return kExitUsage;
-  }
-  if (const auto code = ParseArguments(app, line.own)) return *code;
-  const Result<Command> command = FindCommand(line.command);
-  if (!command) {
-    PrintError(command.error().message);
-    return kExitFailed;
-  }
-  const auto limit = seconds ? std::optional(FromMs(*seconds * 1000)) : std::nullopt;
-  if (!overlap) return Profile(*command, limit, as_json);
-  sweep.limit = limit;
-  sweep.as_json = as_json;
-  return Overlap(*command, sweep);
+  if (const auto code = ReadObservedCommand(app, "profile", arguments, &told)) return *code;
+  if (!overlap) return Profile(told);
+  sweep.limit = told.limit;
+  sweep.as_json = told.as_json;
+  return Overlap(told.command, sweep);
 }
 
 }  // namespace stagger::cli

@@ -67,6 +67,23 @@ void ReadHead(const report::Head& head, ProgramReport* program) {
   }
 }
 
+ForwardingSeen ReadForwarding(const report::AgentPage& page) {
+  ForwardingSeen seen;
+  seen.sessions = page.forwarded_sessions;
+  seen.calls = page.forwarded_calls;
+  const std::size_t executors =
+      std::min<std::size_t>(page.executor_count.load(), report::kMostExecutors);
+  for (std::size_t i = 0; i < executors; ++i) {
+    seen.executors.emplace_back(page.executors[i].socket.Get(), page.executors[i].inferences);
+  }
+  const std::size_t stayed = std::min<std::size_t>(page.stayed_count.load(), report::kMostStayed);
+  for (std::size_t i = 0; i < stayed; ++i) {
+    seen.stayed.push_back(
+        {page.stayed[i].why.Get(), page.stayed[i].sessions, page.stayed[i].calls});
+  }
+  return seen;
+}
+
 OnnxSeen ReadPage(const report::AgentPage& page) {
   OnnxSeen seen;
   const std::size_t runtimes =
@@ -87,6 +104,7 @@ OnnxSeen ReadPage(const report::AgentPage& page) {
   seen.run_with_binding = page.run_with_binding;
   seen.run_async = page.run_async;
   seen.accelerated_runs = page.accelerated_runs;
+  seen.forwarding = ReadForwarding(page);
   seen.passages = {page.turns, page.warmups, page.without_turn};
   seen.inferences = InferencesOf(page.inferences);
   return seen;

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/time.h"
@@ -38,6 +39,22 @@ struct RuntimeSeen {
   bool hooked = true;
 };
 
+// Where executors are named: what stayed in the app all the same, and why.
+struct StayedSeen {
+  std::string why;
+  std::uint64_t sessions = 0;
+  std::uint64_t calls = 0;
+};
+
+struct ForwardingSeen {
+  std::uint64_t sessions = 0;  // forwarded
+  std::uint64_t calls = 0;     // with a result from executors; not among OnnxSeen::runs()
+  std::vector<std::pair<std::string, std::uint64_t>> executors;  // socket; inferences and parts
+  std::vector<StayedSeen> stayed;
+
+  bool any() const { return sessions + calls > 0 || !stayed.empty(); }
+};
+
 struct OnnxSeen {
   std::vector<RuntimeSeen> runtimes;
   std::uint64_t sessions = 0;
@@ -48,6 +65,7 @@ struct OnnxSeen {
   std::uint64_t run_async = 0;
   std::uint64_t accelerated_runs = 0;
   Passages passages;
+  ForwardingSeen forwarding;
   std::vector<InferencePhases> inferences;
 
   std::uint64_t runs() const { return run + run_with_binding + run_async; }

@@ -9,6 +9,7 @@
 
 #include "cli/arguments.h"
 #include "cli/daemon_control.h"
+#include "cli/json_fields.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
 
@@ -17,40 +18,11 @@ namespace {
 
 using nlohmann::json;
 
-const json* Find(const json& object, const char* key) {
-  if (!object.is_object()) return nullptr;
-  const auto found = object.find(key);
-  return found == object.end() || found->is_null() ? nullptr : &*found;
-}
-
-std::string Text(const json& object, const char* key) {
-  const json* value = Find(object, key);
-  if (value == nullptr) return "-";
-  return value->is_string() ? value->get<std::string>() : value->dump();
-}
-
-std::string Number(const json& object, const char* key, int digits) {
-  const json* value = Find(object, key);
-  if (value == nullptr || !value->is_number()) return "-";
-  return fmt::format("{:.{}f}", value->get<double>(), digits);
-}
-
 // A distribution's mean and p99, as "12.3 / 20.1".
 std::string MeanP99(const json& object, const char* key) {
   const json* value = Find(object, key);
   if (value == nullptr) return "-";
   return Number(*value, "mean", 1) + " / " + Number(*value, "p99", 1);
-}
-
-std::string Percent(const json& object, const char* key) {
-  const json* value = Find(object, key);
-  if (value == nullptr || !value->is_number()) return "-";
-  return fmt::format("{:.1f} %", value->get<double>() * 100);
-}
-
-json ListOf(const json& status, const char* key) {
-  const json* list = Find(status, key);
-  return list != nullptr && list->is_array() ? *list : json::array();
 }
 
 // A JSON array's length, or the number itself.

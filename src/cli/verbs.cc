@@ -21,6 +21,7 @@ constexpr std::array kVerbs{
     Verb{"up", "start every app of a site file, supervised", UpVerb},
     Verb{"relay", "a camera's or a file's video again, at the rate that is needed", RelayVerb},
     Verb{"status", "show streams and devices", StatusVerb},
+    Verb{"why", "why a stream waits, is slowed down or is where it is: stagger why APP", WhyVerb},
     Verb{"policy", "change who gets the next turn, and how many at once", PolicyVerb},
     Verb{"move", "send an app's inferences to other executors while it runs", MoveVerb},
     Verb{"demo", "camera apps on this machine, uncontrolled and controlled", DemoVerb},

@@ -18,6 +18,7 @@ using Arguments = std::vector<std::string>;
 int RunVerb(const Arguments& arguments);
 int UpVerb(const Arguments& arguments);
 int StatusVerb(const Arguments& arguments);
+int WhyVerb(const Arguments& arguments);
 int PolicyVerb(const Arguments& arguments);
 int MoveVerb(const Arguments& arguments);
 int SimVerb(const Arguments& arguments);

@@ -8,6 +8,7 @@
 
 #include "base/ids.h"
 #include "base/time.h"
+#include "core/history.h"
 
 namespace stagger::core {
 
@@ -30,11 +31,12 @@ struct WaitingTurn {
   ClientId client;
   TurnSeq seq;
   TimePoint requested;
-  Duration since_call{};  // at the request
-  TimePoint body_due{};   // the latest end of the body that leaves time for what follows it
-  Duration held{};        // how long a lowered rate held it back
-  Duration expected{};    // how long its stream's bodies take
-  double demand = 1;      // of the device
+  Duration since_call{};        // at the request
+  TimePoint body_due{};         // the latest end of the body that leaves time for what follows it
+  Duration held{};              // how long a lowered rate held it back
+  std::uint32_t overtaken = 0;  // how often one that had asked later went first
+  Duration expected{};          // how long its stream's bodies take
+  double demand = 1;            // of the device
 };
 
 struct DeviceState {
@@ -59,6 +61,7 @@ struct DeviceState {
   std::uint64_t turns = 0;  // bodies begun here, gated or not
   // Of turns: when a body was last let in beyond the demand limit, to learn from it.
   std::uint64_t probed = 0;
+  Newest<PastTurn, 1024> past;  // in order of their end
 };
 
 // Adds `elapsed` to the integrals, during which nothing began or ended.

@@ -79,6 +79,7 @@ struct Engine::Impl {
   void RecordCall(Stream& stream, DeviceId device, Duration call);
   TimePoint BodyDue(const Stream& stream, Duration since_call) const;
   void On(const TurnCancelled& event);
+  void NoteGaveUp(Stream& stream, const DeviceState& device, ClientId client, const Seat& seat);
   void On(const TurnClaimed& event);
   void Record(Stream& stream, const TurnReleased& event, const Detached& turn);
   void ExpireLeases();

@@ -93,7 +93,7 @@ void Engine::Impl::UpdateRates(DeviceId id) {
     const double before = stream.assigned_fps;
     if (before > 0 && rate > 0 && std::abs(rate - before) <= kNoise * before) rate = before;
     if (rate == before) continue;
-    if (before == 0) stream.next_slot = now;
+    if (before == 0) stream.next_slot = stream.lowered_since = now;
     stream.assigned_fps = rate;
     changed = true;
   }

@@ -204,6 +204,18 @@ TimePoint Engine::Impl::BodyDue(const Stream& stream, Duration since_call) const
   return now - since_call + stream.spec.deadline - stream.post.mean();
 }
 
+void Engine::Impl::NoteGaveUp(Stream& stream, const DeviceState& device, ClientId client,
+                              const Seat& seat) {
+  if (seat.holds != Holds::kWaits)
+    return;  // its GPU failed while it ran, or the grant is under way
+  for (const auto* turns : {&device.waiting, &device.held}) {
+    for (const WaitingTurn& turn : *turns) {
+      if (turn.client != client) continue;
+      stream.incidents.Add({Incident::Kind::kGaveUp, now, now - turn.requested});
+    }
+  }
+}
+
 void Engine::Impl::On(const TurnCancelled& event) {
   Stream* stream = FindStream(event.client);
   if (stream == nullptr) return;
@@ -215,6 +227,7 @@ void Engine::Impl::On(const TurnCancelled& event) {
   ++stream->counters.cancelled;
   // It may hold the turn by now: a grant and a cancel can cross on the wire.
   const DeviceId id = IdOf(*stream, *seat);
+  NoteGaveUp(*stream, At(id), event.client, *seat);
   Leave(At(id), event.client, *seat);
   Detach(*seat, {event.seq, id, now, false, false});
   Dispatch(id, Reason::kCancelled);
@@ -253,6 +266,8 @@ void Engine::Impl::ExpireLeases() {
       Stream& stream = streams.at(turn.client);
       ++stream.counters.expired;
       stream.seats[id].holds = Holds::kExpired;
+      stream.incidents.Add({Incident::Kind::kExpired, now, now - turn.granted});
+      device.past.Add({turn.client, turn.granted, now});
       actions->push_back(Expire{turn.client, turn.seq, DeviceId{id}, Reason::kLeaseEnded});
     }
     if (freed) Dispatch(DeviceId{id}, Reason::kLeaseEnded);
@@ -290,8 +305,10 @@ void Engine::Impl::GrantWaiting(DeviceId id, std::size_t index, Reason reason) {
                    .expected = waited.expected,
                    .demand = waited.demand};
   AssignCores(id, seat, turn);
+  for (auto passed = device.waiting.begin(); passed != place; ++passed) ++passed->overtaken;
   device.waiting.erase(place);
   device.last_grant = now;
+  stream.waits.Add({id, waited.requested, now, waited.held, waited.overtaken, reason});
   seat.held = waited.held;
   ++stream.counters.granted;
   const RunningTurn& running = StartRunning(device, seat, std::move(turn));
@@ -337,6 +354,7 @@ void Engine::Impl::Leave(DeviceState& device, ClientId client, Seat& seat) {
       break;
     case Holds::kRuns:
       --device.in_force;
+      device.past.Add({client, FindTurn(device.running, client)->granted, now});
       [[fallthrough]];
     case Holds::kExpired:
       device.running.erase(FindTurn(device.running, client));

@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "core/demand.h"
 #include "core/events.h"
+#include "core/history.h"
 #include "core/sample_window.h"
 
 namespace stagger::core {
@@ -74,9 +75,12 @@ struct Stream {
   std::uint32_t occupied_samples = 0;  // of that mean
   double cap_fps = 0;                  // no more than this, since more would not fit; 0: no cap
   double assigned_fps = 0;             // its lowered rate; 0: as it asks
+  TimePoint lowered_since{};           // with a lowered rate: since when it is lower at all
   TimePoint next_slot{};               // with a lowered rate: its next turn not before
   bool told_gating = true;             // what its last Configure said
   Duration told_bound{};
+  Newest<PastWait, 64> waits;
+  Newest<Incident, 8> incidents;
 };
 
 }  // namespace stagger::core

@@ -7,6 +7,7 @@
 #include "core/policies.h"
 #include "daemon/driver.h"
 #include "daemon/status.h"
+#include "daemon/why.h"
 
 namespace stagger::daemon {
 
@@ -24,7 +25,8 @@ Control::Answer Refusal(std::string line) {
 
 Control::Answer Control::Handle(const std::string& verb, const std::string& body, Standing standing,
                                 TimePoint now) {
-  if (verb == "status") return {.ok = true, .stop = false, .body = status_(now)};
+  if (verb == "status") return {.ok = true, .stop = false, .body = Dump(status_(now))};
+  if (verb == "why") return Explain(body, now);
   if (verb == "policy") return Policy(body, standing, now);
   if (verb == "assign") return Assign(body, standing, now);
   if (verb == "stop") {
@@ -32,7 +34,18 @@ Control::Answer Control::Handle(const std::string& verb, const std::string& body
     return {.ok = true, .stop = true, .body = R"({"stopping":true})"};
   }
   return Refusal(
-      fmt::format("unknown command '{}': this daemon knows status, policy, assign, stop", verb));
+      fmt::format("unknown command '{}': this daemon knows status, why, policy, assign, stop", verb));
+}
+
+Control::Answer Control::Explain(const std::string& body, TimePoint now) {
+  const json args = json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (!args.is_object() || args.size() != 1 || !args.contains("name") ||
+      !args["name"].is_string()) {
+    return Refusal("why: the argument is not {\"name\": the name of a stream}");
+  }
+  const auto why = Why(*driver_, status_(now), args["name"].get<std::string>(), now);
+  if (!why) return Refusal(why.error().message);
+  return {.ok = true, .stop = false, .body = Dump(*why)};
 }
 
 Control::Answer Control::Policy(const std::string& body, Standing standing, TimePoint now) {

@@ -1,7 +1,8 @@
-// The verbs of the command line: status, policy, assign, stop. Loop thread only.
+// The verbs of the command line: status, why, policy, assign, stop. Loop thread only.
 #pragma once
 
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "base/time.h"
@@ -19,8 +20,9 @@ class Control {
     std::string body;   // JSON if ok, else one line
   };
 
-  // `status` gives the status document as text, fresh.
-  Control(Driver* driver, std::function<std::string(TimePoint)> status, std::function<void()> stop)
+  // `status` gives the status document, fresh.
+  Control(Driver* driver, std::function<nlohmann::json(TimePoint)> status,
+          std::function<void()> stop)
       : driver_(driver), status_(std::move(status)), stop_(std::move(stop)) {}
 
   // Members of the group may look; only the owner may change anything.
@@ -28,6 +30,7 @@ class Control {
   void Stop() { stop_(); }
 
  private:
+  Answer Explain(const std::string& body, TimePoint now);
   Answer Policy(const std::string& body, Standing standing, TimePoint now);
   // {"name", "executors": [socket or executor's name, ...], "reason"}; executors [] is "in the
   // app", null forgets what was assigned. Answers with the streams that were told,
@@ -36,7 +39,7 @@ class Control {
   std::string PolicyInForce() const;
 
   Driver* driver_;
-  std::function<std::string(TimePoint)> status_;
+  std::function<nlohmann::json(TimePoint)> status_;
   std::function<void()> stop_;
 };
 

@@ -74,6 +74,7 @@ const GpuFaults::Fault& GpuFaults::Report(Affected whom, DeviceId device, TimePo
   if (is_new) {
     Fault fresh;
     fresh.number = ++last_number_;
+    ++counts_[device];
     fresh.device = device;
     fresh.at = now;
     recent_.push_back(std::move(fresh));
@@ -124,6 +125,11 @@ const GpuFaults::Affected* GpuFaults::Of(ClientId client) const {
     if (found != fault.affected.end()) return &*found;
   }
   return nullptr;
+}
+
+std::uint64_t GpuFaults::CountOn(DeviceId device) const {
+  const auto found = counts_.find(device);
+  return found == counts_.end() ? 0 : found->second;
 }
 
 std::vector<GpuFaults::Fault> GpuFaults::TakeUnlogged() {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -54,6 +55,7 @@ class GpuFaults {
 
   const std::deque<Fault>& recent() const { return recent_; }  // oldest first
   const Affected* Of(ClientId client) const;                   // null: nothing broke it
+  std::uint64_t CountOn(DeviceId device) const;  // since the start, forgotten ones too
   // Those that were not given out yet: each once.
   std::vector<Fault> TakeUnlogged();
 
@@ -70,6 +72,7 @@ class GpuFaults {
   std::deque<Fault> recent_;
   std::deque<Departed> departed_;  // of the last kTogether, no more than kKept
   std::uint64_t last_number_ = 0;
+  std::map<DeviceId, std::uint64_t> counts_;
 };
 
 // "illegal address"; for codes that are not known "error 123".

@@ -1,8 +1,14 @@
 #include "daemon/ledger.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace stagger::daemon {
+namespace {
+
+constexpr std::size_t kGoneKept = 64;
+
+}  // namespace
 
 Ledger::Ledger(std::size_t devices, TimePoint now)
     : started_(now), busy_(devices, Busy{RateWindow(now), {}}) {}
@@ -13,6 +19,10 @@ void Ledger::Joined(ClientId client, StreamRecord record) {
 
 void Ledger::Leaving(ClientId client, const core::StreamCounters& counters) {
   AddCounters(&left_, counters);
+  if (const StreamRecord* record = Find(client)) {
+    if (gone_.size() == kGoneKept) gone_.pop_front();
+    gone_.emplace_back(client, record->name);
+  }
   streams_.erase(client);
 }
 
@@ -51,6 +61,12 @@ const StreamRecord* Ledger::FindExecutor(const std::string& socket) const {
     if (record.serves == socket) return &record;
   }
   return nullptr;
+}
+
+const std::string* Ledger::NameOf(ClientId client) const {
+  if (const StreamRecord* record = Find(client)) return &record->name;
+  const auto gone = std::ranges::find(gone_, client, &std::pair<ClientId, std::string>::first);
+  return gone == gone_.end() ? nullptr : &gone->second;
 }
 
 const StreamRecord* Ledger::FindPid(pid_t pid) const {

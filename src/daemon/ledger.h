@@ -5,9 +5,11 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -45,6 +47,8 @@ class Ledger {
   const StreamRecord* FindExecutor(const std::string& socket) const;
   const std::map<ClientId, StreamRecord>& streams() const { return streams_; }
   const StreamRecord* FindPid(pid_t pid) const;  // of several the first
+  // Also of one that left, as long as it is among the newest 64 of those. Null: not known.
+  const std::string* NameOf(ClientId client) const;
   bool NameTaken(const std::string& name) const;
   const core::StreamCounters& left() const { return left_; }
   const RateWindow& busy(std::size_t device) const { return busy_[device].window; }
@@ -62,6 +66,7 @@ class Ledger {
   std::map<ClientId, StreamRecord> streams_;
   std::vector<Busy> busy_;
   core::StreamCounters left_;
+  std::deque<std::pair<ClientId, std::string>> gone_;  // oldest first
 };
 
 void AddCounters(core::StreamCounters* sum, const core::StreamCounters& more);

@@ -206,8 +206,7 @@ Result<void> Serve(const Options& options) {
   Status status(driver->get(), {path, http_address, std::move(hardware->devices)},
                 hardware->watch.get(), mps->get());
   Control control(
-      driver->get(),
-      [&](TimePoint now) { return Dump(status.Latest(kControlMaxAge, now)->status); },
+      driver->get(), [&](TimePoint now) { return status.Latest(kControlMaxAge, now)->status; },
       [&] { (*loop)->Stop(); });
   // Last, since what fails later would leave it running.
   if (auto ok = AwaitMps(loop->get(), mps->get()); !ok) return ok.error();

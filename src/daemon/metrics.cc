@@ -89,6 +89,21 @@ std::string MetricsText(const json& status) {
   Each(&out, "stagger_gpu_memory_bytes", "device", devices,
        [](const json& d) { return Bytes(d["memory_gb"]); });
 
+  Family(&out, "stagger_gpu_faults_total", "counter",
+         "Faults of a GPU that broke apps, since the daemon's start.");
+  Each(&out, "stagger_gpu_faults_total", "device", devices,
+       [&](const json& d) { return d["kind"] == "gpu" ? d["faults"] : json(nullptr); });
+  const json& mps = status["mps"];
+  if (mps["mode"] != "off") {
+    Family(&out, "stagger_mps_state", "gauge", "1 for the state that NVIDIA's MPS is in.");
+    for (const char* state : {"off", "starting", "running", "down"}) {
+      out += fmt::format("stagger_mps_state{{state=\"{}\"}} {}\n", state,
+                         mps["state"] == state ? 1 : 0);
+    }
+    Family(&out, "stagger_mps_restarts_total", "counter", "How often it was started again.");
+    out += fmt::format("stagger_mps_restarts_total {}\n", mps["restarts"].dump());
+  }
+
   const std::tuple<const char*, const char*, const char*> counters[] = {
       {"stagger_stream_done_total", "done", "Inferences completed."},
       {"stagger_stream_granted_total", "granted", "Turns granted."},

@@ -264,20 +264,22 @@ json Status::Devices(TimePoint now) const {
       waiting.push_back({{"stream", name_of(turn.client)}, {"for_ms", Ms(now - turn.requested)}});
     }
     const double busy_ns_per_s = driver_->ledger().busy(index++).PerSecond(now, kBusyWindow);
-    devices.push_back({{"name", device.name},
-                       {"cores", device.cores},
-                       {"concurrency", device.concurrency},
-                       {"running", std::move(running)},
-                       {"waiting", std::move(waiting)},
-                       {"utilisation_ratio", Ratio(busy_ns_per_s, 1e9)},
-                       {"admission", Admission(index - 1)},
-                       {"load_ratio", Rounded(device.load, 10000)},
-                       {"overloaded", device.overloaded()},
-                       {"body_time_ms", Ms(device.body_time)},
-                       {"busy_time_ms", Ms(device.busy_time)},
-                       {"overlap_ratio", Ratio(static_cast<double>(device.over_time.count()),
-                                               static_cast<double>(device.body_time.count()))},
-                       {"turns", device.turns}});
+    devices.push_back(
+        {{"name", device.name},
+         {"cores", device.cores},
+         {"concurrency", device.concurrency},
+         {"running", std::move(running)},
+         {"waiting", std::move(waiting)},
+         {"utilisation_ratio", Ratio(busy_ns_per_s, 1e9)},
+         {"admission", Admission(index - 1)},
+         {"load_ratio", Rounded(device.load, 10000)},
+         {"overloaded", device.overloaded()},
+         {"body_time_ms", Ms(device.body_time)},
+         {"busy_time_ms", Ms(device.busy_time)},
+         {"overlap_ratio", Ratio(static_cast<double>(device.over_time.count()),
+                                 static_cast<double>(device.body_time.count()))},
+         {"turns", device.turns},
+         {"faults", driver_->faults().CountOn({static_cast<std::uint32_t>(index - 1)})}});
     PutHardware(facts_.devices[index - 1], uses, &devices.back());
   }
   return devices;

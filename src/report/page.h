@@ -19,10 +19,12 @@
 
 namespace stagger::report {
 
-inline constexpr std::uint64_t kMagic = 0x7265676761747331;  // changes with the layout
+inline constexpr std::uint64_t kMagic = 0x7265676761747332;  // changes with the layout
 inline constexpr std::size_t kMostInferences = 16384;        // the newest are kept
 inline constexpr std::size_t kMostUnknown = 64;
 inline constexpr std::size_t kMostRuntimes = 8;
+inline constexpr std::size_t kMostStayed = 16;
+inline constexpr std::size_t kMostExecutors = 16;
 
 using Count = std::atomic<std::uint64_t>;
 
@@ -85,6 +87,18 @@ struct Runtime {
   std::uint32_t hooked;
 };
 
+// Where executors are named: why something stayed in the app all the same.
+struct Stayed {
+  Text<192> why;
+  Count sessions;
+  Count calls;
+};
+
+struct ExecutorSeen {
+  Text<192> socket;
+  Count inferences;  // that it has done; of one that was split, its part
+};
+
 // From libstagger-agent.so: ONNX Runtime.
 struct AgentPage {
   static constexpr const char* kSuffix = "agent";
@@ -98,10 +112,16 @@ struct AgentPage {
   Count run;
   Count run_with_binding;
   Count run_async;
-  Count turns;             // inferences that ran under a turn
-  Count warmups;           // that were let through to warm up
-  Count without_turn;      // that ran without one: no daemon, or it did not answer in time
-  Count accelerated_runs;  // of sessions that were left alone
+  Count turns;               // inferences that ran under a turn
+  Count warmups;             // that were let through to warm up
+  Count without_turn;        // that ran without one: no daemon, or it did not answer in time
+  Count accelerated_runs;    // of sessions that were left alone
+  Count forwarded_sessions;  // of stubs; not among `sessions`
+  Count forwarded_calls;     // with a result from executors; not among `run`
+  std::atomic<std::uint32_t> executor_count;
+  std::array<ExecutorSeen, kMostExecutors> executors;
+  std::atomic<std::uint32_t> stayed_count;
+  std::array<Stayed, kMostStayed> stayed;  // the last one stands for all that found no place
   Inferences inferences;
 };
 

@@ -63,8 +63,30 @@ function showHeader(status) {
       ? `${number(now, 1)} of ${number(total.fps_required, 1)} fps`
       : `${number(total.fps, 1)} fps`);
   put(byId("missed"), String(total.missed), total.missed > 0);
+  showMps(status.mps);
   put(byId("uptime"), span(status.uptime_s));
   put(byId("about"), `staggerd ${status.version}, pid ${status.pid}, ${status.socket}`);
+}
+
+function showMps(mps) {
+  byId("mps-fact").hidden = mps.mode === "off";
+  const again = mps.restarts > 0 ? `, started again ${mps.restarts} x` : "";
+  put(byId("mps"), mps.state + again, mps.state !== "running");
+  byId("mps").title = mps.reason ?? "";
+}
+
+// Newest first. Whom a fault broke is marked until they are gone.
+function showFaults(faults) {
+  const list = byId("faults");
+  list.hidden = faults.length === 0;
+  list.replaceChildren(...[...faults].reverse().map((fault) => {
+    const names = fault.streams.map((stream) => stream.name).join(", ");
+    const by = fault.culprit === null ? "" : ` by ${fault.culprit}`;
+    const present = fault.streams.some((stream) => stream.present);
+    return element("li", present ? "bad" : "",
+        `${fault.device}: a fault ${span(fault.for_s)} ago${by} broke ${names} ` +
+        `(${fault.streams[0].error})`);
+  }));
 }
 
 function deviceRow(name) {
@@ -75,7 +97,8 @@ function deviceRow(name) {
   meter.setAttribute("aria-valuemax", "100");
   meter.setAttribute("aria-label", `${name} busy`);
   meter.append(element("span"));
-  row.append(element("div", "name", name), meter, element("div", "number"), element("div", "detail"));
+  row.append(element("div", "name", name), meter, element("div", "number"), element("div", "detail"),
+             element("div", "problem bad"));
   return row;
 }
 
@@ -93,7 +116,7 @@ function showDevices(devices) {
     box.replaceChildren(...devices.map((device) => deviceRow(device.name)));
   }
   devices.forEach((device, i) => {
-    const [, meter, busy, detail] = box.children[i].children;
+    const [, meter, busy, detail, problem] = box.children[i].children;
     const ratio = device.utilisation_ratio ?? 0;
     meter.firstChild.style.width = `${(ratio * 100).toFixed(1)}%`;
     meter.setAttribute("aria-valuenow", (ratio * 100).toFixed(0));
@@ -106,6 +129,8 @@ function showDevices(devices) {
     const late = device.running.filter((turn) => turn.expired).length;
     if (late > 0) parts.push(`${late} past their lease`);
     put(detail, parts.join("  ·  "));
+    problem.hidden = device.problem === null;
+    put(problem, device.problem ?? "", true);
   });
 }
 
@@ -155,9 +180,10 @@ function showStream(entry, stream) {
   const {head, cells, rates} = entry;
   rates.push(stream.fps);
   if (rates.length > TREND_POINTS) rates.shift();
-  put(head.firstChild, stream.name);
+  put(head.firstChild, stream.name, stream.fault !== null);
   put(head.lastChild, String(stream.pid));
-  head.title = stream.command;
+  head.title = stream.fault === null ? stream.command
+      : `${stream.fault}: every call fails until it is started again\n${stream.command}`;
   const state = cells.state.firstChild;
   state.className = `state ${stream.state}`;
   state.textContent = stream.state;
@@ -285,6 +311,7 @@ async function poll() {
   status.streams.sort((a, b) => byName.compare(a.name, b.name));
   showHeader(status);
   showDevices(status.devices);
+  showFaults(status.faults);
   showStreams(status.streams);
   showVideos(status.streams);
 }

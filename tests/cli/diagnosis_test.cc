@@ -187,5 +187,38 @@ TEST(AddMaps, CountsCopiesOfWhatMatters) {
   EXPECT_EQ(program.libraries.count("/lib/libc.so.6"), 0u);
 }
 
+TEST(Diagnosis, ForwardedSessionsAndWhatStays) {
+  ProgramFacts facts = Onnx();
+  facts.onnx->run = 0;
+  facts.onnx->passages = {};
+  facts.onnx->forwarding.sessions = 1;
+  facts.onnx->forwarding.calls = 40;
+  facts.onnx->forwarding.executors = {{"/run/e0", 25}, {"/run/e1", 15}};
+  facts.onnx->forwarding.stayed = {{"the session has custom operators", 2, 0},
+                                   {"the app calls asynchronously", 0, 7}};
+  const Diagnosis diagnosis = Diagnose({facts}, true);
+  EXPECT_EQ(diagnosis.VerdictLine(), "controlled");
+  const auto& calls = diagnosis.programs[0].calls;
+  ASSERT_EQ(calls.size(), 1u);
+  EXPECT_EQ(calls[0].handled, "forwarded");
+  EXPECT_EQ(calls[0].count, 40u);
+  const std::string text = ToText(diagnosis);
+  EXPECT_THAT(text, HasSubstr("/run/e0"));
+  EXPECT_THAT(text, HasSubstr("nobody: the session has custom operators"));
+  EXPECT_THAT(text, Not(HasSubstr("did not infer")));
+  const auto json = ToJson(diagnosis)["processes"][0]["forwarding"];
+  EXPECT_EQ(json["executors"][1]["inferences"], 15);
+  EXPECT_EQ(json["stayed"][1]["calls"], 7);
+  EXPECT_TRUE(ToJson(Diagnose({Onnx()}, true))["processes"][0]["forwarding"].is_null());
+}
+
+TEST(Diagnosis, ProblemsOfDevicesAreNotTheApps) {
+  Diagnosis diagnosis = Diagnose({Cuda()}, true);
+  diagnosis.device_problems = {"gpu:0: its compute mode is prohibited"};
+  EXPECT_THAT(ToText(diagnosis),
+              HasSubstr("\ngpu:0: its compute mode is prohibited\ncontrolled\n"));
+  EXPECT_EQ(ToJson(diagnosis)["device_problems"].size(), 1u);
+}
+
 }  // namespace
 }  // namespace stagger::cli

@@ -141,6 +141,10 @@ TEST(Gpus, ThatFailFreeTheirTurnsAndTheStatusSaysWhom) {
   EXPECT_EQ(status["streams"][0]["fault"], "another MPS client's fault");
   EXPECT_TRUE(status["streams"][2]["fault"].is_null());
   EXPECT_EQ(status["devices"][2]["running"].size(), 1U) << "another device's turn stays";
+  EXPECT_EQ(status["devices"][1]["faults"], 1);
+  EXPECT_EQ(status["devices"][2]["faults"], 0);
+  const auto why = Command(daemon.socket(), "why", R"({"name":"holder"})");
+  EXPECT_EQ(json::parse(why.chunk)["streams"][0]["faults"][0]["culprit"], "culprit");
   culprit.reset();
   do {
     status = daemon.Status();

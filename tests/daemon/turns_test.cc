@@ -164,5 +164,40 @@ TEST(Turns, AreClaimedAfterARestart) {
   EXPECT_EQ(daemon.Status()["streams"][0]["claimed"], 1);
 }
 
+TEST(Why, NamesTheStreamWhoseBodyItWaitedFor) {
+  const DaemonProcess daemon({"--concurrency", "1"});
+  WireClient first(daemon.socket(), "first");
+  WireClient second(daemon.socket(), "gate-1");
+  const WireClient third(daemon.socket(), "gate-2");
+  first.Request(1);
+  ASSERT_TRUE(first.Await<wire::Grant>());
+  second.Request(1);
+  while (daemon.Status()["devices"][0]["waiting"].empty()) {
+  }
+  const auto why = [&](const std::string& name) {
+    return Command(daemon.socket(), "why", json{{"name", name}}.dump());
+  };
+  EXPECT_EQ(json::parse(why("gate-1").chunk)["streams"][0]["stream"]["state"], "waiting");
+  first.Release(1);
+  ASSERT_TRUE(second.Await<wire::Grant>());
+  const json of_both = json::parse(why("gate").chunk);
+  ASSERT_EQ(of_both["streams"].size(), 2u) << "an app's copies";
+  const json& waits = of_both["streams"][0]["waits"];
+  EXPECT_EQ(waits["behind"][0]["stream"], "first");
+  EXPECT_GT(waits["behind"][0]["time_ms"], 0.0);
+  EXPECT_EQ(waits["recent"][0]["reason"], "another body ended");
+  EXPECT_EQ(of_both["streams"][1]["waits"]["count"], 0);
+  // Whoever has left is still named.
+  first.Close();
+  while (daemon.Status()["streams"].size() == 3) {
+  }
+  EXPECT_EQ(json::parse(why("gate-1").chunk)["streams"][0]["waits"]["behind"][0]["stream"],
+            "first");
+  const auto unknown = why("hall");
+  EXPECT_FALSE(unknown.ok);
+  EXPECT_EQ(unknown.chunk, "no stream is called 'hall'; there are gate-1, gate-2");
+  EXPECT_FALSE(Command(daemon.socket(), "why").ok);
+}
+
 }  // namespace
 }  // namespace stagger::daemon_test

@@ -88,13 +88,19 @@ class Daemon:
     def signal(self, number):
         self.process.send_signal(number)
 
-    def status(self):
+    def get(self, path):
         connection = http.client.HTTPConnection(self.http, timeout=DEADLINE_S)
         try:
-            connection.request("GET", "/api/status")
-            return json.loads(connection.getresponse().read())
+            connection.request("GET", path)
+            return connection.getresponse().read().decode()
         finally:
             connection.close()
+
+    def status(self):
+        return json.loads(self.get("/api/status"))
+
+    def metrics(self):
+        return self.get("/metrics")
 
     def fresh_status(self):
         """A status built after this call began: the daemon may answer with its last one for a while."""

@@ -80,6 +80,13 @@ class Mps(harness.ProcessTest):
             "a second control daemon")
         self.assertNotEqual(again["pid"], mps["pid"])
         self.assertEqual(daemon.log().count("MPS is down: "), 1)
+        metrics = harness.wait_until(
+            lambda: "stagger_mps_restarts_total 1\n" in (text := daemon.metrics()) and text,
+            "the new start in /metrics")
+        self.assertIn('stagger_mps_state{state="running"} 1\n', metrics)
+        self.assertIn('stagger_mps_state{state="down"} 0\n', metrics)
+        self.assertIn('stagger_gpu_faults_total{device="gpu:0"} 0\n', metrics)
+        self.assertNotIn('stagger_gpu_faults_total{device="cpu:0"}', metrics)
         # One that is killed leaves it running; the next at this socket takes it over.
         daemon.kill()
         daemon = self.daemon("--mps", "on")

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <variant>
 
+#include "agent/report.h"
 #include "base/clock.h"
 #include "wire/channel.h"
 #include "wire/executor_channel.h"
@@ -97,6 +98,7 @@ Lane::Opening Lane::Open(const std::string& socket, const wire::Open& open,
     opening.reason = "no memory to share with the executor";
     return opening;
   }
+  lane->reported_ = ReportExecutor(socket);
   opening.batch = opened->batch;
   opening.lane = std::move(lane);
   return opening;
@@ -140,6 +142,7 @@ Lane::Outcome Lane::Await() {
   const auto* inferred = std::get_if<wire::Inferred>(&message);
   if (inferred == nullptr || inferred->seq != seq_) return Outcome::kLost;
   longest_ = std::max(longest_, Now() - start);
+  if (inferred->ok) CountExecutor(reported_);
   return inferred->ok ? Outcome::kDone : Outcome::kFailed;
 }
 

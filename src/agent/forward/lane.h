@@ -62,6 +62,7 @@ class Lane {
   std::uint64_t input_reserved_ = 0;
   std::uint64_t seq_ = 0;
   Duration longest_{};
+  unsigned reported_ = 0;  // the executor's place in this process's report
 };
 
 }  // namespace stagger::agent

@@ -10,6 +10,7 @@
 #include "agent/hooks/body.h"
 #include "agent/hooks/cooperate.h"
 #include "agent/hooks/split.h"
+#include "agent/report.h"
 #include "agent/say.h"
 #include "agent/state.h"
 #include "base/clock.h"
@@ -25,10 +26,6 @@ bool Ok(const OrtApi& api, OrtStatus* status) {
 
 // What the daemon assigned to this name is to be known before a model is loaded somewhere.
 constexpr Duration kFirstWord = std::chrono::seconds{1};
-
-void SayLocal(const std::string& why) {
-  SayOnce(Topic::kForward, "not forwarded to an executor: " + why);
-}
 
 // The file the runtime was loaded from, as anybody on this machine would find it.
 bool FindRuntimeFile(const void* entry, wire::Open* open) {
@@ -151,6 +148,11 @@ const std::string& WhyRunStays(const OrtRunOptions* options, OptionFacts* facts)
 
 }  // namespace
 
+void SayStays(Staying what, const std::string& why) {
+  ReportStayed(what, why);
+  SayOnce(Topic::kForward, "not forwarded to an executor: " + why);
+}
+
 Duration DueTime() {
   const wire::Hello& hello = State::Get().options.hello;
   if (hello.deadline_us > 0) return std::chrono::microseconds{hello.deadline_us};
@@ -193,7 +195,7 @@ bool CreateForwarded(const RuntimeRef& runtime, const OrtEnv* env, const ModelSo
   const std::string local_only =
       facts.accelerator ? "the session computes on an accelerator" : facts.local_only;
   if (!local_only.empty()) {
-    SayLocal(local_only);
+    SayStays(Staying::kSession, local_only);
     return false;
   }
   Mapping content;
@@ -210,7 +212,7 @@ bool CreateForwarded(const RuntimeRef& runtime, const OrtEnv* env, const ModelSo
   open.options = OptionLines(facts);
   open.name = state.options.hello.name;
   if (open.options.size() > wire::kMaxSessionOptions || !FindRuntimeFile(runtime.entry, &open)) {
-    SayLocal("the file of the app's runtime cannot be told");
+    SayStays(Staying::kSession, "the file of the app's runtime cannot be told");
     return false;
   }
   OrtSessionOptions* clone = CloneOptions(api, options);
@@ -223,19 +225,19 @@ bool CreateForwarded(const RuntimeRef& runtime, const OrtEnv* env, const ModelSo
   std::string reason;
   bool refused = false;
   if (!forwarded->remote.Begin(bytes, &stub, &reason, &refused)) {
-    if (!executors.empty()) SayLocal(reason);
+    if (!executors.empty()) SayStays(Staying::kSession, reason);
     if (!refused && source.path != nullptr) *later = std::move(forwarded);
     return false;
   }
   OrtSession* session = CreateStub(*forwarded, stub.bytes());
   if (session == nullptr) {
-    SayLocal("the app's runtime does not take the model's description");
+    SayStays(Staying::kSession, "the app's runtime does not take the model's description");
     return false;
   }
   if (!ReadNames(api, session, true, &forwarded->ports.inputs) ||
       !ReadNames(api, session, false, &forwarded->ports.outputs)) {
     api.ReleaseSession(session);
-    SayLocal("the app's runtime does not take the model's description");
+    SayStays(Staying::kSession, "the app's runtime does not take the model's description");
     return false;
   }
   forwarded->allocator = OutputAllocator(api, session);
@@ -243,6 +245,7 @@ bool CreateForwarded(const RuntimeRef& runtime, const OrtEnv* env, const ModelSo
   auto record = std::make_shared<Session>();
   record->forwarded = std::move(forwarded);
   state.sessions.Add(session, std::move(record));
+  Count(&report::AgentPage::forwarded_sessions);
   *out = session;
   return true;
 }
@@ -275,6 +278,7 @@ namespace {
 
 // Counted by the daemon, though it takes no turn here.
 void Tell(TimePoint call_start) {
+  Count(&report::AgentPage::forwarded_calls);
   State::Get().gate.Tell(wire::Forwarded{wire::Bounded(Now() - call_start)});
 }
 
@@ -284,7 +288,8 @@ bool RunRemote(Forwarded& forwarded, const Call& call, const Request& request) {
   while (std::unique_ptr<Lane> lane = forwarded.remote.Acquire()) {
     if (!Place(request, lane.get())) {
       forwarded.remote.Return(std::move(lane));
-      SayLocal("inputs of " + std::to_string(request.end) + " bytes find no room in shared memory");
+      SayStays(Staying::kCall,
+               "inputs of " + std::to_string(request.end) + " bytes find no room in shared memory");
       return false;
     }
     const Lane::Outcome outcome = lane->Start(DueTime()) ? lane->Await() : Lane::Outcome::kLost;
@@ -297,8 +302,11 @@ bool RunRemote(Forwarded& forwarded, const Call& call, const Request& request) {
                            ReadAnswer(request.layout, *lane, &answer) &&
                            Deliver(*forwarded.runtime.api, answer, lane->output(), call);
     forwarded.remote.Return(std::move(lane));
-    return delivered;  // else the runtime says here what is wrong, in its own words
+    // Else the runtime says here what is wrong, in its own words.
+    if (!delivered) ReportStayed(Staying::kCall, "the executor could not run it");
+    return delivered;
   }
+  ReportStayed(Staying::kCall, "no executor was left to run it");
   return false;
 }
 
@@ -318,11 +326,11 @@ OrtStatus* RunForwarded(Forwarded& forwarded, const Call& call) {
   OptionFacts facts;
   Request request;
   if (const std::string& why = WhyRunStays(call.options, &facts); !why.empty()) {
-    SayLocal(why);
+    SayStays(Staying::kCall, why);
     return RunHere(forwarded, call);
   }
   if (const char* why = Describe(api, forwarded.ports, call, &request)) {
-    SayLocal(why);
+    SayStays(Staying::kCall, why);
     return RunHere(forwarded, call);
   }
   if (!RunRemote(forwarded, call, request)) return RunHere(forwarded, call);

@@ -17,6 +17,7 @@
 #include "agent/forward/call.h"
 #include "agent/forward/remote.h"
 #include "agent/hooks/pipeline.h"
+#include "agent/report.h"
 #include "agent/sessions.h"
 #include "agent/sync.h"
 
@@ -83,6 +84,9 @@ void MakeForwardable(std::shared_ptr<Forwarded> forwarded, OrtSession* session);
 
 // Runs a call on a forwarded session.
 OrtStatus* RunForwarded(Forwarded& forwarded, const Call& call);
+
+// Something stays in the app: said once, and counted for `stagger doctor`.
+void SayStays(Staying what, const std::string& why);
 
 // Runs it in this process, under its turn.
 OrtStatus* RunHere(Forwarded& forwarded, const Call& call);

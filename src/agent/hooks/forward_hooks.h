@@ -10,7 +10,6 @@
 #include <string>
 
 #include "agent/hooks/forward.h"
-#include "agent/say.h"
 #include "agent/state.h"
 
 namespace stagger::agent {
@@ -154,16 +153,17 @@ struct ForwardHooks {
                      outputs);
   }
 
-  // What executors don't do runs on the real session, loaded for it.
-  static OrtSession* Here(OrtSession* session, const char* why, OrtStatus** status) {
+  // What executors don't do runs on the real session, loaded for it. `counts`: it is a call.
+  static OrtSession* Here(OrtSession* session, const char* why, OrtStatus** status,
+                          bool counts = true) {
     const std::shared_ptr<Forwarded> forwarded = Find(session);
     if (!forwarded) return session;
-    SayOnce(Topic::kForward, std::string("not forwarded to an executor: ") + why);
+    if (counts) SayStays(Staying::kCall, why);
     return forwarded->Local(status);
   }
   static OrtStatus* ORT_API_CALL CreateIoBinding(OrtSession* session, OrtIoBinding** out) noexcept {
     OrtStatus* status = nullptr;
-    OrtSession* here = Here(session, "the app binds tensors itself", &status);
+    OrtSession* here = Here(session, "the app binds tensors itself", &status, false);
     return here != nullptr ? Base::Real().CreateIoBinding(here, out) : status;
   }
   static OrtStatus* ORT_API_CALL RunWithBinding(OrtSession* session, const OrtRunOptions* options,

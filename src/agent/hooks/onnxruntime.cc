@@ -210,8 +210,8 @@ struct Hooks {
     if (ForwardHooks<Hooks>::Suits(version)) {
       ForwardHooks<Hooks>::Install(api, version);
     } else {
-      SayOnce(Topic::kForward, "not forwarded to an executor: ONNX Runtime 1." +
-                                   std::to_string(version) + " is older or newer than is known");
+      SayStays(Staying::kRuntime,
+               "ONNX Runtime 1." + std::to_string(version) + " is older or newer than is known");
     }
   }
 

@@ -7,6 +7,7 @@
 
 #include "agent/hooks/body.h"
 #include "agent/hooks/forward.h"
+#include "agent/report.h"
 #include "agent/state.h"
 
 namespace stagger::agent {
@@ -154,6 +155,7 @@ OrtStatus* Pipeline::ComputeHere(Forwarded& forwarded, Frame* frame, const OrtVa
     output_names.push_back(forwarded.ports.outputs[frame->request.wanted[i]].c_str());
   }
   std::vector<OrtValue*> values(output_names.size(), nullptr);
+  ReportStayed(Staying::kCall, "no executor was left to run it");
   OrtStatus* status = RunHere(forwarded, {.options = nullptr,
                                           .input_names = input_names.data(),
                                           .inputs = inputs,

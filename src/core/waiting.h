@@ -1,0 +1,34 @@
+// Whom a stream has waited for lately: its newest waits, laid over the turns that ran meanwhile.
+// Pure; worked out when somebody asks, in time that the bounds of core/history.h bound.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/time.h"
+#include "core/engine.h"
+
+namespace stagger::core {
+
+struct WaitingAccount {
+  struct Behind {
+    ClientId client;  // it may have left since
+    Duration time{};
+  };
+  std::size_t waits = 0;      // that are accounted for
+  std::size_t overtaken = 0;  // of them: one that had asked later went first
+  Duration waited{};          // in all: held + queued
+  Duration held{};            // a lowered rate held it back
+  Duration queued{};          // waited for others: behind + nobody
+  // Of `queued`, while others' bodies ran; where several did, each counts for its part. The most
+  // comes first.
+  std::vector<Behind> behind;
+  Duration nobody{};  // while none ran: turns on their way, or a spacing
+};
+
+// Waits from before the device's oldest remembered turn are left out. All zero for a stream that
+// the engine does not know.
+WaitingAccount AccountOf(const Engine& engine, ClientId client);
+
+}  // namespace stagger::core
