@@ -1,10 +1,12 @@
 #include "relay/tally.h"
 
+#include <algorithm>
+
 namespace stagger::relay {
 namespace {
 
 constexpr Duration kJudgeAfter = std::chrono::seconds{2};
-constexpr std::int64_t kJudgeFrames = 3;
+constexpr std::int64_t kJudgeFrames = 4;
 constexpr double kSlow = 0.98;
 
 }  // namespace
@@ -22,6 +24,7 @@ double Flow::fps() const {
 
 void Tally::Add(TimePoint at, bool passed) {
   const std::lock_guard lock(mutex_);
+  if (counts_.in.frames > 0) longest_ = std::max(longest_, at - counts_.in.last);
   counts_.in.Add(at);
   if (passed) counts_.out.Add(at);
 }
@@ -34,10 +37,13 @@ Counts Tally::counts() const {
 std::optional<double> Tally::NewlySlow() {
   const std::lock_guard lock(mutex_);
   const Flow& in = counts_.in;
-  if (judged_ || in.frames < kJudgeFrames || in.last - in.first < kJudgeAfter) return std::nullopt;
+  // The longest interval is left out: it may have been an outage.
+  const Duration steady = in.last - in.first - longest_;
+  if (judged_ || in.frames < kJudgeFrames || steady < kJudgeAfter) return std::nullopt;
   judged_ = true;
-  if (in.fps() >= kSlow * fps_) return std::nullopt;
-  return in.fps();
+  const double fps = static_cast<double>(in.frames - 2) * 1000 / ToMs(steady);
+  if (fps >= kSlow * fps_) return std::nullopt;
+  return fps;
 }
 
 }  // namespace stagger::relay

@@ -34,12 +34,14 @@ class Tally {
   Counts counts() const;
 
   // The source's rate, where it is lower than what is asked for; once, after a few seconds.
+  // An outage does not count against it.
   std::optional<double> NewlySlow();
 
  private:
   const double fps_;
   mutable std::mutex mutex_;
   Counts counts_;
+  Duration longest_{0};  // between two frames
   bool judged_ = false;
 };
 

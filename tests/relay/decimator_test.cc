@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <ostream>
 #include <random>
 #include <vector>
 
@@ -44,6 +45,10 @@ struct Case {
   double source_fps;
   double fps;
   double jitter_s;
+
+  friend std::ostream& operator<<(std::ostream& out, const Case& c) {
+    return out << c.source_fps << " to " << c.fps << " fps, jitter " << c.jitter_s << " s";
+  }
 };
 
 class TenMinutes : public testing::TestWithParam<Case> {};
