@@ -227,7 +227,7 @@ Result<Findings> MeasureWithDaemon(const Settings& settings, Workplace& place) {
   DaemonSpec spec;
   spec.socket = dir->File("daemon.sock");
   spec.policy = "fifo";
-  spec.concurrency = 1;
+  spec.concurrency = "1";
   spec.err_file = dir->File("staggerd.err");
   Result<PrivateDaemon> daemon = PrivateDaemon::Start(place.installation, spec, place.keeper);
   if (!daemon) return daemon.error();

@@ -49,8 +49,8 @@ class Reader {
   std::string Read() const {
     return Head() + Rate().Under("rate") + Lowered().Under("") + Waiting().Under("waiting") +
            Turns().Under("") + LastWaits() + Admission().Under("admission") +
-           Leases().Under("leases") + WithoutTurn().Under("without turn") +
-           Bodies().Under("bodies") + Placement().Under("placement") + Gpu().Under("gpu");
+           Leases().Under("leases") + WithoutTurn().Under("no turn") + Bodies().Under("bodies") +
+           Placement().Under("placement") + Gpu().Under("gpu");
   }
 
  private:

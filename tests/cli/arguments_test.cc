@@ -54,7 +54,7 @@ INSTANTIATE_TEST_SUITE_P(
     All, Misuses,
     testing::Values(
         Misuse{"", 2, "which verb? one of run, up, status"},
-        Misuse{"fly", 2, "unknown verb 'fly'; known: run, up, status, policy, demo, bench"},
+        Misuse{"fly", 2, "unknown verb 'fly'; known: run, up, status, why, policy, demo"},
         Misuse{"run", 2, "no command; usage: stagger run"},
         Misuse{"run ls", 2, "no command; usage: stagger run"},
         Misuse{"run --fps 3 --", 2, "no command"},
@@ -66,6 +66,8 @@ INSTANTIATE_TEST_SUITE_P(
         Misuse{"up", 2, "site is required"},
         Misuse{"up /nonexistent.yaml", 2, "cannot read /nonexistent.yaml: No such file"},
         Misuse{"status --socket /nonexistent/s", 1, "no daemon listens at /nonexistent/s"},
+        Misuse{"why", 2, "APP is required"},
+        Misuse{"why gate --socket /nonexistent/s", 1, "why: no daemon listens at /nonexistent/s"},
         Misuse{"status extra", 2, "extra"}, Misuse{"policy", 2, "name is required"},
         Misuse{"policy fifo --socket /nonexistent/s", 1, "no daemon listens at /nonexistent/s"},
         Misuse{"policy fifo --concurrency 5000", 2, "--concurrency"},

@@ -97,7 +97,7 @@ std::string Said(const json& answer) {
 
 TEST(Why, NamesThoseItWaitsBehind) {
   const std::string said = Said(Contended());
-  EXPECT_THAT(said, HasSubstr("gate: pid 12, camera --at gate here for 32.0 s, idle on cpu:0"));
+  EXPECT_THAT(said, HasSubstr("gate: pid 12, camera --at gate here for 32 s, idle on cpu:0"));
   EXPECT_THAT(said, HasSubstr("It needs 10 fps and gets 9.9. 2.1 % of its inferences took longer "
                               "than the 100 ms they may take."));
   EXPECT_THAT(said, HasSubstr("3 inferences that its rate asks for have not been done"));
