@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <optional>
 #include <string_view>
 
 #include "wire/channel.h"
@@ -36,7 +37,8 @@ Options ReadOptions(std::string* complaint) {
   }
   double number = 0;
   if (ReadNumber("STAGGER_FPS", 0.001, 100000, &number, complaint)) {
-    options.hello.fps_milli = static_cast<std::uint32_t>(number * 1000);
+    options.hello.fps_milli = static_cast<std::uint32_t>(std::lround(number * 1000));
+    options.period = Duration{static_cast<Duration::rep>(1e9 / number)};
   }
   if (ReadNumber("STAGGER_DEADLINE_MS", 0.001, 3600000, &number, complaint)) {
     options.hello.deadline_us = static_cast<std::uint32_t>(number * 1000);
@@ -67,6 +69,18 @@ Options ReadOptions(std::string* complaint) {
   if (options.pipeline > 0 && options.executors.empty()) {
     *complaint = "STAGGER_PIPELINE is set without STAGGER_EXECUTOR; ignored";
     options.pipeline = 0;
+  }
+  if (const char* text = getenv("STAGGER_EXCESS"); text != nullptr && *text != '\0') {
+    if (const std::optional<Excess> excess = ParseExcess(text)) {
+      options.hello.excess = *excess;
+    } else {
+      *complaint = "STAGGER_EXCESS=" + std::string(text).substr(0, 40) + " is not " + kExcessNames +
+                   "; ignored";
+    }
+  }
+  if (options.hello.excess == Excess::kReuse && options.pipeline > 0) {
+    *complaint = "STAGGER_EXCESS=reuse is set beside STAGGER_PIPELINE; ignored";
+    options.hello.excess = Excess::kPass;
   }
   if (ReadNumber("STAGGER_QUIET", 0, 1, &number, complaint)) options.quiet = number != 0;
   return options;

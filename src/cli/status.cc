@@ -113,6 +113,22 @@ std::string GpuLines(const json& status) {
   return lines;
 }
 
+// Where calls beyond the rate are not held back, which is the rule.
+std::string ExcessLine(const json& stream) {
+  const std::string excess = Text(stream, "excess");
+  if (excess == "pass") {
+    return fmt::format("{}: calls beyond its rate pass\n", Text(stream, "name"));
+  }
+  if (excess != "reuse") return "";
+  const std::string refused = Text(stream, "reuse_refused");
+  if (refused == "0" || refused == "-") {
+    return fmt::format("{}: calls beyond its rate get the outputs of the call before\n",
+                       Text(stream, "name"));
+  }
+  return fmt::format("{}: reuse cannot be had for {} of its sessions, whose calls all pass\n",
+                     Text(stream, "name"), refused);
+}
+
 void Print(const json& status) {
   const json* policy = Find(status, "policy");
   if (policy != nullptr) {
@@ -143,18 +159,20 @@ void Print(const json& status) {
     fmt::print("no streams yet; start an app with: stagger run -- CMD...\n");
     return;
   }
-  Table table({"STREAM", "PID", "STATE", "WANTS", "GETS", "FPS", "DONE", "WAIT ms", "BODY ms",
-               "INFERENCE ms"});
+  Table table({"STREAM", "PID", "STATE", "WANTS", "GETS", "FPS", "DONE", "SKIPPED", "WAIT ms",
+               "BODY ms", "INFERENCE ms"});
   std::string verdicts;
   for (const json& stream : streams) {
     table.AddRow({Text(stream, "name"), Text(stream, "pid"), Text(stream, "state"),
                   Number(stream, "fps_required", 1), Number(stream, "fps_assigned", 1),
-                  Number(stream, "fps", 1), Text(stream, "done"), MeanP99(stream, "wait_ms"),
-                  MeanP99(stream, "body_ms"), MeanP99(stream, "inference_ms")});
+                  Number(stream, "fps", 1), Text(stream, "done"), Text(stream, "skipped"),
+                  MeanP99(stream, "wait_ms"), MeanP99(stream, "body_ms"),
+                  MeanP99(stream, "inference_ms")});
     const std::string verdict = Text(stream, "verdict");
     if (verdict != "fits" && verdict != "-") {
       verdicts += fmt::format("{}: {}\n", Text(stream, "name"), verdict);
     }
+    verdicts += ExcessLine(stream);
   }
   fmt::print("{}(times: mean / p99 of the most recent)\n{}", table.ToString(), verdicts);
 }

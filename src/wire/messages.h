@@ -19,12 +19,13 @@
 #include <variant>
 #include <vector>
 
+#include "base/excess.h"
 #include "base/ids.h"
 #include "base/time.h"
 
 namespace stagger::wire {
 
-inline constexpr std::uint16_t kProtocolVersion = 2;
+inline constexpr std::uint16_t kProtocolVersion = 3;
 inline constexpr std::size_t kMaxName = 64;           // bytes, Hello::name
 inline constexpr std::size_t kMaxText = 512;          // bytes, Refused::reason, Control::verb
 inline constexpr std::size_t kMaxChunk = 48 * 1024;   // bytes, Control::body, ControlReply::chunk
@@ -72,6 +73,7 @@ struct Hello {
   std::uint32_t deadline_us = 0;      // 0: not stated
   std::uint32_t weight_milli = 1000;  // 1..kMaxWeightMilli
   std::uint32_t min_fps_milli = 0;    // under overload its rate does not go below
+  Excess excess = Excess::kPace;      // what its agent does with calls beyond the rate
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 
@@ -131,6 +133,15 @@ struct Faulted {
   friend bool operator==(const Faulted&, const Faulted&) = default;
 };
 
+// What became of calls beyond the stream's rate since the last such message. At most one for each
+// inference that runs.
+struct Exceeded {
+  std::uint32_t skipped = 0;  // answered with the outputs of the call before
+  std::uint32_t held = 0;     // waited in the app for their slot
+  bool refused = false;       // `reuse` cannot be had for a session: all its calls go through
+  friend bool operator==(const Exceeded&, const Exceeded&) = default;
+};
+
 // ---- command line -> daemon (instead of Hello) -------------------------------------------------
 
 struct Control {
@@ -160,6 +171,7 @@ struct Welcome {
 struct Config {
   bool gating = true;     // false: policy off, bodies start without waiting
   Duration wait_bound{};  // longest a body may wait before it runs uncontrolled
+  Duration period{};      // for `reuse`: between inferences at the rate in force; 0: none stated
   friend bool operator==(const Config&, const Config&) = default;
 };
 
@@ -190,7 +202,8 @@ struct ControlReply {
   friend bool operator==(const ControlReply&, const ControlReply&) = default;
 };
 
-using Message = std::variant<Hello, Request, Release, Ended, Cancel, Claim, Ungated, Faulted,
-                             Control, Welcome, Config, Grant, Expired, Refused, ControlReply>;
+using Message =
+    std::variant<Hello, Request, Release, Ended, Cancel, Claim, Ungated, Faulted, Control, Welcome,
+                 Config, Grant, Expired, Refused, ControlReply, Exceeded>;
 
 }  // namespace stagger::wire

@@ -155,6 +155,49 @@ TEST_F(Turns, WarmUpIsCounted) {
   EXPECT_EQ(Count('A').warmup, 5u);
 }
 
+TEST_F(Turns, WhatBecameOfCallsBeyondTheRateIsCounted) {
+  Do(ExcessHandled{IdOf('a'), 26, 2, false});
+  Do(ExcessHandled{IdOf('a'), 4, 0, true});
+  EXPECT_EQ(Count('a').skipped, 30U);
+  EXPECT_EQ(Count('a').held, 2U);
+  EXPECT_EQ(Count('a').reuse_refused, 1U);
+}
+
+// Whoever answers early calls itself hears of its rate; others do not.
+TEST_F(Turns, OnlyWhoReusesIsToldItsPeriod) {
+  const auto period_told = [&](ClientId client, Excess excess, double fps) {
+    StreamSpec spec;
+    spec.required_fps = fps;
+    spec.excess = excess;
+    for (const Action& action : engine_->Step(ClientJoined{client, spec}, now_)) {
+      const auto* told = std::get_if<Configure>(&action);
+      if (told != nullptr && told->client == client) return told->period;
+    }
+    return Duration{-1};
+  };
+  EXPECT_EQ(period_told({101}, Excess::kReuse, 4), Ms(250));
+  EXPECT_EQ(period_told({102}, Excess::kReuse, 0), Ms(0));
+  EXPECT_EQ(period_told({103}, Excess::kPace, 4), Ms(0));
+  EXPECT_EQ(period_told({104}, Excess::kPass, 4), Ms(0));
+  // A cap is a rate, too.
+  bool told = false;
+  now_ = now_ + Ms(600);
+  for (const Action& action : engine_->Step(RateCapped{{101}, 2}, now_)) (void)action;
+  for (int i = 0; i < 4; ++i) {
+    now_ = now_ + Ms(600);
+    engine_->Step(TurnRequested{{101}, {1U + static_cast<unsigned>(i)}, DeviceId{0}, {}, true},
+                  now_);
+    now_ = now_ + Ms(600);
+    engine_->Step(Tick{}, now_);
+    for (const Action& action : engine_->Step(
+             TurnReleased{{101}, {1U + static_cast<unsigned>(i)}, Ms(5), {}, Ms(5)}, now_)) {
+      const auto* configure = std::get_if<Configure>(&action);
+      told = told || (configure != nullptr && configure->period == Ms(500));
+    }
+  }
+  EXPECT_TRUE(told);
+}
+
 TEST_F(Turns, ALostReleaseOfAnUngatedBodyDoesNotSilenceTheStream) {
   Begin(Gpu(1, "off"), "A");
   BeginUngated('A');

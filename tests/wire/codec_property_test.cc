@@ -41,7 +41,8 @@ Message AnyMessage(std::size_t kind) {
                    UpTo<std::uint32_t>(0, kMaxFpsMilli),
                    UpTo<std::uint32_t>(0, kMaxDeadlineUs),
                    UpTo<std::uint32_t>(1, kMaxWeightMilli),
-                   UpTo<std::uint32_t>(0, kMaxFpsMilli)};
+                   UpTo<std::uint32_t>(0, kMaxFpsMilli),
+                   *rc::gen::element(Excess::kPace, Excess::kReuse, Excess::kPass)};
     case 1:
       return Request{{AnyU64()}, AnyDevice(), AnyDuration(), AnyFlag()};
     case 2:
@@ -61,15 +62,18 @@ Message AnyMessage(std::size_t kind) {
     case 9:
       return Welcome{AnyU16(), {AnyU64()}, AnyGpus()};
     case 10:
-      return Config{AnyFlag(), AnyDuration()};
+      return Config{AnyFlag(), AnyDuration(), AnyDuration()};
     case 11:
       return Grant{{AnyU64()}, AnyDuration(), {{AnyU64(), AnyU64(), AnyU64(), AnyU64()}}};
     case 12:
       return Expired{{AnyU64()}};
     case 13:
       return Refused{AnyText(kMaxText)};
-    default:
+    case 14:
       return ControlReply{AnyFlag(), AnyFlag(), AnyBytes()};
+    default:
+      return Exceeded{*rc::gen::arbitrary<std::uint32_t>(), *rc::gen::arbitrary<std::uint32_t>(),
+                      AnyFlag()};
   }
 }
 

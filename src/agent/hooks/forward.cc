@@ -101,6 +101,8 @@ bool ReadNames(const OrtApi& api, const OrtSession* session, bool inputs,
   return true;
 }
 
+}  // namespace
+
 // Outputs come from an arena, as the runtime's own do: fresh pages for each would cost more than
 // the copy. It is kept for good, one per runtime, because an app may keep a tensor for longer than
 // the session it came from.
@@ -128,6 +130,8 @@ OrtAllocator* OutputAllocator(const OrtApi& api, const OrtSession* session) {
   OrtAllocator* plain = nullptr;
   return Ok(api, api.GetAllocatorWithDefaultOptions(&plain)) ? plain : nullptr;
 }
+
+namespace {
 
 const std::string& WhyRunStays(const OrtRunOptions* options, OptionFacts* facts) {
   if (options != nullptr) *facts = State::Get().sessions.FactsOf(options);
