@@ -78,6 +78,10 @@ Options ReadOptions(std::string* complaint) {
                    "; ignored";
     }
   }
+  if (options.hello.excess != Excess::kPace && options.period == Duration{}) {
+    *complaint = "STAGGER_EXCESS is set without STAGGER_FPS; ignored";
+    options.hello.excess = Excess::kPace;
+  }
   if (options.hello.excess == Excess::kReuse && options.pipeline > 0) {
     *complaint = "STAGGER_EXCESS=reuse is set beside STAGGER_PIPELINE; ignored";
     options.hello.excess = Excess::kPass;

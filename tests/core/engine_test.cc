@@ -156,46 +156,45 @@ TEST_F(Turns, WarmUpIsCounted) {
 }
 
 TEST_F(Turns, WhatBecameOfCallsBeyondTheRateIsCounted) {
-  Do(ExcessHandled{IdOf('a'), 26, 2, false});
-  Do(ExcessHandled{IdOf('a'), 4, 0, true});
-  EXPECT_EQ(Count('a').skipped, 30U);
-  EXPECT_EQ(Count('a').held, 2U);
-  EXPECT_EQ(Count('a').reuse_refused, 1U);
+  Begin(Gpu(1), "A");
+  Do(ExcessHandled{IdOf('A'), 26, 2, false});
+  Do(ExcessHandled{IdOf('A'), 4, 0, true});
+  EXPECT_EQ(Count('A').skipped, 30U);
+  EXPECT_EQ(Count('A').held, 2U);
+  EXPECT_EQ(Count('A').reuse_refused, 1U);
 }
 
 // Whoever answers early calls itself hears of its rate; others do not.
 TEST_F(Turns, OnlyWhoReusesIsToldItsPeriod) {
-  const auto period_told = [&](ClientId client, Excess excess, double fps) {
+  Begin(Gpu(1), "");
+  // What `client` is told by this event; -1: nothing.
+  const auto told = [&](ClientId client, const Event& event) {
+    Duration period{-1};
+    for (const Action& action : engine_->Step(event, now_)) {
+      const auto* configure = std::get_if<Configure>(&action);
+      if (configure != nullptr && configure->client == client) period = configure->period;
+    }
+    return period;
+  };
+  const auto joins = [&](std::uint64_t client, Excess excess, double fps) {
     StreamSpec spec;
     spec.required_fps = fps;
     spec.excess = excess;
-    for (const Action& action : engine_->Step(ClientJoined{client, spec}, now_)) {
-      const auto* told = std::get_if<Configure>(&action);
-      if (told != nullptr && told->client == client) return told->period;
-    }
-    return Duration{-1};
+    return told({client}, ClientJoined{{client}, spec});
   };
-  EXPECT_EQ(period_told({101}, Excess::kReuse, 4), Ms(250));
-  EXPECT_EQ(period_told({102}, Excess::kReuse, 0), Ms(0));
-  EXPECT_EQ(period_told({103}, Excess::kPace, 4), Ms(0));
-  EXPECT_EQ(period_told({104}, Excess::kPass, 4), Ms(0));
-  // A cap is a rate, too.
-  bool told = false;
-  now_ = now_ + Ms(600);
-  for (const Action& action : engine_->Step(RateCapped{{101}, 2}, now_)) (void)action;
-  for (int i = 0; i < 4; ++i) {
-    now_ = now_ + Ms(600);
-    engine_->Step(TurnRequested{{101}, {1U + static_cast<unsigned>(i)}, DeviceId{0}, {}, true},
-                  now_);
-    now_ = now_ + Ms(600);
-    engine_->Step(Tick{}, now_);
-    for (const Action& action : engine_->Step(
-             TurnReleased{{101}, {1U + static_cast<unsigned>(i)}, Ms(5), {}, Ms(5)}, now_)) {
-      const auto* configure = std::get_if<Configure>(&action);
-      told = told || (configure != nullptr && configure->period == Ms(500));
-    }
+  EXPECT_EQ(joins(1, Excess::kReuse, 4), Ms(250));
+  EXPECT_EQ(joins(2, Excess::kReuse, 0), Ms(0));
+  EXPECT_EQ(joins(3, Excess::kPace, 4), Ms(0));
+  EXPECT_EQ(joins(4, Excess::kPass, 4), Ms(0));
+  // A rate that changes is told, too: by admission here, or under overload.
+  for (std::uint64_t seq = 1; seq <= 3; ++seq) {
+    now_ = now_ + Ms(250);
+    engine_->Step(TurnRequested{{1}, {seq}, DeviceId{0}, {}, true}, now_);
+    now_ = now_ + Ms(50);
+    engine_->Step(TurnReleased{{1}, {seq}, Ms(50), {}, Ms(50)}, now_);
   }
-  EXPECT_TRUE(told);
+  EXPECT_EQ(told({1}, RateCapped{{1}, 2}), Ms(500));
+  EXPECT_EQ(told({1}, RateCapped{{1}, 0}), Ms(250));
 }
 
 TEST_F(Turns, ALostReleaseOfAnUngatedBodyDoesNotSilenceTheStream) {

@@ -24,9 +24,15 @@ class RatesTest(harness.ProcessTest):
         return self.start([FRAMES, "camera", model or self.model, str(count), "8", str(fps), kind,
                            *map(str, pauses)], socket, name, **more)
 
+    def finish(self, app, *at_pauses):
+        """The exit code, and a line per frame."""
+        pauses = iter(at_pauses)
+        code, lines = app.end(lambda: next(pauses)())
+        return code, [line for line in lines if line != "pause"]
+
     def bare(self, count, kind="new", model=None):
         """What each frame gives if it is computed."""
-        code, lines = self.camera(count, 0, kind=kind, name="bare", model=model).end()
+        code, lines = self.finish(self.camera(count, 0, kind=kind, name="bare", model=model))
         self.assertEqual((code, len(lines)), (3, count))
         return [line.split(" ", 2)[2] for line in lines]
 
@@ -59,10 +65,9 @@ class RatesTest(harness.ProcessTest):
                 seen = []
                 app = self.camera(130, 60, 3, 129, kind=kind, name=kind, STAGGER_FPS="8", STAGGER_EXCESS="reuse")
                 tables = []
-                pauses = iter([lambda: self.attached(kind),
-                               lambda: (seen.append(self.daemon.fresh_status()["streams"][0]),
-                                        tables.append(self.stagger("status")))])
-                code, lines = app.end(lambda: next(pauses)())
+                code, lines = self.finish(app, lambda: self.attached(kind),
+                                          lambda: (seen.append(self.daemon.fresh_status()["streams"][0]),
+                                                   tables.append(self.stagger("status"))))
                 self.assertEqual(code, 3)
                 computed = self.check_reuse(lines[:129], bare[:129], 3)
                 # 126 calls, 7.5 to a slot, the first of them computed: 16 more slots.
@@ -82,8 +87,7 @@ class RatesTest(harness.ProcessTest):
     def test_a_killed_daemon_takes_the_rate_with_it(self):
         bare = self.bare(60)
         app = self.camera(60, 60, 3, 30, STAGGER_FPS="2", STAGGER_EXCESS="reuse")
-        pauses = iter([self.attached, self.daemon.kill])
-        code, lines = app.end(lambda: next(pauses)())
+        code, lines = self.finish(app, self.attached, self.daemon.kill)
         self.assertEqual(code, 3)
         sources = self.sources(lines, bare)
         self.assertLess(len([i for i in range(3, 30) if sources[i] == i]), 4)
@@ -102,7 +106,7 @@ class RatesTest(harness.ProcessTest):
         # Shapes that vary.
         bare = self.bare(8, "varying")
         app = self.camera(8, 60, 7, kind="varying", name="varying", STAGGER_FPS="1", STAGGER_EXCESS="reuse")
-        code, lines = app.end(lambda: seen.append(wait_until(
+        code, lines = self.finish(app, lambda: seen.append(wait_until(
             lambda: (s := self.daemon.stream("varying")) and s["reuse_refused"] == 1 and s, "told")))
         self.assertEqual((code, self.sources(lines, bare)), (3, list(range(8))))
         self.assertIn("its calls differ in the shapes or outputs", self.said("varying"))
@@ -118,8 +122,8 @@ class RatesTest(harness.ProcessTest):
         bare = self.bare(33)
         app = self.camera(33, 0, 2, 32, STAGGER_FPS="20", STAGGER_EXCESS="pace")
         seen = []
-        pauses = iter([self.attached, lambda: seen.append(self.daemon.fresh_status()["streams"][0])])
-        code, lines = app.end(lambda: next(pauses)())
+        code, lines = self.finish(app, self.attached,
+                                  lambda: seen.append(self.daemon.fresh_status()["streams"][0]))
         self.assertEqual((code, self.sources(lines, bare)), (3, list(range(33))))
         # 30 calls: the second came with the first, the others one period apart.
         self.assertGreaterEqual(float(lines[31].split()[1]), 27.9 * 50)
@@ -128,8 +132,8 @@ class RatesTest(harness.ProcessTest):
         for more in ({"STAGGER_EXCESS": "pass"}, {}):
             with self.subTest(more):  # nothing is held where all passes, or where no rate is stated
                 settings = {"STAGGER_FPS": "1", **more} if more else {"STAGGER_WARMUP": "2"}
-                self.assertEqual(self.camera(33, 0, 2, name="free", **settings).end(
-                    lambda: self.attached("free"))[0], 3)
+                self.assertEqual(self.finish(self.camera(33, 0, 2, name="free", **settings),
+                                             lambda: self.attached("free"))[0], 3)
                 with open(os.path.join(self.folder, "daemon.log")) as log:
                     self.assertIn("stream 'free' joined", log.read())
         self.assertEqual(self.daemon.totals()["held"], 28)
@@ -137,8 +141,9 @@ class RatesTest(harness.ProcessTest):
     def test_a_camera_of_the_required_rate_is_not_held(self):
         app = self.camera(20, 10, 2, 19, STAGGER_FPS="10")
         seen = []
-        pauses = iter([self.attached, lambda: seen.append(self.daemon.fresh_status()["streams"][0])])
-        self.assertEqual(app.end(lambda: next(pauses)())[0], 3)
+        code, _ = self.finish(app, self.attached,
+                              lambda: seen.append(self.daemon.fresh_status()["streams"][0]))
+        self.assertEqual(code, 3)
         self.assertEqual((seen[0]["excess"], seen[0]["held"], seen[0]["skipped"]), ("pace", 0, 0))
 
     def test_policy_off_keeps_no_rate(self):
@@ -146,7 +151,7 @@ class RatesTest(harness.ProcessTest):
         for excess in ("pace", "reuse"):
             bare = self.bare(20)
             app = self.camera(20, 0, 2, name=excess, STAGGER_FPS="1", STAGGER_EXCESS=excess)
-            code, lines = app.end(lambda: self.attached(excess))
+            code, lines = self.finish(app, lambda: self.attached(excess))
             self.assertEqual((code, self.sources(lines, bare)), (3, list(range(20))))
             self.assertLess(float(lines[-1].split()[1]), 5000)
 
@@ -160,7 +165,7 @@ class RatesTest(harness.ProcessTest):
                 executor = Executor(self, excess)
                 app = self.camera(62, 60, 2, model=small, name=excess, STAGGER_FPS="20", STAGGER_EXCESS=excess,
                                   STAGGER_EXECUTOR=executor.socket)
-                code, lines = app.end(lambda: self.attached(excess))
+                code, lines = self.finish(app, lambda: self.attached(excess))
                 self.assertEqual(code, 3)
                 if excess == "reuse":
                     computed = self.check_reuse(lines, bare, 2)

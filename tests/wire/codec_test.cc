@@ -283,12 +283,12 @@ TEST(Codec, GreetingsOfAnotherVersionKeepTheirVersion) {
   EXPECT_FALSE(Decode(old));
   ASSERT_TRUE(DecodeForeign(old));
   EXPECT_EQ(std::get<Welcome>(*DecodeForeign(old)).version, 1);
-  const Packet welcome = FromHex("20000000020000000300");
+  const Packet welcome = FromHex("20000000020000000400");
   ASSERT_TRUE(DecodeForeign(welcome));
-  EXPECT_EQ(std::get<Welcome>(*DecodeForeign(welcome)).version, 3);
-  const Packet control = FromHex("10000000020000000300");
+  EXPECT_EQ(std::get<Welcome>(*DecodeForeign(welcome)).version, 4);
+  const Packet control = FromHex("10000000020000000400");
   ASSERT_TRUE(DecodeForeign(control));
-  EXPECT_EQ(std::get<Control>(*DecodeForeign(control)).version, 3);
+  EXPECT_EQ(std::get<Control>(*DecodeForeign(control)).version, 4);
 
   EXPECT_FALSE(DecodeForeign(FromHex("20000000020000000200"))) << "our own version";
   EXPECT_FALSE(DecodeForeign(FromHex("020000000200000003000"))) << "not a greeting";

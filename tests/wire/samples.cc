@@ -30,8 +30,8 @@ GpuUuid Ones() {
 
 std::vector<Sample> Samples() {
   return {
-      {Hello{2, "gate-1\u00e9", 10'000, 100'000, 1'500, 2'000, Excess::kReuse},
-       "010000001d00000002000800676174652d31c3a910270000a0860100dc050000d007000001"},
+      {Hello{3, "gate-1\u00e9", 10'000, 100'000, 1'500, 2'000, Excess::kReuse},
+       "010000001d00000003000800676174652d31c3a910270000a0860100dc050000d007000001"},
       {Request{{0x0102030405060708}, {2}, std::chrono::microseconds{1'500}, true},
        "020000001500000008070605040302010200000060e316000000000001"},
       {Release{{9}, milliseconds{48}, milliseconds{2}, milliseconds{61}},
@@ -43,9 +43,9 @@ std::vector<Sample> Samples() {
        "05000000140000000b000000000000000000000000a0b83046030000"},
       {Ungated{4}, "060000000400000004000000"},
       {Faulted{{1}, 700}, "080000000800000001000000bc020000"},
-      {Control{2, "policy", "{\"k\":2}"}, "100000001300000002000600706f6c69637907007b226b223a327d"},
-      {Welcome{2, {0xfedcba9876543210}, {{{1}, Counting()}, {{kMaxDevice}, Ones()}}},
-       "200000003300000002001032547698badcfe02"
+      {Control{3, "policy", "{\"k\":2}"}, "100000001300000003000600706f6c69637907007b226b223a327d"},
+      {Welcome{3, {0xfedcba9876543210}, {{{1}, Counting()}, {{kMaxDevice}, Ones()}}},
+       "200000003300000003001032547698badcfe02"
        "01000000000102030405060708090a0b0c0d0e0f"
        "ff000000ffffffffffffffffffffffffffffffff"},
       {Config{false, milliseconds{250}, milliseconds{100}},
