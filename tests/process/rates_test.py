@@ -70,13 +70,16 @@ class RatesTest(harness.ProcessTest):
                                                    tables.append(self.stagger("status"))))
                 self.assertEqual(code, 3)
                 computed = self.check_reuse(lines[:129], bare[:129], 3)
-                # 126 calls, 7.5 to a slot, the first of them computed: 16 more slots.
-                self.assertIn(len(computed), (17, 18))
-                times = [float(lines[i].split()[1]) for i in computed]
+                # 126 calls, 7.5 to a slot; the pause missed some, of which one is made up for.
+                self.assertIn(len(computed), (16, 17, 18))
+                times = [float(lines[i].split()[1]) for i in computed[2:]]
+                for gap in (b - a for a, b in zip(computed[2:], computed[3:])):
+                    self.assertIn(gap, (6, 7, 8, 9))
                 self.assertLess(abs((times[-1] - times[0]) / (len(times) - 1) - 125), 4)
                 stream = seen[0]
                 self.assertEqual((stream["excess"], stream["reuse_refused"], stream["drops"]), ("reuse", 0, None))
-                self.assertEqual(stream["done"] , len(computed))
+                # Frame 2 had its turn if the app was attached by then.
+                self.assertIn(stream["done"] - len(computed), (0, 1))
                 # All that came before the last computed call are told, and no more than there were.
                 self.assertGreaterEqual(stream["skipped"], computed[-1] - 3 - len(computed) + 1)
                 self.assertLessEqual(stream["skipped"], 126 - len(computed))
