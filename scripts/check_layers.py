@@ -13,7 +13,7 @@ import sys
 ALLOWED = {
     "base": [],
     "wire": ["base"],
-    "core": ["base/check.h", "base/ids.h", "base/result.h", "base/time.h"],
+    "core": ["base/check.h", "base/excess.h", "base/ids.h", "base/result.h", "base/time.h"],
     "device": ["base", "core"],
     "cuda": [],
     "report": ["base", "cuda"],

@@ -17,9 +17,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kKinds = 8;         // different frames, over and over
-constexpr int kWarmup = 3;        // first calls, not timed
-constexpr int kKeptResults = 64;  // frames whose results are written
+constexpr int kKinds = 8;          // different frames, over and over
+constexpr int kKindsOfCalls = 31;  // more of them where each call is written down
+constexpr int kWarmup = 3;         // first calls, not timed
+constexpr int kKeptResults = 64;   // frames whose results are written
 
 struct Settings {
   std::string model;
@@ -29,6 +30,7 @@ struct Settings {
   int threads = 0;
   int core = -1;
   std::string results;
+  std::string calls;
 };
 
 struct Frame {
@@ -49,13 +51,14 @@ class Runner {
     for (std::size_t i = 0; i < session_.GetOutputCount(); ++i) {
       output_names_.push_back(session_.GetOutputNameAllocated(i, allocator).get());
     }
-    for (int kind = 0; kind < kKinds; ++kind) frames_.push_back(Make(kind, settings.batch));
+    const int kinds = settings.calls.empty() ? kKinds : kKindsOfCalls;
+    for (int kind = 0; kind < kinds; ++kind) frames_.push_back(Make(kind, settings.batch));
   }
 
   std::vector<Ort::Value> Run(int number) {
     const std::vector<const char*> inputs = Pointers(names_);
     const std::vector<const char*> outputs = Pointers(output_names_);
-    const Frame& frame = frames_[static_cast<std::size_t>(number % kKinds)];
+    const Frame& frame = frames_[static_cast<std::size_t>(number) % frames_.size()];
     return session_.Run(Ort::RunOptions{nullptr}, inputs.data(), frame.inputs.data(),
                         frame.inputs.size(), outputs.data(), outputs.size());
   }
@@ -114,6 +117,18 @@ void WriteResult(std::ofstream& file, std::vector<Ort::Value>& outputs) {
   file << '\n';
 }
 
+// A number for all bytes of a call's outputs (FNV-1a).
+std::uint64_t HashOf(std::vector<Ort::Value>& outputs) {
+  std::uint64_t hash = 14695981039346656037U;
+  for (Ort::Value& output : outputs) {
+    const std::size_t count = output.GetTensorTypeAndShapeInfo().GetElementCount();
+    const auto* bytes = reinterpret_cast<const unsigned char*>(output.GetTensorData<float>());
+    for (std::size_t i = 0; i < count * sizeof(float); ++i)
+      hash = (hash ^ bytes[i]) * 1099511628211U;
+  }
+  return hash;
+}
+
 int Measure(const Settings& settings) {
   if (settings.core >= 0) {
     cpu_set_t set;
@@ -127,6 +142,8 @@ int Measure(const Settings& settings) {
   Runner runner(settings);
   std::ofstream results;
   if (!settings.results.empty()) results.open(settings.results);
+  std::ofstream calls;
+  if (!settings.calls.empty()) calls.open(settings.calls);
   std::vector<double> times_ms;
   Clock::time_point start = Clock::now();
   double elapsed = 0;
@@ -147,6 +164,13 @@ int Measure(const Settings& settings) {
     if (number >= kWarmup) {
       times_ms.push_back(std::chrono::duration<double, std::milli>(now - call).count());
       elapsed = std::chrono::duration<double>(now - start).count();
+    }
+    if (calls.is_open() && number >= kWarmup) {
+      const auto ns = [&](Clock::time_point at) {
+        return std::chrono::duration_cast<std::chrono::nanoseconds>(at - start).count();
+      };
+      calls << number % kKindsOfCalls << ',' << ns(call) << ',' << ns(now) << ',' << HashOf(outputs)
+            << '\n';
     }
     if (results.is_open() && number < kKeptResults) WriteResult(results, outputs);
   }
@@ -178,6 +202,9 @@ int main(int argc, char** argv) {
   app.add_option("--threads", settings.threads, "of one inference; 0: the runtime's default");
   app.add_option("--core", settings.core, "stay on this core");
   app.add_option("--results", settings.results, "write the first frames' results there");
+  app.add_option(
+      "--calls", settings.calls,
+      "write a line per call there: which frame, start and end in ns, the outputs' hash");
   CLI11_PARSE(app, argc, argv);
   try {
     return Measure(settings);

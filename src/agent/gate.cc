@@ -133,7 +133,8 @@ void Gate::Handle(const wire::Message& message, TimePoint now) {
   if (const auto* config = std::get_if<wire::Config>(&message)) {
     config_ = *config;
   } else if (const auto* grant = std::get_if<wire::Grant>(&message)) {
-    for (auto& [uuid, known_as, turn, overdue] : Places()) {
+    for (Place& place : Places()) {
+      Turn& turn = place.turn;
       if (turn.phase != Phase::kRequesting || turn.seq != grant->seq) continue;
       turn.phase = Phase::kHeld;
       turn.cores = grant->cores;
@@ -145,7 +146,8 @@ void Gate::Handle(const wire::Message& message, TimePoint now) {
       changed_.NotifyAll();
     }
   } else if (const auto* expired = std::get_if<wire::Expired>(&message)) {
-    for (auto& [uuid, known_as, turn, overdue] : Places()) {
+    for (Place& place : Places()) {
+      Turn& turn = place.turn;
       if (turn.phase == Phase::kHeld && turn.seq == expired->seq) turn.lease_end = now;
     }
   } else if (const auto* assign = std::get_if<wire::Assign>(&message)) {
@@ -252,7 +254,8 @@ void Gate::Leave(const Ticket& ticket, Duration call) {
   Turn* turn = place != nullptr ? FindHeld(*place, ticket.seq) : nullptr;
   if (turn == nullptr || --turn->bodies > 0) return;
   const wire::Release release{turn->seq, wire::Bounded(Now() - turn->start),
-                              wire::Bounded(turn->start - turn->asked), wire::Bounded(call)};
+                              wire::Bounded(turn->start - turn->asked),
+                              wire::Bounded(call > place->paced ? call - place->paced : call)};
   *turn = {};
   if (place->known_as) Send(release);
 }
@@ -261,7 +264,8 @@ void Gate::Ended(DeviceId device, Duration post, Duration call) {
   MutexLock lock(&mutex_);
   const Place* place = Find(device);
   if (place == nullptr || !place->known_as) return;
-  Send(wire::Ended{*place->known_as, wire::Bounded(post), wire::Bounded(call)});
+  Send(wire::Ended{*place->known_as, wire::Bounded(post),
+                   wire::Bounded(std::max(call - place->paced, post))});
 }
 
 void Gate::Faulted(int device, std::uint32_t code) {
@@ -337,6 +341,7 @@ void Gate::AfterForkInChild() {
     place.overdue = {};
   }
   warmup_ = 0;
+  exceeded_ = {};
 }
 
 }  // namespace stagger::agent

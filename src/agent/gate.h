@@ -20,6 +20,7 @@
 
 #include "agent/sync.h"
 #include "base/fd.h"
+#include "base/slot_clock.h"
 #include "base/time.h"
 #include "wire/messages.h"
 
@@ -59,6 +60,21 @@ class Gate {
   // does.
   void ListenFor(Route* route) { route_ = route; }
 
+  // ---- calls beyond the stream's rate (gate_slots.cc). Without a daemon that gates there are
+  // none. `clock` belongs to whatever is called so often, and is used under the gate's lock only.
+
+  // Under `pace`, before a call: waits for the clock's next slot.
+  void AwaitSlot(SlotClock* clock, Duration period);
+  // The same for bodies on a device, unless the process has or awaits its turn there already. What
+  // it waited counts in no call that Leave and Ended tell of.
+  void AwaitSlot(DeviceId device, Duration period);
+  // Under `reuse`, for each call: whether it has a slot. kNone: nothing is to be reused now.
+  enum class Slot : unsigned char { kNone, kTaken, kEarly };
+  Slot TakeSlot(SlotClock* clock);
+  void CountSkipped();
+  // `reuse` cannot be had for a session.
+  void RefuseReuse();
+
   bool attached();
   // Whether bodies wait for turns now.
   bool gates();
@@ -94,11 +110,15 @@ class Gate {
     Turn turn;
     // Turns whose lease ended while bodies still ran: given back late, by the last of their bodies.
     std::array<Turn, 4> overdue{};
+    SlotClock slots;
+    Duration paced{};  // what its latest body waited for its slot
   };
 
   bool SocketIsOurs() const;  // the app may have closed it (closefrom) and reused the number
   void Drop();                // stop using the socket; the link thread will notice and close it
   bool Send(const wire::Message& message);
+  bool Await(SlotClock* clock, Duration period);  // false: no rate is kept now
+  void TellExceeded(TimePoint now);
   void Drain();                      // reads all that has come, unless another thread reads
   void AwaitInbox(TimePoint until);  // until something may have changed
   void Handle(const wire::Message& message, TimePoint now);
@@ -128,6 +148,8 @@ class Gate {
   bool muted_ = false;
   TimePoint muted_until_{};
   std::uint32_t warmup_ = 0;
+  wire::Exceeded exceeded_;  // not told yet
+  TimePoint exceeded_told_{};
 };
 
 }  // namespace stagger::agent

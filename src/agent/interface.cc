@@ -5,6 +5,7 @@
 
 #include "agent/hooks/body.h"
 #include "agent/hooks/dynamic_linker.h"
+#include "agent/hooks/reuse.h"
 #include "agent/say.h"
 #include "agent/state.h"
 #include "base/clock.h"
@@ -31,6 +32,7 @@ int DeviceOf(const std::uint8_t uuid[16]) {
 }
 
 StaggerTicket Enter(std::uint32_t device, std::uint64_t since_call_ns) {
+  PaceDevice(DeviceId{device});
   const Ticket ticket = State::Get().gate.Enter(DeviceId{device}, Now() - FromNs(since_call_ns));
   return {ticket.seq.value, device};
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <string_view>
 
 #include "wire/channel.h"
@@ -37,7 +38,8 @@ Options ReadOptions(std::string* complaint) {
   }
   double number = 0;
   if (ReadNumber("STAGGER_FPS", 0.001, 100000, &number, complaint)) {
-    options.hello.fps_milli = static_cast<std::uint32_t>(number * 1000);
+    options.hello.fps_milli = static_cast<std::uint32_t>(std::lround(number * 1000));
+    options.period = Duration{static_cast<Duration::rep>(1e9 / number)};
   }
   if (ReadNumber("STAGGER_DEADLINE_MS", 0.001, 3600000, &number, complaint)) {
     options.hello.deadline_us = static_cast<std::uint32_t>(number * 1000);
@@ -72,6 +74,22 @@ Options ReadOptions(std::string* complaint) {
   }
   if (const char* socket = getenv("STAGGER_SERVES")) {
     if (wire::IsText(socket) && strlen(socket) <= wire::kMaxSocketPath) options.serves = socket;
+  }
+  if (const char* text = getenv("STAGGER_EXCESS"); text != nullptr && *text != '\0') {
+    if (const std::optional<Excess> excess = ParseExcess(text)) {
+      options.hello.excess = *excess;
+    } else {
+      *complaint = "STAGGER_EXCESS=" + std::string(text).substr(0, 40) + " is not " + kExcessNames +
+                   "; ignored";
+    }
+  }
+  if (options.hello.excess != Excess::kPace && options.period == Duration{}) {
+    *complaint = "STAGGER_EXCESS is set without STAGGER_FPS; ignored";
+    options.hello.excess = Excess::kPace;
+  }
+  if (options.hello.excess == Excess::kReuse && options.pipeline > 0) {
+    *complaint = "STAGGER_EXCESS=reuse is set beside STAGGER_PIPELINE; ignored";
+    options.hello.excess = Excess::kPass;
   }
   if (ReadNumber("STAGGER_QUIET", 0, 1, &number, complaint)) options.quiet = number != 0;
   return options;

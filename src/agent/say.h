@@ -13,6 +13,7 @@ enum class Topic : unsigned char {
   kAgents,
   kForward,
   kExecutor,
+  kExcess,
   kCount
 };
 

@@ -9,6 +9,7 @@
 
 #include "agent/pool.h"
 #include "agent/sync.h"
+#include "base/slot_clock.h"
 
 namespace stagger::agent {
 
@@ -25,6 +26,7 @@ struct OptionFacts {
 };
 
 struct Forwarded;  // hooks/forward.h
+struct Previous;   // hooks/reuse.h
 
 struct Session {
   std::unique_ptr<Pool> pool;  // null: the threads are not ours to place
@@ -33,6 +35,11 @@ struct Session {
   std::atomic<unsigned> has_own_bodies{0};
   bool controlled = true;                // false: it computes on a device this agent does not gate
   std::shared_ptr<Forwarded> forwarded;  // null: it computes in this process
+  SlotClock slots;                       // of its calls; under the gate's lock
+  // `reuse`: whoever sets `in_call` may use `previous` until it clears it.
+  std::atomic<bool> in_call{false};
+  std::atomic<bool> reuse_refused{false};
+  std::shared_ptr<Previous> previous;
 };
 
 class Sessions {

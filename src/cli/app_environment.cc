@@ -28,7 +28,20 @@ Environment AppEnvironment(const std::string& agents, const std::string& socket,
     environment["STAGGER_EXECUTOR"] = fmt::format("{}", fmt::join(stream.executors, ","));
   }
   if (stream.pipeline > 0) environment["STAGGER_PIPELINE"] = std::to_string(stream.pipeline);
+  if (stream.excess) environment["STAGGER_EXCESS"] = ToString(*stream.excess);
   return environment;
+}
+
+Result<void> CheckExcess(const StreamSettings& stream) {
+  if (!stream.excess) return {};
+  const char* word = ToString(*stream.excess);
+  if (!stream.fps) {
+    return Error{fmt::format("{}: only beside a rate (fps) that calls can be beyond", word)};
+  }
+  if (*stream.excess == Excess::kReuse && stream.pipeline > 0) {
+    return Error{fmt::format("{}: not beside a pipeline, whose results come late as it is", word)};
+  }
+  return {};
 }
 
 Result<void> CheckStreamName(const std::string& name) {

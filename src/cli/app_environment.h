@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/excess.h"
 #include "base/result.h"
 
 namespace stagger::cli {
@@ -24,6 +25,7 @@ struct StreamSettings {
   std::vector<std::string> executors{};  // sockets of those that run its inferences; empty: itself
   bool forwards = false;                 // the daemon may send them to executors while it runs
   int pipeline = 0;                      // a result comes so many calls later
+  std::optional<Excess> excess{};        // what happens to calls beyond `fps`; default: kPace
 };
 
 // As site files and options take them.
@@ -36,6 +38,9 @@ Environment AppEnvironment(const std::string& agents, const std::string& socket,
                            const StreamSettings& stream);
 
 inline constexpr int kMaxPipeline = 16;
+
+// What `excess` needs and what it does not go with; the error names neither option nor field.
+Result<void> CheckExcess(const StreamSettings& stream);
 
 // Too long for the wire, or with characters that would break a line of output.
 Result<void> CheckStreamName(const std::string& name);

@@ -8,7 +8,7 @@
 namespace stagger::cli {
 
 int BenchVerb(const Arguments& arguments) {
-  constexpr const char* kKnown = "cpu, gate, hooks, placement, share, split, t4";
+  constexpr const char* kKnown = "cpu, gate, hooks, placement, rates, share, split, t4";
   if (arguments.empty()) {
     PrintError(fmt::format("bench: which one? known: {}", kKnown));
     return kExitUsage;
@@ -20,6 +20,7 @@ int BenchVerb(const Arguments& arguments) {
   if (name == "t4") return BenchT4(rest);
   if (name == "hooks") return BenchHooks(rest);
   if (name == "placement") return BenchPlacement(rest);
+  if (name == "rates") return BenchRates(rest);
   if (name == "share") return BenchShare(rest);
   if (name == "split") return BenchSplit(rest);
   if (name == "--help" || name == "-h") {
@@ -31,6 +32,7 @@ int BenchVerb(const Arguments& arguments) {
     fmt::print("  t4    the paper's experiment: real processes on the virtual T4, and simulated\n");
     fmt::print("  hooks what the hooks cost a CUDA app, and what a hand-over leaves idle\n");
     fmt::print("  placement  plans of random sites: devices, misses, time, cost of a change\n");
+    fmt::print("  rates a 30 fps camera of which 4 are needed: pass, pace and reuse, side by side\n");
     fmt::print(
         "  share apps with one model through one executor: memory, results, the way there\n");
     fmt::print("  split one app's frames over two one-core executors, beside bare processes\n");

@@ -10,6 +10,7 @@ int BenchHooks(const Arguments& arguments);
 int BenchGate(const Arguments& arguments);
 int BenchT4(const Arguments& arguments);
 int BenchPlacement(const Arguments& arguments);
+int BenchRates(const Arguments& arguments);
 int BenchShare(const Arguments& arguments);
 int BenchSplit(const Arguments& arguments);
 

@@ -47,6 +47,14 @@ int RunVerb(const Arguments& arguments) {
       ->check(CheckPositive);
   app.add_option("--min-fps", stream.min_fps, "under overload the rate does not go below")
       ->check(CheckNotNegative);
+  std::string excess;
+  app.add_option("--excess", excess,
+                 "calls beyond --fps: pace (default; they wait), reuse (they return the outputs of "
+                 "the call before; ONNX Runtime only) or pass (they go through)")
+      ->check([](const std::string& word) {
+        return ParseExcess(word) ? std::string()
+                                 : fmt::format("'{}': expected {}", word, kExcessNames);
+      });
   app.add_option("--gpu-threads", stream.gpu_threads_percent,
                  "percent of a GPU's threads that it may fill, under MPS")
       ->check(CLI::Range(kLeastGpuThreads, 100.0));
@@ -74,6 +82,11 @@ int RunVerb(const Arguments& arguments) {
   if (const auto code = ParseArguments(app, own)) return *code;
   if (const Result<void> valid = CheckStreamName(stream.name); !valid) {
     PrintError("run: --name: " + valid.error().message);
+    return kExitUsage;
+  }
+  stream.excess = ParseExcess(excess);
+  if (const Result<void> valid = CheckExcess(stream); !valid) {
+    PrintError("run: --excess " + valid.error().message);
     return kExitUsage;
   }
   if (std::erase(stream.executors, "auto") > 0) {

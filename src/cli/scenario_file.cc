@@ -145,16 +145,17 @@ class ScenarioReader : private YamlReader {
 
   void Stream(const YAML::Node& node, const std::string& where) {
     if (!node.IsMap()) Fail(node, where + ": expected a map with name, fps and body_ms");
-    CheckKeys(
-        node, where,
-        {"name", "count", "fps", "period_ms", "phase_ms", "pre_ms", "body_ms", "post_ms", "app_ms",
-         "demand", "deadline_ms", "weight", "min_fps", "device", "start_s", "stop_s"});
+    CheckKeys(node, where,
+              {"name", "count", "fps", "period_ms", "phase_ms", "pre_ms", "body_ms", "post_ms",
+               "app_ms", "demand", "deadline_ms", "weight", "min_fps", "device", "start_s",
+               "stop_s", "camera_fps", "excess"});
     sim::StreamModel stream;
     stream.group = Name(node, where);
     if (!groups_.insert(stream.group).second) {
       Fail(node["name"], fmt::format("{}.name: '{}' twice; use count", where, stream.group));
     }
     Rate(node, where, &stream);
+    Camera(node, where, &stream);
     if (!node["body_ms"]) Fail(node, where + ": no body_ms; expected how long its body takes");
     stream.body = FromMs(Positive(node["body_ms"], where + ".body_ms", "a time"));
     const auto time = [&](const char* field, Duration* value) {
@@ -215,6 +216,27 @@ class ScenarioReader : private YamlReader {
     }
     const double rate = Number(fps, where + ".fps", 0, 1e6);
     if (rate > 0) stream->period = Duration{std::llround(1e9 / rate)};
+  }
+
+  // A camera that gives more than is needed.
+  void Camera(const YAML::Node& node, const std::string& where, sim::StreamModel* stream) {
+    if (const YAML::Node given = node["camera_fps"]) {
+      if (stream->period == Duration{}) {
+        Fail(given, where + ".camera_fps: only beside the rate that is needed (fps above 0)");
+      }
+      const double rate = Number(given, where + ".camera_fps", 0, 1e6);
+      stream->camera_period = rate > 0 ? Duration{std::llround(1e9 / rate)} : Duration{};
+    }
+    if (const YAML::Node given = node["excess"]) {
+      if (stream->period == Duration{}) {
+        Fail(given, where + ".excess: only beside the rate that is needed (fps above 0)");
+      }
+      const std::optional<Excess> excess = ParseExcess(given.IsScalar() ? given.Scalar() : "");
+      if (!excess) {
+        Fail(given, fmt::format("{}.excess: {}; expected {}", where, Shown(given), kExcessNames));
+      }
+      stream->excess = *excess;
+    }
   }
 
   std::vector<std::optional<Duration>> Phases(const YAML::Node& node, const std::string& where,

@@ -198,9 +198,10 @@ class SiteReader : private YamlReader {
 
   void App(const YAML::Node& node, const std::string& where, Site* site) {
     if (!node.IsMap()) Fail(node, where + ": expected a map with name and command");
-    CheckKeys(node, where,
-              {"name", "command", "fps", "deadline_ms", "weight", "min_fps", "copies", "env",
-               "gpu_threads_percent", "gpu_memory_gb", "profile", "executor", "pipeline"});
+    CheckKeys(
+        node, where,
+        {"name", "command", "fps", "deadline_ms", "weight", "min_fps", "copies", "env",
+         "gpu_threads_percent", "gpu_memory_gb", "profile", "executor", "pipeline", "excess"});
     const std::string name = Name(node, where);
     SiteApp app;
     app.app = name;
@@ -234,6 +235,15 @@ class SiteReader : private YamlReader {
                         "the frames");
       }
       app.stream.pipeline = Whole(value, where + ".pipeline", "a number of calls", 1, kMaxPipeline);
+    }
+    if (const YAML::Node value = node["excess"]) {
+      app.stream.excess = ParseExcess(value.IsScalar() ? value.Scalar() : "");
+      if (!app.stream.excess) {
+        Fail(value, fmt::format("{}.excess: {}; expected {}", where, Shown(value), kExcessNames));
+      }
+      if (const Result<void> valid = CheckExcess(app.stream); !valid) {
+        Fail(value, fmt::format("{}.excess: {}", where, valid.error().message));
+      }
     }
     const YAML::Node copies = node["copies"];
     const int count = copies ? Whole(copies, where + ".copies", "a count", 1, kMaxCopies) : 1;

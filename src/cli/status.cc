@@ -95,6 +95,22 @@ std::string On(const json& stream) {
   return names.empty() ? "the app" : names;
 }
 
+// Where calls beyond the rate are not held back, which is the rule.
+std::string ExcessLine(const json& stream) {
+  const std::string excess = Text(stream, "excess");
+  if (excess == "pass") {
+    return fmt::format("{}: calls beyond its rate pass\n", Text(stream, "name"));
+  }
+  if (excess != "reuse") return "";
+  const std::string refused = Text(stream, "reuse_refused");
+  if (refused == "0" || refused == "-") {
+    return fmt::format("{}: calls beyond its rate get the outputs of the call before\n",
+                       Text(stream, "name"));
+  }
+  return fmt::format("{}: reuse cannot be had for {} of its sessions, whose calls all pass\n",
+                     Text(stream, "name"), refused);
+}
+
 void Print(const json& status) {
   const json* policy = Find(status, "policy");
   if (policy != nullptr) {
@@ -128,7 +144,7 @@ void Print(const json& status) {
   const bool forwards = std::ranges::any_of(
       streams, [](const json& stream) { return Find(stream, "on") != nullptr; });
   std::vector<std::string> columns = {"STREAM", "PID",  "STATE",   "WANTS",   "GETS",
-                                      "FPS",    "DONE", "WAIT ms", "BODY ms", "INFERENCE ms"};
+                                      "FPS",    "DONE", "SKIPPED", "WAIT ms", "BODY ms", "INFERENCE ms"};
   if (forwards) columns.emplace_back("ON");
   Table table(std::move(columns));
   std::string verdicts;
@@ -140,6 +156,7 @@ void Print(const json& status) {
                                     Number(stream, "fps_assigned", 1),
                                     Number(stream, "fps", 1),
                                     Text(stream, "done"),
+                                    Text(stream, "skipped"),
                                     MeanP99(stream, "wait_ms"),
                                     MeanP99(stream, "body_ms"),
                                     MeanP99(stream, "inference_ms")};
@@ -149,6 +166,7 @@ void Print(const json& status) {
     if (verdict != "fits" && verdict != "-" && verdict != "its inferences run in executors") {
       verdicts += fmt::format("{}: {}\n", Text(stream, "name"), verdict);
     }
+    verdicts += ExcessLine(stream);
   }
   fmt::print("{}(times: mean / p99 of the most recent)\n{}", table.ToString(), verdicts);
 }

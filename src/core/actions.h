@@ -51,6 +51,7 @@ struct Configure {  // tell the client how to behave
   bool gating = true;
   Duration wait_bound{};
   Reason reason;
+  Duration period{};  // under `reuse`: between two inferences at the rate in force; 0: none stated
   friend bool operator==(const Configure&, const Configure&) = default;
 };
 

@@ -51,10 +51,12 @@ struct Engine::Impl {
   void On(const InferenceForwarded& event);
   void On(const PolicySet& event);
   void On(const RateCapped& event);
+  void On(const ExcessHandled& event);
   void On(const Tick&) {}
   void SetPolicy(const PolicySpec& spec);
   void SetLease(Stream& stream);
   Duration BoundFor(const Stream& stream) const;
+  static Duration PeriodFor(const Stream& stream);
   void Tell(ClientId client, Stream& stream, Reason reason);
   void TellWhereWorthIt(Reason reason);
   Stream* FindStream(ClientId client);  // null: counted as invalid

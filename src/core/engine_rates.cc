@@ -30,7 +30,9 @@ TimePoint LastEntry(const Stream& stream) {
 
 }  // namespace
 
-Duration PeriodOf(double fps) { return Duration{static_cast<Duration::rep>(1e9 / fps)}; }
+Duration PeriodOf(double fps) {
+  return Duration{static_cast<Duration::rep>(std::min(1e9 / fps, 1e18))};
+}
 
 // Where demands are limited a body takes its demand of the device, and the device has one place;
 // else it takes one of k places.

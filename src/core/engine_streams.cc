@@ -103,6 +103,14 @@ void Engine::Impl::On(const RateCapped& event) {
   UpdateRates();
 }
 
+void Engine::Impl::On(const ExcessHandled& event) {
+  Stream* stream = FindStream(event.client);
+  if (stream == nullptr) return;
+  stream->counters.skipped += event.skipped;
+  stream->counters.held += event.held;
+  if (event.refused) ++stream->counters.reuse_refused;
+}
+
 void Engine::Impl::SetPolicy(const PolicySpec& spec) {
   config.policy = spec;
   policy = FindPolicy(spec.name);
@@ -151,16 +159,26 @@ Duration Engine::Impl::BoundFor(const Stream& stream) const {
   return WaitBound(before, leases - stream.lease, k);
 }
 
+// Who answers early calls itself must know which are early. Others hear nothing of rates: their
+// calls are held back here.
+Duration Engine::Impl::PeriodFor(const Stream& stream) {
+  if (stream.spec.excess != Excess::kReuse || !(stream.spec.required_fps > 0)) return {};
+  return PeriodOf(stream.assigned_fps > 0 ? stream.assigned_fps : stream.spec.required_fps);
+}
+
 void Engine::Impl::Tell(ClientId client, Stream& stream, Reason reason) {
   stream.told_gating = policy->gates;
   stream.told_bound = BoundFor(stream);
-  actions->push_back(Configure{client, stream.told_gating, stream.told_bound, reason});
+  stream.told_period = PeriodFor(stream);
+  actions->push_back(
+      Configure{client, stream.told_gating, stream.told_bound, reason, stream.told_period});
 }
 
 void Engine::Impl::TellWhereWorthIt(Reason reason) {
   leases_told = leases;
   for (auto& [client, stream] : streams) {
-    if (stream.told_gating != policy->gates || WorthTelling(stream.told_bound, BoundFor(stream))) {
+    if (stream.told_gating != policy->gates || stream.told_period != PeriodFor(stream) ||
+        WorthTelling(stream.told_bound, BoundFor(stream))) {
       Tell(client, stream, reason);
     }
   }

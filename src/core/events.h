@@ -4,6 +4,7 @@
 #include <string>
 #include <variant>
 
+#include "base/excess.h"
 #include "base/ids.h"
 #include "base/time.h"
 
@@ -15,6 +16,7 @@ struct StreamSpec {
   Duration deadline{};      // from a call's start; 0: not stated
   double weight = 1;        // who gives way under overload: of weight 2 half as much as of weight 1
   double min_fps = 0;       // under overload its rate does not go below
+  Excess excess = Excess::kPace;  // what its agent does with calls beyond its rate
   friend bool operator==(const StreamSpec&, const StreamSpec&) = default;
 };
 
@@ -93,12 +95,19 @@ struct RateCapped {  // from now on the stream gets no more than this, whatever 
   double fps = 0;  // 0: no cap
   friend bool operator==(const RateCapped&, const RateCapped&) = default;
 };
+struct ExcessHandled {  // what the agent did with calls beyond the stream's rate
+  ClientId client;
+  std::uint32_t skipped = 0;  // answered with outputs of the call before
+  std::uint32_t held = 0;     // waited for their slot
+  bool refused = false;       // a session cannot be answered so
+  friend bool operator==(const ExcessHandled&, const ExcessHandled&) = default;
+};
 struct Tick {
   friend bool operator==(const Tick&, const Tick&) = default;
 };
 
 using Event = std::variant<ClientJoined, ClientLeft, TurnRequested, TurnReleased, InferenceEnded,
                            TurnCancelled, TurnClaimed, WarmupPassed, PolicySet, RateCapped, Tick,
-                           InferenceForwarded>;
+                           InferenceForwarded, ExcessHandled>;
 
 }  // namespace stagger::core

@@ -26,7 +26,9 @@ struct StreamCounters {
   std::uint64_t cancelled = 0;      // gave up waiting
   std::uint64_t claimed = 0;        // held when the daemon (re)started
   std::uint64_t late_deadline = 0;  // call time over the stream's deadline
-  std::uint64_t held = 0;           // of granted: held back first, its rate being lowered
+  std::uint64_t held = 0;           // inferences held back first, for the stream's next slot
+  std::uint64_t skipped = 0;        // calls answered with outputs of the one before, on purpose
+  std::uint64_t reuse_refused = 0;  // sessions that could not be answered so
   std::uint64_t forwarded = 0;      // of done: executors ran them
   std::uint64_t invalid = 0;        // messages that made no sense
 };
@@ -79,6 +81,7 @@ struct Stream {
   TimePoint next_slot{};               // with a lowered rate: its next turn not before
   bool told_gating = true;             // what its last Configure said
   Duration told_bound{};
+  Duration told_period{};
   Newest<PastWait, 64> waits;
   Newest<Incident, 8> incidents;
 };

@@ -32,6 +32,7 @@ core::StreamSpec SpecOf(const wire::Hello& hello, std::string name) {
   }
   spec.weight = hello.weight_milli / 1000.0;
   spec.min_fps = hello.min_fps_milli / 1000.0;
+  spec.excess = hello.excess;
   return spec;
 }
 
@@ -155,6 +156,9 @@ bool Driver::OnMessage(ClientId client, const wire::Message& message, TimePoint 
                      },
                      [&](const wire::Forwarded& m) -> std::optional<core::Event> {
                        return core::InferenceForwarded{client, m.call};
+                     },
+                     [&](const wire::Exceeded& m) -> std::optional<core::Event> {
+                       return core::ExcessHandled{client, m.skipped, m.held, m.refused};
                      },
                      [](const auto&) -> std::optional<core::Event> { return std::nullopt; },
                  },
@@ -285,7 +289,8 @@ void Driver::Apply(const core::Event& event, ClientId cause, TimePoint now) {
                      outbox_->Deliver(a.client, wire::Expired{a.seq});
                    },
                    [&](const core::Configure& a) {
-                     outbox_->Deliver(a.client, wire::Config{a.gating, a.wait_bound});
+                     outbox_->Deliver(
+                         a.client, wire::Config{a.gating, a.wait_bound, wire::Bounded(a.period)});
                    },
                },
                action);

@@ -94,6 +94,9 @@ void AddCounters(core::StreamCounters* sum, const core::StreamCounters& more) {
   sum->cancelled += more.cancelled;
   sum->claimed += more.claimed;
   sum->late_deadline += more.late_deadline;
+  sum->held += more.held;
+  sum->skipped += more.skipped;
+  sum->reuse_refused += more.reuse_refused;
   sum->invalid += more.invalid;
   sum->forwarded += more.forwarded;
 }

@@ -110,7 +110,10 @@ std::string MetricsText(const json& status) {
       {"stagger_stream_ungated_total", "ungated", "Inferences that ran without a turn."},
       {"stagger_stream_forwarded_total", "forwarded", "Inferences that executors ran."},
       {"stagger_stream_expired_total", "expired", "Leases that ended before their body."},
-      {"stagger_stream_cancelled_total", "cancelled", "Waits that were given up."}};
+      {"stagger_stream_cancelled_total", "cancelled", "Waits that were given up."},
+      {"stagger_stream_held_total", "held", "Inferences that waited for their stream's next slot."},
+      {"stagger_stream_skipped_total", "skipped",
+       "Calls answered with the outputs of the one before, on purpose."}};
   for (const auto& [name, key, help] : counters) {
     Family(&out, name, "counter", help);
     Each(&out, name, "stream", streams, field(key));

@@ -67,6 +67,8 @@ void PutCounters(const core::StreamCounters& counters, json* out) {
   (*out)["late"] = counters.late;
   (*out)["cancelled"] = counters.cancelled;
   (*out)["claimed"] = counters.claimed;
+  (*out)["held"] = counters.held;
+  (*out)["skipped"] = counters.skipped;
   (*out)["forwarded"] = counters.forwarded;
 }
 
@@ -369,9 +371,9 @@ json Status::Streams(TimePoint now) const {
                                       : json(nullptr)},
         {"missed", std::move(missed)},
         {"drops", nullptr},
-        {"held", counters.held},
+        {"excess", rated ? json(ToString(stream.spec.excess)) : json(nullptr)},
+        {"reuse_refused", counters.reuse_refused},
         {"verdict", Verdict(client, stream)},
-        {"skipped", 0},
         {"wait_ms", Summary(stream.wait)},
         {"body_ms", Summary(stream.body)},
         {"inference_ms", Summary(stream.call)},

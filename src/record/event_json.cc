@@ -38,13 +38,15 @@ DeviceId Device(const json& from) { return {from.at("device").get<std::uint32_t>
 
 struct EventWriter {
   ordered_json operator()(const core::ClientJoined& e) const {
-    return {{"event", "joined"},
-            {"client", e.client.value},
-            {"name", e.spec.name},
-            {"fps", e.spec.required_fps},
-            {"deadline_ns", e.spec.deadline.count()},
-            {"weight", e.spec.weight},
-            {"min_fps", e.spec.min_fps}};
+    ordered_json out = {{"event", "joined"},
+                        {"client", e.client.value},
+                        {"name", e.spec.name},
+                        {"fps", e.spec.required_fps},
+                        {"deadline_ns", e.spec.deadline.count()},
+                        {"weight", e.spec.weight},
+                        {"min_fps", e.spec.min_fps}};
+    if (e.spec.excess != Excess::kPace) out["excess"] = ToString(e.spec.excess);
+    return out;
   }
   ordered_json operator()(const core::ClientLeft& e) const {
     return {{"event", "left"}, {"client", e.client.value}};
@@ -90,6 +92,13 @@ struct EventWriter {
   ordered_json operator()(const core::RateCapped& e) const {
     return {{"event", "capped"}, {"client", e.client.value}, {"fps", e.fps}};
   }
+  ordered_json operator()(const core::ExcessHandled& e) const {
+    return {{"event", "excess"},
+            {"client", e.client.value},
+            {"skipped", e.skipped},
+            {"held", e.held},
+            {"refused", e.refused}};
+  }
   ordered_json operator()(const core::Tick&) const { return {{"event", "tick"}}; }
 };
 
@@ -114,12 +123,14 @@ struct ActionWriter {
             {"why", ToString(a.reason)}};
   }
   ordered_json operator()(const core::Configure& a) const {
-    return {{"action", "configure"},
-            {"client", a.client.value},
-            {"gating", a.gating},
-            {"wait_bound_ns", a.wait_bound.count()},
-            {"reason", static_cast<int>(a.reason)},
-            {"why", ToString(a.reason)}};
+    ordered_json out = {{"action", "configure"},
+                        {"client", a.client.value},
+                        {"gating", a.gating},
+                        {"wait_bound_ns", a.wait_bound.count()},
+                        {"reason", static_cast<int>(a.reason)},
+                        {"why", ToString(a.reason)}};
+    if (a.period > Duration{}) out["period_ns"] = a.period.count();
+    return out;
   }
 };
 
@@ -163,6 +174,11 @@ core::Event EventFrom(const json& from) {
     spec.deadline = Time(from, "deadline_ns");
     spec.weight = from.at("weight");
     spec.min_fps = from.at("min_fps");
+    if (from.contains("excess")) {
+      const auto excess = ParseExcess(from.at("excess").get<std::string>());
+      if (!excess) throw std::invalid_argument("no excess is called that");
+      spec.excess = *excess;
+    }
     return core::ClientJoined{Client(from), spec};
   }
   if (kind == "left") return core::ClientLeft{Client(from)};
@@ -186,6 +202,10 @@ core::Event EventFrom(const json& from) {
   if (kind == "forwarded") return core::InferenceForwarded{Client(from), Time(from, "call_ns")};
   if (kind == "policy") return core::PolicySet{PolicyFrom(from.at("policy"))};
   if (kind == "capped") return core::RateCapped{Client(from), from.at("fps")};
+  if (kind == "excess") {
+    return core::ExcessHandled{Client(from), from.at("skipped"), from.at("held"),
+                               from.at("refused")};
+  }
   if (kind == "tick") return core::Tick{};
   throw std::invalid_argument("no event is called '" + kind + "'");
 }
@@ -200,7 +220,8 @@ core::Action ActionFrom(const json& from) {
   }
   if (kind == "expire") return core::Expire{Client(from), Seq(from), Device(from), reason};
   if (kind == "configure") {
-    return core::Configure{Client(from), from.at("gating"), Time(from, "wait_bound_ns"), reason};
+    return core::Configure{Client(from), from.at("gating"), Time(from, "wait_bound_ns"), reason,
+                           Duration{from.value("period_ns", Duration::rep{0})}};
   }
   throw std::invalid_argument("no action is called '" + kind + "'");
 }

@@ -5,6 +5,7 @@
 #include <queue>
 #include <tuple>
 
+#include "base/slot_clock.h"
 #include "core/engine.h"
 #include "core/policies.h"
 #include "sim/gpu_model.h"
@@ -14,7 +15,7 @@
 namespace stagger::sim {
 namespace {
 
-enum class What : std::uint8_t { kJoin, kFrame, kAsk, kBody, kFree, kWarm };
+enum class What : std::uint8_t { kJoin, kFrame, kCall, kAsk, kBody, kFree, kWarm };
 
 // What happens at a time fixed beforehand, in order of time, then of being planned.
 struct Planned {
@@ -38,16 +39,22 @@ struct App {
   bool busy = false;
   bool frame_waits = false;  // Queue::kLatest
   TimePoint frame_at{};      // of the frame that waits
+  SlotClock slots{};         // of its calls, as its agent has it
+  Duration told_period{};    // the rate in force as the engine told it
   // The inference under way.
   TimePoint arrival{};
   TimePoint call{};
   TimePoint asked{};
   TimePoint body_start{};
-  Duration body{};  // as long as it took
-  Duration held{};  // before it competed for its turn, its rate being lowered
+  Duration body{};   // as long as it took
+  Duration paced{};  // in its agent, for the stream's slot
+  Duration held{};   // before it competed for its turn, its rate being lowered
   bool holds = false;
   std::uint64_t seq = 0;
 };
+
+// What it takes an app to be given outputs that are there already.
+constexpr Duration kAnswer = std::chrono::microseconds{20};
 
 class DeviceRun {
  public:
@@ -128,6 +135,9 @@ class DeviceRun {
       case What::kFrame:
         Frame(next.app);
         break;
+      case What::kCall:
+        Call(next.app);
+        break;
       case What::kAsk:
         Ask(next.app);
         break;
@@ -155,11 +165,12 @@ class DeviceRun {
     spec.deadline = model.deadline;
     spec.weight = model.weight;
     spec.min_fps = model.min_fps;
+    spec.excess = model.excess;
     Step(core::ClientJoined{Id(i), spec});
-    const Duration phase = model.phase
-                               ? *model.phase
-                               : Duration{static_cast<Duration::rep>(
-                                     app.phase * static_cast<double>(model.period.count()))};
+    const Duration phase =
+        model.phase ? *model.phase
+                    : Duration{static_cast<Duration::rep>(
+                          app.phase * static_cast<double>(model.frame_period().count()))};
     app.next_frame = now_ + phase;
     Plan(app.next_frame, What::kFrame, i);
   }
@@ -168,7 +179,7 @@ class DeviceRun {
   void Frame(std::uint32_t i) {
     App& app = apps_[i];
     if (now_ >= app.stop) return StopWhenIdle(i);
-    const Duration period = app.model->period;
+    const Duration period = app.model->frame_period();
     if (period > Duration{}) {
       app.next_frame = now_ + period;
       Plan(app.next_frame, What::kFrame, i);
@@ -186,6 +197,37 @@ class DeviceRun {
     app.busy = true;
     app.arrival = arrival;
     app.call = now_;
+    app.paced = {};
+    if (Exceeds(app)) return;
+    Call(i);
+  }
+
+  // Whether the agent does not let the call go on as it comes: it waits, or is answered.
+  bool Exceeds(App& app) {
+    const auto i = static_cast<std::uint32_t>(&app - apps_.data());
+    const Duration period = app.model->period;
+    if (!policy_.gates || period == Duration{}) return false;
+    switch (app.model->excess) {
+      case Excess::kPace: {
+        const TimePoint opens = app.slots.Reserve(now_, period);
+        if (opens <= now_) return false;
+        app.paced = opens - now_;
+        Plan(opens, What::kCall, i);
+        return true;
+      }
+      case Excess::kReuse:
+        if (app.told_period == Duration{} || app.slots.Take(now_, app.told_period)) return false;
+        if (app.arrival >= warm_) ++result_.groups[app.group].skipped;
+        Plan(now_ + kAnswer + app.model->app, What::kFree, i);
+        return true;
+      case Excess::kPass:
+        return false;
+    }
+    return false;
+  }
+
+  void Call(std::uint32_t i) {
+    App& app = apps_[i];
     if (policy_.whole || app.model->pre == Duration{}) return Ask(i);
     Plan(now_ + app.model->pre, What::kAsk, i);
   }
@@ -197,7 +239,8 @@ class DeviceRun {
         scenario_.deadline_from == DeadlineFrom::kArrival ? app.arrival : app.call;
     ++app.seq;
     app.holds = true;
-    Step(core::TurnRequested{Id(i), TurnSeq{app.seq}, DeviceId{0}, now_ - since, policy_.gates});
+    Step(core::TurnRequested{Id(i), TurnSeq{app.seq}, DeviceId{0}, now_ - since - app.paced,
+                             policy_.gates});
     if (!policy_.gates) Granted(i, Duration{});
   }
 
@@ -226,13 +269,13 @@ class DeviceRun {
         gpu_.Start(i, Phase::kPost, Vary(app, app.model->post), 0);
         running_[i] = Phase::kPost;
       }
-      if (!policy_.whole) Release(i, follows ? Duration{} : now_ - app.call);
+      if (!policy_.whole) Release(i, follows ? Duration{} : now_ - app.call - app.paced);
       if (follows) return;
     } else if (!policy_.whole) {
       Step(core::InferenceEnded{Id(i), DeviceId{0}, now_ - app.body_start - app.body,
-                                now_ - app.call});
+                                now_ - app.call - app.paced});
     }
-    if (policy_.whole) Release(i, now_ - app.call);
+    if (policy_.whole) Release(i, now_ - app.call - app.paced);
     Returned(i);
   }
 
@@ -259,8 +302,9 @@ class DeviceRun {
       tally.body.Add(app.body);
       const TimePoint from =
           scenario_.deadline_from == DeadlineFrom::kArrival ? app.arrival : app.call;
-      // What a lowered rate held back is due that much later.
-      if (app.model->deadline > Duration{} && now_ - from - app.held > app.model->deadline) {
+      // What was held back for its slot is due that much later.
+      const Duration held = app.paced + app.held;
+      if (app.model->deadline > Duration{} && now_ - from - held > app.model->deadline) {
         ++tally.late;
       }
     }
@@ -272,7 +316,7 @@ class DeviceRun {
     App& app = apps_[i];
     app.busy = false;
     if (now_ >= app.stop) return StopWhenIdle(i);
-    if (app.model->period == Duration{}) {
+    if (app.model->frame_period() == Duration{}) {
       Arrived(app);
       return Begin(i, now_);
     }
@@ -291,13 +335,16 @@ class DeviceRun {
   void Arrived(const App& app) {
     if (now_ >= warm_) ++result_.groups[app.group].frames;
   }
-  // A frame that its app had no time for. Where the stream's rate is lowered that is on purpose.
+  // A frame that its app had no time for. That is on purpose where the stream's rate is lowered,
+  // and where it needs no more in this period than it has had.
   void NotTaken(std::uint32_t i, TimePoint arrival) {
     if (arrival < warm_) return;
     const auto stream = engine_.streams().find(Id(i));
     const bool lowered = stream != engine_.streams().end() && stream->second.assigned_fps > 0;
-    Tally& tally = result_.groups[apps_[i].group];
-    ++(lowered ? tally.skipped : tally.drops);
+    const App& app = apps_[i];
+    const bool had = app.model->camera_period && app.slots.Ahead(now_, app.model->period);
+    Tally& tally = result_.groups[app.group];
+    ++(lowered || had ? tally.skipped : tally.drops);
   }
 
   // Tells the engine, and does what it says. Turns granted here start `dead` later.
@@ -315,6 +362,8 @@ class DeviceRun {
           apps_[i].held = grant->held;
           Granted(i, dead);
         }
+      } else if (const auto* told = std::get_if<core::Configure>(&action)) {
+        apps_[told->client.value - 1].told_period = told->period;
       }
     }
     spare_ = std::move(actions);

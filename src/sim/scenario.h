@@ -29,10 +29,14 @@ struct DeviceModel {
 
 // One app with one camera. `count: N` in a file makes N of these, all with the same `group`.
 struct StreamModel {
-  std::string name;               // "cam-1"; "cam" where count is 1
-  std::string group;              // the name in the file: the leg it is reported in
-  Duration period{};              // 0: a new frame is ready as soon as the app is free
-  std::optional<Duration> phase;  // first arrival after the start; none: uniform over the period
+  std::string name;   // "cam-1"; "cam" where count is 1
+  std::string group;  // the name in the file: the leg it is reported in
+  Duration period{};  // between inferences that are needed; 0: no rate is, nor do frames arrive
+  // Between arriving frames, if that is not `period`; 0: one is ready as soon as the app is free.
+  std::optional<Duration> camera_period{};
+  Excess excess = Excess::kPace;  // what happens to calls beyond `period`
+  std::optional<Duration>
+      phase;  // first arrival after the start; none: uniform over frames' period
   Duration pre{};
   Duration body{};
   Duration post{};
@@ -44,6 +48,8 @@ struct StreamModel {
   std::size_t device = 0;        // index into Scenario::devices
   Duration start{};              // joins then
   std::optional<Duration> stop;  // and leaves then
+
+  Duration frame_period() const { return camera_period.value_or(period); }
 };
 
 enum class Queue : std::uint8_t {

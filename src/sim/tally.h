@@ -35,7 +35,7 @@ struct Tally {
   std::int64_t frames = 0;  // arrived while counted
   std::int64_t done = 0;
   std::int64_t drops = 0;
-  std::int64_t skipped = 0;        // not taken because the stream's rate was lowered
+  std::int64_t skipped = 0;        // not taken, or answered with what was there, on purpose
   std::int64_t assigned_mfps = 0;  // 1/1000 fps: the rates in force at the end of each run
   std::int64_t late = 0;           // of done: after their deadline
   Histogram inference;             // call to return, waiting included

@@ -167,7 +167,7 @@ function newRow() {
   head.append(element("span"), element("small"));
   row.append(head);
   const cells = {};
-  for (const name of ["state", "fps", "required", "trend", "done", "missed", "wait50", "wait99",
+  for (const name of ["state", "fps", "required", "trend", "done", "missed", "skipped", "wait50", "wait99",
                       "body50", "body99", "call50", "call99", "deadline", "over"]) {
     cells[name] = element("td", name === "trend" ? "trend" : name === "state" ? "text" : "");
     row.append(cells[name]);
@@ -199,6 +199,7 @@ function showStream(entry, stream) {
   cells.trend.replaceChildren(trend(rates, stream.fps_required));
   put(cells.done, String(stream.done));
   put(cells.missed, stream.missed === null ? "–" : String(stream.missed), stream.missed > 0);
+  put(cells.skipped, String(stream.skipped));
   put(cells.wait50, number(stream.wait_ms.p50, 1));
   put(cells.wait99, number(stream.wait_ms.p99, 1));
   put(cells.body50, number(stream.body_ms.p50, 1));

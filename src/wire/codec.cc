@@ -29,6 +29,8 @@ constexpr std::uint16_t kType<Ended> = 7;
 template <>
 constexpr std::uint16_t kType<Faulted> = 8;
 template <>
+constexpr std::uint16_t kType<Exceeded> = 9;
+template <>
 constexpr std::uint16_t kType<Forwarded> = 10;
 template <>
 constexpr std::uint16_t kType<Uses> = 11;
@@ -60,6 +62,7 @@ void Fields(A& a, Ref<A, Hello> m) {
   a.Number(m.deadline_us, 0U, kMaxDeadlineUs);
   a.Number(m.weight_milli, 1U, kMaxWeightMilli);
   a.Number(m.min_fps_milli, 0U, kMaxFpsMilli);
+  a.Choice(m.excess, kLastExcess);
 }
 template <typename A>
 void Fields(A& a, Ref<A, Request> m) {
@@ -101,6 +104,12 @@ void Fields(A& a, Ref<A, Faulted> m) {
   a.Number(m.code, 1U, kMaxCode);
 }
 template <typename A>
+void Fields(A& a, Ref<A, Exceeded> m) {
+  a.Number(m.skipped);
+  a.Number(m.held);
+  a.Flag(m.refused);
+}
+template <typename A>
 void Fields(A& a, Ref<A, Control> m) {
   a.Number(m.version);
   a.Text(m.verb, kMaxText);
@@ -120,6 +129,7 @@ template <typename A>
 void Fields(A& a, Ref<A, Config> m) {
   a.Flag(m.gating);
   a.Time(m.wait_bound);
+  a.Time(m.period);
 }
 template <typename A>
 void Fields(A& a, Ref<A, Grant> m) {

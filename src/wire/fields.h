@@ -35,6 +35,10 @@ class Writer {
     }
   }
   void Flag(bool value) { Number<std::uint8_t>(value ? 1 : 0); }
+  template <typename E>
+  void Choice(E value, E last) {
+    Number(static_cast<std::uint8_t>(value), std::uint8_t{0}, static_cast<std::uint8_t>(last));
+  }
   void Time(Duration value) {
     if (value < Duration{0} || value > kMaxDuration) ok_ = false;
     Number(static_cast<std::uint64_t>(value.count()));
@@ -101,6 +105,12 @@ class Reader {
     std::uint8_t raw = 0;
     Number<std::uint8_t>(raw, 0, 1);
     value = raw == 1;
+  }
+  template <typename E>
+  void Choice(E& value, E last) {
+    std::uint8_t raw = static_cast<std::uint8_t>(value);
+    Number(raw, std::uint8_t{0}, static_cast<std::uint8_t>(last));
+    value = static_cast<E>(raw);
   }
   void Time(Duration& value) {
     std::uint64_t raw = 0;

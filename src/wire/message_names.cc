@@ -9,6 +9,7 @@ const char* Name(const Request&) { return "Request"; }
 const char* Name(const Release&) { return "Release"; }
 const char* Name(const Ended&) { return "Ended"; }
 const char* Name(const Faulted&) { return "Faulted"; }
+const char* Name(const Exceeded&) { return "Exceeded"; }
 const char* Name(const Cancel&) { return "Cancel"; }
 const char* Name(const Claim&) { return "Claim"; }
 const char* Name(const Ungated&) { return "Ungated"; }

@@ -19,6 +19,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/excess.h"
 #include "base/ids.h"
 #include "base/time.h"
 
@@ -74,6 +75,7 @@ struct Hello {
   std::uint32_t deadline_us = 0;      // 0: not stated
   std::uint32_t weight_milli = 1000;  // 1..kMaxWeightMilli
   std::uint32_t min_fps_milli = 0;    // under overload its rate does not go below
+  Excess excess = Excess::kPace;      // what its agent does with calls beyond the rate
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 
@@ -133,6 +135,15 @@ struct Faulted {
   friend bool operator==(const Faulted&, const Faulted&) = default;
 };
 
+// What became of calls beyond the stream's rate since the last such message. At most one for each
+// inference that runs.
+struct Exceeded {
+  std::uint32_t skipped = 0;  // answered with the outputs of the call before
+  std::uint32_t held = 0;     // waited in the app for their slot
+  bool refused = false;       // `reuse` cannot be had for a session: all its calls go through
+  friend bool operator==(const Exceeded&, const Exceeded&) = default;
+};
+
 // An inference that executors ran: it took no turn of this process's, since they ask for theirs.
 // Told only to be counted.
 struct Forwarded {
@@ -183,6 +194,7 @@ struct Welcome {
 struct Config {
   bool gating = true;     // false: policy off, bodies start without waiting
   Duration wait_bound{};  // longest a body may wait before it runs uncontrolled
+  Duration period{};      // for `reuse`: between inferences at the rate in force; 0: none stated
   friend bool operator==(const Config&, const Config&) = default;
 };
 
@@ -223,6 +235,7 @@ struct ControlReply {
 
 using Message =
     std::variant<Hello, Request, Release, Ended, Cancel, Claim, Ungated, Faulted, Control, Welcome,
-                 Config, Grant, Expired, Refused, ControlReply, Forwarded, Uses, Serves, Assign>;
+                 Config, Grant, Expired, Refused, ControlReply, Forwarded, Uses, Serves, Assign,
+                 Exceeded>;
 
 }  // namespace stagger::wire

@@ -31,11 +31,12 @@ const std::vector<wire::Gpu> kTwoGpus{{{1}, Uuid(10)}, {{2}, Uuid(20)}};
 
 class GateTest : public testing::Test {
  protected:
-  void Attach(const std::vector<wire::Gpu>& gpus = kTwoGpus, Duration bound = kLimit * 10) {
+  void Attach(const std::vector<wire::Gpu>& gpus = kTwoGpus, Duration bound = kLimit * 10,
+              Duration period = {}) {
     int ends[2] = {-1, -1};
     ASSERT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
     daemon_ = UniqueFd(ends[0]);
-    gate_.Attach(UniqueFd(ends[1]), wire::Config{true, bound}, gpus);
+    gate_.Attach(UniqueFd(ends[1]), wire::Config{true, bound, period}, gpus);
   }
 
   // What the gate says next, which must be a T.
@@ -251,6 +252,73 @@ TEST_F(GateTest, NobodyWaitsLongerThanTheBound) {
   auto second = Asks(kSecond);
   EXPECT_EQ(Got(first).seq, TurnSeq{0});
   EXPECT_EQ(Got(second).seq, TurnSeq{0});
+}
+
+TEST_F(GateTest, ACallBeyondTheRateWaitsForItsSlot) {
+  SlotClock clock;
+  constexpr Duration kPeriod = std::chrono::milliseconds{100};
+  const TimePoint before = Now();
+  gate_.AwaitSlot(&clock, std::chrono::hours{1});
+  gate_.AwaitSlot(&clock, std::chrono::hours{1});
+  EXPECT_LT(Now() - before, kLimit) << "no daemon, no rate";
+  Attach();
+  const TimePoint first = Now();
+  for (int i = 0; i < 3; ++i) gate_.AwaitSlot(&clock, kPeriod);
+  EXPECT_GE(Now() - first, kPeriod);
+  EXPECT_EQ(Next<wire::Exceeded>(), (wire::Exceeded{0, 1, false}));
+  EXPECT_TRUE(Silent());
+}
+
+TEST_F(GateTest, WhoWaitsForASlotGoesOnWhenTheDaemonGoes) {
+  Attach();
+  SlotClock clock;
+  for (int i = 0; i < 2; ++i) gate_.AwaitSlot(&clock, std::chrono::hours{1});
+  auto waits =
+      std::async(std::launch::async, [&] { gate_.AwaitSlot(&clock, std::chrono::hours{1}); });
+  EXPECT_EQ(waits.wait_for(std::chrono::milliseconds{20}), std::future_status::timeout);
+  gate_.Detach();
+  EXPECT_EQ(waits.wait_for(kLimit), std::future_status::ready);
+}
+
+// What waited for its slot is neither late nor long.
+TEST_F(GateTest, TheTimeABodyWasPacedIsNotPartOfItsCall) {
+  Attach();
+  constexpr Duration kPeriod = std::chrono::milliseconds{200};
+  for (int i = 0; i < 2; ++i) gate_.AwaitSlot(kFirst, kPeriod);
+  const TimePoint before = Now();
+  gate_.AwaitSlot(kFirst, kPeriod);
+  const Duration paced = Now() - before;
+  EXPECT_GE(paced, FromMs(50));
+  Next<wire::Exceeded>();
+  const Ticket ticket = Hold(kFirst);
+  gate_.AwaitSlot(kFirst, std::chrono::hours{1});  // holds its turn already: does not wait
+  gate_.Leave(ticket, paced + FromMs(5));
+  const Duration call = Next<wire::Release>().call;
+  EXPECT_GE(call, FromMs(4));
+  EXPECT_LT(call, FromMs(50));
+}
+
+TEST_F(GateTest, AnEarlyCallHasNoSlotUnderReuse) {
+  SlotClock clock;
+  EXPECT_EQ(gate_.TakeSlot(&clock), Gate::Slot::kNone);
+  Attach(kTwoGpus, kLimit, std::chrono::hours{1});
+  EXPECT_EQ(gate_.TakeSlot(&clock), Gate::Slot::kTaken);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(gate_.TakeSlot(&clock), Gate::Slot::kEarly);
+    gate_.CountSkipped();
+  }
+  // The daemon changes its mind: heard at the next call, without a turn.
+  Say(wire::Config{true, kLimit, Duration{1}});
+  EXPECT_EQ(gate_.TakeSlot(&clock), Gate::Slot::kTaken);
+  EXPECT_EQ(Next<wire::Exceeded>(), (wire::Exceeded{3, 0, false}));
+  Say(wire::Config{true, kLimit, Duration{0}});
+  EXPECT_EQ(gate_.TakeSlot(&clock), Gate::Slot::kNone);
+  Say(wire::Config{false, kLimit, std::chrono::hours{1}});
+  EXPECT_EQ(gate_.TakeSlot(&clock), Gate::Slot::kNone) << "policy off";
+  gate_.RefuseReuse();
+  EXPECT_EQ(Next<wire::Exceeded>(), (wire::Exceeded{0, 0, true}));
+  gate_.Detach();
+  EXPECT_EQ(gate_.TakeSlot(&clock), Gate::Slot::kNone);
 }
 
 TEST_F(GateTest, AForkedChildHoldsNothing) {

@@ -63,6 +63,23 @@ streams:
   EXPECT_EQ(scenario->streams[3].phase, std::nullopt);
 }
 
+TEST(ScenarioFile, ACameraMayGiveMoreThanIsNeeded) {
+  const Result<sim::Scenario> scenario =
+      ParseScenario(Stream("camera_fps: 50, excess: reuse"), "s.yaml");
+  ASSERT_TRUE(scenario) << scenario.error().message;
+  EXPECT_EQ(scenario->streams[0].frame_period(), FromMs(20));
+  EXPECT_EQ(scenario->streams[0].excess, Excess::kReuse);
+  EXPECT_EQ(scenario->streams[0].deadline, scenario->streams[0].period) << "of what is needed";
+  EXPECT_EQ(ParseScenario(Stream("camera_fps: 0"), "s.yaml")->streams[0].frame_period(),
+            Duration{});
+  for (const char* field : {"camera_fps", "excess"}) {
+    EXPECT_EQ(Complaint("seconds: 1\nstreams: [{name: a, fps: 0, body_ms: 1, " +
+                        std::string(field) + ": pace}]"),
+              "s.yaml:2:" + std::string(field[0] == 'c' ? "54" : "50") + ": streams[0]." + field +
+                  ": only beside the rate that is needed (fps above 0)");
+  }
+}
+
 TEST(ScenarioFile, HasDefaults) {
   const Result<sim::Scenario> scenario = ParseScenario(Stream(""), "s.yaml");
   ASSERT_TRUE(scenario) << scenario.error().message;
@@ -116,6 +133,8 @@ TEST(ScenarioFile, SaysWhatIsWrongWithAStream) {
             "streams[0].phase_ms: a list of 1; expected one for each of 2 streams");
   EXPECT_EQ(says("start_s: 2, stop_s: 1"), "streams[0].stop_s: expected after start_s");
   EXPECT_EQ(says("fps: 5"), "streams[0]: 'fps' twice");
+  EXPECT_EQ(says("excess: drop"), "streams[0].excess: drop; expected 'pace', 'reuse' or 'pass'");
+  EXPECT_EQ(says("camera_fps: -1"), "streams[0].camera_fps: -1; expected a number from 0 to 1e+06");
   EXPECT_EQ(Complaint("seconds: 1\nstreams: [{name: a, fps: 4}]"),
             "s.yaml:2:11: streams[0]: no body_ms; expected how long its body takes");
   EXPECT_EQ(Complaint("seconds: 1\nstreams: [{name: a, body_ms: 4}]"),

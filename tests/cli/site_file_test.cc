@@ -107,6 +107,24 @@ TEST(SiteFile, ExecutorsNeedCoresAndPipelinesNeedExecutors) {
             "site.yaml:1:18: devices: cpu:1 is named twice; expected each core once");
 }
 
+TEST(SiteFile, ExcessSaysWhatHappensToCallsBeyondTheRate) {
+  const Result<Site> site = ParseSite(
+      "apps: [{name: a, command: [ls], fps: 4, excess: reuse}, {name: b, command: [ls]}]", "s");
+  ASSERT_TRUE(site) << site.error().message;
+  EXPECT_EQ(site->apps[0].stream.excess, Excess::kReuse);
+  EXPECT_EQ(AppEnvironment("", "s", site->apps[0].stream).at("STAGGER_EXCESS"), "reuse");
+  EXPECT_EQ(AppEnvironment("", "s", site->apps[1].stream).count("STAGGER_EXCESS"), 0U);
+  EXPECT_EQ(Complaint("apps: [{name: a, command: [ls], fps: 4, excess: drop}]"),
+            "site.yaml:1:49: apps[0].excess: drop; expected 'pace', 'reuse' or 'pass'");
+  EXPECT_EQ(Complaint("apps: [{name: a, command: [ls], excess: pace}]"),
+            "site.yaml:1:41: apps[0].excess: pace: only beside a rate (fps) that calls can be "
+            "beyond");
+  EXPECT_EQ(Complaint("devices: [cpu:0, cpu:1]\napps: [{name: a, command: [ls], fps: 4, executor: "
+                      "true, pipeline: 1, excess: reuse}]"),
+            "site.yaml:2:79: apps[0].excess: reuse: not beside a pipeline, whose results come late "
+            "as it is");
+}
+
 TEST(SiteFile, ConcurrencyCanBeFound) {
   const Result<Site> site = ParseSite("concurrency: auto\napps: [{name: a, command: [ls]}]", "s");
   ASSERT_TRUE(site) << site.error().message;
@@ -208,10 +226,11 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"apps:\n  - name: a\n    command: [ls]\n    copies: 2.5\n",
               "site.yaml:4:13: apps[0].copies: 2.5 is not a count; expected a whole number from 1 "
               "to 100000"},
-        Wrong{"apps:\n  - name: a\n    command: [ls]\n    fsp: 3\n",
-              "site.yaml:4:5: apps[0]: unknown field 'fsp'; known: name, command, fps, "
-              "deadline_ms, weight, min_fps, "
-              "copies, env, gpu_threads_percent, gpu_memory_gb, profile, executor, pipeline"},
+        Wrong{
+            "apps:\n  - name: a\n    command: [ls]\n    fsp: 3\n",
+            "site.yaml:4:5: apps[0]: unknown field 'fsp'; known: name, command, fps, "
+            "deadline_ms, weight, min_fps, "
+            "copies, env, gpu_threads_percent, gpu_memory_gb, profile, executor, pipeline, excess"},
         Wrong{"apps:\n  - name: a\n    command: [ls]\n    env: [A]\n",
               "site.yaml:4:10: apps[0].env: expected a map of names to texts"},
         Wrong{"apps:\n  - name: a\n    command: [ls]\n    env: {A: [1]}\n",

@@ -208,6 +208,7 @@ class World {
       case Kind::kClaim:
         return TurnClaimed{client, {++seq_}, {move.device}, Ms(move.ms)};
       case Kind::kWarmup:
+        if (move.k > 1) return ExcessHandled{client, 7, 1, move.k > 2};
         return WarmupPassed{client, 1};
       case Kind::kPolicy:
         return PolicySet{PolicyOf(move)};

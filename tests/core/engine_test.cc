@@ -166,6 +166,48 @@ TEST_F(Turns, ForwardedInferencesAreCountedAndHoldNothing) {
   EXPECT_EQ(Device().busy_time, Duration{});
 }
 
+TEST_F(Turns, WhatBecameOfCallsBeyondTheRateIsCounted) {
+  Begin(Gpu(1), "A");
+  Do(ExcessHandled{IdOf('A'), 26, 2, false});
+  Do(ExcessHandled{IdOf('A'), 4, 0, true});
+  EXPECT_EQ(Count('A').skipped, 30U);
+  EXPECT_EQ(Count('A').held, 2U);
+  EXPECT_EQ(Count('A').reuse_refused, 1U);
+}
+
+// Whoever answers early calls itself hears of its rate; others do not.
+TEST_F(Turns, OnlyWhoReusesIsToldItsPeriod) {
+  Begin(Gpu(1), "");
+  // What `client` is told by this event; -1: nothing.
+  const auto told = [&](ClientId client, const Event& event) {
+    Duration period{-1};
+    for (const Action& action : engine_->Step(event, now_)) {
+      const auto* configure = std::get_if<Configure>(&action);
+      if (configure != nullptr && configure->client == client) period = configure->period;
+    }
+    return period;
+  };
+  const auto joins = [&](std::uint64_t client, Excess excess, double fps) {
+    StreamSpec spec;
+    spec.required_fps = fps;
+    spec.excess = excess;
+    return told({client}, ClientJoined{{client}, spec});
+  };
+  EXPECT_EQ(joins(1, Excess::kReuse, 4), Ms(250));
+  EXPECT_EQ(joins(2, Excess::kReuse, 0), Ms(0));
+  EXPECT_EQ(joins(3, Excess::kPace, 4), Ms(0));
+  EXPECT_EQ(joins(4, Excess::kPass, 4), Ms(0));
+  // A rate that changes is told, too: by admission here, or under overload.
+  for (std::uint64_t seq = 1; seq <= 3; ++seq) {
+    now_ = now_ + Ms(250);
+    engine_->Step(TurnRequested{{1}, {seq}, DeviceId{0}, {}, true}, now_);
+    now_ = now_ + Ms(50);
+    engine_->Step(TurnReleased{{1}, {seq}, Ms(50), {}, Ms(50)}, now_);
+  }
+  EXPECT_EQ(told({1}, RateCapped{{1}, 2}), Ms(500));
+  EXPECT_EQ(told({1}, RateCapped{{1}, 0}), Ms(250));
+}
+
 TEST_F(Turns, ALostReleaseOfAnUngatedBodyDoesNotSilenceTheStream) {
   Begin(Gpu(1, "off"), "A");
   BeginUngated('A');

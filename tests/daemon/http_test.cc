@@ -88,7 +88,7 @@ TEST_F(Http, StatusHasTheDocumentedFields) {
                           "late",    "cancelled",    "claimed", "deadline_miss_ratio",
                           "missed",  "drops",        "skipped", "wait_ms",
                           "body_ms", "inference_ms", "state",   "attached_s",
-                          "video"}) {
+                          "video",   "held",         "excess",  "reuse_refused"}) {
     EXPECT_TRUE(stream.contains(key)) << key;
   }
   EXPECT_EQ(stream["warmup"], 2);

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "sim/device_run.h"
+
 namespace stagger::sim {
 namespace {
 
@@ -220,6 +222,87 @@ TEST(Simulate, RatesComeBackWhenLoadFalls) {
     EXPECT_EQ(outcome.of_group[i].skipped + outcome.of_group[i].drops, 0);
     EXPECT_GE(outcome.of_group[i].done, outcome.of_group[i].frames - 5);  // under way at the end
   }
+}
+
+// A camera of 30 fps whose app reads every frame, while 4 inferences a second are needed.
+Scenario FastCamera(Excess excess) {
+  StreamModel camera = Camera("cam", 4, 8);
+  camera.camera_period = Duration{33'333'333};
+  camera.excess = excess;
+  Scenario scenario = Of("edf", {camera});
+  scenario.length = seconds{600};
+  return scenario;
+}
+
+TEST(Simulate, ReuseLeavesExactlyTheNeededInferencesForTenMinutes) {
+  const Scenario scenario = FastCamera(Excess::kReuse);
+  Result<DeviceResult> result = RunDevice(scenario, 0, 1, 0);
+  ASSERT_TRUE(result);
+  ASSERT_EQ(result->done_by_second.size(), 600u);
+  for (const std::int64_t done : result->done_by_second) ASSERT_EQ(done, 4);
+  const Tally& all = result->groups[0];
+  EXPECT_EQ(all.frames, 18'001);
+  EXPECT_EQ(all.done, 2400);
+  EXPECT_EQ(all.skipped, 15'600);
+  EXPECT_EQ(all.drops + all.late, 0);
+  EXPECT_EQ(all.inference.max(), FromMs(8));
+}
+
+TEST(Simulate, PaceHoldsTheRateForTenMinutes) {
+  const Outcome outcome = Play(FastCamera(Excess::kPace));
+  EXPECT_NEAR(static_cast<double>(outcome.all.done), 2400, 1);
+  EXPECT_EQ(outcome.all.drops, 0);
+  EXPECT_EQ(outcome.all.late, 0) << "waiting for its slot makes no frame late";
+  EXPECT_GE(outcome.all.frames - outcome.all.done - outcome.all.skipped, 0);
+  EXPECT_LE(outcome.all.frames - outcome.all.done - outcome.all.skipped, 1);  // under way
+  // One that is always ready is held to it likewise.
+  Scenario ready = FastCamera(Excess::kPace);
+  ready.streams[0].camera_period = Duration{};
+  EXPECT_NEAR(static_cast<double>(Play(ready).all.done), 2400, 1);
+}
+
+TEST(Simulate, PassLetsAllThroughAndOffKeepsNoRate) {
+  EXPECT_EQ(Play(FastCamera(Excess::kPass)).all.done, 18'000);
+  for (const Excess excess : {Excess::kPace, Excess::kReuse}) {
+    Scenario off = FastCamera(excess);
+    off.policy.name = "off";
+    EXPECT_EQ(Play(off).all.done, 18'000) << ToString(excess);
+  }
+}
+
+TEST(Simulate, ACameraOfTheNeededRateIsTheSameHoweverExcessIsHandled) {
+  for (const Queue queue : {Queue::kDrop, Queue::kLatest}) {
+    std::vector<Outcome> outcomes;
+    for (const Excess excess : {Excess::kPass, Excess::kPace}) {
+      Scenario scenario = Of("edf", {Camera("a", 10, 60), Camera("b", 7, 40), Camera("c", 3, 90)});
+      scenario.jitter = 0.3;
+      scenario.queue = queue;
+      scenario.policy.elastic = false;
+      for (StreamModel& stream : scenario.streams) stream.excess = excess;
+      outcomes.push_back(Play(scenario));
+    }
+    EXPECT_EQ(outcomes[0].all.done, outcomes[1].all.done);
+    EXPECT_EQ(outcomes[0].all.latency.mean_ns(), outcomes[1].all.latency.mean_ns());
+    EXPECT_EQ(outcomes[0].all.late, outcomes[1].all.late);
+  }
+}
+
+// Where rates are lowered, calls that come early are answered instead of held.
+TEST(Simulate, ReuseFollowsALoweredRate) {
+  Scenario scenario = Overload();
+  scenario.warmup = seconds{12};
+  scenario.length = seconds{60};
+  const Scenario held = scenario;
+  for (StreamModel& stream : scenario.streams) stream.excess = Excess::kReuse;
+  const Outcome outcome = Play(scenario);
+  EXPECT_LE(outcome.all.drops, 0.01 * static_cast<double>(outcome.all.frames));
+  EXPECT_GT(outcome.all.skipped, 0.2 * static_cast<double>(outcome.all.frames));
+  EXPECT_LE(static_cast<double>(outcome.all.late), 0.05 * static_cast<double>(outcome.all.done));
+  for (std::size_t i = 0; i < 6; ++i) {
+    const double fps = static_cast<double>(outcome.of_group[i].done) / 60 / 5;
+    EXPECT_NEAR(fps, kLaw[i / 2], 0.06 * kLaw[i / 2]) << i;
+  }
+  EXPECT_LT(outcome.all.latency.mean_ns(), 0.9 * Play(held).all.latency.mean_ns());
 }
 
 TEST(Simulate, TheHandOffIsDeadTime) {

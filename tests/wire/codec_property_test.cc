@@ -47,7 +47,8 @@ Message AnyMessage(std::size_t kind) {
                    UpTo<std::uint32_t>(0, kMaxFpsMilli),
                    UpTo<std::uint32_t>(0, kMaxDeadlineUs),
                    UpTo<std::uint32_t>(1, kMaxWeightMilli),
-                   UpTo<std::uint32_t>(0, kMaxFpsMilli)};
+                   UpTo<std::uint32_t>(0, kMaxFpsMilli),
+                   *rc::gen::element(Excess::kPace, Excess::kReuse, Excess::kPass)};
     case 1:
       return Request{{AnyU64()}, AnyDevice(), AnyDuration(), AnyFlag()};
     case 2:
@@ -67,7 +68,7 @@ Message AnyMessage(std::size_t kind) {
     case 9:
       return Welcome{AnyU16(), {AnyU64()}, AnyGpus()};
     case 10:
-      return Config{AnyFlag(), AnyDuration()};
+      return Config{AnyFlag(), AnyDuration(), AnyDuration()};
     case 11:
       return Grant{{AnyU64()}, AnyDuration(), {{AnyU64(), AnyU64(), AnyU64(), AnyU64()}}};
     case 12:
@@ -82,8 +83,11 @@ Message AnyMessage(std::size_t kind) {
       return Uses{AnyPaths()};
     case 17:
       return Serves{AnyText(kMaxSocketPath)};
-    default:
+    case 18:
       return Assign{AnyPaths()};
+    default:
+      return Exceeded{*rc::gen::arbitrary<std::uint32_t>(), *rc::gen::arbitrary<std::uint32_t>(),
+                      AnyFlag()};
   }
 }
 

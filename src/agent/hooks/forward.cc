@@ -102,6 +102,8 @@ bool ReadNames(const OrtApi& api, const OrtSession* session, bool inputs,
   return true;
 }
 
+}  // namespace
+
 // Outputs come from an arena, as the runtime's own do: fresh pages for each would cost more than
 // the copy. It is kept for good, one per runtime, because an app may keep a tensor for longer than
 // the session it came from.
@@ -130,6 +132,7 @@ OrtAllocator* OutputAllocator(const OrtApi& api, const OrtSession* session) {
   return Ok(api, api.GetAllocatorWithDefaultOptions(&plain)) ? plain : nullptr;
 }
 
+namespace {
 // Absolute: the app may go elsewhere. Empty: the model is in memory.
 std::string FilePath(const ModelSource& source) {
   std::string path;

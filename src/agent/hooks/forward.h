@@ -91,6 +91,9 @@ void SayStays(Staying what, const std::string& why);
 // Runs it in this process, under its turn.
 OrtStatus* RunHere(Forwarded& forwarded, const Call& call);
 
+// For outputs that the app did not bring; null if the runtime has none.
+OrtAllocator* OutputAllocator(const OrtApi& api, const OrtSession* session);
+
 // How long the app can wait for a result; 0: not stated.
 Duration DueTime();
 

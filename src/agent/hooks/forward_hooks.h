@@ -10,6 +10,7 @@
 #include <string>
 
 #include "agent/hooks/forward.h"
+#include "agent/hooks/reuse.h"
 #include "agent/state.h"
 
 namespace stagger::agent {
@@ -146,8 +147,12 @@ struct ForwardHooks {
                                      std::size_t input_count, const char* const* output_names,
                                      std::size_t output_count, OrtValue** outputs) noexcept {
     if (const std::shared_ptr<Forwarded> forwarded = Find(session)) {
-      return RunForwarded(*forwarded, {options, input_names, inputs, input_count, output_names,
-                                       output_count, outputs, forwarded->allocator});
+      const Call call{options,      input_names,  inputs,  input_count,
+                      output_names, output_count, outputs, forwarded->allocator};
+      ReuseCall reuse(Base::Real(), Base::Self().version, session, call);
+      if (reuse.answered()) return nullptr;
+      PaceCall(session);
+      return reuse.Ran(RunForwarded(*forwarded, call));
     }
     return Base::Run(session, options, input_names, inputs, input_count, output_names, output_count,
                      outputs);

@@ -13,6 +13,7 @@
 #include "agent/hooks/cooperate.h"
 #include "agent/hooks/dynamic_linker.h"
 #include "agent/hooks/forward_hooks.h"
+#include "agent/hooks/reuse.h"
 #include "agent/other_agents.h"
 #include "agent/report.h"
 #include "agent/say.h"
@@ -169,13 +170,24 @@ struct Hooks {
                                      std::size_t input_count, const char* const* output_names,
                                      std::size_t output_count, OrtValue** outputs) noexcept {
     Count(&report::AgentPage::run);
-    const Body body(session);
-    return Real().Run(session, options, input_names, inputs, input_count, output_names,
-                      output_count, outputs);
+    ReuseCall reuse(
+        Real(), Self().version, session,
+        {options, input_names, inputs, input_count, output_names, output_count, outputs});
+    if (reuse.answered()) return nullptr;
+    PaceCall(session);
+    OrtStatus* status = nullptr;
+    {
+      const Body body(session);
+      status = Real().Run(session, options, input_names, inputs, input_count, output_names,
+                          output_count, outputs);
+    }
+    return reuse.Ran(status);
   }
   static OrtStatus* ORT_API_CALL RunWithBinding(OrtSession* session, const OrtRunOptions* options,
                                                 const OrtIoBinding* binding) noexcept {
     Count(&report::AgentPage::run_with_binding);
+    RefuseReuse(session, "the app binds tensors itself");
+    PaceCall(session);
     const Body body(session);
     return Real().RunWithBinding(session, options, binding);
   }
@@ -186,12 +198,14 @@ struct Hooks {
                                           OrtValue** outputs, RunAsyncCallbackFn callback,
                                           void* user_data) noexcept {
     Count(&report::AgentPage::run_async);
+    RefuseReuse(session, "the app calls asynchronously");
     auto* async = static_cast<AsyncBody*>(malloc(sizeof(AsyncBody)));
     if (async == nullptr || callback == nullptr) {
       free(async);
       return Real().RunAsync(session, options, input_names, inputs, input_count, output_names,
                              output_count, outputs, callback, user_data);
     }
+    PaceCall(session);
     Body body(session);
     *async = {callback, user_data, {}, body.call_start(), body.begun()};
     async->ticket = body.HandOver();

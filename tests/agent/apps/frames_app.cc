@@ -64,7 +64,9 @@ class Frames {
 
   // Every output's first, last and added-up value. Dimensions without a number get `size`, the
   // first one `batch`.
-  std::string Run(int frame, int64_t size, int64_t batch, bool own_outputs = false) {
+  // `kept`: tensors for the outputs, made by the first call and brought by those after it.
+  std::string Run(int frame, int64_t size, int64_t batch, bool own_outputs = false,
+                  std::vector<OrtValue*>* kept = nullptr) {
     std::vector<std::vector<float>> data(inputs_.size());
     std::vector<OrtValue*> values;
     std::vector<const char*> names;
@@ -91,13 +93,15 @@ class Frames {
     std::vector<const char*> wanted;
     for (const Port& port : outputs_) wanted.push_back(port.name.c_str());
     std::vector<OrtValue*> results(wanted.size(), nullptr);
+    if (kept != nullptr && !kept->empty()) results = *kept;
     if (own_outputs) results = Run(names, values, wanted, results);  // of the right shapes
     results = Run(names, values, wanted, results);
     std::string text;
     for (OrtValue* result : results) {
       text += Shown(result);
-      api->ReleaseValue(result);
+      if (kept == nullptr) api->ReleaseValue(result);
     }
+    if (kept != nullptr) *kept = results;
     for (OrtValue* value : values) api->ReleaseValue(value);
     return text;
   }
@@ -274,6 +278,36 @@ int Run(const char* path, int count, int size, int batch, int argc, char** argv)
   return 0;
 }
 
+// COUNT frames of a camera of FPS (0: always one ready); says of each what came out and when, in ms
+// since the first or the last pause. KIND: "new" outputs each time, "kept" ones, or "varying"
+// sizes.
+int Camera(const char* path, int count, int size, double fps, const std::string& kind, int argc,
+           char** argv) {
+  Frames frames(path);
+  std::vector<OrtValue*> kept;
+  auto start = std::chrono::steady_clock::now();
+  int first = 0;
+  for (int i = 0; i < count; ++i) {
+    for (int k = 0; k < argc; ++k) {
+      if (std::atoi(argv[k]) != i) continue;
+      Pause();
+      start = std::chrono::steady_clock::now();
+      first = i;
+    }
+    if (fps > 0) {
+      std::this_thread::sleep_until(
+          start + std::chrono::nanoseconds(static_cast<long long>((i - first) * 1e9 / fps)));
+    }
+    const int of_size = kind == "varying" ? size + i % 2 : size;
+    const std::string text = frames.Run(i, of_size, 0, false, kind == "kept" ? &kept : nullptr);
+    const std::chrono::duration<double, std::milli> at = std::chrono::steady_clock::now() - start;
+    std::printf("%d %.3f%s\n", i, at.count(), text.c_str());
+    std::fflush(stdout);
+  }
+  for (OrtValue* value : kept) api->ReleaseValue(value);
+  return 3;
+}
+
 // Threads that call one session, each with frames of its own.
 int Threads(const char* path, int count, int size, int batch) {
   Frames frames(path);
@@ -388,6 +422,10 @@ int main(int argc, char** argv) {
   if (mode == "run") {
     return Run(argv[2], number(3, 1), number(4, 8), number(5, 0), argc > 6 ? argc - 6 : 0,
                argv + 6);
+  }
+  if (mode == "camera" && argc > 6) {
+    return Camera(argv[2], number(3, 1), number(4, 8), std::atof(argv[5]), argv[6], argc - 7,
+                  argv + 7);
   }
   if (mode == "threads") return Threads(argv[2], number(3, 1), number(4, 8), number(5, 0));
   if (mode == "endless") {
