@@ -290,7 +290,7 @@ TEST(Codec, GreetingsOfAnotherVersionKeepTheirVersion) {
   ASSERT_TRUE(DecodeForeign(control));
   EXPECT_EQ(std::get<Control>(*DecodeForeign(control)).version, 4);
 
-  EXPECT_FALSE(DecodeForeign(FromHex("20000000020000000200"))) << "our own version";
+  EXPECT_FALSE(DecodeForeign(FromHex("20000000020000000300"))) << "our own version";
   EXPECT_FALSE(DecodeForeign(FromHex("020000000200000003000"))) << "not a greeting";
   EXPECT_FALSE(DecodeForeign(FromHex("200000000100000003"))) << "half a version";
   EXPECT_FALSE(DecodeForeign({}));
