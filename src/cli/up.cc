@@ -154,10 +154,11 @@ Result<void> ApplyMps(const Site& site, const std::string& socket, std::vector<S
   if (site.mps == "off" && mps->running) {
     fmt::print(stderr, "stagger: the site asks for no MPS, and the running daemon has it\n");
   }
-  for (std::size_t i = 0; i < apps->size(); ++i) {
+  const std::size_t executors = apps->size() - site.apps.size();  // they come first
+  for (std::size_t i = 0; i < site.apps.size(); ++i) {
     const StreamSettings& stream = site.apps[i].stream;
     // What the site's env says itself stays.
-    (*apps)[i].spec.environment.merge(MpsEnvironment(*mps, stream));
+    (*apps)[executors + i].spec.environment.merge(MpsEnvironment(*mps, stream));
     if (const auto why = WhyNoLimits(*mps, stream)) {
       fmt::print(stderr, "stagger: {}: {}\n", stream.name, *why);
     }
