@@ -32,7 +32,8 @@ int BenchVerb(const Arguments& arguments) {
     fmt::print("  t4    the paper's experiment: real processes on the virtual T4, and simulated\n");
     fmt::print("  hooks what the hooks cost a CUDA app, and what a hand-over leaves idle\n");
     fmt::print("  placement  plans of random sites: devices, misses, time, cost of a change\n");
-    fmt::print("  rates a 30 fps camera of which 4 are needed: pass, pace and reuse, side by side\n");
+    fmt::print(
+        "  rates a 30 fps camera of which 4 are needed: pass, pace and reuse, side by side\n");
     fmt::print(
         "  share apps with one model through one executor: memory, results, the way there\n");
     fmt::print("  split one app's frames over two one-core executors, beside bare processes\n");

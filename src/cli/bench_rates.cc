@@ -173,7 +173,7 @@ std::vector<Claim> Claims(const std::vector<Repeat>& repeats) {
       Say(repeats, "reuse: share of seconds of 30 calls with exactly 4", Bound::kAtLeast, 1, exact),
       Say(repeats, "reuse: every 7th or 8th call computes", Bound::kAtLeast, 1, even),
       Say(repeats, "outputs neither the call's own nor the last one's", Bound::kAtMost, 0, right),
-      Say(repeats, "reuse: skipped calls the daemon has not been told of", Bound::kAtMost,
+      Say(repeats, "reuse: skipped calls, daemon's count off the app's", Bound::kAtMost,
           static_cast<double>(kSkip + kUntold), untold)};
 }
 

@@ -75,7 +75,7 @@ TEST(ScenarioFile, ACameraMayGiveMoreThanIsNeeded) {
   for (const char* field : {"camera_fps", "excess"}) {
     EXPECT_EQ(Complaint("seconds: 1\nstreams: [{name: a, fps: 0, body_ms: 1, " +
                         std::string(field) + ": pace}]"),
-              "s.yaml:2:" + std::string(field[0] == 'c' ? "54" : "50") + ": streams[0]." + field +
+              "s.yaml:2:" + std::string(field[0] == 'c' ? "53" : "49") + ": streams[0]." + field +
                   ": only beside the rate that is needed (fps above 0)");
   }
 }

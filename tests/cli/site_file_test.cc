@@ -121,7 +121,7 @@ TEST(SiteFile, ExcessSaysWhatHappensToCallsBeyondTheRate) {
             "beyond");
   EXPECT_EQ(Complaint("devices: [cpu:0, cpu:1]\napps: [{name: a, command: [ls], fps: 4, executor: "
                       "true, pipeline: 1, excess: reuse}]"),
-            "site.yaml:2:79: apps[0].excess: reuse: not beside a pipeline, whose results come late "
+            "site.yaml:2:78: apps[0].excess: reuse: not beside a pipeline, whose results come late "
             "as it is");
 }
 

@@ -110,6 +110,22 @@ class Cuda(harness.ProcessTest):
                 self.assertEqual(found.sure, 0)
                 self.assertGreater(found.turns, 10)
 
+    def test_a_stated_rate_paces_bodies(self):
+        daemon = harness.Daemon(self)
+        app = self.camera("paced", daemon.socket, "--frames", "80", STAGGER_FPS="20")
+        seen = harness.wait_until(lambda: (s := daemon.stream("paced")) and s["held"] >= 20 and s,
+                                  "bodies wait for their slots")
+        # What waited for its slot is not late, and no part of the inference.
+        self.assertEqual((seen["deadline_miss_ratio"], seen["skipped"]), (0, 0))
+        self.assertLess(seen["inference_ms"]["p50"], 40)
+        paced = self.outcome(app)
+        # Reuse is for ONNX Runtime's calls only, and says so.
+        reuse = self.camera("reuse", daemon.socket, "--frames", "80", STAGGER_FPS="20", STAGGER_EXCESS="reuse")
+        refused = harness.wait_until(lambda: (s := daemon.stream("reuse")) and s["reuse_refused"] and s, "told")
+        self.assertEqual((refused["reuse_refused"], refused["held"]), (1, 0))
+        self.assertEqual(self.outcome(reuse), paced)
+        self.assertIn("stagger: excess 'reuse' is for ONNX Runtime's calls only", self.said("reuse"))
+
     def check_two_take_turns(self, *arguments):
         """Two apps that never wait for the GPU: their kernels run in turns, and none is for ever."""
         recording, turns = (tempfile.mktemp(dir=self.folder) for _ in range(2))
