@@ -18,7 +18,7 @@ ALLOWED = {
     "cuda": [],
     "report": ["base", "cuda"],
     "agent": ["base", "wire", "report"],
-    "executor": ["base", "wire"],
+    "executor": ["base", "wire", "core/batch_choice.h", "core/batch_curve.h"],
     "daemon": ["base", "wire", "core", "device", "record", "web"],
     "record": ["base", "core"],
     "sim": ["base", "core"],
