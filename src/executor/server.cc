@@ -374,6 +374,7 @@ std::string Server::Status() const {
   status["pid"] = getpid();
   status["shared_memory_bytes"] = budget_.taken;
   status["model_memory_bytes"] = models_.loaded_bytes();
+  status["resident_bytes"] = ResidentBytes();
   status["models"] = nlohmann::json::array();
   for (const auto& [key, entry] : models_.all()) {
     constexpr const char* kStates[] = {"loading", "ready", "unloaded", "failed"};

@@ -227,11 +227,11 @@ class Batching(ExecutorTest):
 
     def start_checking(self, executor, model, batches):
         """One app per batch size, each with frames of its own, comparing with what they get bare."""
-        apps = []
-        for i, batch in enumerate(batches):
-            arguments = ("check", model, 1000 * i, batch, os.path.join(self.folder, f"known-{i}"))
-            self.assertEqual(self.bare(*arguments)[0], 0)
-            apps.append(self.app([executor], *arguments, name=f"app-{i}"))
+        commands = [("check", model, 1000 * i, batch, os.path.join(self.folder, f"known-{i}"))
+                    for i, batch in enumerate(batches)]
+        for bare in [self.app(None, *command, name=f"bare-{i}") for i, command in enumerate(commands)]:
+            self.assertEqual(bare.end()[0], 0)
+        apps = [self.app([executor], *command, name=f"app-{i}") for i, command in enumerate(commands)]
         for app in apps:
             self.assertEqual(app.line(), "running")
         return apps
@@ -261,7 +261,7 @@ class Batching(ExecutorTest):
 
     def test_without_batches_each_runs_alone(self):
         executor = Executor(self, "e0", "--max-batch", "1")
-        apps = self.start_checking(executor, self.model_of("wide"), [1] * 4)
+        apps = self.start_checking(executor, self.small, [1] * 4)
         model = harness.wait_until(lambda: (m := self.the_model(executor))["inferences"] > 100 and m, "calls")
         self.end_checking(apps)
         self.assertEqual((model["batches"], model["batched_inferences"]), (0, 0))
