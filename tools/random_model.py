@@ -5,6 +5,7 @@
     random_model.py small MODEL.onnx     the same shape of thing, for tests: 20 kB
     random_model.py wide MODEL.onnx      two layers of 48 MB in all: what takes time is reading the weights
     random_model.py limited MODEL.onnx   y = x, for at most three items at once: a larger batch fails
+    random_model.py lookup MODEL.onnx    y = table[x]: numbers of 64 or more fail
     random_model.py pass MODEL.onnx      nearly no work on a 300x300 image: what is left is the way there
 
 Each takes images along a first dimension "N" and treats them one by one.
@@ -139,12 +140,20 @@ def limited(path):
     graph.write(path, [("x", ["N", 64])], [("y", ["N", 64])])
 
 
+def lookup(path):
+    graph = Graph()
+    index = graph.node("Cast", ["x"], data(5, data(1, "to") + number(3, INT64) + number(20, INT)))
+    graph.node("Gather", [graph.weight([64], 64), index], output="y")
+    graph.write(path, [("x", ["N", 64])], [("y", ["N", 64])])
+
+
 def main(arguments):
     kinds = {
         "heavy": lambda path: residual(path, 288, [64, 128, 256, 512], 2),
         "small": lambda path: residual(path, 32, [4, 8], 1),
         "wide": wide,
         "limited": limited,
+        "lookup": lookup,
         "pass": passing,
     }
     if len(arguments) != 2 or arguments[0] not in kinds:

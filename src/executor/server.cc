@@ -365,6 +365,7 @@ bool Server::RunOne(Client& client) {
 void Server::Remove(ClientAt client) {
   if (client->entry) models_.Drop(client->entry);
   clients_.erase(client);
+  if (models_.all().empty()) batch_ = Batch();  // its memory
 }
 
 std::string Server::Status() const {

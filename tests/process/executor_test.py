@@ -251,7 +251,7 @@ class Batching(ExecutorTest):
         executor = Executor(self)
         # One of them sends three items at once.
         apps = self.start_checking(executor, self.model_of("wide"), [1] * 7 + [3])
-        model = harness.wait_until(lambda: (m := self.the_model(executor))["batched_inferences"] > 300 and m,
+        model = harness.wait_until(lambda: (m := self.the_model(executor))["batched_inferences"] > 150 and m,
                                    "batches")
         self.end_checking(apps)
         self.assertIsNone(model["no_batches_because"])
@@ -278,6 +278,20 @@ class Batching(ExecutorTest):
         self.assertEqual(self.the_model(executor)["batches"], model["batches"])
         self.end_checking(apps)
         self.assertIn("no more batches", executor.log())
+
+    def test_one_whose_requests_fail_takes_nobody_along(self):
+        executor = Executor(self)
+        model = self.model_of("lookup")
+        apps = self.start_checking(executor, model, [1] * 4)
+        bad = ("check", model, 1000000, 1, os.path.join(self.folder, "bad"))
+        bare = self.bare(*bad)
+        self.assertIn("error: ", "".join(bare[1]))
+        for i in range(5):
+            self.assertEqual(self.app([executor], *bad, name=f"bad-{i}").end(), bare)
+        before = self.the_model(executor)["batched_inferences"]
+        harness.wait_until(lambda: self.the_model(executor)["batched_inferences"] > before, "batches as before")
+        self.assertIsNone(self.the_model(executor)["no_batches_because"])
+        self.end_checking(apps)
 
     def test_a_model_whose_items_touch_is_not_batched(self):
         executor = Executor(self)

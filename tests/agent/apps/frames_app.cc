@@ -88,6 +88,7 @@ class Frames {
       for (float& value : data[i]) {
         state = state * 1664525U + 1013904223U;
         value = static_cast<float>(state >> 8) / 16777216.0F / static_cast<float>(size);
+        if (frame >= 1'000'000) value += 1000;  // more than some models take
       }
       OrtValue* value = nullptr;
       Check(api->CreateTensorWithDataAsOrtValue(memory_, data[i].data(), count * sizeof(float),
