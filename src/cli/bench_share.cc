@@ -34,7 +34,7 @@ constexpr double kMegabyte = 1024 * 1024;
 constexpr std::size_t kImageBytes = std::size_t{4} * 3 * 300 * 300;  // of the model "pass"
 constexpr int kPingPongs = 500;
 constexpr double kWeighSeconds = 5;  // the last app is up before the first one ends
-constexpr double kBatchLeg = 3;  // so many times as long: what sizes take has to be found out first
+constexpr double kBatchLeg = 6;  // so many times as long: what sizes take has to be found out first
 
 struct Settings {
   int repeats = 3;

@@ -43,6 +43,16 @@ class Choice {
     return true;
   }
 
+  // Whether somebody misses a deadline one after the other.
+  bool SerialIsLate() const {
+    Duration serial{};
+    for (const WaitingRequest& request : waiting_) {
+      serial += request.alone;
+      if (request.due != kNever && now_ + serial > request.due) return true;
+    }
+    return false;
+  }
+
  private:
   std::span<const WaitingRequest> waiting_;
   const BatchLimits& limits_;
@@ -59,6 +69,7 @@ BatchChoice ChooseBatch(std::span<const WaitingRequest> waiting, const BatchCurv
   if (!waiting.front().joins || !curve.Fresh(best.items)) return best;
   const Duration alone = waiting.front().alone;
   double best_per_item = static_cast<double>(alone.count()) / best.items * (1 - kLeastGain);
+  const bool may_try = limits.saturated || choice.SerialIsLate();
   Duration serial{};
   std::size_t count = 0;
   int items = 0;
@@ -70,7 +81,7 @@ BatchChoice ChooseBatch(std::span<const WaitingRequest> waiting, const BatchCurv
     serial += request.alone;
     if (count == 1) continue;
     const std::optional<Duration> typical = curve.Typical(items);
-    if (IsPowerOfTwo(items) && !curve.Fresh(items)) {
+    if (may_try && IsPowerOfTwo(items) && !curve.Fresh(items)) {
       // The first time one of them also runs alone, to compare the results.
       const Duration check = curve.Tried(items) ? Duration{} : alone;
       const Duration guess = Times(serial, kTrialMargin) + check;

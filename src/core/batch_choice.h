@@ -34,6 +34,9 @@ struct BatchLimits {
   // The longest that a batch may hold up a request which comes right after it began: the least of
   // all users' deadlines less what their own inference takes.
   Duration patience = Duration::max();
+  // Requests have been waiting for long: sizes whose time is not known may be tried, for the memory
+  // and the wait they cost. Where one after the other is too late they may be in any case.
+  bool saturated = false;
 };
 
 // `waiting`, not empty, in the order of service; `curve` of the first one's model. A batch is

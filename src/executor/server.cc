@@ -23,6 +23,9 @@ constexpr std::uint64_t kOpenRegion = std::uint64_t{64} << 20;
 constexpr std::uint64_t kFirstReserve = std::uint64_t{256} << 10;
 // Inputs and outputs of a batch, in memory of our own.
 constexpr std::uint64_t kLargestBatch = std::uint64_t{256} << 20;
+// Where so many were served and others always waited, requests come faster than they are served;
+// apps that start together do that for a moment too.
+constexpr int kSaturated = 64;
 
 struct RegionSize {
   std::uint64_t capacity = 0;
@@ -265,7 +268,10 @@ int Server::MaxItems(const ModelEntry& entry) const {
 // The one that is due first, with others of its model if that helps.
 void Server::Serve(Client& first) {
   ModelEntry& entry = *first.entry;
-  const core::BatchLimits limits{.max_items = MaxItems(entry), .patience = Patience()};
+  const auto waits = [](const Client& client) { return client.waiting && !client.gone; };
+  streak_ = std::ranges::count_if(clients_, waits) > 1 ? streak_ + 1 : 0;
+  const core::BatchLimits limits{
+      .max_items = MaxItems(entry), .patience = Patience(), .saturated = streak_ >= kSaturated};
   if (limits.max_items <= 1 || first.items == 0 || first.alone) {
     RunOne(first);
     return;

@@ -62,6 +62,7 @@ class Server {
   Models models_;
   std::list<Client> clients_;
   Batch batch_;
+  int streak_ = 0;  // requests served since none other waited
   std::uint64_t arrivals_ = 0;
 };
 

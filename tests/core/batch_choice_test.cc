@@ -127,20 +127,25 @@ TEST(ChooseBatch, TriesSizesItDoesNotKnowWhereTimeAllows) {
     EXPECT_EQ(Taken(Waiting(8), curve), 1U) << "what one takes comes first";
     curve.Add(1, milliseconds{10});
   }
+  const BatchLimits limits{.max_items = 8, .saturated = true};
+  EXPECT_EQ(Taken(Waiting(8), curve), 1U) << "no need to know";
+  std::vector<WaitingRequest> late = Waiting(8);
+  late[7].due = At(79);
+  EXPECT_EQ(Taken(late, curve), 2U) << "one by one is too late";
   // Two together may take as long as one by one and a quarter, and one of them again.
-  EXPECT_EQ(Taken(Waiting(8, At(34)), curve), 1U);
-  EXPECT_EQ(Taken(Waiting(2, At(36)), curve), 2U);
+  EXPECT_EQ(Taken(Waiting(2, At(34)), curve, limits), 1U);
+  EXPECT_EQ(Taken(Waiting(2, At(36)), curve, limits), 2U);
   for (const std::size_t size : {2U, 4U, 8U}) {
     for (int i = 0; i < 3; ++i) {
-      const BatchChoice choice = ChooseBatch(Waiting(8), curve, {.max_items = 8}, At(0));
+      const BatchChoice choice = ChooseBatch(Waiting(8), curve, limits, At(0));
       EXPECT_TRUE(choice.trial);
       EXPECT_EQ(choice.count, size);
       curve.Add(choice.items, choice.items * milliseconds{10});
     }
   }
-  EXPECT_EQ(Taken(Waiting(8), curve), 1U) << "now it knows that nothing is gained";
+  EXPECT_EQ(Taken(Waiting(8), curve, limits), 1U) << "now it knows that nothing is gained";
   for (int i = 0; i < 256; ++i) curve.Add(1, milliseconds{10});
-  EXPECT_TRUE(ChooseBatch(Waiting(8), curve, {.max_items = 8}, At(0)).trial) << "and looks again";
+  EXPECT_TRUE(ChooseBatch(Waiting(8), curve, limits, At(0)).trial) << "and looks again";
 }
 
 }  // namespace
