@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/clock.h"
 #include "wire/executor_channel.h"
@@ -14,6 +15,49 @@ namespace {
 
 constexpr int kPatienceMs = 5000;
 constexpr const char* kNoAnswer = "the executor does not tell its status";
+
+// What an executor says of its only model.
+struct BatchStatus {
+  double inferences = 0;
+  double batched = 0;                         // of those
+  std::vector<std::pair<int, double>> curve;  // items, ms
+};
+
+std::optional<BatchStatus> ParseBatchStatus(const std::string& text) {
+  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object() || !json.contains("models") || json["models"].size() != 1) {
+    return std::nullopt;
+  }
+  const nlohmann::json& model = json["models"][0];
+  BatchStatus status;
+  status.inferences = model.value("inferences", 0.0);
+  status.batched = model.value("batched_inferences", 0.0);
+  if (!model.contains("batching")) return std::nullopt;
+  for (const nlohmann::json& point : model["batching"]) {
+    status.curve.emplace_back(point.value("size", 0), point.value("ms", 0.0));
+  }
+  return status;
+}
+
+Result<BatchStatus> AskExecutor(const std::string& socket) {
+  const Result<UniqueFd> fd = wire::Connect(socket);
+  if (!fd) return fd.error();
+  if (wire::Send(fd->get(), wire::ExecutorMessage{wire::Ask{}}) != wire::Io::kOk) {
+    return Error{kNoAnswer};
+  }
+  pollfd entry{fd->get(), POLLIN, 0};
+  wire::ExecutorMessage message;
+  wire::Descriptors none;
+  if (poll(&entry, 1, kPatienceMs) <= 0 ||
+      wire::Receive(fd->get(), &message, &none) != wire::Io::kOk) {
+    return Error{kNoAnswer};
+  }
+  const auto* told = std::get_if<wire::Told>(&message);
+  if (told == nullptr) return Error{kNoAnswer};
+  std::optional<BatchStatus> status = ParseBatchStatus(told->chunk);
+  if (!status) return Error{"the executor does not have exactly one model"};
+  return *std::move(status);
+}
 
 struct Leg {
   std::vector<RunnerReport> reports;
@@ -66,42 +110,6 @@ Result<Leg> RunLeg(const RunnerSpec& runner, int apps, int executor_core, int ma
 }
 
 }  // namespace
-
-std::optional<BatchStatus> ParseBatchStatus(const std::string& text) {
-  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
-  if (!json.is_object() || !json.contains("models") || json["models"].size() != 1) {
-    return std::nullopt;
-  }
-  const nlohmann::json& model = json["models"][0];
-  BatchStatus status;
-  status.inferences = model.value("inferences", 0.0);
-  status.batched = model.value("batched_inferences", 0.0);
-  if (!model.contains("batching")) return std::nullopt;
-  for (const nlohmann::json& point : model["batching"]) {
-    status.curve.emplace_back(point.value("size", 0), point.value("ms", 0.0));
-  }
-  return status;
-}
-
-Result<BatchStatus> AskExecutor(const std::string& socket) {
-  const Result<UniqueFd> fd = wire::Connect(socket);
-  if (!fd) return fd.error();
-  if (wire::Send(fd->get(), wire::ExecutorMessage{wire::Ask{}}) != wire::Io::kOk) {
-    return Error{kNoAnswer};
-  }
-  pollfd entry{fd->get(), POLLIN, 0};
-  wire::ExecutorMessage message;
-  wire::Descriptors none;
-  if (poll(&entry, 1, kPatienceMs) <= 0 ||
-      wire::Receive(fd->get(), &message, &none) != wire::Io::kOk) {
-    return Error{kNoAnswer};
-  }
-  const auto* told = std::get_if<wire::Told>(&message);
-  if (told == nullptr) return Error{kNoAnswer};
-  std::optional<BatchStatus> status = ParseBatchStatus(told->chunk);
-  if (!status) return Error{"the executor does not have exactly one model"};
-  return *std::move(status);
-}
 
 Result<BatchComparison> CompareBatches(const std::string& model, int apps, double seconds,
                                        std::pair<int, int> cores, Workplace& place) {

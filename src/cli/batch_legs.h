@@ -1,7 +1,6 @@
 // For `bench share`: apps with one model on one executor, saturated, batched and one by one.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,17 +9,6 @@
 #include "cli/frame_legs.h"
 
 namespace stagger::cli {
-
-// What an executor says of its only model.
-struct BatchStatus {
-  double inferences = 0;
-  double batched = 0;                         // of those
-  std::vector<std::pair<int, double>> curve;  // items, ms
-};
-// Asks the executor at `socket`; an error if it does not answer, or has not exactly one model.
-Result<BatchStatus> AskExecutor(const std::string& socket);
-// An executor's answer, as JSON.
-std::optional<BatchStatus> ParseBatchStatus(const std::string& json);
 
 struct BatchComparison {
   double serial_fps = 0;     // --max-batch 1
