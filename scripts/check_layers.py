@@ -19,7 +19,7 @@ ALLOWED = {
     "report": ["base", "cuda"],
     "agent": ["base", "wire", "report"],
     "relay": ["base"],
-    "executor": ["base", "wire", "agent/interface.h"],
+    "executor": ["base", "wire", "agent/interface.h", "core/batch_choice.h", "core/batch_curve.h"],
     "daemon": ["base", "wire", "core", "device", "record", "web"],
     "record": ["base", "core"],
     "sim": ["base", "core"],

@@ -3,6 +3,9 @@
 
     random_model.py heavy MODEL.onnx     a detector of the size of a ResNet-18 SSD: 6 GFLOP, 47 MB
     random_model.py small MODEL.onnx     the same shape of thing, for tests: 20 kB
+    random_model.py wide MODEL.onnx      two layers of 48 MB in all: what takes time is reading the weights
+    random_model.py limited MODEL.onnx   y = x, for at most three items at once: a larger batch fails
+    random_model.py lookup MODEL.onnx    y = table[x]: numbers of 64 or more fail
     random_model.py pass MODEL.onnx      nearly no work on a 300x300 image: what is left is the way there
 
 Each takes images along a first dimension "N" and treats them one by one.
@@ -11,6 +14,7 @@ import struct
 import sys
 
 FLOAT, INTS, INT = 1, 7, 2
+INT64 = 7  # of tensors
 
 
 def varint(value):
@@ -63,9 +67,12 @@ class Graph:
             block.append((state / 2147483647 * 2 - 1) * scale)
         raw = struct.pack(f"<{len(block)}f", *block)
         raw = (raw * (count // len(block) + 1))[:4 * count]
+        return self.constant(dims, FLOAT, raw)
+
+    def constant(self, dims, kind, raw):
         name = f"w{self.count}"
         self.count += 1
-        self.weights += data(5, b"".join(number(1, d) for d in dims) + number(2, FLOAT) +
+        self.weights += data(5, b"".join(number(1, d) for d in dims) + number(2, kind) +
                              data(8, name) + data(9, raw))
         return name
 
@@ -117,10 +124,36 @@ def passing(path):
     graph.write(path, [("image", dims)], [("same", dims)])
 
 
+def wide(path):
+    graph = Graph()
+    x = graph.relu(graph.node("MatMul", ["features", graph.weight([1024, 4096], 1024)]))
+    graph.node("MatMul", [x, graph.weight([4096, 2048], 4096)], output="scores")
+    graph.write(path, [("features", ["N", 1024])], [("scores", ["N", 2048])])
+
+
+def limited(path):
+    graph = Graph()
+    count = graph.node("Gather", [graph.node("Shape", ["x"]),
+                                  graph.constant([], INT64, struct.pack("<q", 0))])
+    zeros = graph.constant([4], FLOAT, struct.pack("<4f", 0, 0, 0, 0))
+    graph.node("Add", ["x", graph.node("Gather", [zeros, count])], output="y")
+    graph.write(path, [("x", ["N", 64])], [("y", ["N", 64])])
+
+
+def lookup(path):
+    graph = Graph()
+    index = graph.node("Cast", ["x"], data(5, data(1, "to") + number(3, INT64) + number(20, INT)))
+    graph.node("Gather", [graph.weight([64], 64), index], output="y")
+    graph.write(path, [("x", ["N", 64])], [("y", ["N", 64])])
+
+
 def main(arguments):
     kinds = {
         "heavy": lambda path: residual(path, 288, [64, 128, 256, 512], 2),
         "small": lambda path: residual(path, 32, [4, 8], 1),
+        "wide": wide,
+        "limited": limited,
+        "lookup": lookup,
         "pass": passing,
     }
     if len(arguments) != 2 or arguments[0] not in kinds:

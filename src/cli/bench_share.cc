@@ -1,5 +1,6 @@
-// stagger bench share: eight apps with one model through an executor, beside eight bare ones; and
-// what forwarding an inference costs.
+// stagger bench share: eight apps with one model through an executor, beside eight bare ones; what
+// forwarding an inference costs; and what batching those that wait together gains, here and, in
+// simulation, with a published curve.
 #include <fmt/core.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -16,12 +18,14 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "cli/arguments.h"
+#include "cli/batch_legs.h"
 #include "cli/bench.h"
 #include "cli/bench_run.h"
 #include "cli/claims.h"
 #include "cli/frame_legs.h"
 #include "cli/machine.h"
 #include "cli/progress_line.h"
+#include "cli/sim_most_streams.h"
 #include "cli/table.h"
 
 namespace stagger::cli {
@@ -30,6 +34,8 @@ namespace {
 constexpr double kMegabyte = 1024 * 1024;
 constexpr std::size_t kImageBytes = std::size_t{4} * 3 * 300 * 300;  // of the model "pass"
 constexpr int kPingPongs = 500;
+constexpr double kWeighSeconds = 5;  // the last app is up before the first one ends
+constexpr double kBatchLeg = 6;  // so many times as long: what sizes take has to be found out first
 
 struct Settings {
   int repeats = 3;
@@ -49,7 +55,18 @@ struct Repeat {
   double ping_pong_us = 0;
   double copy_us = 0;      // one image in, one out, across cores
   double round_trips = 0;  // what forwarding adds beyond the copies, in ping-pongs
+  BatchComparison wide;    // a model whose weights take long to read
+  BatchComparison heavy;   // one that has to compute
+  double wide_gain = 0;    // batched / one by one
+  double heavy_gain = 0;
+  double heavy_batched = 0;  // the part of its inferences that ran in batches all the same
   bool disturbed = false;
+};
+
+// Streams of the published detector, in simulation.
+struct Simulated {
+  double fps;
+  MostStreams most;
 };
 
 void StayOn(int core) {
@@ -71,7 +88,7 @@ Result<Memory> Weigh(const Settings& settings, const std::string& model, int app
   if (!leg) return leg.error();
   RunnerSpec spec;
   spec.model = model;
-  spec.seconds = settings.seconds;
+  spec.seconds = std::max(settings.seconds, kWeighSeconds);
   spec.fps = 1;
   if (forwarded) {
     Result<std::string> socket = leg->StartExecutor(cores.first);
@@ -208,6 +225,17 @@ Result<Repeat> MeasureOnce(const Settings& settings, std::pair<int, int> cores, 
     const Comparison comparison = Compare(bare->reports[i], forwarded->reports[i], 0);
     repeat.same = repeat.same && comparison.same && comparison.frames > 0;
   }
+  const double seconds = settings.seconds * kBatchLeg;
+  for (const auto& [name, comparison] :
+       {std::pair("wide", &repeat.wide), {"heavy", &repeat.heavy}}) {
+    Result<BatchComparison> compared = CompareBatches(name, settings.apps, seconds, cores, place);
+    if (!compared) return compared.error();
+    *comparison = std::move(compared).value();
+    repeat.same = repeat.same && comparison->same;
+  }
+  repeat.wide_gain = repeat.wide.batched_fps / repeat.wide.serial_fps;
+  repeat.heavy_gain = repeat.heavy.batched_fps / repeat.heavy.serial_fps;
+  repeat.heavy_batched = repeat.heavy.batched_ratio;
   const Result<double> bare_us = CallUs(settings, false, cores, place);
   if (!bare_us) return bare_us.error();
   const Result<double> forwarded_us = CallUs(settings, true, cores, place);
@@ -230,7 +258,18 @@ Claim Judged(const std::vector<Repeat>& repeats, const char* what, double Repeat
   return Judge(what, values, bound, limit);
 }
 
-std::vector<Claim> Claims(const Settings& settings, const std::vector<Repeat>& repeats) {
+Result<std::vector<Simulated>> SimulateBatches() {
+  std::vector<Simulated> simulated;
+  for (const double fps : {4.0, 10.0}) {
+    const Result<MostStreams> most = FindMostStreams(SsdCameras(fps), 1, 0);
+    if (!most) return most.error();
+    simulated.push_back({fps, *most});
+  }
+  return simulated;
+}
+
+std::vector<Claim> Claims(const Settings& settings, const std::vector<Repeat>& repeats,
+                          const std::vector<Simulated>& simulated) {
   std::vector<Paired> same;
   for (const Repeat& repeat : repeats) same.push_back({repeat.same ? 1.0 : 0.0, false});
   std::vector<Claim> claims;
@@ -240,6 +279,16 @@ std::vector<Claim> Claims(const Settings& settings, const std::vector<Repeat>& r
   claims.push_back(Judge("outputs equal to bare within 1e-5", same, Bound::kAtLeast, 1));
   claims.push_back(Judged(repeats, "forwarding beyond its two copies, in ping-pongs",
                           &Repeat::round_trips, Bound::kAtMost, 2));
+  claims.push_back(Judged(repeats, "batched / one by one, a model that reads much (wide)",
+                          &Repeat::wide_gain, Bound::kAtLeast, 1.5));
+  claims.push_back(Judged(repeats, "batched / one by one, a model that computes (heavy)",
+                          &Repeat::heavy_gain, Bound::kAtLeast, 0.95));
+  for (const Simulated& one : simulated) {
+    claims.push_back(
+        Judge(fmt::format("simulated SSD, {:g} fps: streams without a miss, batched / one by one",
+                          one.fps),
+              {{one.most.ratio(), false}}, Bound::kAtLeast, 1.6));
+  }
   return claims;
 }
 
@@ -256,10 +305,47 @@ constexpr Figure kFigures[] = {
     {"forwarded_us", &Repeat::forwarded_us, "the same forwarded, us"},
     {"copy_us", &Repeat::copy_us, "copying 1 MB in and 1 MB out, as the other core uses it, us"},
     {"ping_pong_us", &Repeat::ping_pong_us, "a packet to the other core and back, us"},
+    {"heavy_batched_ratio", &Repeat::heavy_batched,
+     "of heavy's inferences, those in batches, once its curve is known"},
 };
 
+std::string Shown(const std::vector<std::pair<int, double>>& curve) {
+  std::string text;
+  for (const auto& [items, ms] : curve) {
+    text += fmt::format("{}{}: {:.1f}", text.empty() ? "" : ", ", items, ms);
+  }
+  return text;
+}
+
+nlohmann::ordered_json ToJson(const BatchComparison& comparison) {
+  nlohmann::ordered_json curve = nlohmann::ordered_json::array();
+  for (const auto& [items, ms] : comparison.curve) curve.push_back({{"size", items}, {"ms", ms}});
+  return {{"serial_fps", comparison.serial_fps},
+          {"batched_fps", comparison.batched_fps},
+          {"batched_ratio", comparison.batched_ratio},
+          {"batching", curve}};
+}
+
+// The last repeat's; the claims have them all.
+void PrintBatches(const Repeat& last, const std::vector<Simulated>& simulated) {
+  Table table({"model", "one by one, fps", "batched, fps", "in batches", "ms by batch size"});
+  for (const auto& [name, one] : {std::pair("wide", &last.wide), {"heavy", &last.heavy}}) {
+    table.AddRow({name, fmt::format("{:.1f}", one->serial_fps),
+                  fmt::format("{:.1f}", one->batched_fps),
+                  fmt::format("{:.0f} %", 100 * one->batched_ratio), Shown(one->curve)});
+  }
+  fmt::print("{}\n", table.ToString());
+  for (const Simulated& one : simulated) {
+    fmt::print(
+        "simulated SSD at {:g} fps, due within 1 / fps: {} streams without a miss, {} one by "
+        "one\n",
+        one.fps, one.most.batched, one.most.serial);
+  }
+  fmt::print("\n");
+}
+
 void Print(const Settings& settings, const std::vector<Repeat>& repeats,
-           const std::vector<Claim>& claims) {
+           const std::vector<Simulated>& simulated, const std::vector<Claim>& claims) {
   Table table({"figure", "median", "min..max", "what"});
   nlohmann::ordered_json figures;
   for (const Figure& figure : kFigures) {
@@ -275,6 +361,17 @@ void Print(const Settings& settings, const std::vector<Repeat>& repeats,
     json["bench"] = "share";
     json["legs"] = nlohmann::ordered_json::array();
     json["figures"] = figures;
+    for (const auto& [name, comparison] :
+         {std::pair("wide", &Repeat::wide), {"heavy", &Repeat::heavy}}) {
+      for (const Repeat& repeat : repeats) {
+        json["batches"][name].push_back(ToJson(repeat.*comparison));
+      }
+    }
+    for (const Simulated& one : simulated) {
+      json["simulated"].push_back({{"fps", one.fps},
+                                   {"most_streams_serial", one.most.serial},
+                                   {"most_streams_batched", one.most.batched}});
+    }
     json["device"] = DescribeCpu();
     json["repeats"] = settings.repeats;
     json["apps"] = settings.apps;
@@ -283,13 +380,21 @@ void Print(const Settings& settings, const std::vector<Repeat>& repeats,
     fmt::print("{}\n", json.dump(2));
     return;
   }
-  fmt::print("{} repeats, {} apps\n\n{}\n{}", settings.repeats, settings.apps, table.ToString(),
-             ToText(claims));
+  fmt::print("{} repeats, {} apps\n\n{}\n", settings.repeats, settings.apps, table.ToString());
+  PrintBatches(repeats.back(), simulated);
+  fmt::print("{}", ToText(claims));
 }
 
-Result<std::vector<Repeat>> Measure(const Settings& settings, Workplace& place) {
+struct Measured {
+  std::vector<Repeat> repeats;
+  std::vector<Simulated> simulated;
+};
+
+Result<Measured> Measure(const Settings& settings, Workplace& place) {
   const Result<std::pair<int, int>> cores = TwoCores();
   if (!cores) return cores.error();
+  Result<std::vector<Simulated>> simulated = SimulateBatches();
+  if (!simulated) return simulated.error();
   std::vector<Repeat> repeats;
   ProgressLine line;
   for (int i = 0; i < settings.repeats; ++i) {
@@ -299,7 +404,7 @@ Result<std::vector<Repeat>> Measure(const Settings& settings, Workplace& place) 
     repeats.push_back(*repeat);
   }
   line.Finish(fmt::format("{} repeats done", settings.repeats));
-  return repeats;
+  return Measured{std::move(repeats), std::move(simulated).value()};
 }
 
 }  // namespace
@@ -308,7 +413,9 @@ int BenchShare(const Arguments& arguments) {
   Settings settings;
   CLI::App app{
       "Apps with one model through one executor, beside as many bare ones: memory, results, and "
-      "what forwarding an inference costs beside a bare ping-pong and two copies.",
+      "what forwarding an inference costs beside a bare ping-pong and two copies, and what "
+      "batching "
+      "gains.",
       "stagger bench share"};
   app.add_option("--repeats", settings.repeats)->check(CLI::Range(1, 1000))->capture_default_str();
   app.add_option("--seconds", settings.seconds, "per leg")
@@ -318,12 +425,11 @@ int BenchShare(const Arguments& arguments) {
   app.add_flag("--json", settings.as_json, "one JSON object instead of tables");
   app.footer("exit code 1: a claim failed (inconclusive ones don't count); 130: stopped by Ctrl-C");
   if (const auto code = ParseArguments(app, arguments)) return *code;
-  using Repeats = std::vector<Repeat>;
-  return RunBench<Repeats>(
+  return RunBench<Measured>(
       "share", [&](Workplace& place) { return Measure(settings, place); },
-      [&](const Repeats& repeats) {
-        std::vector<Claim> claims = Claims(settings, repeats);
-        Print(settings, repeats, claims);
+      [&](const Measured& measured) {
+        std::vector<Claim> claims = Claims(settings, measured.repeats, measured.simulated);
+        Print(settings, measured.repeats, measured.simulated, claims);
         return claims;
       });
 }

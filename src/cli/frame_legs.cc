@@ -45,7 +45,7 @@ Result<FrameLeg> FrameLeg::Make(Workplace& place) {
   return FrameLeg(place, std::move(dir).value(), *agent);
 }
 
-Result<std::string> FrameLeg::StartExecutor(int core) {
+Result<std::string> FrameLeg::StartExecutor(int core, int max_batch) {
   const Result<std::string> program = place_->installation.Executor();
   if (!program) return program.error();
   const std::string device = fmt::format("cpu:{}", core);
@@ -53,6 +53,9 @@ Result<std::string> FrameLeg::StartExecutor(int core) {
   ChildSpec spec;
   spec.path = *program;
   spec.argv = {"stagger-executor", "--device", device, "--socket", socket};
+  if (max_batch > 0) {
+    spec.argv.insert(spec.argv.end(), {"--max-batch", std::to_string(max_batch)});
+  }
   spec.out_file = "/dev/null";
   spec.err_file = dir_.File(device + ".err");
   Result<ChildProcess> process = ChildProcess::Start(spec, place_->keeper);

@@ -35,8 +35,8 @@ class FrameLeg {
  public:
   static Result<FrameLeg> Make(Workplace& place);
 
-  // On one core; returns its socket once it listens.
-  Result<std::string> StartExecutor(int core);
+  // On one core; returns its socket once it listens. `max_batch`: 0 leaves it to the executor.
+  Result<std::string> StartExecutor(int core, int max_batch = 0);
   Result<void> StartRunner(const RunnerSpec& spec);
   // Until every runner has said that it is warm; an error after 60 s.
   Result<void> AwaitReady();

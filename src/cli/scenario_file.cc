@@ -17,6 +17,7 @@ constexpr double kMaxMs = 1e9;
 constexpr double kMaxFactor = 1000;
 constexpr int kMaxDraws = 1'000'000;
 constexpr int kMaxCount = 1'000'000;
+constexpr int kMaxBatch = 1024;
 
 Duration FromSeconds(double seconds) { return FromMs(seconds * 1000); }
 
@@ -29,7 +30,7 @@ class ScenarioReader : private YamlReader {
     CheckKeys(root, "",
               {"seconds", "warmup_seconds", "draws", "policy", "spacing_ms", "concurrency",
                "demand_limit", "handoff_ms", "jitter", "deadline_from", "queue", "overload",
-               "devices", "streams"});
+               "devices", "executors", "streams"});
     scenario_.policy.name = "edf";
     scenario_.policy.concurrency = 1;
     if (!root["seconds"]) Fail(root, "seconds: missing; expected how long to simulate");
@@ -80,6 +81,7 @@ class ScenarioReader : private YamlReader {
           OneOf<bool>(node, "overload", {{"elastic", true}, {"none", false}});
     }
     Devices(root["devices"]);
+    Executors(root["executors"]);
     const YAML::Node streams = root["streams"];
     if (!streams) Fail(root, "streams: missing; expected a list of streams");
     if (!streams.IsSequence() || streams.size() == 0) {
@@ -143,12 +145,82 @@ class ScenarioReader : private YamlReader {
     }
   }
 
+  void Executors(const YAML::Node& list) {
+    if (!list) return;
+    if (!list.IsSequence()) Fail(list, "executors: expected a list of executors");
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      const std::string where = fmt::format("executors[{}]", i);
+      const YAML::Node node = list[i];
+      if (!node.IsMap()) Fail(node, where + ": expected a map with name and batch_ms or batch_fps");
+      CheckKeys(node, where, {"name", "device", "max_batch", "batch_ms", "batch_fps"});
+      sim::ExecutorModel executor;
+      executor.name = Name(node, where);
+      executor.device = Device(node["device"], where);
+      executor.curve = Curve(node, where);
+      executor.max_batch = executor.curve.back().first;
+      if (const YAML::Node given = node["max_batch"]) {
+        executor.max_batch = Whole(given, where + ".max_batch", "a size that its curve knows", 1,
+                                   executor.max_batch);
+      }
+      if (!executor_of_.emplace(executor.name, i).second) {
+        Fail(node["name"], fmt::format("{}.name: '{}' twice", where, executor.name));
+      }
+      scenario_.executors.push_back(std::move(executor));
+    }
+  }
+
+  // What so many items take: as times, or as items per second.
+  std::vector<std::pair<int, Duration>> Curve(const YAML::Node& node, const std::string& where) {
+    const bool times = node["batch_ms"].IsDefined();
+    const YAML::Node map = times ? node["batch_ms"] : node["batch_fps"];
+    const std::string field = where + (times ? ".batch_ms" : ".batch_fps");
+    if (times == node["batch_fps"].IsDefined()) {
+      Fail(node, where + ": expected either batch_ms or batch_fps");
+    }
+    if (!map.IsMap()) Fail(map, field + ": expected a map, as in {1: 10.3, 2: 14.9}");
+    std::map<int, Duration> curve;
+    for (const auto& point : map) {
+      const int items = Whole(point.first, field, "a number of items", 1, kMaxBatch);
+      const double value =
+          Positive(point.second, fmt::format("{}[{}]", field, items), times ? "a time" : "a rate");
+      curve[items] = FromMs(times ? value : 1000.0 * items / value);
+    }
+    if (!curve.contains(1)) Fail(map, field + ": no 1; expected what one item takes");
+    return {curve.begin(), curve.end()};
+  }
+
+  std::size_t Device(const YAML::Node& given, const std::string& where) const {
+    if (!given) return 0;
+    const auto found = device_of_.find(given.IsScalar() ? given.Scalar() : "");
+    if (found == device_of_.end()) {
+      Fail(given, fmt::format("{}.device: {} is not a device of this file", where, Shown(given)));
+    }
+    return found->second;
+  }
+
+  // Its body is what the executor's curve says; it runs on the executor's device.
+  void SendsTo(const YAML::Node& node, const std::string& where, sim::StreamModel* stream) const {
+    const YAML::Node given = node["executor"];
+    const auto found = executor_of_.find(given.IsScalar() ? given.Scalar() : "");
+    if (found == executor_of_.end()) {
+      Fail(given,
+           fmt::format("{}.executor: {} is not an executor of this file", where, Shown(given)));
+    }
+    for (const char* field : {"body_ms", "device", "demand"}) {
+      if (node[field]) Fail(node[field], fmt::format("{}.{}: not beside executor", where, field));
+    }
+    const sim::ExecutorModel& executor = scenario_.executors[found->second];
+    stream->executor = found->second;
+    stream->device = executor.device;
+    stream->body = executor.curve.front().second;
+  }
+
   void Stream(const YAML::Node& node, const std::string& where) {
     if (!node.IsMap()) Fail(node, where + ": expected a map with name, fps and body_ms");
     CheckKeys(node, where,
               {"name", "count", "fps", "period_ms", "phase_ms", "pre_ms", "body_ms", "post_ms",
-               "app_ms", "demand", "deadline_ms", "weight", "min_fps", "device", "start_s",
-               "stop_s", "camera_fps", "excess"});
+               "app_ms", "demand", "deadline_ms", "weight", "min_fps", "device", "executor",
+               "start_s", "stop_s", "camera_fps", "excess"});
     sim::StreamModel stream;
     stream.group = Name(node, where);
     if (!groups_.insert(stream.group).second) {
@@ -156,8 +228,13 @@ class ScenarioReader : private YamlReader {
     }
     Rate(node, where, &stream);
     Camera(node, where, &stream);
-    if (!node["body_ms"]) Fail(node, where + ": no body_ms; expected how long its body takes");
-    stream.body = FromMs(Positive(node["body_ms"], where + ".body_ms", "a time"));
+    if (node["executor"]) {
+      SendsTo(node, where, &stream);
+    } else {
+      if (!node["body_ms"]) Fail(node, where + ": no body_ms; expected how long its body takes");
+      stream.body = FromMs(Positive(node["body_ms"], where + ".body_ms", "a time"));
+      stream.device = Device(node["device"], where);
+    }
     const auto time = [&](const char* field, Duration* value) {
       if (const YAML::Node given = node[field]) {
         *value = FromMs(Number(given, where + "." + field, 0, kMaxMs));
@@ -179,13 +256,6 @@ class ScenarioReader : private YamlReader {
     }
     if (const YAML::Node given = node["min_fps"]) {
       stream.min_fps = Number(given, where + ".min_fps", 0, 1e6);
-    }
-    if (const YAML::Node given = node["device"]) {
-      const auto found = device_of_.find(given.IsScalar() ? given.Scalar() : "");
-      if (found == device_of_.end()) {
-        Fail(given, fmt::format("{}.device: {} is not a device of this file", where, Shown(given)));
-      }
-      stream.device = found->second;
     }
     if (const YAML::Node given = node["start_s"]) {
       stream.start = FromSeconds(Number(given, where + ".start_s", 0, kMaxSeconds));
@@ -264,6 +334,7 @@ class ScenarioReader : private YamlReader {
 
   sim::Scenario scenario_;
   std::map<std::string, std::size_t> device_of_;
+  std::map<std::string, std::size_t> executor_of_;
   std::set<std::string> groups_;
 };
 

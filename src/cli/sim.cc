@@ -8,6 +8,7 @@
 #include "cli/arguments.h"
 #include "cli/scenario_file.h"
 #include "cli/sim_legs.h"
+#include "cli/sim_most_streams.h"
 #include "cli/sim_paper.h"
 #include "cli/trace_file.h"
 #include "cli/verbs.h"
@@ -45,6 +46,30 @@ Result<void> Write(const record::Recording& recording, const std::string& path) 
   return {};
 }
 
+int ShowMostStreams(const std::string& file, const sim::Scenario& scenario, std::uint64_t seed,
+                    unsigned threads, bool as_json) {
+  const Result<MostStreams> most = FindMostStreams(scenario, seed, threads);
+  if (!most) return Failed("--most-streams: " + most.error().message);
+  if (as_json) {
+    nlohmann::ordered_json json;
+    json["most_streams"] = {{"serial", most->serial}, {"batched", most->batched}};
+    json["batched_serial_ratio"] = most->ratio();
+    json["draws"] = scenario.draws;
+    json["seed"] = seed;
+    fmt::print("{}\n", json.dump(2));
+  } else {
+    fmt::print(
+        "{}: {} draws of {:g} s, frames due within {:g} ms\n\n"
+        "most streams without a miss, one after the other: {}\n"
+        "most streams without a miss, batches of up to {}:   {}\n"
+        "ratio: {:.2f}\n",
+        file, scenario.draws, ToMs(scenario.length) / 1000, ToMs(scenario.streams.front().deadline),
+        most->serial, scenario.executors[*scenario.streams.front().executor].max_batch,
+        most->batched, most->ratio());
+  }
+  return kExitOk;
+}
+
 }  // namespace
 
 int SimVerb(const Arguments& arguments) {
@@ -59,6 +84,7 @@ int SimVerb(const Arguments& arguments) {
   unsigned threads = 0;
   std::string record;
   std::string trace;
+  bool most_streams = false;
   bool as_json = false;
   app.add_option("scenario", file, "a scenario file (see scenarios/), or 'paper'")->required();
   app.add_option("--policy", policy, "instead of the file's");
@@ -71,6 +97,9 @@ int SimVerb(const Arguments& arguments) {
                  "for stagger replay");
   app.add_option("--trace", trace,
                  "write a Chrome trace of that draw to this file, which Perfetto opens");
+  app.add_flag("--most-streams", most_streams,
+               "how many streams as the file's the executor serves without a miss, in batches and "
+               "one after the other");
   app.add_flag("--json", as_json, "one JSON object instead of a table");
   if (const auto code = ParseArguments(app, arguments)) return *code;
   if (!policy.empty() && core::FindPolicy(policy) == nullptr) {
@@ -84,6 +113,7 @@ int SimVerb(const Arguments& arguments) {
   if (!scenario) return Failed(scenario.error().message);
   if (!policy.empty()) scenario->policy.name = policy;
   if (draws) scenario->draws = *draws;
+  if (most_streams) return ShowMostStreams(file, *scenario, seed, threads, as_json);
   if (!record.empty() || !trace.empty()) {
     const Result<record::Recording> recording = Watch(*scenario, seed);
     if (!recording) return Failed(recording.error().message);

@@ -143,8 +143,9 @@ void Print(const json& status) {
   }
   const bool forwards = std::ranges::any_of(
       streams, [](const json& stream) { return Find(stream, "on") != nullptr; });
-  std::vector<std::string> columns = {"STREAM", "PID",  "STATE",   "WANTS",   "GETS",
-                                      "FPS",    "DONE", "SKIPPED", "WAIT ms", "BODY ms", "INFERENCE ms"};
+  std::vector<std::string> columns = {"STREAM",  "PID",     "STATE",       "WANTS",
+                                      "GETS",    "FPS",     "DONE",        "SKIPPED",
+                                      "WAIT ms", "BODY ms", "INFERENCE ms"};
   if (forwards) columns.emplace_back("ON");
   Table table(std::move(columns));
   std::string verdicts;

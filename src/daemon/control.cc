@@ -33,8 +33,8 @@ Control::Answer Control::Handle(const std::string& verb, const std::string& body
     if (standing != Standing::kOwner) return Refusal("only the daemon's owner may stop it");
     return {.ok = true, .stop = true, .body = R"({"stopping":true})"};
   }
-  return Refusal(
-      fmt::format("unknown command '{}': this daemon knows status, why, policy, assign, stop", verb));
+  return Refusal(fmt::format(
+      "unknown command '{}': this daemon knows status, why, policy, assign, stop", verb));
 }
 
 Control::Answer Control::Explain(const std::string& body, TimePoint now) {

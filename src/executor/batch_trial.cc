@@ -78,6 +78,23 @@ bool RunItems(Model& model, Regions& regions, std::size_t first, std::size_t ite
   return model.Run(work).has_value();
 }
 
+bool SameFloats(const std::byte* a, const std::byte* b, std::uint64_t bytes) {
+  if (std::memcmp(a, b, bytes) == 0) return true;
+  double largest = 0;
+  double apart = 0;
+  for (std::uint64_t i = 0; i < bytes; i += sizeof(float)) {
+    float x = 0;
+    float y = 0;
+    std::memcpy(&x, a + i, sizeof x);
+    std::memcpy(&y, b + i, sizeof y);
+    if ((std::isnan(x) && std::isnan(y)) || (std::isinf(x) && x == y)) continue;
+    if (!std::isfinite(x) || !std::isfinite(y)) return false;
+    largest = std::max(largest, static_cast<double>(std::fabs(y)));
+    apart = std::max(apart, static_cast<double>(std::fabs(x - y)));
+  }
+  return apart <= kTolerance * std::max(largest, 1e-30);
+}
+
 // One item of a batch of `items` beside the only item of another run.
 bool SameItem(const Port& port, const wire::TensorPlace& many, const std::byte* batch,
               std::size_t item, const wire::TensorPlace& one, const std::byte* single) {
@@ -101,6 +118,23 @@ bool SameItem(const Port& port, const wire::TensorPlace& many, const std::byte* 
 }
 
 }  // namespace
+
+bool SameOutputs(const wire::Layout& a, const std::byte* a_region, const wire::Layout& b,
+                 const std::byte* b_region) {
+  if (a.count != b.count) return false;
+  for (std::uint32_t i = 0; i < a.count; ++i) {
+    const wire::TensorPlace& x = a.tensors[i];
+    const wire::TensorPlace& y = b.tensors[i];
+    if (x.type != y.type || x.bytes != y.bytes) return false;
+    const std::byte* left = a_region + x.offset;
+    const std::byte* right = b_region + y.offset;
+    if (x.type == kFloat ? !SameFloats(left, right, x.bytes)
+                         : std::memcmp(left, right, x.bytes) != 0) {
+      return false;
+    }
+  }
+  return true;
+}
 
 bool IsBatchShaped(const std::vector<Port>& inputs, const std::vector<Port>& outputs) {
   if (inputs.empty() || outputs.empty() || inputs[0].symbols.empty()) return false;

@@ -10,7 +10,6 @@
 #include "executor/shared_memory.h"
 
 namespace stagger::executor {
-namespace {
 
 std::uint64_t ResidentBytes() {
   std::ifstream statm("/proc/self/statm");
@@ -19,8 +18,6 @@ std::uint64_t ResidentBytes() {
   statm >> size >> resident;
   return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
-
-}  // namespace
 
 Loader::Loader() : done_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), thread_([this] { Main(); }) {}
 

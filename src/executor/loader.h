@@ -20,6 +20,9 @@
 
 namespace stagger::executor {
 
+// What this process has in memory, bytes.
+std::uint64_t ResidentBytes();
+
 struct LoadJob {
   std::string key;
   int bytes_fd = -1;  // stays open until the job is done

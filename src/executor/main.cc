@@ -66,7 +66,8 @@ Result<void> Serve(const Options& options) {
       .device = options.device,
       .threads = static_cast<int>(options.cores.size()),
       .shared_memory = static_cast<std::uint64_t>(options.shared_memory_mb * 1024 * 1024),
-      .model_memory = static_cast<std::uint64_t>(options.memory_mb * 1024 * 1024)};
+      .model_memory = static_cast<std::uint64_t>(options.memory_mb * 1024 * 1024),
+      .max_batch = options.max_batch};
   JoinDaemon(options.socket);
   Server server(std::move(listener).value(), settings);
   spdlog::info("{} at {}", options.device, options.socket);

@@ -94,6 +94,7 @@ void Models::Settle(ModelEntry& entry, LoadResult result) {
   entry.state = ModelEntry::State::kReady;
   entry.runtime_version = result.runtime_version;
   entry.load_time = result.took;
+  entry.load_total += result.took;
   ++entry.loads;
   MakeRoom(entry);
 }

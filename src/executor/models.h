@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/time.h"
+#include "core/batch_curve.h"
 #include "executor/loader.h"
 #include "wire/executor_messages.h"
 
@@ -28,6 +29,7 @@ struct ModelEntry {
   std::string runtime_version;
   std::uint64_t memory = 0;  // loaded; measured at the first load
   Duration load_time{};      // the last
+  Duration load_total{};     // of all
   int loads = 0;
   TimePoint needed;  // last
   int users = 0;     // lanes
@@ -37,6 +39,11 @@ struct ModelEntry {
   std::vector<Port> inputs;
   std::vector<Port> outputs;
   bool batch = false;
+  // How long so many items take; without batches everything counts as one.
+  core::BatchCurve curve;
+  std::uint64_t batches = 0;     // of two requests or more
+  std::uint64_t batched = 0;     // requests in them
+  std::string why_no_batches{};  // what went wrong: from then on each runs alone
 };
 
 class Models {

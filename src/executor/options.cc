@@ -56,6 +56,11 @@ Parsed ParseOptions(int argc, char** argv) {
          "--memory", options.memory_mb,
          "MB for loaded models; those least recently needed are unloaded (default: no limit)")
       ->check(CLI::Range(1.0, 1048576.0));
+  app.add_option("--max-batch", options.max_batch,
+                 "items that wait together may run as one, where that is faster; 1: each request "
+                 "runs alone")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
   app.add_option("--ready-fd", options.ready_fd, "READY is written there once apps may come");
   app.add_flag("--status", options.status, "print what the executor at the socket does, as JSON");
   try {

@@ -15,6 +15,7 @@ struct Options {
   std::vector<unsigned> cores;  // of the device; never empty
   double shared_memory_mb = 1024;
   double memory_mb = 0;  // 0: no limit
+  int max_batch = 8;
   int ready_fd = -1;
   bool status = false;  // ask the executor at `socket` and print what it says
 };

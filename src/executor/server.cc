@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "core/batch_choice.h"
 #include "wire/text.h"
 
 namespace stagger::executor {
@@ -20,6 +21,11 @@ constexpr std::size_t kMostClients = 512;
 // For shapes that are not fixed; memory comes only for what is used.
 constexpr std::uint64_t kOpenRegion = std::uint64_t{64} << 20;
 constexpr std::uint64_t kFirstReserve = std::uint64_t{256} << 10;
+// Inputs and outputs of a batch, in memory of our own.
+constexpr std::uint64_t kLargestBatch = std::uint64_t{256} << 20;
+// Where so many were served and others always waited, requests come faster than they are served;
+// apps that start together do that for a moment too.
+constexpr int kSaturated = 64;
 
 struct RegionSize {
   std::uint64_t capacity = 0;
@@ -46,6 +52,10 @@ struct Server::Client {
   std::shared_ptr<ModelEntry> entry;  // once opened, or while its model loads
   std::optional<Arena> arena;         // once opened
   std::optional<wire::Infer> waiting;
+  wire::Layout request;  // of what waits: ours, checked
+  int items = 0;         // that it brings to a batch; 0: it runs alone
+  bool alone = false;    // its last request failed, also by itself: no company until one succeeds
+  Duration deadline{};   // from a request's coming; 0: not stated
   TimePoint due = kNever;
   std::uint64_t arrival = 0;
   std::uint64_t runs = 0;
@@ -84,7 +94,7 @@ void Server::Run(int stop_fd) {
       }
     }
     if (entries[2].revents != 0) Accept();
-    if (Client* next = Next()) RunOne(*next);
+    if (Client* next = Next()) Serve(*next);
     for (auto client = clients_.begin(); client != clients_.end();) {
       const auto here = client++;
       if (here->gone) Remove(here);
@@ -139,7 +149,14 @@ void Server::Handle(Client& client, wire::ExecutorMessage message, wire::Descrip
                   wire::Io::kOk;
   } else if (const auto* infer = std::get_if<wire::Infer>(&message);
              infer != nullptr && client.arena && !client.waiting) {
+    if (!wire::ReadLayout(client.arena->input(), &client.request) ||
+        !wire::IsSound(client.request, client.arena->input_reserved())) {
+      return Refuse(client, "a damaged request");
+    }
+    const ModelEntry& entry = *client.entry;
+    client.items = entry.batch ? ItemsOf(entry.inputs, entry.outputs, client.request) : 0;
     client.waiting = *infer;
+    client.deadline = infer->due;
     client.due = infer->due > Duration::zero() ? Now() + infer->due : kNever;
     client.arrival = ++arrivals_;
     models_.Need(*client.entry);
@@ -224,26 +241,122 @@ Server::Client* Server::Next() {
   return next;
 }
 
-void Server::RunOne(Client& client) {
+// As far as is known; 0 before anything is.
+Duration Server::Alone(const Client& client) const {
+  const core::BatchCurve& curve = client.entry->curve;
+  const int items = std::max(client.items, 1);
+  if (const auto known = curve.Typical(items)) return *known;
+  return curve.Typical(1).value_or(Duration{}) * items;
+}
+
+// How long a batch may hold up whoever asks next.
+Duration Server::Patience() const {
+  Duration least = Duration::max();
+  for (const Client& client : clients_) {
+    if (client.gone || client.deadline == Duration{}) continue;
+    least = std::min(least, client.deadline - Alone(client));
+  }
+  return least;
+}
+
+int Server::MaxItems(const ModelEntry& entry) const {
+  if (!entry.batch || !entry.why_no_batches.empty()) return 1;
+  const std::uint64_t fit = kLargestBatch / BytesPerItem(entry.inputs, entry.outputs);
+  return static_cast<int>(std::min<std::uint64_t>(fit, settings_.max_batch));
+}
+
+// The one that is due first, with others of its model if that helps.
+void Server::Serve(Client& first) {
+  ModelEntry& entry = *first.entry;
+  const auto waits = [](const Client& client) { return client.waiting && !client.gone; };
+  streak_ = std::ranges::count_if(clients_, waits) > 1 ? streak_ + 1 : 0;
+  const core::BatchLimits limits{
+      .max_items = MaxItems(entry), .patience = Patience(), .saturated = streak_ >= kSaturated};
+  if (limits.max_items <= 1 || first.items == 0 || first.alone) {
+    RunOne(first);
+    return;
+  }
+  std::vector<Client*> waiting;
+  for (Client& client : clients_) {
+    if (client.waiting && !client.gone && client.entry->state == ModelEntry::State::kReady) {
+      waiting.push_back(&client);
+    }
+  }
+  std::ranges::sort(waiting, {}, [](const Client* c) { return std::pair(c->due, c->arrival); });
+  std::vector<core::WaitingRequest> requests;
+  for (const Client* client : waiting) {
+    const bool joins = client->entry == first.entry && client->items > 0 && !client->alone &&
+                       GoTogether(client->request, first.request);
+    requests.push_back({client->due, Alone(*client), std::max(client->items, 1), joins});
+  }
+  const core::BatchChoice choice = core::ChooseBatch(requests, entry.curve, limits, Now());
+  if (choice.count <= 1) {
+    RunOne(first);
+    return;
+  }
+  std::vector<Client*> members;
+  for (std::size_t i = 0; members.size() < choice.count; ++i) {
+    if (requests[i].joins) members.push_back(waiting[i]);
+  }
+  RunBatch(entry, members, choice.items);
+}
+
+Work Server::WorkOf(Client& client) {
   Arena& arena = *client.arena;
+  return {.request = &client.request,
+          .input = arena.input(),
+          .output = arena.output(),
+          .output_capacity = arena.output_bytes(),
+          .reserve_output = [&](std::uint64_t bytes) { return arena.ReserveOutput(bytes); }};
+}
+
+void Server::RunBatch(ModelEntry& entry, const std::vector<Client*>& members, int items) {
+  std::vector<Work> parts;
+  for (Client* client : members) parts.push_back(WorkOf(*client));
+  const TimePoint start = Now();
+  const Result<void> ran = batch_.Run(*entry.model, parts);
+  const Duration took = Now() - start;
+  std::string wrong = ran ? "" : ran.error().message;
+  // A size's first batch: results are compared, not believed.
+  if (ran && !entry.curve.Tried(items) && !batch_.SameAlone(*entry.model, parts.back())) {
+    wrong = fmt::format("in a batch of {} a result is another than alone", items);
+  }
+  if (!wrong.empty()) {
+    bool all_worked = true;
+    for (Client* client : members) all_worked = RunOne(*client) && all_worked;
+    // Where one of them fails by itself, it was that one.
+    if (all_worked) {
+      spdlog::warn("model {}: no more batches: {}", ToHex(entry.job.hash).substr(0, 12), wrong);
+      entry.why_no_batches = wire::CleanText(wrong, wire::kMaxText);
+    }
+    return;
+  }
+  entry.curve.Add(items, took);
+  entry.needed = Now();
+  ++entry.batches;
+  entry.batched += members.size();
+  entry.runs += members.size();
+  entry.body_total += took;
+  for (Client* client : members) {
+    const wire::Inferred done{.seq = client->waiting->seq, .ok = true, .body = took};
+    client->waiting.reset();
+    ++client->runs;
+    client->gone = wire::Send(client->fd.get(), done) != wire::Io::kOk;
+  }
+}
+
+// Whether it worked; the client hears of it either way.
+bool Server::RunOne(Client& client) {
   ModelEntry& entry = *client.entry;
   wire::Inferred done{.seq = client.waiting->seq};
   client.waiting.reset();
-  wire::Layout request;
-  if (!wire::ReadLayout(arena.input(), &request) ||
-      !wire::IsSound(request, arena.input_reserved())) {
-    return Refuse(client, "a damaged request");
-  }
-  const Work work{
-      .request = &request,
-      .input = arena.input(),
-      .output = arena.output(),
-      .output_capacity = arena.output_bytes(),
-      .reserve_output = [&](std::uint64_t bytes) { return arena.ReserveOutput(bytes); }};
+  const Work work = WorkOf(client);
   const TimePoint start = Now();
   const Result<void> ran = entry.model->Run(work);
   done.body = Now() - start;
   done.ok = ran.has_value();
+  client.alone = !done.ok;
+  if (done.ok) entry.curve.Add(std::max(client.items, 1), done.body);
   if (!ran && !std::exchange(client.complained, true)) {
     spdlog::warn("{}: an inference failed: {}", client.name, ran.error().message);
   }
@@ -252,19 +365,23 @@ void Server::RunOne(Client& client) {
   ++client.runs;
   entry.body_total += done.body;
   client.gone = wire::Send(client.fd.get(), done) != wire::Io::kOk;
+  return done.ok;
 }
 
 void Server::Remove(ClientAt client) {
   if (client->entry) models_.Drop(client->entry);
   clients_.erase(client);
+  if (models_.all().empty()) batch_ = Batch();  // its memory
 }
 
 std::string Server::Status() const {
   nlohmann::ordered_json status;
   status["device"] = settings_.device;
+  status["max_batch"] = settings_.max_batch;
   status["pid"] = getpid();
   status["shared_memory_bytes"] = budget_.taken;
   status["model_memory_bytes"] = models_.loaded_bytes();
+  status["resident_bytes"] = ResidentBytes();
   status["models"] = nlohmann::json::array();
   for (const auto& [key, entry] : models_.all()) {
     constexpr const char* kStates[] = {"loading", "ready", "unloaded", "failed"};
@@ -276,6 +393,7 @@ std::string Server::Status() const {
     model["file_bytes"] = entry->job.bytes;
     model["memory_bytes"] = entry->memory;
     model["load_ms"] = ToMs(entry->load_time);
+    model["load_ms_total"] = ToMs(entry->load_total);
     model["loads"] = entry->loads;
     model["lanes"] = entry->users;
     model["inferences"] = entry->runs;
@@ -284,6 +402,17 @@ std::string Server::Status() const {
             ? nlohmann::ordered_json(nullptr)
             : nlohmann::ordered_json(ToMs(entry->body_total) / static_cast<double>(entry->runs));
     model["batch"] = entry->batch;
+    model["batches"] = entry->batches;
+    model["batched_inferences"] = entry->batched;
+    model["no_batches_because"] = entry->why_no_batches.empty()
+                                      ? nlohmann::ordered_json(nullptr)
+                                      : nlohmann::ordered_json(entry->why_no_batches);
+    model["batching"] = nlohmann::ordered_json::array();
+    for (const core::BatchCurve::Point& point : entry->curve.points()) {
+      if (entry->batch) {
+        model["batching"].push_back({{"size", point.items}, {"ms", ToMs(point.typical)}});
+      }
+    }
     status["models"].push_back(std::move(model));
   }
   status["lanes"] = nlohmann::json::array();

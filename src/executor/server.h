@@ -1,13 +1,16 @@
 // The executor's one loop: takes lanes, loads their models, and runs one inference at a time, the
-// one that is due first. One thread; nothing a client does may stop it or touch another client.
+// one that is due first, together with others of its model that wait where that helps. One thread;
+// nothing a client does may stop it or touch another client.
 #pragma once
 
 #include <list>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/fd.h"
+#include "executor/batch.h"
 #include "executor/models.h"
 #include "executor/shared_memory.h"
 #include "wire/executor_channel.h"
@@ -20,6 +23,7 @@ struct ServerSettings {
   int threads = 1;                  // per inference: the device's cores
   std::uint64_t shared_memory = 0;  // bytes for all arenas
   std::uint64_t model_memory = 0;   // bytes for loaded models; 0: no limit
+  int max_batch = 1;                // items in a batch; 1: each request runs alone
 };
 
 class Server {
@@ -42,7 +46,13 @@ class Server {
   void FinishOpen(Client& client);
   void Refuse(Client& client, const std::string& reason);
   Client* Next();
-  void RunOne(Client& client);
+  void Serve(Client& first);
+  bool RunOne(Client& client);
+  static Work WorkOf(Client& client);
+  void RunBatch(ModelEntry& entry, const std::vector<Client*>& members, int items);
+  Duration Alone(const Client& client) const;
+  Duration Patience() const;
+  int MaxItems(const ModelEntry& entry) const;
   void Remove(ClientAt client);
   std::string Status() const;
 
@@ -51,6 +61,8 @@ class Server {
   Budget budget_;
   Models models_;
   std::list<Client> clients_;
+  Batch batch_;
+  int streak_ = 0;  // requests served since none other waited
   std::uint64_t arrivals_ = 0;
 };
 

@@ -4,10 +4,12 @@
 #include <cmath>
 #include <queue>
 #include <tuple>
+#include <utility>
 
 #include "base/slot_clock.h"
 #include "core/engine.h"
 #include "core/policies.h"
+#include "sim/executor_queue.h"
 #include "sim/gpu_model.h"
 #include "sim/phases.h"
 #include "sim/random.h"
@@ -15,7 +17,7 @@
 namespace stagger::sim {
 namespace {
 
-enum class What : std::uint8_t { kJoin, kFrame, kCall, kAsk, kBody, kFree, kWarm };
+enum class What : std::uint8_t { kJoin, kFrame, kCall, kAsk, kBody, kReturn, kFree, kWarm };
 
 // What happens at a time fixed beforehand, in order of time, then of being planned.
 struct Planned {
@@ -51,6 +53,16 @@ struct App {
   Duration held{};   // before it competed for its turn, its rate being lowered
   bool holds = false;
   std::uint64_t seq = 0;
+  std::optional<std::size_t> executor{};  // that serves it, or that it is
+  bool is_executor = false;
+};
+
+// The engine knows an executor as one more app, the last ones of apps_.
+struct Executor {
+  StreamModel model;  // without frames of its own
+  ExecutorQueue queue;
+  std::uint32_t app = 0;
+  std::vector<std::uint32_t> running;  // apps
 };
 
 // What it takes an app to be given outputs that are there already.
@@ -80,12 +92,31 @@ class DeviceRun {
       const auto group = std::ranges::find(groups, model.group) - groups.begin();
       apps_.push_back({&model, static_cast<std::size_t>(group), Random(mix.Next())});
       if (!model.phase) apps_.back().phase = phases.Of(i, draw);
+      apps_.back().executor = model.executor;
+    }
+    executors_.reserve(scenario.executors.size());
+    for (std::size_t e = 0; e < scenario.executors.size(); ++e) {
+      StreamModel model;
+      model.name = "executor-" + scenario.executors[e].name;
+      model.demand = 1;
+      executors_.push_back({std::move(model), ExecutorQueue(scenario, e), Count(), {}});
+      if (scenario.executors[e].device != device) continue;
+      Random mix(seed);
+      mix = Random(mix.Next() ^ static_cast<std::uint64_t>(draw));
+      mix = Random(mix.Next() ^ (scenario.streams.size() + e));
+      apps_.push_back({&executors_.back().model, 0, Random(mix.Next())});
+      apps_.back().executor = e;
+      apps_.back().is_executor = true;
     }
   }
 
   DeviceResult Run() {
     for (std::uint32_t i = 0; i < apps_.size(); ++i) {
       App& app = apps_[i];
+      if (app.is_executor) {
+        Step(core::ClientJoined{Id(i), Spec(*app.model)});
+        continue;
+      }
       if (app.model->stop) app.stop = TimePoint{*app.model->stop};
       Plan(TimePoint{app.model->start}, What::kJoin, i);
     }
@@ -96,9 +127,14 @@ class DeviceRun {
     result_.body_time = device.body_time - body_time_before_;
     result_.over_time = device.over_time - over_time_before_;
     for (const auto& [client, stream] : engine_.streams()) {
-      Tally& tally = result_.groups[apps_[client.value - 1].group];
+      const App& app = apps_[client.value - 1];
+      if (app.is_executor) continue;
       const double fps = stream.assigned_fps > 0 ? stream.assigned_fps : stream.spec.required_fps;
-      tally.assigned_mfps += std::llround(fps * 1000);
+      result_.groups[app.group].assigned_mfps += std::llround(fps * 1000);
+    }
+    for (const App& app : apps_) {
+      if (!app.executor || app.is_executor) continue;
+      result_.groups[app.group].assigned_mfps += std::llround(Spec(*app.model).required_fps * 1000);
     }
     return std::move(result_);
   }
@@ -144,6 +180,9 @@ class DeviceRun {
       case What::kBody:
         StartBody(app, next.app);
         break;
+      case What::kReturn:
+        Returned(next.app);
+        break;
       case What::kFree:
         Free(next.app);
         break;
@@ -158,15 +197,12 @@ class DeviceRun {
   void Join(std::uint32_t i) {
     App& app = apps_[i];
     const StreamModel& model = *app.model;
-    core::StreamSpec spec;
-    spec.name = model.name;
-    if (model.period > Duration{})
-      spec.required_fps = 1e9 / static_cast<double>(model.period.count());
-    spec.deadline = model.deadline;
-    spec.weight = model.weight;
-    spec.min_fps = model.min_fps;
-    spec.excess = model.excess;
-    Step(core::ClientJoined{Id(i), spec});
+    // Apps that forward ask for no turns.
+    if (app.executor) {
+      app.told_period = model.period;
+    } else {
+      Step(core::ClientJoined{Id(i), Spec(model)});
+    }
     const Duration phase =
         model.phase ? *model.phase
                     : Duration{static_cast<Duration::rep>(
@@ -228,7 +264,8 @@ class DeviceRun {
 
   void Call(std::uint32_t i) {
     App& app = apps_[i];
-    if (policy_.whole || app.model->pre == Duration{}) return Ask(i);
+    const bool now = policy_.whole && !app.executor;
+    if (now || app.model->pre == Duration{}) return Ask(i);
     Plan(now_ + app.model->pre, What::kAsk, i);
   }
 
@@ -237,11 +274,40 @@ class DeviceRun {
     app.asked = now_;
     const TimePoint since =
         scenario_.deadline_from == DeadlineFrom::kArrival ? app.arrival : app.call;
+    if (app.executor && !app.is_executor) return Send(i, since);
     ++app.seq;
     app.holds = true;
     Step(core::TurnRequested{Id(i), TurnSeq{app.seq}, DeviceId{0}, now_ - since - app.paced,
                              policy_.gates});
     if (!policy_.gates) Granted(i, Duration{});
+  }
+
+  // To the executor, which takes it up at once if it is idle.
+  void Send(std::uint32_t i, TimePoint since) {
+    const StreamModel& model = *apps_[i].model;
+    Executor& executor = executors_[*apps_[i].executor];
+    executor.queue.Add(i,
+                       model.deadline > Duration{} ? since + model.deadline - model.post : kNever);
+    if (executor.running.empty()) RunBatch(executor);
+  }
+
+  void RunBatch(Executor& executor) {
+    ExecutorQueue::Batch batch = executor.queue.Take(now_);
+    executor.running = std::move(batch.apps);
+    executor.model.body = batch.took;
+    result_.batches += executor.running.size() > 1 ? 1 : 0;
+    App& app = apps_[executor.app];
+    app.arrival = app.call = now_;
+    Ask(executor.app);
+  }
+
+  void BatchEnded(Executor& executor, Duration body) {
+    for (const std::uint32_t i : std::exchange(executor.running, {})) {
+      App& app = apps_[i];
+      app.body = body;
+      Plan(now_ + app.model->post, What::kReturn, i);
+    }
+    if (!executor.queue.empty()) RunBatch(executor);
   }
 
   // The turn is there; the device needs `dead` before it can start.
@@ -276,6 +342,7 @@ class DeviceRun {
                                 now_ - app.call - app.paced});
     }
     if (policy_.whole) Release(i, now_ - app.call - app.paced);
+    if (app.is_executor) return BatchEnded(executors_[*app.executor], app.body);
     Returned(i);
   }
 
@@ -329,7 +396,7 @@ class DeviceRun {
     App& app = apps_[i];
     if (app.busy || app.stop == kNever) return;
     app.stop = kNever;
-    Step(core::ClientLeft{Id(i)});
+    if (!app.executor) Step(core::ClientLeft{Id(i)});
   }
 
   void Arrived(const App& app) {
@@ -380,6 +447,19 @@ class DeviceRun {
     planned_.push({at, planned_count_++, what, app});
   }
 
+  static core::StreamSpec Spec(const StreamModel& model) {
+    core::StreamSpec spec;
+    spec.name = model.name;
+    if (model.period > Duration{})
+      spec.required_fps = 1e9 / static_cast<double>(model.period.count());
+    spec.deadline = model.deadline;
+    spec.weight = model.weight;
+    spec.min_fps = model.min_fps;
+    spec.excess = model.excess;
+    return spec;
+  }
+
+  std::uint32_t Count() const { return static_cast<std::uint32_t>(apps_.size()); }
   static ClientId Id(std::uint32_t app) { return ClientId{std::uint64_t{app} + 1}; }
 
   const Scenario& scenario_;
@@ -390,7 +470,8 @@ class DeviceRun {
   const TimePoint warm_;
   const TimePoint end_;
   std::vector<App> apps_;
-  std::vector<Phase> running_;  // by app: what it has on the GPU
+  std::vector<Executor> executors_;  // of the scenario; those of other devices have no app here
+  std::vector<Phase> running_;       // by app: what it has on the GPU
   std::priority_queue<Planned, std::vector<Planned>, std::greater<>> planned_;
   std::uint64_t planned_count_ = 0;
   std::vector<core::Action> spare_;  // kept for its memory only

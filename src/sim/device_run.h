@@ -23,6 +23,7 @@ struct DeviceResult {
   Duration body_time{};
   Duration over_time{};
   std::uint64_t steps = 0;                   // of the engine
+  std::uint64_t batches = 0;                 // of two or more, at executors
   std::vector<std::int64_t> done_by_second;  // inferences ended, after the warm-up
 };
 

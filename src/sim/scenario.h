@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/time.h"
@@ -45,11 +46,24 @@ struct StreamModel {
   Duration deadline{};  // 0: none
   double weight = 1;
   double min_fps = 0;
-  std::size_t device = 0;        // index into Scenario::devices
+  std::size_t device = 0;  // index into Scenario::devices
+  // Index into Scenario::executors: its bodies run there, post follows in the app. `body` is what
+  // one takes by itself.
+  std::optional<std::size_t> executor;
   Duration start{};              // joins then
   std::optional<Duration> stop;  // and leaves then
 
   Duration frame_period() const { return camera_period.value_or(period); }
+  friend bool operator==(const StreamModel&, const StreamModel&) = default;
+};
+
+// A process that runs what its streams send it, one batch at a time; the engine sees one stream.
+struct ExecutorModel {
+  std::string name;
+  std::size_t device = 0;
+  int max_batch = 1;                            // at most the largest of the curve
+  std::vector<std::pair<int, Duration>> curve;  // what so many items take; from 1, ascending
+  friend bool operator==(const ExecutorModel&, const ExecutorModel&) = default;
 };
 
 enum class Queue : std::uint8_t {
@@ -68,6 +82,7 @@ struct Scenario {
   DeadlineFrom deadline_from = DeadlineFrom::kCall;
   Queue queue = Queue::kDrop;
   std::vector<DeviceModel> devices;
+  std::vector<ExecutorModel> executors;
   std::vector<StreamModel> streams;
 };
 

@@ -30,6 +30,7 @@ class Sum {
     body_time_ += result->body_time;
     over_time_ += result->over_time;
     outcome_.steps += result->steps;
+    outcome_.batches += result->batches;
     std::vector<std::int64_t>& done = outcome_.done_by_second;
     done.resize(std::max(done.size(), result->done_by_second.size()));
     for (std::size_t i = 0; i < result->done_by_second.size(); ++i) {

@@ -15,8 +15,9 @@ struct Outcome {
   Tally all;
   std::vector<std::string> groups;  // names, in the file's order
   std::vector<Tally> of_group;
-  double overlap_ratio = 0;  // of body time, the share during which more than k bodies ran
-  std::uint64_t steps = 0;   // of the engine
+  double overlap_ratio = 0;   // of body time, the share during which more than k bodies ran
+  std::uint64_t steps = 0;    // of the engine
+  std::uint64_t batches = 0;  // of two or more, at executors
   std::vector<std::int64_t> done_by_second;  // of all draws, after the warm-up
 };
 

@@ -124,7 +124,7 @@ bool TakeDescriptors(msghdr* header, Descriptors* descriptors) {
 }
 
 Io ReceiveInto(int fd, std::span<std::byte> buffer, ExecutorMessage* message,
-               Descriptors* descriptors) {
+               Descriptors* descriptors, bool wait = false) {
   // Room for one more than is ever meant: a packet with more is refused, and none leaks.
   alignas(cmsghdr) std::array<char, CMSG_SPACE((kMaxDescriptors + 1) * sizeof(int))> control;
   iovec part{.iov_base = buffer.data(), .iov_len = buffer.size()};
@@ -137,9 +137,9 @@ Io ReceiveInto(int fd, std::span<std::byte> buffer, ExecutorMessage* message,
   }
   ssize_t size = -1;
   do {
-    size = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  } while (size < 0 && errno == EINTR);
-  if (size < 0) return errno == EAGAIN ? Io::kWouldBlock : Io::kClosed;
+    size = recvmsg(fd, &header, (wait ? 0 : MSG_DONTWAIT) | MSG_CMSG_CLOEXEC);
+  } while (size < 0 && errno == EINTR && !wait);
+  if (size < 0) return errno == EAGAIN || errno == EINTR ? Io::kWouldBlock : Io::kClosed;
   if (descriptors != nullptr && !TakeDescriptors(&header, descriptors)) return Io::kMalformed;
   if (size == 0) return Io::kClosed;
   if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return Io::kMalformed;
@@ -218,6 +218,11 @@ Io Receive(int fd, ExecutorMessage* message, Descriptors* descriptors) {
 Io ReceiveShort(int fd, ExecutorMessage* message, Descriptors* descriptors) {
   std::array<std::byte, kMaxShortPacket> buffer;
   return ReceiveInto(fd, buffer, message, descriptors);
+}
+
+Io AwaitShort(int fd, ExecutorMessage* message) {
+  std::array<std::byte, kMaxShortPacket> buffer;
+  return ReceiveInto(fd, buffer, message, nullptr, true);
 }
 
 }  // namespace stagger::wire

@@ -29,5 +29,7 @@ Io Receive(int fd, ExecutorMessage* message, Descriptors* descriptors);
 // The same for the agent, on stacks that belong to somebody else: Open and Told are malformed
 // here. `descriptors` may be null where none are expected.
 Io ReceiveShort(int fd, ExecutorMessage* message, Descriptors* descriptors);
+// Waits for it, as long as the socket's SO_RCVTIMEO says: kWouldBlock then, or when a signal came.
+Io AwaitShort(int fd, ExecutorMessage* message);
 
 }  // namespace stagger::wire

@@ -233,9 +233,8 @@ struct ControlReply {
   friend bool operator==(const ControlReply&, const ControlReply&) = default;
 };
 
-using Message =
-    std::variant<Hello, Request, Release, Ended, Cancel, Claim, Ungated, Faulted, Control, Welcome,
-                 Config, Grant, Expired, Refused, ControlReply, Forwarded, Uses, Serves, Assign,
-                 Exceeded>;
+using Message = std::variant<Hello, Request, Release, Ended, Cancel, Claim, Ungated, Faulted,
+                             Control, Welcome, Config, Grant, Expired, Refused, ControlReply,
+                             Forwarded, Uses, Serves, Assign, Exceeded>;
 
 }  // namespace stagger::wire

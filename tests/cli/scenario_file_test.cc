@@ -1,8 +1,11 @@
 #include "cli/scenario_file.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
+
+#include "cli/sim_most_streams.h"
 
 namespace stagger::cli {
 namespace {
@@ -15,6 +18,75 @@ std::string Complaint(const std::string& text) {
 // One stream with the given fields besides those it needs.
 std::string Stream(const std::string& fields) {
   return "seconds: 1\nstreams: [{name: a, fps: 4, body_ms: 5, " + fields + "}]";
+}
+
+TEST(ScenarioFile, ReadsExecutors) {
+  const std::string executors =
+      "seconds: 1\ndevices: [{name: a}, {name: b}]\nexecutors: [{name: e, device: b, max_batch: 4, "
+      "batch_fps: {8: 200, 1: 100}}, {name: f, batch_ms: {1: 3}}]\n";
+  const Result<sim::Scenario> scenario =
+      ParseScenario(executors + "streams: [{name: a, fps: 4, executor: e}]", "s.yaml");
+  ASSERT_TRUE(scenario) << scenario.error().message;
+  const sim::ExecutorModel& executor = scenario->executors[0];
+  EXPECT_EQ(executor.device, 1U);
+  EXPECT_EQ(executor.max_batch, 4);
+  EXPECT_EQ(executor.curve,
+            (std::vector<std::pair<int, Duration>>{{1, FromMs(10)}, {8, FromMs(40)}}));
+  EXPECT_EQ(scenario->executors[1].max_batch, 1);
+  EXPECT_EQ(scenario->streams[0].executor, 0U);
+  EXPECT_EQ(scenario->streams[0].device, 1U);
+  EXPECT_EQ(scenario->streams[0].body, FromMs(10));
+  const auto with = [&](const std::string& stream) { return Complaint(executors + stream); };
+  EXPECT_THAT(with("streams: [{name: a, fps: 4, executor: g}]"),
+              testing::HasSubstr("streams[0].executor: g is not an executor of this file"));
+  EXPECT_THAT(with("streams: [{name: a, fps: 4, executor: e, body_ms: 3}]"),
+              testing::HasSubstr("streams[0].body_ms: not beside executor"));
+  const auto of = [](const std::string& fields) {
+    return Complaint("seconds: 1\nexecutors: [{name: e, " + fields + "}]\nstreams: []");
+  };
+  EXPECT_THAT(of("max_batch: 2"), testing::HasSubstr("expected either batch_ms or batch_fps"));
+  EXPECT_THAT(of("batch_ms: {2: 3}"), testing::HasSubstr("no 1; expected what one item takes"));
+  EXPECT_THAT(of("batch_ms: {1: 3}, max_batch: 2"), testing::HasSubstr("executors[0].max_batch"));
+  EXPECT_THAT(of("batch_ms: [3]"), testing::HasSubstr("expected a map, as in"));
+}
+
+TEST(ScenarioFile, TheShippedBatchingScenariosAreWhatBenchShareSimulates) {
+  for (const int fps : {4, 10}) {
+    const Result<sim::Scenario> scenario = ReadScenario(
+        std::string(STAGGER_SCENARIOS) + "/ssd_batched_" + std::to_string(fps) + "fps.yaml");
+    ASSERT_TRUE(scenario) << scenario.error().message;
+    sim::Scenario one = *scenario;
+    one.streams = {one.streams.front()};
+    one.streams.front().name = one.streams.front().group;
+    EXPECT_EQ(one.streams, SsdCameras(fps).streams);
+    one.streams.clear();
+    EXPECT_EQ(one.executors, SsdCameras(fps).executors);
+    EXPECT_EQ(one.draws, SsdCameras(fps).draws);
+    EXPECT_EQ(one.jitter, SsdCameras(fps).jitter);
+    EXPECT_EQ(one.length, SsdCameras(fps).length);
+    EXPECT_EQ(one.queue, SsdCameras(fps).queue);
+    EXPECT_EQ(one.deadline_from, SsdCameras(fps).deadline_from);
+  }
+}
+
+// The published curve: at least 1.6 times as many streams, at 4 and at 10 fps, whatever the phases.
+TEST(MostStreams, BatchesServeMoreOfThePublishedDetector) {
+  for (const int fps : {4, 10}) {
+    for (const std::uint64_t seed : {1, 2}) {
+      sim::Scenario scenario = SsdCameras(fps);
+      scenario.length = std::chrono::seconds{15};
+      scenario.draws = 3;
+      const Result<MostStreams> most = FindMostStreams(scenario, seed, 0);
+      ASSERT_TRUE(most) << most.error().message;
+      EXPECT_NEAR(most->serial, 97 / fps, 1);
+      EXPECT_GE(most->ratio(), 1.6) << fps << " fps: " << most->serial << ", " << most->batched;
+      EXPECT_LE(most->batched, 174 / fps + 1);
+    }
+  }
+  sim::Scenario mixed = SsdCameras(4);
+  mixed.streams.push_back(mixed.streams.front());
+  mixed.streams.back().group = "other";
+  EXPECT_FALSE(FindMostStreams(mixed, 1, 0));
 }
 
 TEST(ScenarioFile, ReadsEverything) {
@@ -98,7 +170,7 @@ TEST(ScenarioFile, SaysWhatIsWrongAndWhere) {
   EXPECT_EQ(Complaint("seconds: 1\nspeed: 2"),
             "s.yaml:2:1: unknown field 'speed'; known: seconds, warmup_seconds, draws, policy, "
             "spacing_ms, concurrency, demand_limit, handoff_ms, jitter, deadline_from, queue, "
-            "overload, devices, streams");
+            "overload, devices, executors, streams");
   EXPECT_EQ(Complaint("seconds: 1\nstreams: []"),
             "s.yaml:2:10: streams: expected a list with at least one stream");
   EXPECT_EQ(Complaint("seconds: -1\nstreams: []"),

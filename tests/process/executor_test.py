@@ -219,6 +219,94 @@ class Sharing(ExecutorTest):
         self.assertIn("no shared memory for", executor.log())
 
 
+class Batching(ExecutorTest):
+    def model_of(self, kind):
+        path = os.path.join(self.folder, kind + ".onnx")
+        subprocess.run([sys.executable, TOOL, kind, path], check=True)
+        return path
+
+    def start_checking(self, executor, model, batches):
+        """One app per batch size, each with frames of its own, comparing with what they get bare."""
+        commands = [("check", model, 1000 * i, batch, os.path.join(self.folder, f"known-{i}"))
+                    for i, batch in enumerate(batches)]
+        for bare in [self.app(None, *command, name=f"bare-{i}") for i, command in enumerate(commands)]:
+            self.assertEqual(bare.end()[0], 0)
+        apps = [self.app([executor], *command, name=f"app-{i}") for i, command in enumerate(commands)]
+        for app in apps:
+            self.assertEqual(app.line(), "running")
+        return apps
+
+    def end_checking(self, apps):
+        for app in apps:
+            app.process.stdin.close()
+        for i, app in enumerate(apps):
+            code, lines = app.end()
+            self.assertEqual((code, lines[1]), (0, "wrong 0"), lines)
+            self.assertEqual(self.said(f"app-{i}"), "", "all were forwarded")
+
+    def the_model(self, executor):
+        return executor.status()["models"][0]
+
+    def test_what_waits_together_runs_as_one_and_gives_the_same(self):
+        executor = Executor(self)
+        # One of them sends three items at once.
+        apps = self.start_checking(executor, self.model_of("wide"), [1] * 7 + [3])
+        model = harness.wait_until(lambda: (m := self.the_model(executor))["batched_inferences"] > 150 and m,
+                                   "batches")
+        self.end_checking(apps)
+        self.assertIsNone(model["no_batches_because"])
+        self.assertGreater(model["batched_inferences"], 2 * model["batches"], "more than pairs")
+        self.assertGreaterEqual({p["size"] for p in model["batching"]}, {1, 2, 4, 8})
+        self.assertEqual(executor.log().count("failed"), 0)
+
+    def test_without_batches_each_runs_alone(self):
+        executor = Executor(self, "e0", "--max-batch", "1")
+        apps = self.start_checking(executor, self.small, [1] * 4)
+        model = harness.wait_until(lambda: (m := self.the_model(executor))["inferences"] > 100 and m, "calls")
+        self.end_checking(apps)
+        self.assertEqual((model["batches"], model["batched_inferences"]), (0, 0))
+        self.assertEqual([p["size"] for p in model["batching"]], [1])
+
+    def test_what_fails_in_a_batch_runs_alone(self):
+        executor = Executor(self)
+        apps = self.start_checking(executor, self.model_of("limited"), [1] * 8)
+        model = harness.wait_until(lambda: (m := self.the_model(executor))["no_batches_because"] and m,
+                                   "a batch of four, which this model does not take")
+        self.assertRegex(model["no_batches_because"], "Gather")
+        harness.wait_until(lambda: self.the_model(executor)["inferences"] > model["inferences"] + 100,
+                           "they go on")
+        self.assertEqual(self.the_model(executor)["batches"], model["batches"])
+        self.end_checking(apps)
+        self.assertIn("no more batches", executor.log())
+
+    def test_one_whose_requests_fail_takes_nobody_along(self):
+        executor = Executor(self)
+        model = self.model_of("lookup")
+        apps = self.start_checking(executor, model, [1] * 4)
+        bad = ("check", model, 1000000, 1, os.path.join(self.folder, "bad"))
+        bare = self.bare(*bad)
+        self.assertIn("error: ", "".join(bare[1]))
+        for i in range(5):
+            self.assertEqual(self.app([executor], *bad, name=f"bad-{i}").end(), bare)
+        before = self.the_model(executor)["batched_inferences"]
+        harness.wait_until(lambda: self.the_model(executor)["batched_inferences"] > before, "batches as before")
+        self.assertIsNone(self.the_model(executor)["no_batches_because"])
+        self.end_checking(apps)
+
+    def test_a_model_whose_items_touch_is_not_batched(self):
+        executor = Executor(self)
+        apps = [self.app([executor], "endless", self.model, 300, name=f"app-{i}") for i in range(4)]
+        for app in apps:
+            while app.line() != "running":
+                pass
+        harness.wait_until(lambda: executor.inferences() > 100, "calls")
+        model = self.the_model(executor)
+        for app in apps:
+            app.process.stdin.close()
+            self.assertEqual(app.end()[1][1], "wrong 0")
+        self.assertEqual((model["batch"], model["batches"], model["batching"]), (False, 0, []))
+
+
 class Split(ExecutorTest):
     def test_threads_and_batches_spread_over_executors(self):
         executors = [Executor(self, f"e{i}") for i in range(2)]
@@ -348,6 +436,7 @@ class CommandLine(ExecutorTest):
         for arguments, words in ((("--device", "gpu:0"), "executors run on CPU cores so far"),
                                  (("--device", "cpu:x"), "expected cpu, or one core"),
                                  (("--device", "cpu:1023"), "there is no such core"),
+                                 (("--max-batch", "0"), "--max-batch"),
                                  (("--memory", "-1"), "--memory")):
             run = subprocess.run([EXECUTOR, "--socket", self.nobody, *arguments],
                                  capture_output=True, text=True, timeout=harness.DEADLINE_S)

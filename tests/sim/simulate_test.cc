@@ -90,6 +90,52 @@ TEST(Simulate, EdfKeepsTheTightOneInTime) {
   EXPECT_EQ(Play(Of("edf", streams)).of_group[0].late, 0);
 }
 
+// Apps with one model on one executor; a batch of two takes 15 ms, of four 20.
+Scenario Executed(const std::vector<StreamModel>& streams, int max_batch) {
+  Scenario scenario = Of("edf", streams);
+  ExecutorModel executor{.name = "e", .device = 0, .max_batch = max_batch, .curve = {}};
+  executor.curve = {{1, FromMs(10)}, {2, FromMs(15)}, {4, FromMs(20)}};
+  scenario.executors.push_back(executor);
+  for (StreamModel& stream : scenario.streams) stream.executor = 0;
+  return scenario;
+}
+
+TEST(Simulate, AnExecutorRunsWhatWaitsTogether) {
+  // The first starts the executor; the others come while it runs.
+  std::vector<StreamModel> four;
+  for (int i = 0; i < 4; ++i) {
+    four.push_back(Camera("cam" + std::to_string(i), 10, 10));
+    four.back().phase = FromMs(i);
+    four.back().pre = FromMs(2);
+    four.back().post = FromMs(3);
+  }
+  const Outcome serial = Play(Executed(four, 1));
+  EXPECT_EQ(serial.batches, 0U);
+  EXPECT_NEAR(ToMs(serial.of_group[3].latency.max()), 40 - 3 + 5, 0.001);
+  const Outcome batched = Play(Executed(four, 4));
+  EXPECT_EQ(batched.batches, 100U);
+  EXPECT_EQ(batched.all.done, 400);
+  EXPECT_NEAR(ToMs(batched.of_group[0].latency.max()), 10 + 5, 0.001);
+  EXPECT_NEAR(ToMs(batched.of_group[3].latency.max()), 10 - 3 + 17.5 + 5, 0.001);
+  EXPECT_NEAR(ToMs(batched.of_group[3].body.max()), 17.5, 0.001);
+}
+
+TEST(Simulate, BelowSaturationAnExecutorLetsNobodyWaitForABatch) {
+  const Outcome outcome = Play(Executed({Camera("a", 10, 10)}, 4));
+  EXPECT_EQ(outcome.batches, 0U);
+  EXPECT_NEAR(ToMs(outcome.all.latency.max()), 10, 0.001);
+}
+
+TEST(Simulate, AnExecutorAndAnAppTakeTurns) {
+  StreamModel other = Camera("other", 10, 30);
+  Scenario scenario = Executed({Camera("a", 10, 10)}, 4);
+  scenario.streams.push_back(other);
+  const Outcome outcome = Play(scenario);
+  EXPECT_EQ(outcome.overlap_ratio, 0);
+  EXPECT_EQ(outcome.all.done, 200);
+  EXPECT_NEAR(ToMs(outcome.all.latency.max()), 40, 0.001);
+}
+
 // Six cameras ask for half as much again as the device can do, four of them from second 10 on.
 Scenario Overload() {
   std::vector<StreamModel> streams;

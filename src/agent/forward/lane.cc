@@ -1,6 +1,9 @@
 #include "agent/forward/lane.h"
 
 #include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 #include <algorithm>
 #include <variant>
@@ -29,6 +32,14 @@ bool AwaitReadable(int fd, TimePoint until) {
   return true;
 }
 
+// Reads that are to wait do, up to a second: so often it is looked whether it has been too long.
+bool WaitsInReads(int fd) {
+  const timeval second{.tv_sec = 1, .tv_usec = 0};
+  int no = 0;
+  return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second) == 0 &&
+         ioctl(fd, FIONBIO, &no) == 0;
+}
+
 }  // namespace
 
 Lane::Opening Lane::Open(const std::string& socket, const wire::Open& open,
@@ -38,6 +49,10 @@ Lane::Opening Lane::Open(const std::string& socket, const wire::Open& open,
   Result<UniqueFd> connected = wire::Connect(socket);
   if (!connected) {
     opening.reason = "no executor at " + socket;
+    return opening;
+  }
+  if (!WaitsInReads(connected->get())) {
+    opening.reason = "no reads that wait on a socket here";
     return opening;
   }
   std::unique_ptr<Lane> lane(new Lane(std::move(*connected)));
@@ -107,9 +122,9 @@ Lane::Opening Lane::Open(const std::string& socket, const wire::Open& open,
 bool Lane::AwaitMessage(TimePoint until, wire::ExecutorMessage* message) {
   while (true) {
     const int fd = socket_.get();
-    // Hardly ever is it there yet: look after waiting, not before.
-    if (fd < 0 || !AwaitReadable(fd, until)) return false;
-    const wire::Io io = wire::ReceiveShort(fd, message, nullptr);
+    if (fd < 0 || Now() >= until) return false;
+    // Waiting and reading in one: this is on the way of every inference.
+    const wire::Io io = wire::AwaitShort(fd, message);
     if (io == wire::Io::kOk) return true;
     if (io != wire::Io::kWouldBlock) return false;
   }

@@ -4,8 +4,10 @@
 #include <onnxruntime_c_api.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -62,6 +64,13 @@ class Frames {
 
   OrtSession* session() { return session_; }
 
+  // All values of all outputs.
+  std::vector<float> Values(int frame, int64_t size, int64_t batch) {
+    values_.clear();
+    Run(frame, size, batch);
+    return values_;
+  }
+
   // Every output's first, last and added-up value. Dimensions without a number get `size`, the
   // first one `batch`.
   // `kept`: tensors for the outputs, made by the first call and brought by those after it.
@@ -82,6 +91,7 @@ class Frames {
       for (float& value : data[i]) {
         state = state * 1664525U + 1013904223U;
         value = static_cast<float>(state >> 8) / 16777216.0F / static_cast<float>(size);
+        if (frame >= 1'000'000) value += 1000;  // more than some models take
       }
       OrtValue* value = nullptr;
       Check(api->CreateTensorWithDataAsOrtValue(memory_, data[i].data(), count * sizeof(float),
@@ -98,7 +108,7 @@ class Frames {
     results = Run(names, values, wanted, results);
     std::string text;
     for (OrtValue* result : results) {
-      text += Shown(result);
+      text += Shown(result, &values_);
       if (kept == nullptr) api->ReleaseValue(result);
     }
     if (kept != nullptr) *kept = results;
@@ -156,7 +166,7 @@ class Frames {
     return results;
   }
 
-  static std::string Shown(OrtValue* value) {
+  static std::string Shown(OrtValue* value, std::vector<float>* values) {
     void* at = nullptr;
     OrtTensorTypeAndShapeInfo* shape = nullptr;
     std::size_t count = 0;
@@ -165,6 +175,7 @@ class Frames {
     Check(api->GetTensorShapeElementCount(shape, &count));
     api->ReleaseTensorTypeAndShapeInfo(shape);
     const auto* numbers = static_cast<const float*>(at);
+    values->assign(numbers, numbers + count);
     double sum = 0;
     for (std::size_t i = 0; i < count; ++i) sum += static_cast<double>(numbers[i]);
     char text[128];
@@ -263,6 +274,7 @@ class Frames {
   OrtMemoryInfo* memory_ = nullptr;
   std::vector<Port> inputs_;
   std::vector<Port> outputs_;
+  std::vector<float> values_;  // of the last output
 };
 
 // COUNT frames of SIZE, a pause before each numbered one that follows.
@@ -374,6 +386,51 @@ int Endless(const char* path, int size, int batch, const char* second) {
   return 0;
 }
 
+// Eight frames from FIRST on: writes their results to FILE, or, if it is there, compares until
+// stdin ends: every value within 1e-5 of the largest.
+int Check(const char* path, int first, int batch, const char* file) {
+  constexpr int kFrames = 8;
+  Frames frames(path);
+  std::vector<std::vector<float>> expected;
+  for (int i = 0; i < kFrames; ++i) expected.push_back(frames.Values(first + i, 8, batch));
+  if (std::FILE* known = std::fopen(file, "rb")) {
+    for (std::vector<float>& values : expected) {
+      if (std::fread(values.data(), sizeof(float), values.size(), known) != values.size()) return 6;
+    }
+    std::fclose(known);
+  } else {
+    known = std::fopen(file, "wb");
+    for (const std::vector<float>& values : expected) {
+      std::fwrite(values.data(), sizeof(float), values.size(), known);
+    }
+    return std::fclose(known);
+  }
+  std::atomic<bool> stop{false};
+  std::puts("running");
+  std::fflush(stdout);
+  std::thread reader([&] {
+    while (std::getchar() != EOF) {
+    }
+    stop = true;
+  });
+  int wrong = 0;
+  int calls = 0;
+  for (; !stop || calls < kFrames; ++calls) {
+    const std::vector<float>& right = expected[static_cast<std::size_t>(calls % kFrames)];
+    const std::vector<float> got = frames.Values(first + calls % kFrames, 8, batch);
+    float largest = 0;
+    float apart = got.size() == right.size() ? 0 : 1e9F;
+    for (std::size_t i = 0; i < std::min(got.size(), right.size()); ++i) {
+      largest = std::max(largest, std::fabs(right[i]));
+      apart = std::max(apart, std::fabs(got[i] - right[i]));
+    }
+    wrong += apart <= 1e-5F * largest ? 0 : 1;
+  }
+  reader.join();
+  std::printf("wrong %d\ncalls %d\n", wrong, calls);
+  return 0;
+}
+
 int Errors(const char* path) {
   Frames frames(path);
   std::printf("name: %s\n", frames.Fail("nonsense", {2, 2}).c_str());
@@ -431,6 +488,7 @@ int main(int argc, char** argv) {
   if (mode == "endless") {
     return Endless(argv[2], number(3, 8), number(4, 0), argc > 5 ? argv[5] : nullptr);
   }
+  if (mode == "check" && argc > 5) return Check(argv[2], number(3, 0), number(4, 1), argv[5]);
   if (mode == "errors") return Errors(argv[2]);
   if (mode == "option" && argc > 3) return Option(argv[2], argv[3], number(4, 8));
   return 2;
