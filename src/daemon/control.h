@@ -1,4 +1,4 @@
-// The verbs of the command line: status, policy, stop. Loop thread only.
+// The verbs of the command line: status, policy, place, unplace, places, stop. Loop thread only.
 #pragma once
 
 #include <functional>
@@ -10,6 +10,7 @@
 namespace stagger::daemon {
 
 class Driver;
+class PlacementDesk;
 
 class Control {
  public:
@@ -20,18 +21,27 @@ class Control {
   };
 
   // `status` gives the status document as text, fresh.
-  Control(Driver* driver, std::function<std::string(TimePoint)> status, std::function<void()> stop)
-      : driver_(driver), status_(std::move(status)), stop_(std::move(stop)) {}
+  Control(Driver* driver, PlacementDesk* placement, std::function<std::string(TimePoint)> status,
+          std::function<void()> stop)
+      : driver_(driver),
+        placement_(placement),
+        status_(std::move(status)),
+        stop_(std::move(stop)) {}
 
   // Members of the group may look; only the owner may change anything.
-  Answer Handle(const std::string& verb, const std::string& body, Standing standing, TimePoint now);
+  // `pid`: of the process that asks.
+  Answer Handle(const std::string& verb, const std::string& body, Standing standing, pid_t pid,
+                TimePoint now);
   void Stop() { stop_(); }
 
  private:
   Answer Policy(const std::string& body, Standing standing, TimePoint now);
   std::string PolicyInForce() const;
+  Answer Place(const std::string& verb, const std::string& body, Standing standing, pid_t pid,
+               TimePoint now);
 
   Driver* driver_;
+  PlacementDesk* placement_;
   std::function<std::string(TimePoint)> status_;
   std::function<void()> stop_;
 };

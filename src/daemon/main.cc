@@ -26,6 +26,7 @@
 #include "daemon/mps.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
+#include "daemon/placement_desk.h"
 #include "daemon/server.h"
 #include "daemon/snapshot_board.h"
 #include "daemon/status.h"
@@ -203,10 +204,12 @@ Result<void> Serve(const Options& options) {
     http_address = http->address().ToString();
   }
 
+  PlacementDesk placement(loop->get(), hardware->devices,
+                          [](const std::string&, const std::vector<std::string>&) {});
   Status status(driver->get(), {path, http_address, std::move(hardware->devices)},
-                hardware->watch.get(), mps->get());
+                hardware->watch.get(), mps->get(), &placement.placement());
   Control control(
-      driver->get(),
+      driver->get(), &placement,
       [&](TimePoint now) { return Dump(status.Latest(kControlMaxAge, now)->status); },
       [&] { (*loop)->Stop(); });
   // Last, since what fails later would leave it running.

@@ -65,6 +65,9 @@ std::optional<std::string> FaultOf(const PlacementProblem& problem, const Plan& 
     for (const std::uint32_t device : on) {
       if (device >= problem.devices.size()) return name + ": on a device that is not there";
       const PlanDevice& served = problem.devices[device];
+      if (!Suits(problem.streams[i].kind, served.kind)) {
+        return name + ": on " + served.name + ", which is of another kind";
+      }
       if (!PartOn(problem.streams[i], static_cast<int>(on.size()), served.speed)) {
         return name + ": cannot keep its rate on " + served.name;
       }

@@ -17,6 +17,10 @@
 
 namespace stagger::core {
 
+// What a device takes: inferences that are sent to it, or whole apps. One of no kind, as in a plan
+// that nobody applies, takes all.
+enum class DeviceKind : std::uint8_t { kAny, kExecutor, kGpu };
+
 struct StreamNeed {
   std::string name;
   std::string app;      // what `name` is a copy of; said where a device has room for more
@@ -26,6 +30,7 @@ struct StreamNeed {
   Duration post{};      //
   Duration deadline{};  // from a frame to its result; 0: until its part's next frame
   double memory_gb = 0;
+  DeviceKind kind = DeviceKind::kAny;  // that it can be on
   friend bool operator==(const StreamNeed&, const StreamNeed&) = default;
 };
 
@@ -33,6 +38,7 @@ struct PlanDevice {
   std::string name;
   double speed = 1;      // > 0
   double memory_gb = 0;  // 0: not stated, so not a limit
+  DeviceKind kind = DeviceKind::kAny;
   friend bool operator==(const PlanDevice&, const PlanDevice&) = default;
 };
 
@@ -47,6 +53,10 @@ using PlacedOn = std::vector<std::uint32_t>;
 struct Plan {
   std::vector<PlacedOn> streams;  // as the problem's
 };
+
+inline bool Suits(DeviceKind need, DeviceKind device) {
+  return need == device || need == DeviceKind::kAny || device == DeviceKind::kAny;
+}
 
 // A stream's inference on a device of that speed, alone: pre, body and post.
 Duration CycleOn(const StreamNeed& need, double speed);

@@ -1,0 +1,66 @@
+// Where the placement meets the world: who asks for places (the command line), who runs there
+// (executors, watched), who must be told (streams, when they move), and whose places are free again
+// because he is gone. Loop thread only. Never waits.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "daemon/event_loop.h"
+#include "daemon/executor_watch.h"
+#include "daemon/placement.h"
+#include "daemon/placement_request.h"
+
+namespace stagger::daemon {
+
+class PlacementDesk {
+ public:
+  static constexpr std::size_t kMostStreams = 1024;
+  static constexpr std::size_t kMostDevices = 256;
+
+  // `assign`: the executors that a stream's inferences go to from now on, by socket; no longer
+  // called once they are its executors for good.
+  using Assign =
+      std::function<void(const std::string& stream, const std::vector<std::string>& sockets)>;
+  PlacementDesk(EventLoop* loop, std::vector<device::Device> devices, Assign assign)
+      : loop_(loop), devices_(std::move(devices)), assign_(std::move(assign)) {}
+  ~PlacementDesk();
+
+  const Placement& placement() const { return placement_; }
+
+  // What process `owner` asks for. The answer is the places of the streams it named, as JSON;
+  // nothing has changed on an error.
+  Result<nlohmann::json> Place(const nlohmann::json& body, pid_t owner, TimePoint now);
+  // {"streams": names}: their places are free.
+  Result<nlohmann::json> Unplace(const nlohmann::json& body, TimePoint now);
+  // {"streams": names}: where they are now.
+  Result<nlohmann::json> Places(const nlohmann::json& body) const;
+
+ private:
+  struct Owner {
+    UniqueFd process;
+    EventLoop::WatchId watch = 0;
+    PlaceRequest draft;  // what came with `more`
+  };
+
+  Result<Owner*> OwnerOf(pid_t pid);
+  Result<std::vector<PlacedStream>> StreamsOf(PlaceRequest* request, pid_t owner) const;
+  Result<void> Watch(const PlacedDevice& device);
+  void OnOwnerGone(pid_t pid);
+  void Apply(const Placement::Changed& changed);
+  std::vector<std::string> SocketsOf(const PlacedStream& stream) const;
+  nlohmann::json PlacesOf(const std::vector<std::string>& names) const;
+
+  EventLoop* loop_;
+  std::vector<device::Device> devices_;
+  Assign assign_;
+  Placement placement_;
+  std::map<pid_t, Owner> owners_;
+  std::map<std::string, std::unique_ptr<ExecutorWatch>> watches_;  // by device
+};
+
+}  // namespace stagger::daemon
