@@ -44,27 +44,6 @@ Result<void> CheckCores(const Site& site) {
   return {};
 }
 
-// What a plan may say and an app cannot do. Empty: nothing.
-std::string WhyNotSplit(const SiteApp& app, std::size_t parts) {
-  if (parts < 2) return "";
-  const std::string split = fmt::format(
-      "{}: the plan splits it over {} devices, since its inference takes longer than its period",
-      app.stream.name, parts);
-  if (!app.executor) {
-    return split +
-           "; only an app with 'executor: true' can be. Lower its fps, or give it a "
-           "faster device";
-  }
-  if (app.stream.pipeline + 1 < static_cast<int>(parts)) {
-    return fmt::format(
-        "{}. An app that calls one frame at a time needs 'pipeline: {}' for that: each result "
-        "comes {} calls later, so its output changes. Else lower its fps",
-        split, parts - 1, parts - 1);
-  }
-  if (parts > kMostParts) return split + ", which are too many";
-  return "";
-}
-
 Result<Place> PlaceOf(const json& answer, const std::string& stream) {
   for (const json& entry : answer.value("streams", json::array())) {
     if (entry.value("name", "") != stream) continue;
@@ -76,6 +55,27 @@ Result<Place> PlaceOf(const json& answer, const std::string& stream) {
 }
 
 }  // namespace
+
+std::string WhyNotSplit(const StreamSettings& stream, std::size_t parts, bool executor) {
+  if (parts < 2) return "";
+  const std::string split = fmt::format(
+      "{}: the plan splits it over {} devices, since its inference takes longer than its period",
+      stream.name, parts);
+  if (!executor) {
+    return split +
+           "; only an app whose inferences run in executors can be. Lower its fps, or give "
+           "it a faster device";
+  }
+  if (parts > kMostParts) return split + fmt::format("; {} are the most", kMostParts);
+  if (stream.pipeline + 1 < static_cast<int>(parts)) {
+    return fmt::format(
+        "{}. An app that calls one frame at a time needs a pipeline of {} for that (pipeline: {}, "
+        "--pipeline {}): each result comes {} calls later, so its output changes. Else lower its "
+        "fps",
+        split, parts - 1, parts - 1, parts - 1, parts - 1);
+  }
+  return "";
+}
 
 bool HasPlan(const Site& site) {
   return !site.declared.empty() && !site.declared.front().on.empty();
@@ -98,7 +98,8 @@ Result<SitePlan> SitePlan::Make(const Site& site, bool partial, double seconds) 
   for (std::size_t i = 0; i < site.apps.size(); ++i) {
     const SiteApp& app = site.apps[i];
     plan.weights_[app.stream.name] = app.stream.weight.value_or(1);
-    const std::string why = WhyNotSplit(app, plan.made_.plan.streams[i].size());
+    const std::string why =
+        WhyNotSplit(app.stream, plan.made_.plan.streams[i].size(), app.executor);
     if (!why.empty()) return Error{why};
   }
   const std::size_t placed = core::StreamsPlaced(plan.made_.plan);

@@ -48,6 +48,7 @@ struct Engine::Impl {
   void On(const ClientJoined& event);
   void On(const ClientLeft& event);
   void On(const WarmupPassed& event);
+  void On(const InferenceForwarded& event);
   void On(const PolicySet& event);
   void On(const RateCapped& event);
   void On(const Tick&) {}

@@ -57,6 +57,18 @@ void Engine::Impl::On(const WarmupPassed& event) {
   if (Stream* stream = FindStream(event.client)) stream->counters.warmup += event.count;
 }
 
+// It took no turn here, so it weighs on no device: the executor's own stream is what competes.
+void Engine::Impl::On(const InferenceForwarded& event) {
+  Stream* stream = FindStream(event.client);
+  if (stream == nullptr) return;
+  const Duration call = Sane(event.call, *stream);
+  stream->call.Add(call);
+  ++stream->counters.done;
+  ++stream->counters.forwarded;
+  const Duration deadline = stream->spec.deadline;
+  if (deadline > Duration{} && call > deadline) ++stream->counters.late_deadline;
+}
+
 void Engine::Impl::On(const PolicySet& event) {
   if (!Validate(event.policy)) {
     ++invalid;

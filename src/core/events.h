@@ -79,6 +79,11 @@ struct WarmupPassed {
   std::uint32_t count = 0;
   friend bool operator==(const WarmupPassed&, const WarmupPassed&) = default;
 };
+struct InferenceForwarded {  // executors ran one, under turns of their own; only to be counted
+  ClientId client;
+  Duration call{};
+  friend bool operator==(const InferenceForwarded&, const InferenceForwarded&) = default;
+};
 struct PolicySet {
   PolicySpec policy;
   friend bool operator==(const PolicySet&, const PolicySet&) = default;
@@ -93,6 +98,7 @@ struct Tick {
 };
 
 using Event = std::variant<ClientJoined, ClientLeft, TurnRequested, TurnReleased, InferenceEnded,
-                           TurnCancelled, TurnClaimed, WarmupPassed, PolicySet, RateCapped, Tick>;
+                           TurnCancelled, TurnClaimed, WarmupPassed, PolicySet, RateCapped, Tick,
+                           InferenceForwarded>;
 
 }  // namespace stagger::core

@@ -26,6 +26,7 @@ struct StreamCounters {
   std::uint64_t claimed = 0;        // held when the daemon (re)started
   std::uint64_t late_deadline = 0;  // call time over the stream's deadline
   std::uint64_t held = 0;           // of granted: held back first, its rate being lowered
+  std::uint64_t forwarded = 0;      // of done: executors ran them
   std::uint64_t invalid = 0;        // messages that made no sense
 };
 

@@ -30,13 +30,15 @@ Control::Answer Control::Handle(const std::string& verb, const std::string& body
   if (verb == "place" || verb == "unplace" || verb == "places") {
     return Place(verb, body, standing, pid, now);
   }
+  if (verb == "assign") return Assign(body, standing, now);
   if (verb == "stop") {
     if (standing != Standing::kOwner) return Refusal("only the daemon's owner may stop it");
     return {.ok = true, .stop = true, .body = R"({"stopping":true})"};
   }
-  return Refusal(fmt::format(
-      "unknown command '{}': this daemon knows status, policy, place, unplace, places, stop",
-      verb));
+  return Refusal(
+      fmt::format("unknown command '{}': this daemon knows status, policy, assign, place, unplace, "
+                  "places, stop",
+                  verb));
 }
 
 Control::Answer Control::Place(const std::string& verb, const std::string& body, Standing standing,
@@ -88,6 +90,34 @@ Control::Answer Control::Policy(const std::string& body, Standing standing, Time
   }
   if (auto set = driver_->SetPolicy(policy, now); !set) return Refusal(set.error().message);
   return {.ok = true, .stop = false, .body = PolicyInForce()};
+}
+
+Control::Answer Control::Assign(const std::string& body, Standing standing, TimePoint now) {
+  if (body.empty()) {
+    return {.ok = true, .stop = false, .body = AssignmentsJson(*driver_, now).dump()};
+  }
+  if (standing != Standing::kOwner) return Refusal("only the daemon's owner may assign executors");
+  const json args = json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (!args.is_object()) return Refusal("assign: the arguments are not a JSON object");
+  const json name = args.value("name", json());
+  const json list = args.value("executors", json(0));
+  const json reason = args.value("reason", json(""));
+  const bool sound = name.is_string() && reason.is_string() && (list.is_null() || list.is_array());
+  std::vector<std::string> executors;
+  for (const json& executor : list.is_array() ? list : json::array()) {
+    if (executor.is_string()) executors.push_back(executor.get<std::string>());
+  }
+  if (!sound || (list.is_array() && executors.size() != list.size())) {
+    return Refusal(
+        "assign: expected \"name\" (text), \"executors\" (a list of sockets or of "
+        "executors' names, or null) and perhaps \"reason\" (text)");
+  }
+  if (list.is_null()) {
+    driver_->Unassign(name);
+  } else if (auto set = driver_->Assign(name, executors, reason, now); !set) {
+    return Refusal("assign: " + set.error().message);
+  }
+  return {.ok = true, .stop = false, .body = AssignmentsJson(*driver_, now).dump()};
 }
 
 std::string Control::PolicyInForce() const {

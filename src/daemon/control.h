@@ -1,4 +1,5 @@
-// The verbs of the command line: status, policy, place, unplace, places, stop. Loop thread only.
+// The verbs of the command line: status, policy, assign, place, unplace, places, stop. Loop thread
+// only.
 #pragma once
 
 #include <functional>
@@ -36,6 +37,9 @@ class Control {
 
  private:
   Answer Policy(const std::string& body, Standing standing, TimePoint now);
+  // {"name", "executors": [socket or executor's name, ...], "reason"}; executors [] is "in the
+  // app", null forgets what was assigned. Without arguments: all that is assigned.
+  Answer Assign(const std::string& body, Standing standing, TimePoint now);
   std::string PolicyInForce() const;
   Answer Place(const std::string& verb, const std::string& body, Standing standing, pid_t pid,
                TimePoint now);

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -77,13 +78,21 @@ std::string Driver::Join(ClientId client, const wire::Hello& hello, const std::s
     while (ledger_.NameTaken(name + "-" + std::to_string(n))) ++n;
     name += "-" + std::to_string(n);
   }
-  ledger_.Joined(client,
-                 StreamRecord{name, pid, uid, Printable(std::move(command)), RateWindow(now), 0});
+  StreamRecord record{.name = name,
+                      .pid = pid,
+                      .uid = uid,
+                      .command = Printable(std::move(command)),
+                      .done = RateWindow(now),
+                      .asked_name = Printable(hello.name)};
+  const Assignment* assigned = assignments_.Of(record);
+  ledger_.Joined(client, std::move(record));
   const core::StreamSpec spec = SpecOf(hello, name);
   spdlog::info("stream '{}' joined: pid {}, {}", name, pid,
                spec.required_fps > 0 ? fmt::format("{:g} fps required, deadline {:g} ms",
                                                    spec.required_fps, ToMs(spec.deadline))
                                      : std::string("no rate stated"));
+  // Before the Config that ends the greeting: it is to know where its first session's model goes.
+  if (assigned != nullptr) outbox_->Deliver(client, wire::Assign{assigned->executors});
   Apply(core::ClientJoined{client, spec}, client, now);
   return name;
 }
@@ -92,7 +101,9 @@ void Driver::Leave(ClientId client, TimePoint now) {
   const auto stream = engine_.streams().find(client);
   if (stream == engine_.streams().end()) return;
   const core::StreamCounters counters = stream->second.counters;
+  ExecutorChange gone;
   if (const StreamRecord* record = ledger_.Find(client)) {
+    gone = {record->name, record->serves, record->pid, false};
     spdlog::info(
         "stream '{}' left: pid {}, {} done, {} granted, {} ungated, {} warm-up, {} expired, "
         "{} cancelled in {:.1f} s",
@@ -107,12 +118,14 @@ void Driver::Leave(ClientId client, TimePoint now) {
   for (const core::RateCapped& lifted : admission_.OnLeave(client)) {
     Apply(lifted, lifted.client, now);
   }
+  if (!gone.socket.empty()) executor_told_(gone, now);
 }
 
 bool Driver::OnMessage(ClientId client, const wire::Message& message, TimePoint now) {
   if (const auto* faulted = std::get_if<wire::Faulted>(&message)) {
     return OnFault(client, *faulted, now);
   }
+  if (OnForwarding(client, message, now)) return true;
   const auto event =
       std::visit(Overloaded{
                      [&](const wire::Request& m) -> std::optional<core::Event> {
@@ -133,6 +146,9 @@ bool Driver::OnMessage(ClientId client, const wire::Message& message, TimePoint 
                      [&](const wire::Ungated& m) -> std::optional<core::Event> {
                        return core::WarmupPassed{client, m.warmup};
                      },
+                     [&](const wire::Forwarded& m) -> std::optional<core::Event> {
+                       return core::InferenceForwarded{client, m.call};
+                     },
                      [](const auto&) -> std::optional<core::Event> { return std::nullopt; },
                  },
                  message);
@@ -142,6 +158,55 @@ bool Driver::OnMessage(ClientId client, const wire::Message& message, TimePoint 
     if (const auto cap = admission_.OnRelease(engine_, client)) Apply(*cap, client, now);
   }
   return true;
+}
+
+// What an agent says of itself and executors. False: it is some other message.
+bool Driver::OnForwarding(ClientId client, const wire::Message& message, TimePoint now) {
+  StreamRecord* record = ledger_.Find(client);
+  if (record == nullptr) return false;
+  if (const auto* uses = std::get_if<wire::Uses>(&message)) {
+    record->uses = uses->executors;
+    return true;
+  }
+  const auto* serves = std::get_if<wire::Serves>(&message);
+  if (serves == nullptr || serves->socket.empty()) return false;
+  // Once: a client may not have us tell of executors without end.
+  if (!record->serves.empty()) return record->serves == serves->socket;
+  record->serves = serves->socket;
+  spdlog::info("stream '{}' is the executor at {}", record->name, record->serves);
+  executor_told_({record->name, record->serves, record->pid, true}, now);
+  return true;
+}
+
+std::string Driver::ExecutorName(const std::string& socket) const {
+  const StreamRecord* executor = ledger_.FindExecutor(socket);
+  return executor != nullptr ? executor->name : socket;
+}
+
+Result<void> Driver::Assign(const std::string& name, const std::vector<std::string>& executors,
+                            std::string reason, TimePoint now) {
+  Assignment assignment{.executors = {}, .reason = Printable(std::move(reason)), .since = now};
+  std::string shown;
+  for (const std::string& wanted : executors) {
+    std::string socket = wanted;
+    for (const auto& [client, record] : ledger_.streams()) {
+      if (!record.serves.empty() && record.name == wanted) socket = record.serves;
+    }
+    if (std::ranges::count(assignment.executors, socket) > 0) continue;
+    shown += (shown.empty() ? "" : ", ") + ExecutorName(socket);
+    assignment.executors.push_back(std::move(socket));
+  }
+  const std::string& why = assignment.reason;
+  const std::string line =
+      fmt::format("'{}' is to run {}{}{}", Printable(name), shown.empty() ? "in the app" : "on ",
+                  shown, why.empty() ? "" : ": " + why);
+  if (auto set = assignments_.Set(name, assignment); !set) return set;
+  spdlog::info("{}", line);
+  for (const auto& [client, record] : ledger_.streams()) {
+    if (assignments_.Of(record) != &assignments_.all().at(name)) continue;
+    outbox_->Deliver(client, wire::Assign{assignment.executors});
+  }
+  return {};
 }
 
 bool Driver::OnFault(ClientId client, const wire::Faulted& faulted, TimePoint now) {

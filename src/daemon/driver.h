@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "core/engine.h"
 #include "daemon/admission.h"
+#include "daemon/assignments.h"
 #include "daemon/gpu_faults.h"
 #include "daemon/ledger.h"
 #include "record/recording.h"
@@ -24,6 +25,14 @@ class Outbox {
  public:
   virtual ~Outbox() = default;
   virtual void Deliver(ClientId client, const wire::Message& message) = 0;
+};
+
+// An executor came or went. It is gone as soon as its process is.
+struct ExecutorChange {
+  std::string name;    // its stream's: "executor-cpu:0"
+  std::string socket;  // where apps find it
+  pid_t pid = 0;
+  bool here = false;  // false: it left, or died
 };
 
 class Driver {
@@ -49,6 +58,22 @@ class Driver {
   // Error: one line, for the person who asked; nothing has changed then.
   Result<void> SetPolicy(const core::PolicySpec& policy, TimePoint now);
 
+  // From now on streams of that name send their inferences to these executors, and so does whoever
+  // joins with that name later. Each is a socket, or the name of an executor's stream that is here.
+  // None: they run them themselves. Error: one line; nothing has changed then.
+  Result<void> Assign(const std::string& name, const std::vector<std::string>& executors,
+                      std::string reason, TimePoint now);
+  // Streams of that name stay where they are; whoever joins with it later is told nothing.
+  void Unassign(const std::string& name) { assignments_.Forget(name); }
+  const Assignments& assignments() const { return assignments_; }
+  // Told of executors that come and go, on the loop's thread, after the driver has taken note. It
+  // may call Assign.
+  void WatchExecutors(std::function<void(const ExecutorChange&, TimePoint)> told) {
+    executor_told_ = std::move(told);
+  }
+  // The name of the executor at that socket, if it is here, else the socket.
+  std::string ExecutorName(const std::string& socket) const;
+
   void Tick(TimePoint now) { Apply(core::Tick{}, ClientId{}, now); }
   TimePoint NextDeadline() const { return engine_.NextDeadline(); }
 
@@ -68,6 +93,7 @@ class Driver {
   void Apply(const core::Event& event, ClientId cause, TimePoint now);
   // False: no such device.
   bool OnFault(ClientId client, const wire::Faulted& faulted, TimePoint now);
+  bool OnForwarding(ClientId client, const wire::Message& message, TimePoint now);
   void LogExpiry(const core::Expire& expire, TimePoint now);
 
   core::Engine engine_;
@@ -77,6 +103,9 @@ class Driver {
   Ledger ledger_;
   AdmissionDesk admission_;
   GpuFaults faults_;
+  Assignments assignments_;
+  std::function<void(const ExecutorChange&, TimePoint)> executor_told_ = [](const ExecutorChange&,
+                                                                            TimePoint) {};
   std::function<void()> fault_log_due_ = [] {};
   std::vector<core::Action> actions_;  // of the step at hand; kept to spare an allocation per turn
 

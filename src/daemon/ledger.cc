@@ -41,6 +41,18 @@ const StreamRecord* Ledger::Find(ClientId client) const {
   return it == streams_.end() ? nullptr : &it->second;
 }
 
+StreamRecord* Ledger::Find(ClientId client) {
+  const auto it = streams_.find(client);
+  return it == streams_.end() ? nullptr : &it->second;
+}
+
+const StreamRecord* Ledger::FindExecutor(const std::string& socket) const {
+  for (const auto& [client, record] : streams_) {
+    if (record.serves == socket) return &record;
+  }
+  return nullptr;
+}
+
 const StreamRecord* Ledger::FindPid(pid_t pid) const {
   for (const auto& [client, record] : streams_) {
     if (record.pid == pid) return &record;
@@ -67,6 +79,7 @@ void AddCounters(core::StreamCounters* sum, const core::StreamCounters& more) {
   sum->claimed += more.claimed;
   sum->late_deadline += more.late_deadline;
   sum->invalid += more.invalid;
+  sum->forwarded += more.forwarded;
 }
 
 }  // namespace stagger::daemon

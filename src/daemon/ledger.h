@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,10 @@ struct StreamRecord {
   std::string command;
   RateWindow done;
   std::uint64_t done_seen = 0;  // of the engine's counter, already in the window
+  std::string asked_name{};     // as it called itself; `name` differs if that was taken
+  // Sockets of the executors that it uses now; null: it has not said that it may forward.
+  std::optional<std::vector<std::string>> uses{};
+  std::string serves{};  // it is an executor, with this socket; empty: it is none
 };
 
 class Ledger {
@@ -36,6 +41,9 @@ class Ledger {
   void Observe(const core::Engine& engine, ClientId client, TimePoint now);
 
   const StreamRecord* Find(ClientId client) const;
+  StreamRecord* Find(ClientId client);
+  const StreamRecord* FindExecutor(const std::string& socket) const;
+  const std::map<ClientId, StreamRecord>& streams() const { return streams_; }
   const StreamRecord* FindPid(pid_t pid) const;  // of several the first
   bool NameTaken(const std::string& name) const;
   const core::StreamCounters& left() const { return left_; }

@@ -204,8 +204,14 @@ Result<void> Serve(const Options& options) {
     http_address = http->address().ToString();
   }
 
-  PlacementDesk placement(loop->get(), hardware->devices,
-                          [](const std::string&, const std::vector<std::string>&) {});
+  PlacementDesk placement(
+      loop->get(), hardware->devices,
+      [&](const std::string& stream, const auto& sockets, const std::string& why) {
+        if (!sockets) return (*driver)->Unassign(stream);
+        const auto assigned = (*driver)->Assign(stream, *sockets, why, Now());
+        if (!assigned) spdlog::warn("{}", assigned.error().message);
+      },
+      [&] { server.Settle(); });
   Status status(driver->get(), {path, http_address, std::move(hardware->devices)},
                 hardware->watch.get(), mps->get(), &placement.placement());
   Control control(

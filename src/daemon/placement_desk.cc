@@ -57,7 +57,18 @@ Result<std::vector<PlacedStream>> PlacementDesk::StreamsOf(PlaceRequest* request
       }
       stream.on.push_back(device->second);
     }
-    if (request->like[i].empty()) continue;
+    if (request->like[i].empty()) {
+      if (stream.need.kind != core::DeviceKind::kAny) continue;
+      const auto kind = OnlyKind();
+      if (!kind) {
+        return Error{
+            fmt::format("stream '{}': the plan has executors and GPUs; expected an app that "
+                        "it is like (--like)",
+                        stream.need.name)};
+      }
+      stream.need.kind = *kind;
+      continue;
+    }
     const auto like = std::ranges::find_if(placement_.streams(), [&](const PlacedStream& each) {
       return each.need.app == request->like[i] || each.need.name == request->like[i];
     });
@@ -74,6 +85,14 @@ Result<std::vector<PlacedStream>> PlacementDesk::StreamsOf(PlaceRequest* request
     stream.need = std::move(need);
   }
   return streams;
+}
+
+std::optional<core::DeviceKind> PlacementDesk::OnlyKind() const {
+  const std::vector<PlacedDevice>& devices = placement_.devices();
+  const bool same = !devices.empty() && std::ranges::all_of(devices, [&](const PlacedDevice& each) {
+    return each.plan.kind == devices.front().plan.kind;
+  });
+  return same ? std::optional(devices.front().plan.kind) : std::nullopt;
 }
 
 Result<json> PlacementDesk::Place(const json& body, pid_t owner, TimePoint now) {
@@ -132,11 +151,13 @@ Result<void> PlacementDesk::Watch(const PlacedDevice& device) {
                                           [this, name](const std::string& why) {
                                             spdlog::warn("{} is gone: {}", name, why);
                                             Apply(placement_.DeviceGone(name, why, Now()));
+                                            acted_();
                                           },
                                       .back =
                                           [this, name] {
                                             spdlog::info("{} is here again", name);
                                             Apply(placement_.DeviceBack(name, Now()));
+                                            acted_();
                                           }});
   if (!watch) return watch.error();
   watches_[name] = std::move(watch).value();
@@ -148,7 +169,13 @@ void PlacementDesk::OnOwnerGone(pid_t pid) {
   if (owner == owners_.end()) return;
   loop_->Unwatch(owner->second.watch);
   owners_.erase(owner);
+  std::vector<std::string> names;
+  for (const PlacedStream& stream : placement_.streams()) {
+    if (stream.owner == pid) names.push_back(stream.need.name);
+  }
+  Forget(names);
   Apply(placement_.RemoveOwner(pid, Now()));
+  acted_();
   std::erase_if(watches_,
                 [&](const auto& entry) { return placement_.FindDevice(entry.first) == nullptr; });
 }
@@ -157,12 +184,13 @@ void PlacementDesk::Apply(const Placement::Changed& changed) {
   for (const std::string& name : changed) {
     const PlacedStream* stream = placement_.Find(name);
     if (stream == nullptr) continue;
-    if (stream->on.empty()) {
-      spdlog::warn("stream '{}' has no device: {}", name, stream->reason);
+    if (stream->need.kind == core::DeviceKind::kExecutor) {
+      assign_(name, SocketsOf(*stream), stream->reason);
     } else {
-      spdlog::info("stream '{}' is on {}: {}", name, placement_.PlaceOf(*stream), stream->reason);
+      spdlog::info("stream '{}' is on {} from its next start on: {}", name,
+                   placement_.PlaceOf(*stream), stream->reason);
     }
-    if (stream->need.kind == core::DeviceKind::kExecutor) assign_(name, SocketsOf(*stream));
+    if (stream->on.empty()) spdlog::warn("stream '{}' has no device: {}", name, stream->reason);
   }
 }
 
@@ -177,8 +205,17 @@ std::vector<std::string> PlacementDesk::SocketsOf(const PlacedStream& stream) co
 Result<json> PlacementDesk::Unplace(const json& body, TimePoint now) {
   const auto names = ParseNames(body);
   if (!names) return names.error();
+  Forget(*names);
   Apply(placement_.Remove(*names, now));
   return json::object();
+}
+
+void PlacementDesk::Forget(const std::vector<std::string>& streams) {
+  for (const std::string& name : streams) {
+    const PlacedStream* stream = placement_.Find(name);
+    if (stream == nullptr || stream->need.kind != core::DeviceKind::kExecutor) continue;
+    assign_(name, std::nullopt, "");
+  }
 }
 
 Result<json> PlacementDesk::Places(const json& body) const {

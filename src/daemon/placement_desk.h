@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,12 +23,18 @@ class PlacementDesk {
   static constexpr std::size_t kMostStreams = 1024;
   static constexpr std::size_t kMostDevices = 256;
 
-  // `assign`: the executors that a stream's inferences go to from now on, by socket; no longer
-  // called once they are its executors for good.
-  using Assign =
-      std::function<void(const std::string& stream, const std::vector<std::string>& sockets)>;
-  PlacementDesk(EventLoop* loop, std::vector<device::Device> devices, Assign assign)
-      : loop_(loop), devices_(std::move(devices)), assign_(std::move(assign)) {}
+  // Told where a stream's inferences go from now on: sockets of executors, none where it has no
+  // place; and why. nullopt: it has no place to be told of any more.
+  using Assign = std::function<void(const std::string& stream,
+                                    const std::optional<std::vector<std::string>>& sockets,
+                                    const std::string& why)>;
+  // `acted` is called after the desk acted by itself, outside of a request.
+  PlacementDesk(EventLoop* loop, std::vector<device::Device> devices, Assign assign,
+                std::function<void()> acted)
+      : loop_(loop),
+        devices_(std::move(devices)),
+        assign_(std::move(assign)),
+        acted_(std::move(acted)) {}
   ~PlacementDesk();
 
   const Placement& placement() const { return placement_; }
@@ -49,15 +56,19 @@ class PlacementDesk {
 
   Result<Owner*> OwnerOf(pid_t pid);
   Result<std::vector<PlacedStream>> StreamsOf(PlaceRequest* request, pid_t owner) const;
+  std::optional<core::DeviceKind> OnlyKind() const;  // of all devices
   Result<void> Watch(const PlacedDevice& device);
   void OnOwnerGone(pid_t pid);
   void Apply(const Placement::Changed& changed);
+  // Before their places are taken away.
+  void Forget(const std::vector<std::string>& streams);
   std::vector<std::string> SocketsOf(const PlacedStream& stream) const;
   nlohmann::json PlacesOf(const std::vector<std::string>& names) const;
 
   EventLoop* loop_;
   std::vector<device::Device> devices_;
   Assign assign_;
+  std::function<void()> acted_;
   Placement placement_;
   std::map<pid_t, Owner> owners_;
   std::map<std::string, std::unique_ptr<ExecutorWatch>> watches_;  // by device

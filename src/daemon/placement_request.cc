@@ -131,7 +131,9 @@ PlacedStream ReadStream(const json& map, const std::string& where) {
   if (need.body <= Duration{} && !like) Fail(where, map, "body_ms, or like");
   need.deadline = FromMs(Number(map, where, "deadline_ms", -1e-9, kMostMs, 0));
   need.memory_gb = Number(map, where, "memory_gb", -1e-9, kMostGb, 0);
-  need.kind = Flag(map, where, "executor") ? core::DeviceKind::kExecutor : core::DeviceKind::kGpu;
+  if (map.contains("executor")) {
+    need.kind = Flag(map, where, "executor") ? core::DeviceKind::kExecutor : core::DeviceKind::kGpu;
+  }
   stream.weight = Number(map, where, "weight", 0, 1e6, 1);
   return stream;
 }

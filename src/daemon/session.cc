@@ -122,6 +122,10 @@ bool Session::Send(const wire::Message& message, TimePoint now) {
     config_ = *config;
     return true;
   }
+  if (const auto* assign = std::get_if<wire::Assign>(&message)) {
+    assign_ = *assign;
+    return true;
+  }
   if (const auto* expired = std::get_if<wire::Expired>(&message)) {
     expired_.push_back(*expired);
     return expired_.size() <= kMaxExpired;
@@ -136,12 +140,15 @@ bool Session::Send(const wire::Message& message, TimePoint now) {
 
 bool Session::SendPending(TimePoint now) {
   const wire::Io io = !expired_.empty() ? wire::Send(fd_.get(), expired_.front())
+                      : assign_         ? wire::Send(fd_.get(), *assign_)
                       : config_         ? wire::Send(fd_.get(), *config_)
                                         : wire::Send(fd_.get(), chunks_.front());
   if (io == wire::Io::kWouldBlock) return false;
   deadline_ = now + kStuckLimit;  // it reads again, or is gone
   if (!expired_.empty()) {
     expired_.erase(expired_.begin());
+  } else if (assign_) {
+    assign_.reset();
   } else if (config_) {
     config_.reset();
   } else {

@@ -42,7 +42,7 @@ class Session {
   // False: the client does not read, so cannot take what it must have, and has to go.
   bool Send(const wire::Message& message, TimePoint now);
   void Flush(TimePoint now);  // there is room again
-  bool has_pending() const { return config_ || !expired_.empty() || !chunks_.empty(); }
+  bool has_pending() const { return config_ || assign_ || !expired_.empty() || !chunks_.empty(); }
 
   // By when this client must have moved on; kNever if nothing is expected of it.
   TimePoint deadline() const { return deadline_; }
@@ -69,9 +69,11 @@ class Session {
   std::string name_;
   TimePoint deadline_;
 
-  // Waiting for room, oldest meaning last: only the latest Config counts.
+  // Waiting for room, oldest meaning last: only the latest Config and
+  // Assign count.
   static constexpr std::size_t kMaxExpired = 16;
   std::optional<wire::Config> config_;
+  std::optional<wire::Assign> assign_;
   std::vector<wire::Expired> expired_;
   std::deque<wire::ControlReply> chunks_;  // of one reply: no further request is read meanwhile
 };

@@ -67,6 +67,7 @@ void PutCounters(const core::StreamCounters& counters, json* out) {
   (*out)["late"] = counters.late;
   (*out)["cancelled"] = counters.cancelled;
   (*out)["claimed"] = counters.claimed;
+  (*out)["forwarded"] = counters.forwarded;
 }
 
 // The rate in force: its own, or what overload leaves of it.
@@ -108,6 +109,17 @@ json ConcurrencyJson(const core::PolicySpec& policy) {
 
 json DemandLimitJson(const core::PolicySpec& policy) {
   return policy.demand_limit > 0 ? json(policy.demand_limit) : json(nullptr);
+}
+
+json AssignmentsJson(const Driver& driver, TimePoint now) {
+  json list = json::array();
+  for (const auto& [name, assignment] : driver.assignments().all()) {
+    list.push_back({{"name", name},
+                    {"executors", assignment.executors},
+                    {"reason", assignment.reason},
+                    {"for_s", Seconds(now - assignment.since)}});
+  }
+  return {{"assignments", std::move(list)}};
 }
 
 std::string Dump(const json& status) {
@@ -345,9 +357,27 @@ json Status::Verdict(ClientId client, const core::Stream& stream) const {
   const AdmissionDesk& desk = driver_->admission();
   if (desk.mode() == AdmissionMode::kOff) return nullptr;
   if (!(stream.spec.required_fps > 0)) return "no rate stated";
+  const StreamRecord* record = driver_->ledger().Find(client);
+  const bool away = record != nullptr && record->uses && !record->uses->empty();
+  if (away && stream.body.empty()) return "its inferences run in executors";
   const AdmissionDesk::Verdict* verdict = desk.Of(client);
   if (verdict == nullptr) return "not seen enough";
   return verdict->fits ? "fits" : verdict->reason;
+}
+
+// Where its inferences run, by its own word; where they are to; and whether it is an executor.
+void Status::PutForwarding(const StreamRecord& record, json* out) const {
+  const auto names = [&](const std::vector<std::string>& sockets) {
+    json list = json::array();
+    for (const std::string& socket : sockets) list.push_back(driver_->ExecutorName(socket));
+    return list;
+  };
+  (*out)["forwards"] = record.uses.has_value();
+  (*out)["on"] = record.uses ? names(*record.uses) : json(nullptr);
+  const Assignment* assigned = driver_->assignments().Of(record);
+  (*out)["assigned_to"] = assigned != nullptr ? names(assigned->executors) : json(nullptr);
+  (*out)["assigned_why"] = assigned != nullptr ? json(assigned->reason) : json(nullptr);
+  (*out)["serves"] = record.serves.empty() ? json(nullptr) : json(record.serves);
 }
 
 json Status::Streams(TimePoint now) const {
@@ -404,6 +434,7 @@ json Status::Streams(TimePoint now) const {
     if (const GpuFaults::Affected* broken = driver_->faults().Of(client)) {
       entry["fault"] = GpuErrorText(broken->code);
     }
+    PutForwarding(*record, &entry);
     PutCounters(counters, &entry);
     streams.push_back(std::move(entry));
   }

@@ -51,6 +51,7 @@ class Status {
   nlohmann::json Streams(TimePoint now) const;
   nlohmann::json PlacementJson(TimePoint now) const;
   nlohmann::json PlaceJson(const PlacedStream& stream, TimePoint now) const;
+  void PutForwarding(const StreamRecord& record, nlohmann::json* out) const;
 
   Driver* driver_;
   DaemonFacts facts_;
@@ -65,5 +66,8 @@ class Status {
 nlohmann::json ConcurrencyJson(const core::PolicySpec& policy);
 nlohmann::json DemandLimitJson(const core::PolicySpec& policy);  // null: none
 std::string Dump(const nlohmann::json& status);
+
+// What is assigned, by name: [{"name", "executors", "reason", "for_s"}].
+nlohmann::json AssignmentsJson(const Driver& driver, TimePoint now);
 
 }  // namespace stagger::daemon

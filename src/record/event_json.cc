@@ -81,6 +81,9 @@ struct EventWriter {
   ordered_json operator()(const core::WarmupPassed& e) const {
     return {{"event", "warmup"}, {"client", e.client.value}, {"count", e.count}};
   }
+  ordered_json operator()(const core::InferenceForwarded& e) const {
+    return {{"event", "forwarded"}, {"client", e.client.value}, {"call_ns", e.call.count()}};
+  }
   ordered_json operator()(const core::PolicySet& e) const {
     return {{"event", "policy"}, {"policy", Of(e.policy)}};
   }
@@ -180,6 +183,7 @@ core::Event EventFrom(const json& from) {
     return core::TurnClaimed{Client(from), Seq(from), Device(from), Time(from, "held_ns")};
   }
   if (kind == "warmup") return core::WarmupPassed{Client(from), from.at("count")};
+  if (kind == "forwarded") return core::InferenceForwarded{Client(from), Time(from, "call_ns")};
   if (kind == "policy") return core::PolicySet{PolicyFrom(from.at("policy"))};
   if (kind == "capped") return core::RateCapped{Client(from), from.at("fps")};
   if (kind == "tick") return core::Tick{};

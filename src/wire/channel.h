@@ -14,8 +14,6 @@
 
 namespace stagger::wire {
 
-inline constexpr std::size_t kMaxSocketPath = 107;  // what sockaddr_un takes, less its NUL
-
 // $STAGGER_SOCKET, else $XDG_RUNTIME_DIR/stagger/daemon.sock, else /tmp/stagger-UID/daemon.sock.
 std::string DefaultSocketPath();
 

@@ -29,6 +29,12 @@ constexpr std::uint16_t kType<Ended> = 7;
 template <>
 constexpr std::uint16_t kType<Faulted> = 8;
 template <>
+constexpr std::uint16_t kType<Forwarded> = 10;
+template <>
+constexpr std::uint16_t kType<Uses> = 11;
+template <>
+constexpr std::uint16_t kType<Serves> = 12;
+template <>
 constexpr std::uint16_t kType<Control> = 16;
 template <>
 constexpr std::uint16_t kType<Welcome> = 32;
@@ -40,6 +46,8 @@ template <>
 constexpr std::uint16_t kType<Expired> = 35;
 template <>
 constexpr std::uint16_t kType<Refused> = 36;
+template <>
+constexpr std::uint16_t kType<Assign> = 37;
 template <>
 constexpr std::uint16_t kType<ControlReply> = 48;
 
@@ -132,6 +140,28 @@ void Fields(A& a, Ref<A, ControlReply> m) {
   a.Flag(m.ok);
   a.Flag(m.more);
   a.Bytes(m.chunk, kMaxChunk);
+}
+
+template <typename A, typename Paths>
+void SocketPaths(A& a, Paths& paths) {
+  a.Count(paths, kMaxExecutors);
+  for (auto& path : paths) a.Text(path, kMaxSocketPath);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Forwarded> m) {
+  a.Time(m.call);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Uses> m) {
+  SocketPaths(a, m.executors);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Serves> m) {
+  a.Text(m.socket, kMaxSocketPath);
+}
+template <typename A>
+void Fields(A& a, Ref<A, Assign> m) {
+  SocketPaths(a, m.executors);
 }
 
 // The size the packet needs, whether or not it fits; 0 if a field exceeds its bound.

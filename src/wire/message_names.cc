@@ -19,6 +19,10 @@ const char* Name(const Grant&) { return "Grant"; }
 const char* Name(const Expired&) { return "Expired"; }
 const char* Name(const Refused&) { return "Refused"; }
 const char* Name(const ControlReply&) { return "ControlReply"; }
+const char* Name(const Forwarded&) { return "Forwarded"; }
+const char* Name(const Uses&) { return "Uses"; }
+const char* Name(const Serves&) { return "Serves"; }
+const char* Name(const Assign&) { return "Assign"; }
 
 }  // namespace
 

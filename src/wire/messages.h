@@ -24,7 +24,7 @@
 
 namespace stagger::wire {
 
-inline constexpr std::uint16_t kProtocolVersion = 2;
+inline constexpr std::uint16_t kProtocolVersion = 3;
 inline constexpr std::size_t kMaxName = 64;           // bytes, Hello::name
 inline constexpr std::size_t kMaxText = 512;          // bytes, Refused::reason, Control::verb
 inline constexpr std::size_t kMaxChunk = 48 * 1024;   // bytes, Control::body, ControlReply::chunk
@@ -38,6 +38,8 @@ inline constexpr std::uint32_t kMaxWeightMilli = 1'000'000'000;  // Hello::weigh
 inline constexpr std::uint32_t kMaxDevice = 255;                 // any DeviceId
 inline constexpr std::uint32_t kMaxCode = 9999;                  // Faulted::code
 inline constexpr std::size_t kMaxGpus = 16;                      // Welcome::gpus
+inline constexpr std::size_t kMaxExecutors = 8;                  // Assign::executors, Uses
+inline constexpr std::size_t kMaxSocketPath = 107;  // what sockaddr_un takes, less its NUL
 
 // A measured duration as the codec takes it: a clock that stood still or a call of two hours
 // must not keep a Release from being sent.
@@ -131,11 +133,32 @@ struct Faulted {
   friend bool operator==(const Faulted&, const Faulted&) = default;
 };
 
+// An inference that executors ran: it took no turn of this process's, since they ask for theirs.
+// Told only to be counted.
+struct Forwarded {
+  Duration call{};  // the whole framework call: what the app sees as inference time
+  friend bool operator==(const Forwarded&, const Forwarded&) = default;
+};
+
+// This process may forward its inferences, and these are the sockets of the executors that it uses
+// now; none: it runs them itself. Sent once attached and at each change, so that whoever assigned
+// executors sees when the process has moved.
+struct Uses {
+  std::vector<std::string> executors;  // at most kMaxExecutors; of more, the first
+  friend bool operator==(const Uses&, const Uses&) = default;
+};
+
+// This process is an executor; apps find it at `socket`. At most once per connection.
+struct Serves {
+  std::string socket;
+  friend bool operator==(const Serves&, const Serves&) = default;
+};
+
 // ---- command line -> daemon (instead of Hello) -------------------------------------------------
 
 struct Control {
   std::uint16_t version = kProtocolVersion;
-  std::string verb;  // "status", "policy", "stop"
+  std::string verb;  // "status", "policy", "assign", "stop"
   std::string body;  // JSON arguments, may be empty
   friend bool operator==(const Control&, const Control&) = default;
 };
@@ -176,6 +199,14 @@ struct Expired {
   friend bool operator==(const Expired&, const Expired&) = default;
 };
 
+// Where the process's inferences go from now on: sockets of executors; none: it runs them itself.
+// Sent when somebody assigns them, and between Welcome and the first Config to a process that joins
+// with a name that has been assigned some. Ignored by processes that don't forward.
+struct Assign {
+  std::vector<std::string> executors;  // at most kMaxExecutors
+  friend bool operator==(const Assign&, const Assign&) = default;
+};
+
 struct Refused {
   std::string reason;
   friend bool operator==(const Refused&, const Refused&) = default;
@@ -190,7 +221,8 @@ struct ControlReply {
   friend bool operator==(const ControlReply&, const ControlReply&) = default;
 };
 
-using Message = std::variant<Hello, Request, Release, Ended, Cancel, Claim, Ungated, Faulted,
-                             Control, Welcome, Config, Grant, Expired, Refused, ControlReply>;
+using Message =
+    std::variant<Hello, Request, Release, Ended, Cancel, Claim, Ungated, Faulted, Control, Welcome,
+                 Config, Grant, Expired, Refused, ControlReply, Forwarded, Uses, Serves, Assign>;
 
 }  // namespace stagger::wire

@@ -33,6 +33,12 @@ std::vector<Gpu> AnyGpus() {
   return gpus;
 }
 
+std::vector<std::string> AnyPaths() {
+  std::vector<std::string> paths(UpTo<std::size_t>(0, kMaxExecutors));
+  for (std::string& path : paths) path = AnyText(kMaxSocketPath);
+  return paths;
+}
+
 Message AnyMessage(std::size_t kind) {
   switch (kind) {
     case 0:
@@ -68,8 +74,16 @@ Message AnyMessage(std::size_t kind) {
       return Expired{{AnyU64()}};
     case 13:
       return Refused{AnyText(kMaxText)};
-    default:
+    case 14:
       return ControlReply{AnyFlag(), AnyFlag(), AnyBytes()};
+    case 15:
+      return Forwarded{AnyDuration()};
+    case 16:
+      return Uses{AnyPaths()};
+    case 17:
+      return Serves{AnyText(kMaxSocketPath)};
+    default:
+      return Assign{AnyPaths()};
   }
 }
 

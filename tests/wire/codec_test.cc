@@ -100,6 +100,13 @@ TEST(Codec, EdgeValuesRoundTrip) {
       Refused{std::string(kMaxText, 'r')},
       ControlReply{true, true, std::string(kMaxChunk, '\xff')},
       ControlReply{false, false, every_byte},
+      Forwarded{Duration{0}},
+      Forwarded{kMaxDuration},
+      Uses{},
+      Uses{std::vector(kMaxExecutors, std::string(kMaxSocketPath, 'p'))},
+      Serves{std::string(kMaxSocketPath, 'p')},
+      Assign{},
+      Assign{std::vector(kMaxExecutors, std::string(kMaxSocketPath, 'p'))},
   };
   for (const auto& message : messages) ExpectRoundTrip(message);
 }
@@ -143,6 +150,14 @@ TEST(Codec, RefusesToEncodeWhatExceedsItsBound) {
       Refused{std::string(kMaxText + 1, 'r')},
       Refused{"\x1b[2J"},
       ControlReply{true, false, std::string(kMaxChunk + 1, ' ')},
+      Forwarded{kTooLong},
+      Uses{std::vector<std::string>(kMaxExecutors + 1)},
+      Uses{{std::string(kMaxSocketPath + 1, 'p')}},
+      Serves{std::string(kMaxSocketPath + 1, 'p')},
+      Assign{std::vector<std::string>(kMaxExecutors + 1)},
+      Assign{std::vector<std::string>(256)},
+      Assign{{"/e0", std::string(kMaxSocketPath + 1, 'p')}},
+      Assign{{"/e0\n"}},
   };
   for (const auto& message : messages) ExpectRefused(message);
 }
@@ -178,6 +193,9 @@ TEST(Codec, OnlyControlNeedsMoreThanAShortPacket) {
   EXPECT_LE(Encoded(Refused{std::string(kMaxText, 'r')}).size(), kMaxShortPacket);
   const Welcome many{2, {1}, std::vector<Gpu>(kMaxGpus, Gpu{{1}, {}})};
   EXPECT_LE(Encoded(many).size(), kMaxShortPacket);
+  const std::vector paths(kMaxExecutors, std::string(kMaxSocketPath, 'p'));
+  EXPECT_LE(Encoded(Assign{paths}).size(), kMaxShortPacket);
+  EXPECT_LE(Encoded(Uses{paths}).size(), kMaxShortPacket);
   const Control largest{1, std::string(kMaxText, 'v'), std::string(kMaxChunk, 'b')};
   EXPECT_LE(Encoded(largest).size(), kMaxPacket);
 }
@@ -279,14 +297,14 @@ TEST(Codec, GreetingsOfAnotherVersionKeepTheirVersion) {
   EXPECT_FALSE(Decode(old));
   ASSERT_TRUE(DecodeForeign(old));
   EXPECT_EQ(std::get<Welcome>(*DecodeForeign(old)).version, 1);
-  const Packet welcome = FromHex("20000000020000000300");
+  const Packet welcome = FromHex("20000000020000000400");
   ASSERT_TRUE(DecodeForeign(welcome));
-  EXPECT_EQ(std::get<Welcome>(*DecodeForeign(welcome)).version, 3);
-  const Packet control = FromHex("10000000020000000300");
+  EXPECT_EQ(std::get<Welcome>(*DecodeForeign(welcome)).version, 4);
+  const Packet control = FromHex("10000000020000000400");
   ASSERT_TRUE(DecodeForeign(control));
-  EXPECT_EQ(std::get<Control>(*DecodeForeign(control)).version, 3);
+  EXPECT_EQ(std::get<Control>(*DecodeForeign(control)).version, 4);
 
-  EXPECT_FALSE(DecodeForeign(FromHex("20000000020000000200"))) << "our own version";
+  EXPECT_FALSE(DecodeForeign(FromHex("20000000020000000300"))) << "our own version";
   EXPECT_FALSE(DecodeForeign(FromHex("020000000200000003000"))) << "not a greeting";
   EXPECT_FALSE(DecodeForeign(FromHex("200000000100000003"))) << "half a version";
   EXPECT_FALSE(DecodeForeign({}));
