@@ -18,7 +18,7 @@ ALLOWED = {
     "cuda": [],
     "report": ["base", "cuda"],
     "agent": ["base", "wire", "report"],
-    "executor": ["base", "wire"],
+    "executor": ["base", "wire", "agent/interface.h"],
     "daemon": ["base", "wire", "core", "device", "record", "web"],
     "record": ["base", "core"],
     "sim": ["base", "core"],

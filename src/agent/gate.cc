@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <variant>
 
+#include "agent/forward/route.h"
 #include "agent/say.h"
 #include "base/clock.h"
 #include "wire/channel.h"
@@ -56,12 +57,19 @@ void Gate::AwaitHangup(int ms) {
     MutexLock lock(&mutex_);
     if (attached_ && !SocketIsOurs()) Drop();
     if (!attached_) return;
+    if (route_ != nullptr && reading_) {
+      changed_.WaitUntil(&mutex_, Now() + std::chrono::milliseconds{ms});
+      return;
+    }
     fd = socket_.get();
   }
-  pollfd poll_fd{fd, 0, 0};  // no POLLIN: what the daemon says is for the thread that asked
+  // What the daemon says is for the thread that asked; but where this process goes, it says
+  // unasked.
+  pollfd poll_fd{fd, static_cast<short>(route_ != nullptr ? POLLIN : 0), 0};
   poll(&poll_fd, 1, ms);
-  if ((poll_fd.revents & (POLLHUP | POLLERR | POLLNVAL)) == 0) return;
+  if (poll_fd.revents == 0) return;
   MutexLock lock(&mutex_);
+  if ((poll_fd.revents & (POLLHUP | POLLERR | POLLNVAL)) == 0) return Drain();
   if (attached_) Drop();
 }
 
@@ -140,6 +148,8 @@ void Gate::Handle(const wire::Message& message, TimePoint now) {
     for (auto& [uuid, known_as, turn, overdue] : Places()) {
       if (turn.phase == Phase::kHeld && turn.seq == expired->seq) turn.lease_end = now;
     }
+  } else if (const auto* assign = std::get_if<wire::Assign>(&message)) {
+    if (route_ != nullptr) route_->Assign(assign->executors);
   }
 }
 
@@ -260,6 +270,11 @@ void Gate::Faulted(int device, std::uint32_t code) {
   const Place* place = device > 0 ? Find(DeviceId{static_cast<std::uint32_t>(device)}) : nullptr;
   if (place == nullptr || !place->known_as || code == 0 || code > wire::kMaxCode) return;
   Send(wire::Faulted{*place->known_as, code});
+}
+
+void Gate::Tell(const wire::Message& message) {
+  MutexLock lock(&mutex_);
+  Send(message);
 }
 
 void Gate::CountWarmup() {

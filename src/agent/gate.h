@@ -32,6 +32,8 @@ struct Ticket {
   wire::CoreMask cores{};  // where the body should run; empty: anywhere
 };
 
+class Route;  // forward/route.h
+
 class Gate {
  public:
   Gate();
@@ -50,6 +52,12 @@ class Gate {
   void CountWarmup();
   // A GPU failed under the process; -1: the only one that there is. `code` is the driver's.
   void Faulted(int device, std::uint32_t code);
+
+  // Something to tell the daemon, if there is one; nothing comes back.
+  void Tell(const wire::Message& message);
+  // From now on Assign goes to `route`, and the link thread reads what comes while nobody else
+  // does.
+  void ListenFor(Route* route) { route_ = route; }
 
   bool attached();
   // Whether bodies wait for turns now.
@@ -104,6 +112,7 @@ class Gate {
   TimePoint WaitEnd(TimePoint now) const;
   void Recognise(const wire::Gpu& gpu);
 
+  Route* route_ = nullptr;  // null: this process does not forward
   Mutex mutex_;
   Condition changed_;
   UniqueFd socket_;

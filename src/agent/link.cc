@@ -49,6 +49,28 @@ bool AwaitMessage(int fd, TimePoint until, wire::Message* message) {
 }  // namespace
 
 void Link::Nudge() {
+  if (!needed_.load(std::memory_order_relaxed) && !needed_.exchange(true)) {
+    MutexLock lock(&mutex_);
+    if (!complaint_.empty()) SayOnce(Topic::kDaemon, complaint_);
+  }
+  NudgeForwarded();
+}
+
+void Link::Complain(const std::string& text) {
+  // With no executors to go on with, the daemon is what is missing.
+  if (needed_.load() || options_->executors.empty()) return SayOnce(Topic::kDaemon, text);
+  MutexLock lock(&mutex_);
+  complaint_ = text;
+}
+
+void Link::AwaitFirstWord(Duration longest) {
+  NudgeForwarded();
+  const TimePoint until = Now() + longest;
+  MutexLock lock(&mutex_);
+  while (!tried_ && Now() < until) nudged_.WaitUntil(&mutex_, until);
+}
+
+void Link::NudgeForwarded() {
   if (!started_.load(std::memory_order_relaxed) && !started_.exchange(true)) {
     sigset_t all;
     sigset_t before;
@@ -79,7 +101,13 @@ void Link::Run() {
   SayIfSeveral();
   Duration pause = kFirstRetry;
   while (true) {
-    switch (Connect()) {
+    const Outcome outcome = Connect();
+    {
+      MutexLock lock(&mutex_);
+      tried_ = true;
+      nudged_.NotifyAll();
+    }
+    switch (outcome) {
       case Outcome::kAttached:
         WatchUntilGone();
         pause = kFirstRetry;
@@ -95,7 +123,8 @@ void Link::Run() {
       MutexLock lock(&mutex_);
       while (Now() < until) nudged_.WaitUntil(&mutex_, until);
     }
-    AwaitNudge();
+    // An executor is to be known before anything infers.
+    if (options_->serves.empty()) AwaitNudge();
     pause = std::min(pause * 2, kLastRetry);
   }
 }
@@ -109,7 +138,7 @@ void Link::AwaitNudge() {
 Link::Outcome Link::Connect() {
   Result<UniqueFd> connected = wire::Connect(options_->socket);
   if (!connected) {
-    SayOnce(Topic::kDaemon, "running uncontrolled: " + connected.error().message);
+    Complain("running uncontrolled: " + connected.error().message);
     return Outcome::kRetry;
   }
   const int high = fcntl(connected->get(), F_DUPFD_CLOEXEC, kHighFd);
@@ -120,19 +149,25 @@ Link::Outcome Link::Connect() {
   const TimePoint until = Now() + kHandshake;
   if (wire::Send(socket.get(), options_->hello) != wire::Io::kOk) return Outcome::kRetry;
   std::optional<wire::Welcome> welcome;
+  std::optional<wire::Assign> assign;
   while (AwaitMessage(socket.get(), until, &message)) {
     if (const auto* refused = std::get_if<wire::Refused>(&message)) {
       SayOnce(Topic::kDaemon, "running uncontrolled: the daemon refused: " + refused->reason);
       return Outcome::kNeverAgain;
     }
     if (auto* welcomed = std::get_if<wire::Welcome>(&message)) welcome = std::move(*welcomed);
+    if (auto* assigned = std::get_if<wire::Assign>(&message)) assign = std::move(*assigned);
     if (const auto* config = std::get_if<wire::Config>(&message); config != nullptr && welcome) {
       gate_->Attach(std::move(socket), *config, welcome->gpus);
+      if (!options_->serves.empty()) gate_->Tell(wire::Serves{options_->serves});
+      if (options_->forwards) {
+        route_->Report(true);
+        if (assign) route_->Assign(assign->executors);
+      }
       return Outcome::kAttached;
     }
   }
-  SayOnce(Topic::kDaemon,
-          "running uncontrolled: the daemon at " + options_->socket + " did not answer");
+  Complain("running uncontrolled: the daemon at " + options_->socket + " did not answer");
   return Outcome::kRetry;
 }
 
@@ -146,6 +181,7 @@ void Link::AfterForkInChild() {
   nudged_.Renew();
   started_.store(false);
   waiting_.store(false);
+  tried_ = false;
 }
 
 }  // namespace stagger::agent

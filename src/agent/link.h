@@ -4,7 +4,9 @@
 #pragma once
 
 #include <atomic>
+#include <string>
 
+#include "agent/forward/route.h"
 #include "agent/gate.h"
 #include "agent/options.h"
 #include "agent/sync.h"
@@ -13,11 +15,18 @@ namespace stagger::agent {
 
 class Link {
  public:
-  Link(const Options* options, Gate* gate) : options_(options), gate_(gate) {}
+  Link(const Options* options, Gate* gate, Route* route)
+      : options_(options), gate_(gate), route_(route) {}
 
   // Called at every inference: starts the thread once, and tells it that something infers while
   // there is no daemon. One relaxed load when attached.
   void Nudge();
+  // The same for an inference that executors run: it gets on without a daemon, so there is nothing
+  // to complain of before one runs here.
+  void NudgeForwarded();
+  // Until the daemon was found or not, since the process started; so that what it assigned to this
+  // name is known. At most `longest`.
+  void AwaitFirstWord(Duration longest);
 
   void BeforeFork() { mutex_.Lock(); }
   void AfterForkInParent() { mutex_.Unlock(); }
@@ -30,14 +39,19 @@ class Link {
   void Run();
   Outcome Connect();
   void AwaitNudge();
+  void Complain(const std::string& text);
   void WatchUntilGone();
 
   const Options* options_;
   Gate* gate_;
+  Route* route_;
   Mutex mutex_;
   Condition nudged_;
   std::atomic<bool> started_{false};
   std::atomic<bool> waiting_{false};  // the thread wants a nudge
+  bool tried_ = false;                // it has found a daemon, or none
+  std::atomic<bool> needed_{false};   // something wants turns
+  std::string complaint_;             // to be said once something does
 };
 
 }  // namespace stagger::agent

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <string_view>
 
 #include "wire/channel.h"
@@ -54,6 +55,7 @@ Options ReadOptions(std::string* complaint) {
     options.cooperative = number != 0;
   }
   if (const char* sockets = getenv("STAGGER_EXECUTOR")) {
+    options.forwards = true;
     std::string_view rest = sockets;
     while (!rest.empty()) {
       const std::size_t end = std::min(rest.find(','), rest.size());
@@ -64,9 +66,12 @@ Options ReadOptions(std::string* complaint) {
   if (ReadNumber("STAGGER_PIPELINE", 0, 16, &number, complaint)) {
     options.pipeline = static_cast<unsigned>(number);
   }
-  if (options.pipeline > 0 && options.executors.empty()) {
+  if (options.pipeline > 0 && !options.forwards) {
     *complaint = "STAGGER_PIPELINE is set without STAGGER_EXECUTOR; ignored";
     options.pipeline = 0;
+  }
+  if (const char* socket = getenv("STAGGER_SERVES")) {
+    if (wire::IsText(socket) && strlen(socket) <= wire::kMaxSocketPath) options.serves = socket;
   }
   if (ReadNumber("STAGGER_QUIET", 0, 1, &number, complaint)) options.quiet = number != 0;
   return options;

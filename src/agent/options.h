@@ -13,9 +13,12 @@ struct Options {
   wire::Hello hello;        // STAGGER_NAME, STAGGER_FPS, STAGGER_DEADLINE_MS, STAGGER_WEIGHT
   unsigned warmup = 2;      // STAGGER_WARMUP: first inferences of a session that are not gated
   bool cooperative = true;  // STAGGER_COOPERATIVE=0: leave the app's thread pools as they are
-  std::vector<std::string> executors;  // STAGGER_EXECUTOR: sockets, commas between; empty: none
-  unsigned pipeline = 0;               // STAGGER_PIPELINE: a result comes so many calls later
-  bool quiet = false;                  // STAGGER_QUIET=1: not even the one line that says why
+  // STAGGER_EXECUTOR: sockets, commas between. Set but empty: the daemon will say where.
+  bool forwards = false;
+  std::vector<std::string> executors;
+  std::string serves;     // STAGGER_SERVES: this process is the executor at that socket
+  unsigned pipeline = 0;  // STAGGER_PIPELINE: a result comes so many calls later
+  bool quiet = false;     // STAGGER_QUIET=1: not even the one line that says why
 };
 
 // Values that don't parse keep their default and are named in `complaint` (empty if none):

@@ -17,10 +17,14 @@ pthread_once_t once = PTHREAD_ONCE_INIT;
 
 }  // namespace
 
-State::State() : link(&options, &gate) {
+State::State() : route(&gate), link(&options, &gate, &route) {
   std::string complaint;
   options = ReadOptions(&complaint);
   SetQuiet(options.quiet);
+  if (options.forwards) {
+    route.Begin(options.executors);
+    gate.ListenFor(&route);
+  }
   if (!complaint.empty()) SayOnce(Topic::kOptions, complaint);
 }
 
@@ -32,17 +36,21 @@ State& State::Get() {
         [] {
           state->sessions.BeforeFork();
           state->link.BeforeFork();
+          state->route.BeforeReportsFork();
           state->gate.BeforeFork();
+          state->route.BeforeFork();
           Remote::BeforeFork();
         },
         [] {
           Remote::AfterForkInParent();
+          state->route.AfterForkInParent();
           state->gate.AfterForkInParent();
           state->link.AfterForkInParent();
           state->sessions.AfterForkInParent();
         },
         [] {
           Remote::AfterForkInChild();
+          state->route.AfterForkInChild();
           state->gate.AfterForkInChild();
           state->link.AfterForkInChild();
           state->sessions.AfterForkInChild();

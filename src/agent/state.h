@@ -2,6 +2,7 @@
 // destroyed: the app's threads may still infer while the process exits.
 #pragma once
 
+#include "agent/forward/route.h"
 #include "agent/gate.h"
 #include "agent/link.h"
 #include "agent/options.h"
@@ -15,6 +16,7 @@ class State {
 
   Options options;
   Gate gate;
+  Route route;
   Link link;
   Sessions sessions;
 

@@ -24,7 +24,7 @@ Environment AppEnvironment(const std::string& agents, const std::string& socket,
     environment["STAGGER_DEADLINE_MS"] = fmt::format("{}", *stream.deadline_ms);
   if (stream.min_fps) environment["STAGGER_MIN_FPS"] = fmt::format("{}", *stream.min_fps);
   if (stream.weight) environment["STAGGER_WEIGHT"] = fmt::format("{}", *stream.weight);
-  if (!stream.executors.empty()) {
+  if (stream.forwards || !stream.executors.empty()) {
     environment["STAGGER_EXECUTOR"] = fmt::format("{}", fmt::join(stream.executors, ","));
   }
   if (stream.pipeline > 0) environment["STAGGER_PIPELINE"] = std::to_string(stream.pipeline);

@@ -22,6 +22,7 @@ struct StreamSettings {
   std::optional<double> gpu_threads_percent{};
   std::optional<double> gpu_memory_gb{};
   std::vector<std::string> executors{};  // sockets of those that run its inferences; empty: itself
+  bool forwards = false;                 // the daemon may send them to executors while it runs
   int pipeline = 0;                      // a result comes so many calls later
 };
 

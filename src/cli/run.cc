@@ -67,7 +67,7 @@ Result<void> CheckWish(const PlaceWish& wish, const StreamSettings& stream) {
     return Error{
         "--like, --profile: a place is for a --name and a rate; expected --name and --fps"};
   }
-  if (!stream.executors.empty()) {
+  if (!stream.executors.empty() || stream.forwards) {
     return Error{"--executor: not beside --like or --profile, where the daemon says which"};
   }
   if (wish.profile.empty()) return {};
@@ -125,7 +125,8 @@ int RunVerb(const Arguments& arguments) {
                  "GB of each GPU's memory that it may have, under MPS")
       ->check(CLI::Range(kLeastGpuMemory, 1000.0));
   app.add_option("--executor", stream.executors,
-                 "sockets of executors that run its inferences (stagger-executor --socket)")
+                 "sockets of executors that run its inferences (stagger-executor --socket), or "
+                 "auto: wherever the daemon says (stagger move)")
       ->delimiter(',');
   app.add_option(
          "--pipeline", stream.pipeline,
@@ -152,7 +153,14 @@ int RunVerb(const Arguments& arguments) {
     PrintError("run: --name: " + valid.error().message);
     return kExitUsage;
   }
-  if (stream.pipeline > 0 && stream.executors.empty() && !wish.asked()) {
+  if (std::erase(stream.executors, "auto") > 0) {
+    stream.forwards = true;
+    if (!stream.executors.empty()) {
+      PrintError("run: --executor: either auto or sockets");
+      return kExitUsage;
+    }
+  }
+  if (stream.pipeline > 0 && !stream.forwards && stream.executors.empty() && !wish.asked()) {
     PrintError(
         "run: --pipeline: only with --executor, --like or --profile, which has other processes run "
         "the frames");

@@ -113,6 +113,16 @@ std::string GpuLines(const json& status) {
   return lines;
 }
 
+// The executors that run its inferences; "the app", if it could forward and does not.
+std::string On(const json& stream) {
+  if (Find(stream, "on") == nullptr) return "-";
+  std::string names;
+  for (const json& name : ListOf(stream, "on")) {
+    names += (names.empty() ? "" : ", ") + (name.is_string() ? name.get<std::string>() : "?");
+  }
+  return names.empty() ? "the app" : names;
+}
+
 void Print(const json& status) {
   const json* policy = Find(status, "policy");
   if (policy != nullptr) {
@@ -143,16 +153,28 @@ void Print(const json& status) {
     fmt::print("no streams yet; start an app with: stagger run -- CMD...\n");
     return;
   }
-  Table table({"STREAM", "PID", "STATE", "WANTS", "GETS", "FPS", "DONE", "WAIT ms", "BODY ms",
-               "INFERENCE ms"});
+  const bool forwards = std::ranges::any_of(
+      streams, [](const json& stream) { return Find(stream, "on") != nullptr; });
+  std::vector<std::string> columns = {"STREAM", "PID",  "STATE",   "WANTS",   "GETS",
+                                      "FPS",    "DONE", "WAIT ms", "BODY ms", "INFERENCE ms"};
+  if (forwards) columns.emplace_back("ON");
+  Table table(std::move(columns));
   std::string verdicts;
   for (const json& stream : streams) {
-    table.AddRow({Text(stream, "name"), Text(stream, "pid"), Text(stream, "state"),
-                  Number(stream, "fps_required", 1), Number(stream, "fps_assigned", 1),
-                  Number(stream, "fps", 1), Text(stream, "done"), MeanP99(stream, "wait_ms"),
-                  MeanP99(stream, "body_ms"), MeanP99(stream, "inference_ms")});
+    std::vector<std::string> row = {Text(stream, "name"),
+                                    Text(stream, "pid"),
+                                    Text(stream, "state"),
+                                    Number(stream, "fps_required", 1),
+                                    Number(stream, "fps_assigned", 1),
+                                    Number(stream, "fps", 1),
+                                    Text(stream, "done"),
+                                    MeanP99(stream, "wait_ms"),
+                                    MeanP99(stream, "body_ms"),
+                                    MeanP99(stream, "inference_ms")};
+    if (forwards) row.push_back(On(stream));
+    table.AddRow(std::move(row));
     const std::string verdict = Text(stream, "verdict");
-    if (verdict != "fits" && verdict != "-") {
+    if (verdict != "fits" && verdict != "-" && verdict != "its inferences run in executors") {
       verdicts += fmt::format("{}: {}\n", Text(stream, "name"), verdict);
     }
   }

@@ -21,6 +21,7 @@ constexpr std::array kVerbs{
     Verb{"up", "start every app of a site file, supervised", UpVerb},
     Verb{"status", "show streams and devices", StatusVerb},
     Verb{"policy", "change who gets the next turn, and how many at once", PolicyVerb},
+    Verb{"move", "send an app's inferences to other executors while it runs", MoveVerb},
     Verb{"demo", "camera apps on this machine, uncontrolled and controlled", DemoVerb},
     Verb{"bench", "the measurements that back a claim: cpu, gate, hooks, t4 ...", BenchVerb},
     Verb{"sim", "simulate a scenario with the engine that the daemon runs", SimVerb},

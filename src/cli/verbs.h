@@ -19,6 +19,7 @@ int RunVerb(const Arguments& arguments);
 int UpVerb(const Arguments& arguments);
 int StatusVerb(const Arguments& arguments);
 int PolicyVerb(const Arguments& arguments);
+int MoveVerb(const Arguments& arguments);
 int SimVerb(const Arguments& arguments);
 int ReplayVerb(const Arguments& arguments);
 int AdmitVerb(const Arguments& arguments);

@@ -117,7 +117,23 @@ Control::Answer Control::Assign(const std::string& body, Standing standing, Time
   } else if (auto set = driver_->Assign(name, executors, reason, now); !set) {
     return Refusal("assign: " + set.error().message);
   }
-  return {.ok = true, .stop = false, .body = AssignmentsJson(*driver_, now).dump()};
+  json answer = AssignmentsJson(*driver_, now);
+  answer["streams"] = json::array();  // those that were told
+  answer["on"] = list;                // as the status will have it once they have moved
+  if (list.is_array()) {
+    answer["on"] = json::array();
+    for (const std::string& socket : driver_->assignments().all().at(name).executors) {
+      answer["on"].push_back(driver_->ExecutorName(socket));
+    }
+  }
+  for (const auto& [client, record] : driver_->ledger().streams()) {
+    const Assignment* assignment = driver_->assignments().Of(record);
+    const auto& all = driver_->assignments().all();
+    const auto given = all.find(name.get<std::string>());
+    if (given != all.end() && assignment == &given->second)
+      answer["streams"].push_back(record.name);
+  }
+  return {.ok = true, .stop = false, .body = answer.dump()};
 }
 
 std::string Control::PolicyInForce() const {

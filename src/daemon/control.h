@@ -38,7 +38,8 @@ class Control {
  private:
   Answer Policy(const std::string& body, Standing standing, TimePoint now);
   // {"name", "executors": [socket or executor's name, ...], "reason"}; executors [] is "in the
-  // app", null forgets what was assigned. Without arguments: all that is assigned.
+  // app", null forgets what was assigned. Answers with the streams that were told,
+  // and all that is assigned; without arguments only the latter.
   Answer Assign(const std::string& body, Standing standing, TimePoint now);
   std::string PolicyInForce() const;
   Answer Place(const std::string& verb, const std::string& body, Standing standing, pid_t pid,

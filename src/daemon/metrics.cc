@@ -93,6 +93,7 @@ std::string MetricsText(const json& status) {
       {"stagger_stream_done_total", "done", "Inferences completed."},
       {"stagger_stream_granted_total", "granted", "Turns granted."},
       {"stagger_stream_ungated_total", "ungated", "Inferences that ran without a turn."},
+      {"stagger_stream_forwarded_total", "forwarded", "Inferences that executors ran."},
       {"stagger_stream_expired_total", "expired", "Leases that ended before their body."},
       {"stagger_stream_cancelled_total", "cancelled", "Waits that were given up."}};
   for (const auto& [name, key, help] : counters) {

@@ -1,5 +1,6 @@
 // stagger-executor: runs inferences that apps send it, on one device. Exit codes: 0 ok, 1 failed,
 // 2 bad usage.
+#include <dlfcn.h>
 #include <fmt/core.h>
 #include <poll.h>
 #include <sched.h>
@@ -10,7 +11,9 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 
+#include "agent/interface.h"
 #include "executor/options.h"
 #include "executor/server.h"
 
@@ -40,6 +43,16 @@ Result<UniqueFd> TakeSignals() {
   return fd;
 }
 
+// With the agent preloaded this process is a stream: the daemon knows it from now on, and not only
+// from its first inference, and sees it go when it dies.
+void JoinDaemon(const std::string& socket) {
+  // As apps are told of it, which may start elsewhere.
+  setenv("STAGGER_SERVES", std::filesystem::absolute(socket).c_str(), 1);
+  const auto* agent =
+      static_cast<const StaggerAgentInterface*>(dlsym(RTLD_DEFAULT, "stagger_agent_interface"));
+  if (agent != nullptr) agent->nudge();
+}
+
 Result<void> Serve(const Options& options) {
   // Ours to run, not to forward: an agent in this process asks for turns and nothing else.
   unsetenv("STAGGER_EXECUTOR");
@@ -55,6 +68,7 @@ Result<void> Serve(const Options& options) {
       .share = options.share,
       .shared_memory = static_cast<std::uint64_t>(options.shared_memory_mb * 1024 * 1024),
       .model_memory = static_cast<std::uint64_t>(options.memory_mb * 1024 * 1024)};
+  JoinDaemon(options.socket);
   Server server(std::move(listener).value(), settings);
   spdlog::info("{} at {}", options.device, options.socket);
   if (options.ready_fd >= 0) {

@@ -155,6 +155,17 @@ TEST_F(Turns, WarmUpIsCounted) {
   EXPECT_EQ(Count('A').warmup, 5u);
 }
 
+TEST_F(Turns, ForwardedInferencesAreCountedAndHoldNothing) {
+  Begin(Gpu(1), "A");
+  Do(InferenceForwarded{IdOf('A'), Ms(30)});
+  Do(InferenceForwarded{IdOf('Z'), Ms(30)});
+  EXPECT_EQ(Count('A').done, 1u);
+  EXPECT_EQ(Count('A').forwarded, 1u);
+  EXPECT_EQ(Of('A').call.max(), Ms(30));
+  EXPECT_EQ(Device().turns, 0u);
+  EXPECT_EQ(Device().busy_time, Duration{});
+}
+
 TEST_F(Turns, ALostReleaseOfAnUngatedBodyDoesNotSilenceTheStream) {
   Begin(Gpu(1, "off"), "A");
   BeginUngated('A');

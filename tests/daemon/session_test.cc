@@ -56,6 +56,22 @@ TEST_F(SessionTest, KeepsOnlyTheLatestConfigForOneThatDoesNotRead) {
   EXPECT_EQ(wire::Receive(peer_.get(), &message), wire::Io::kWouldBlock);
 }
 
+TEST_F(SessionTest, KeepsOnlyTheLatestAssignForOneThatDoesNotRead) {
+  Fill();
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_TRUE(session_->Send(wire::Assign{{"/e" + std::to_string(i)}}, now_));
+  }
+  wire::Message message;
+  while (wire::Receive(peer_.get(), &message) == wire::Io::kOk) {
+  }
+  session_->Flush(now_);
+  ASSERT_EQ(wire::Receive(peer_.get(), &message), wire::Io::kOk);
+  EXPECT_EQ(message, wire::Message(wire::Assign{{"/e999"}}));
+  ASSERT_EQ(wire::Receive(peer_.get(), &message), wire::Io::kOk);
+  EXPECT_TRUE(std::holds_alternative<wire::Config>(message)) << "the one that found no room";
+  EXPECT_EQ(wire::Receive(peer_.get(), &message), wire::Io::kWouldBlock);
+}
+
 TEST_F(SessionTest, IsOverdueFiveSecondsAfterItStoppedReading) {
   Driver* no_driver = nullptr;
   Control control(

@@ -59,6 +59,7 @@ class RecordingTest : public testing::Test {
     tell(core::ClientJoined{{1}, spec});
     tell(core::ClientJoined{{2}, {}});
     tell(core::WarmupPassed{{1}, 3});
+    tell(core::InferenceForwarded{{2}, Ms(33)});
     tell(core::TurnRequested{{1}, {1}, {0}, Ms(1), true});
     tell(core::TurnRequested{{2}, {1}, {0}, Ms(2), true});
     tell(core::TurnReleased{{1}, {1}, Ms(20), Ms(0), Ms(0)});

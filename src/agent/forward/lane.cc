@@ -31,7 +31,8 @@ bool AwaitReadable(int fd, TimePoint until) {
 }  // namespace
 
 Lane::Opening Lane::Open(const std::string& socket, const wire::Open& open,
-                         std::span<const std::byte> model, bool want_files) {
+                         std::span<const std::byte> model, bool want_files,
+                         const std::atomic<bool>* give_up) {
   Opening opening;
   Result<UniqueFd> connected = wire::Connect(socket);
   if (!connected) {
@@ -51,7 +52,8 @@ Lane::Opening Lane::Open(const std::string& socket, const wire::Open& open,
     const int fd = lane->socket_.get();
     const wire::Io io = fd < 0 ? wire::Io::kClosed : wire::ReceiveShort(fd, &message, &files);
     if (io == wire::Io::kWouldBlock) {
-      if (AwaitReadable(fd, until)) continue;
+      const bool given_up = give_up != nullptr && give_up->load();
+      if (!given_up && AwaitReadable(fd, until)) continue;
       opening.reason = "the executor at " + socket + " does not answer";
       return opening;
     }

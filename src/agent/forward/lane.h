@@ -2,6 +2,7 @@
 // Used by one thread at a time. Every wait is bounded. Nothing here exits, throws or prints.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -31,9 +32,10 @@ class Lane {
   };
 
   // Waits up to the time a model may take to load. `model` are the bytes to send if the executor
-  // does not have them.
+  // does not have them. Within a second of `give_up` it waits no longer.
   static Opening Open(const std::string& socket, const wire::Open& open,
-                      std::span<const std::byte> model, bool want_files);
+                      std::span<const std::byte> model, bool want_files,
+                      const std::atomic<bool>* give_up = nullptr);
 
   // Room for so many bytes of inputs; false if there is none to be had.
   bool Reserve(std::uint64_t input_bytes);

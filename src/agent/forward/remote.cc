@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <utility>
 
+#include "agent/forward/route.h"
 #include "agent/say.h"
 #include "base/clock.h"
 
@@ -27,109 +29,273 @@ void Remote::AfterForkInChild() {
   ++process_generation;
 }
 
-Remote::Remote(const std::vector<std::string>& sockets, wire::Open open)
-    : open_(std::move(open)), generation_(process_generation) {
-  for (const std::string& socket : sockets) executors_.push_back({.socket = socket, .idle = {}});
+Remote::Remote(Route* route, const std::vector<std::string>& sockets, wire::Open open,
+               std::string path)
+    : route_(route),
+      open_(std::move(open)),
+      path_(std::move(path)),
+      generation_(process_generation) {
+  for (const std::string& socket : sockets) Name(socket);
 }
 
-bool Remote::Begin(std::span<const std::byte> model, Mapping* stub, std::string* reason) {
-  bool begun = false;
-  for (std::size_t i = 0; i < executors_.size(); ++i) {
-    Lane::Opening opening = Lane::Open(executors_[i].socket, open_, model, true);
+bool Remote::batch() const {
+  MutexLock lock(&mutex);
+  return batch_;
+}
+
+std::size_t Remote::executors() const {
+  MutexLock lock(&mutex);
+  return static_cast<std::size_t>(std::ranges::count_if(
+      executors_, [](const auto& one) { return !one->leaving && !one->background; }));
+}
+
+std::shared_ptr<const Mapping> Remote::model() const {
+  MutexLock lock(&mutex);
+  return model_;
+}
+
+void Remote::AddUsed(std::vector<std::string>* sockets) const {
+  MutexLock lock(&mutex);
+  for (const auto& one : executors_) {
+    if (!one->leaving && !one->background) sockets->push_back(one->socket);
+  }
+}
+
+Remote::Executor* Remote::Find(unsigned id) {
+  const auto found =
+      std::ranges::find_if(executors_, [id](const auto& one) { return one->id == id; });
+  return found != executors_.end() ? found->get() : nullptr;
+}
+
+// The one with this socket, from now on named.
+Remote::Executor& Remote::Name(const std::string& socket) {
+  for (const auto& one : executors_) {
+    if (one->socket != socket) continue;
+    one->named = true;
+    one->leaving = false;  // if it was: it has a lane of ours still, and so the model
+    return *one;
+  }
+  executors_.push_back(std::make_unique<Executor>());
+  Executor& added = *executors_.back();
+  added.id = ++last_id_;
+  added.socket = socket;
+  return added;
+}
+
+bool Remote::Begin(std::span<const std::byte> model, Mapping* stub, std::string* reason,
+                   bool* refused) {
+  // Nobody else knows of this session yet.
+  for (const auto& executor : executors_) {
+    Lane::Opening opening = Lane::Open(executor->socket, open_, model, true);
     if (!opening.lane) {
-      Failed(executors_[i]);
+      Failed(*executor);
       if (reason->empty()) *reason = opening.reason;
+      *refused = opening.refused;
       if (opening.refused) break;  // the others would say the same
       continue;
     }
-    begun = true;
-    opening.lane->executor = static_cast<unsigned>(i);
+    executor->background = false;
+    opening.lane->executor = executor->id;
     opening.lane->generation = generation_;
     batch_ = opening.batch;
-    model_ = std::move(opening.model);
+    model_ = std::make_shared<const Mapping>(std::move(opening.model));
     *stub = std::move(opening.stub);
-    executors_[i].idle.push_back(std::move(opening.lane));
-    break;
+    executor->idle.push_back(std::move(opening.lane));
+    return model_->bytes().size() == model.size();
   }
-  return begun && model_.bytes().size() == model.size();
+  return false;
 }
 
 void Remote::ForgetParents() {
   if (generation_ == process_generation) return;
   generation_ = process_generation;
-  for (Executor& executor : executors_) {
-    executor.idle.clear();
-    executor.busy = 0;
+  for (const auto& executor : executors_) {
+    executor->idle.clear();
+    executor->busy = 0;
   }
+  std::erase_if(executors_, [](const auto& one) { return one->leaving; });
 }
 
 void Remote::Failed(Executor& executor) {
+  executor.background = true;
   executor.pause = std::clamp(executor.pause * 2, kFirstPause, kLastPause);
   executor.retry_at = Now() + executor.pause;
 }
 
+// With the lock. First among those that serve; where none does, one that a call has to wait for.
+Remote::Executor* Remote::Choose(TimePoint now, const std::vector<unsigned>& tried) {
+  // Where all are alike, one after the other: apps that call one frame at a time spread too.
+  ++turn_;
+  for (const bool waits : {false, true}) {
+    if (waits && stand_in_.load()) break;
+    Executor* best = nullptr;
+    for (std::size_t k = 0; k < executors_.size(); ++k) {
+      Executor& executor = *executors_[(turn_ + k) % executors_.size()];
+      if (executor.leaving || executor.background != waits || (waits && !executor.named)) continue;
+      const bool can_open = executor.retry_at <= now && executor.busy < kMostLanes;
+      const bool failed = std::ranges::count(tried, executor.id) > 0;
+      if (failed || (executor.idle.empty() && !can_open)) continue;
+      if (best == nullptr || executor.busy < best->busy) best = &executor;
+    }
+    if (best != nullptr) return best;
+  }
+  return nullptr;
+}
+
 std::unique_ptr<Lane> Remote::Acquire() {
-  std::vector<bool> tried(executors_.size(), false);
+  std::vector<unsigned> tried;
   while (true) {
-    std::size_t best = executors_.size();
-    unsigned generation = 0;
+    std::unique_ptr<Lane> lane;
+    unsigned id = 0;
+    std::string socket;
+    bool has_to_wait = false;
+    bool for_the_mover = false;
     {
       MutexLock lock(&mutex);
       ForgetParents();
-      generation = generation_;
       const TimePoint now = Now();
-      // Where all are alike, one after the other: apps that call one frame at a time spread too.
-      ++turn_;
-      for (std::size_t k = 0; k < executors_.size(); ++k) {
-        const std::size_t i = (turn_ + k) % executors_.size();
-        const Executor& executor = executors_[i];
-        const bool can_open = executor.retry_at <= now && executor.busy < kMostLanes;
-        if (tried[i] || (executor.idle.empty() && !can_open)) continue;
-        if (best == executors_.size() || executor.busy < executors_[best].busy) best = i;
-      }
-      if (best == executors_.size()) return nullptr;
-      Executor& executor = executors_[best];
-      ++executor.busy;
-      if (!executor.idle.empty()) {
-        std::unique_ptr<Lane> lane = std::move(executor.idle.back());
-        executor.idle.pop_back();
-        return lane;
+      Executor* best = Choose(now, tried);
+      has_to_wait = best != nullptr && best->background;
+      for_the_mover = !has_to_wait && std::ranges::any_of(executors_, [now](const auto& one) {
+        return one->named && one->background && one->retry_at <= now;
+      });
+      if (best != nullptr) {
+        ++best->busy;
+        id = best->id;
+        socket = best->socket;
+        if (!best->idle.empty()) {
+          lane = std::move(best->idle.back());
+          best->idle.pop_back();
+        }
       }
     }
-    tried[best] = true;
-    Lane::Opening opening = Lane::Open(executors_[best].socket, open_, model_.bytes(), false);
-    if (opening.lane) {
-      opening.lane->executor = static_cast<unsigned>(best);
-      opening.lane->generation = generation;
-      MutexLock lock(&mutex);
-      executors_[best].pause = Duration::zero();
-      return std::move(opening.lane);
-    }
-    SayOnce(Topic::kExecutor, opening.reason + "; its inferences run elsewhere until it is back");
-    MutexLock lock(&mutex);
-    if (generation == generation_) --executors_[best].busy;
-    Failed(executors_[best]);
+    if (for_the_mover) route_->Kick();
+    if (id == 0 || lane) return lane;
+    tried.push_back(id);
+    lane = Open(id, socket, nullptr);
+    // Where it serves at last, those no longer named can go, and the daemon is to know.
+    if (has_to_wait) route_->Kick();
+    if (lane) return lane;
   }
+}
+
+// A lane to an executor that counts as busy meanwhile, and on success afterwards.
+std::unique_ptr<Lane> Remote::Open(unsigned id, const std::string& socket,
+                                   const std::atomic<bool>* give_up) {
+  std::shared_ptr<const Mapping> model = this->model();
+  // The mover always: the app is not to hold the model's bytes of an executor that it left.
+  const bool want_files = give_up != nullptr || !model;
+  if (!model) model = ReadModel();
+  Lane::Opening opening;
+  if (model) {
+    opening = Lane::Open(socket, open_, model->bytes(), want_files, give_up);
+  } else {
+    opening.reason = "the model's file changed since its session was made";
+  }
+  // A newer word came: this executor may be fine.
+  const bool given_up = !opening.lane && give_up != nullptr && give_up->load();
+  if (!opening.lane && !given_up) {
+    SayOnce(Topic::kExecutor, opening.reason + "; its inferences run elsewhere until it is back");
+  }
+  MutexLock lock(&mutex);
+  ForgetParents();
+  Executor* executor = Find(id);
+  if (executor == nullptr) return nullptr;
+  if (!opening.lane) {
+    --executor->busy;
+    if (!given_up) Failed(*executor);
+    return nullptr;
+  }
+  opening.lane->executor = id;
+  opening.lane->generation = generation_;
+  executor->pause = Duration::zero();
+  executor->background = false;
+  batch_ = opening.batch;
+  if (opening.model.valid()) {
+    model_ = std::make_shared<const Mapping>(std::move(opening.model));
+  }
+  return std::move(opening.lane);
+}
+
+// What the session was made of, for an executor that does not have it; null if that is gone.
+std::shared_ptr<const Mapping> Remote::ReadModel() const {
+  auto content = std::make_shared<Mapping>(ReadWhole(path_.c_str()));
+  if (content->bytes().empty() || HashOf(content->bytes()) != open_.model) return nullptr;
+  return content;
 }
 
 void Remote::Return(std::unique_ptr<Lane> lane) {
   MutexLock lock(&mutex);
   ForgetParents();
   if (lane->generation != generation_) return;
-  Executor& executor = executors_[lane->executor];
-  --executor.busy;
-  executor.idle.push_back(std::move(lane));
+  Executor* executor = Find(lane->executor);
+  if (executor == nullptr) return;
+  --executor->busy;
+  if (!executor->leaving) {
+    executor->idle.push_back(std::move(lane));
+  } else if (executor->busy == 0) {
+    std::erase_if(executors_, [executor](const auto& one) { return one.get() == executor; });
+  }
 }
 
 void Remote::Lose(std::unique_ptr<Lane> lane) {
   std::vector<std::unique_ptr<Lane>> gone;  // closed outside the lock
+  {
+    MutexLock lock(&mutex);
+    ForgetParents();
+    if (lane->generation != generation_) return;
+    Executor* executor = Find(lane->executor);
+    if (executor == nullptr) return;
+    --executor->busy;
+    std::swap(gone, executor->idle);
+    Failed(*executor);
+    if (executor->leaving && executor->busy == 0) {
+      std::erase_if(executors_, [executor](const auto& one) { return one.get() == executor; });
+    }
+  }
+  route_->Kick();
+}
+
+void Remote::MoveTo(const std::vector<std::string>& sockets, const std::atomic<bool>* give_up) {
+  std::vector<std::pair<unsigned, std::string>> to_open;
+  {
+    MutexLock lock(&mutex);
+    ForgetParents();
+    const TimePoint now = Now();
+    for (const auto& one : executors_) one->named = false;
+    for (const std::string& socket : sockets) {
+      const bool known = std::ranges::any_of(
+          executors_, [&socket](const auto& one) { return one->socket == socket; });
+      Executor& executor = Name(socket);
+      if (!known) executor.background = true;
+      if (!executor.background || executor.retry_at > now) continue;
+      ++executor.busy;
+      to_open.emplace_back(executor.id, socket);
+    }
+  }
+  for (const auto& [id, socket] : to_open) {
+    if (std::unique_ptr<Lane> lane = Open(id, socket, give_up)) Return(std::move(lane));
+  }
+  std::vector<std::unique_ptr<Lane>> closing;  // outside the lock
   MutexLock lock(&mutex);
-  ForgetParents();
-  if (lane->generation != generation_) return;
-  Executor& executor = executors_[lane->executor];
-  --executor.busy;
-  std::swap(gone, executor.idle);
-  Failed(executor);
+  LeaveUnnamed(&closing);
+}
+
+void Remote::LeaveUnnamed(std::vector<std::unique_ptr<Lane>>* closing) {
+  bool named = false;
+  bool served = false;
+  for (const auto& one : executors_) {
+    named = named || one->named;
+    served = served || (one->named && !one->background);
+  }
+  if (named && !served) return;  // better there than nowhere
+  for (const auto& one : executors_) {
+    if (one->named) continue;
+    one->leaving = true;
+    std::ranges::move(one->idle, std::back_inserter(*closing));
+    one->idle.clear();
+  }
+  std::erase_if(executors_, [](const auto& one) { return one->leaving && one->busy == 0; });
 }
 
 }  // namespace stagger::agent

@@ -1,7 +1,13 @@
-// One session's executors: its lanes to them, which are idle, and which executor is down. Lends
-// lanes to the app's threads. Thread-safe; the lock is never held while anything is waited for.
+// One session's executors: its lanes to them, which are idle, which executor is down, and which are
+// to serve it from now on. Lends lanes to the app's threads. Thread-safe; the lock is never held
+// while anything is waited for.
+//
+// An executor that is new, or was lost, is opened by the mover (route.h) while another one serves:
+// no call waits for its model to load. Those no longer named serve until one that is named does;
+// then their idle lanes close, and the others as soon as their inference is over.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,14 +17,17 @@
 
 namespace stagger::agent {
 
+class Route;
+
 class Remote {
  public:
-  // `model` stays valid; lanes are opened as they are needed.
-  Remote(const std::vector<std::string>& sockets, wire::Open open);
+  // Lanes are opened as they are needed. `path`: of the model's file, absolute; empty: the session
+  // was made of bytes.
+  Remote(Route* route, const std::vector<std::string>& sockets, wire::Open open, std::string path);
 
   // The first lane: tries one executor after the other. On success the model's and the stub's
-  // bytes are there; else `reason` says why not.
-  bool Begin(std::span<const std::byte> model, Mapping* stub, std::string* reason);
+  // bytes are there; else `reason` says why not, and `refused` whether an executor did.
+  bool Begin(std::span<const std::byte> model, Mapping* stub, std::string* reason, bool* refused);
 
   // The executor with the fewest inferences of this session; null: none can be had now.
   std::unique_ptr<Lane> Acquire();
@@ -26,9 +35,20 @@ class Remote {
   // The executor is gone: all its lanes are.
   void Lose(std::unique_ptr<Lane> lane);
 
-  bool batch() const { return batch_; }
-  std::size_t executors() const { return executors_.size(); }
-  std::span<const std::byte> model() const { return model_.bytes(); }
+  // The model is loaded in this process: calls don't wait for an executor to load it any more.
+  void HasStandIn() { stand_in_.store(true); }
+
+  // The mover: has the model loaded where it is not yet, then leaves those that are not named.
+  // It gives up what takes long once `give_up` is set.
+  void MoveTo(const std::vector<std::string>& sockets, const std::atomic<bool>* give_up);
+  // The executors that calls go to now.
+  void AddUsed(std::vector<std::string>* sockets) const;
+
+  bool batch() const;
+  std::size_t executors() const;  // that a call may be divided over
+  // The model's bytes, for a session in this process; they stay while they are held. Null: they
+  // were never needed.
+  std::shared_ptr<const Mapping> model() const;
 
   // pthread_atfork: lanes are the parent's.
   static void BeforeFork();
@@ -37,20 +57,35 @@ class Remote {
 
  private:
   struct Executor {
+    unsigned id = 0;
     std::string socket;
-    std::vector<std::unique_ptr<Lane>> idle;
+    bool named = true;        // by the list in force
+    bool leaving = false;     // gets no more calls; it goes with its last lane
+    bool background = false;  // not open: the mover opens it while another one serves
+    std::vector<std::unique_ptr<Lane>> idle{};
     int busy = 0;
     TimePoint retry_at{};  // when it may be tried again, after it failed
     Duration pause{};
   };
 
+  Executor* Find(unsigned id);
+  Executor* Choose(TimePoint now, const std::vector<unsigned>& tried);
+  Executor& Name(const std::string& socket);
+  void LeaveUnnamed(std::vector<std::unique_ptr<Lane>>* closing);
   void ForgetParents();
   void Failed(Executor& executor);
+  std::unique_ptr<Lane> Open(unsigned id, const std::string& socket,
+                             const std::atomic<bool>* give_up);
+  std::shared_ptr<const Mapping> ReadModel() const;
 
+  Route* route_;
   wire::Open open_;
-  Mapping model_;
+  std::string path_;
+  std::shared_ptr<const Mapping> model_;
   bool batch_ = false;
-  std::vector<Executor> executors_;
+  std::atomic<bool> stand_in_{false};
+  std::vector<std::unique_ptr<Executor>> executors_;
+  unsigned last_id_ = 0;
   unsigned generation_;
   std::size_t turn_ = 0;  // whose turn it is among equals
 };

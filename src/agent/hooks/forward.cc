@@ -12,6 +12,7 @@
 #include "agent/hooks/split.h"
 #include "agent/say.h"
 #include "agent/state.h"
+#include "base/clock.h"
 
 namespace stagger::agent {
 namespace {
@@ -21,6 +22,9 @@ bool Ok(const OrtApi& api, OrtStatus* status) {
   api.ReleaseStatus(status);
   return false;
 }
+
+// What the daemon assigned to this name is to be known before a model is loaded somewhere.
+constexpr Duration kFirstWord = std::chrono::seconds{1};
 
 void SayLocal(const std::string& why) {
   SayOnce(Topic::kForward, "not forwarded to an executor: " + why);
@@ -129,6 +133,17 @@ OrtAllocator* OutputAllocator(const OrtApi& api, const OrtSession* session) {
   return Ok(api, api.GetAllocatorWithDefaultOptions(&plain)) ? plain : nullptr;
 }
 
+// Absolute: the app may go elsewhere. Empty: the model is in memory.
+std::string FilePath(const ModelSource& source) {
+  std::string path;
+  if (source.path == nullptr) return path;
+  if (char* real = realpath(source.path, nullptr)) {
+    path = real;
+    free(real);
+  }
+  return path;
+}
+
 const std::string& WhyRunStays(const OrtRunOptions* options, OptionFacts* facts) {
   if (options != nullptr) *facts = State::Get().sessions.FactsOf(options);
   return facts->local_only;
@@ -144,7 +159,7 @@ Duration DueTime() {
 }
 
 Forwarded::~Forwarded() {
-  if (OrtSession* session = local_.load()) {
+  if (OrtSession* session = local_.load(); session != nullptr && own_local_) {
     const std::shared_ptr<Session> record = State::Get().sessions.Take(session);
     runtime.api->ReleaseSession(session);
   }
@@ -156,20 +171,24 @@ OrtSession* Forwarded::Local(OrtStatus** status) {
   MutexLock lock(&local_mutex_);
   if (OrtSession* session = local_.load()) return session;
   OrtSession* session = nullptr;
-  const std::span<const std::byte> bytes = remote.model();
+  local_model_ = remote.model();
+  const std::span<const std::byte> bytes = local_model_->bytes();
   *status = CreateCooperative(
       *runtime.api, runtime.version, options, &session, [&](const OrtSessionOptions* o) {
         return runtime.api->CreateSessionFromArray(env, bytes.data(), bytes.size(), o, &session);
       });
   if (*status != nullptr) return nullptr;
   local_.store(session);
+  remote.HasStandIn();
   return session;
 }
 
 bool CreateForwarded(const RuntimeRef& runtime, const OrtEnv* env, const ModelSource& source,
-                     const OrtSessionOptions* options, OrtSession** out) {
+                     const OrtSessionOptions* options, OrtSession** out,
+                     std::shared_ptr<Forwarded>* later) {
   const OrtApi& api = *runtime.api;
   State& state = State::Get();
+  state.link.AwaitFirstWord(kFirstWord);
   const OptionFacts facts = options != nullptr ? state.sessions.FactsOf(options) : OptionFacts{};
   const std::string local_only =
       facts.accelerator ? "the session computes on an accelerator" : facts.local_only;
@@ -196,11 +215,16 @@ bool CreateForwarded(const RuntimeRef& runtime, const OrtEnv* env, const ModelSo
   }
   OrtSessionOptions* clone = CloneOptions(api, options);
   if (clone == nullptr) return false;
-  auto forwarded = std::make_shared<Forwarded>(runtime, env, clone, state.options.executors, open);
+  const std::vector<std::string> executors = state.route.executors();
+  auto forwarded = std::make_shared<Forwarded>(
+      runtime, env, clone,
+      std::make_shared<Remote>(&state.route, executors, std::move(open), FilePath(source)));
   Mapping stub;
   std::string reason;
-  if (!forwarded->remote.Begin(bytes, &stub, &reason)) {
-    SayLocal(reason);
+  bool refused = false;
+  if (!forwarded->remote.Begin(bytes, &stub, &reason, &refused)) {
+    if (!executors.empty()) SayLocal(reason);
+    if (!refused && source.path != nullptr) *later = std::move(forwarded);
     return false;
   }
   OrtSession* session = CreateStub(*forwarded, stub.bytes());
@@ -215,11 +239,26 @@ bool CreateForwarded(const RuntimeRef& runtime, const OrtEnv* env, const ModelSo
     return false;
   }
   forwarded->allocator = OutputAllocator(api, session);
+  state.route.Add(forwarded->shared_remote, executors);
   auto record = std::make_shared<Session>();
   record->forwarded = std::move(forwarded);
   state.sessions.Add(session, std::move(record));
   *out = session;
   return true;
+}
+
+void MakeForwardable(std::shared_ptr<Forwarded> forwarded, OrtSession* session) {
+  const OrtApi& api = *forwarded->runtime.api;
+  State& state = State::Get();
+  if (!ReadNames(api, session, true, &forwarded->ports.inputs) ||
+      !ReadNames(api, session, false, &forwarded->ports.outputs)) {
+    return;
+  }
+  forwarded->allocator = OutputAllocator(api, session);
+  forwarded->SetLocal(session);
+  // What it began with does not answer: the mover tries it, and whatever is assigned by now.
+  state.route.Add(forwarded->shared_remote, {});
+  state.sessions.Find(session, state.options.warmup)->forwarded = std::move(forwarded);
 }
 
 OrtStatus* RunHere(Forwarded& forwarded, const Call& call) {
@@ -232,9 +271,50 @@ OrtStatus* RunHere(Forwarded& forwarded, const Call& call) {
                                     call.outputs);
 }
 
+namespace {
+
+// Counted by the daemon, though it takes no turn here.
+void Tell(TimePoint call_start) {
+  State::Get().gate.Tell(wire::Forwarded{wire::Bounded(Now() - call_start)});
+}
+
+// True: an executor ran it, and the outputs are handed out.
+bool RunRemote(Forwarded& forwarded, const Call& call, const Request& request) {
+  if (RunSplit(forwarded, call, request)) return true;
+  while (std::unique_ptr<Lane> lane = forwarded.remote.Acquire()) {
+    if (!Place(request, lane.get())) {
+      forwarded.remote.Return(std::move(lane));
+      SayLocal("inputs of " + std::to_string(request.end) + " bytes find no room in shared memory");
+      return false;
+    }
+    const Lane::Outcome outcome = lane->Start(DueTime()) ? lane->Await() : Lane::Outcome::kLost;
+    if (outcome == Lane::Outcome::kLost) {
+      forwarded.remote.Lose(std::move(lane));
+      continue;
+    }
+    wire::Layout answer;
+    const bool delivered = outcome == Lane::Outcome::kDone &&
+                           ReadAnswer(request.layout, *lane, &answer) &&
+                           Deliver(*forwarded.runtime.api, answer, lane->output(), call);
+    forwarded.remote.Return(std::move(lane));
+    return delivered;  // else the runtime says here what is wrong, in its own words
+  }
+  return false;
+}
+
+}  // namespace
+
 OrtStatus* RunForwarded(Forwarded& forwarded, const Call& call) {
   const OrtApi& api = *forwarded.runtime.api;
-  if (State::Get().options.pipeline > 0) return forwarded.pipeline.Run(forwarded, call);
+  State& state = State::Get();
+  const TimePoint call_start = Now();
+  state.link.NudgeForwarded();
+  if (state.options.pipeline > 0) {
+    bool remote = false;
+    OrtStatus* status = forwarded.pipeline.Run(forwarded, call, &remote);
+    if (remote) Tell(call_start);
+    return status;
+  }
   OptionFacts facts;
   Request request;
   if (const std::string& why = WhyRunStays(call.options, &facts); !why.empty()) {
@@ -245,27 +325,9 @@ OrtStatus* RunForwarded(Forwarded& forwarded, const Call& call) {
     SayLocal(why);
     return RunHere(forwarded, call);
   }
-  if (RunSplit(forwarded, call, request)) return nullptr;
-  while (std::unique_ptr<Lane> lane = forwarded.remote.Acquire()) {
-    if (!Place(request, lane.get())) {
-      forwarded.remote.Return(std::move(lane));
-      SayLocal("inputs of " + std::to_string(request.end) + " bytes find no room in shared memory");
-      break;
-    }
-    const Lane::Outcome outcome = lane->Start(DueTime()) ? lane->Await() : Lane::Outcome::kLost;
-    if (outcome == Lane::Outcome::kLost) {
-      forwarded.remote.Lose(std::move(lane));
-      continue;
-    }
-    wire::Layout answer;
-    const bool delivered = outcome == Lane::Outcome::kDone &&
-                           ReadAnswer(request.layout, *lane, &answer) &&
-                           Deliver(api, answer, lane->output(), call);
-    forwarded.remote.Return(std::move(lane));
-    if (delivered) return nullptr;
-    break;  // here the runtime says what is wrong, in its own words
-  }
-  return RunHere(forwarded, call);
+  if (!RunRemote(forwarded, call, request)) return RunHere(forwarded, call);
+  Tell(call_start);
+  return nullptr;
 }
 
 }  // namespace stagger::agent

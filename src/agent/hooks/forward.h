@@ -31,19 +31,30 @@ struct RuntimeRef {
 
 struct Forwarded {
   Forwarded(const RuntimeRef& of, const OrtEnv* its_env, OrtSessionOptions* its_options,
-            const std::vector<std::string>& sockets, wire::Open open)
-      : runtime(of), env(its_env), options(its_options), remote(sockets, std::move(open)) {}
+            std::shared_ptr<Remote> its_remote)
+      : runtime(of),
+        env(its_env),
+        options(its_options),
+        shared_remote(std::move(its_remote)),
+        remote(*shared_remote) {}
   ~Forwarded();
   Forwarded(const Forwarded&) = delete;
   Forwarded& operator=(const Forwarded&) = delete;
 
   // The real session, loaded if it is not there yet; null with `status` set if it cannot be.
   OrtSession* Local(OrtStatus** status);
+  // It is the app's own session: loaded from the start, and not ours to release.
+  void SetLocal(OrtSession* session) {
+    local_.store(session);
+    own_local_ = false;
+    remote.HasStandIn();
+  }
 
   RuntimeRef runtime;
   const OrtEnv* env;
-  OrtSessionOptions* options;  // the app's, cloned
-  Remote remote;
+  OrtSessionOptions* options;             // the app's, cloned
+  std::shared_ptr<Remote> shared_remote;  // with the route, which moves it
+  Remote& remote;
   Ports ports;
   OrtAllocator* allocator = nullptr;  // for outputs
   Pipeline pipeline;
@@ -51,6 +62,8 @@ struct Forwarded {
  private:
   Mutex local_mutex_;
   std::atomic<OrtSession*> local_{nullptr};
+  bool own_local_ = true;
+  std::shared_ptr<const Mapping> local_model_;  // what it was made of
 };
 
 // A model as the app gives it: a file's path, or bytes.
@@ -60,9 +73,13 @@ struct ModelSource {
 };
 
 // Makes a forwarded session. False: it cannot be forwarded, and one line has said why; make it
-// here.
+// here. Where it can be once there are executors, `later` is for MakeForwardable.
 bool CreateForwarded(const RuntimeRef& runtime, const OrtEnv* env, const ModelSource& source,
-                     const OrtSessionOptions* options, OrtSession** out);
+                     const OrtSessionOptions* options, OrtSession** out,
+                     std::shared_ptr<Forwarded>* later);
+
+// Has the app's own session, just made of that model, forwarded as soon as executors are assigned.
+void MakeForwardable(std::shared_ptr<Forwarded> forwarded, OrtSession* session);
 
 // Runs a call on a forwarded session.
 OrtStatus* RunForwarded(Forwarded& forwarded, const Call& call);

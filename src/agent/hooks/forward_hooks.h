@@ -117,19 +117,23 @@ struct ForwardHooks {
   static OrtStatus* ORT_API_CALL CreateSession(const OrtEnv* env, const ORTCHAR_T* path,
                                                const OrtSessionOptions* options,
                                                OrtSession** out) noexcept {
+    std::shared_ptr<Forwarded> later;
     if (path != nullptr &&
-        CreateForwarded(Runtime(), env, {.path = path, .bytes = {}}, options, out)) {
+        CreateForwarded(Runtime(), env, {.path = path, .bytes = {}}, options, out, &later)) {
       return nullptr;
     }
-    return Base::CreateSession(env, path, options, out);
+    OrtStatus* status = Base::CreateSession(env, path, options, out);
+    if (status == nullptr && later) MakeForwardable(std::move(later), *out);
+    return status;
   }
   static OrtStatus* ORT_API_CALL CreateSessionFromArray(const OrtEnv* env, const void* data,
                                                         std::size_t size,
                                                         const OrtSessionOptions* options,
                                                         OrtSession** out) noexcept {
     const std::span<const std::byte> bytes(static_cast<const std::byte*>(data), size);
+    std::shared_ptr<Forwarded> never;
     if (data != nullptr &&
-        CreateForwarded(Runtime(), env, {.path = nullptr, .bytes = bytes}, options, out)) {
+        CreateForwarded(Runtime(), env, {.path = nullptr, .bytes = bytes}, options, out, &never)) {
       return nullptr;
     }
     return Base::CreateSessionFromArray(env, data, size, options, out);

@@ -75,7 +75,7 @@ struct Hooks {
       if (self.hooked_api == nullptr) return real;
       self.api = real;
       Install(self.hooked_api, self.version);
-      if (!State::Get().options.executors.empty()) InstallForwarding(self.hooked_api, self.version);
+      if (State::Get().options.forwards) InstallForwarding(self.hooked_api, self.version);
     }
     // A runtime with several tables would be news; the app then gets the real one.
     return real == self.api ? self.hooked_api : real;

@@ -36,7 +36,7 @@ Pipeline::~Pipeline() {
   }
 }
 
-OrtStatus* Pipeline::Run(Forwarded& forwarded, const Call& call) {
+OrtStatus* Pipeline::Run(Forwarded& forwarded, const Call& call, bool* remote) {
   const OrtApi& api = *forwarded.runtime.api;
   api_ = &api;
   const auto self = static_cast<pid_t>(syscall(SYS_gettid));
@@ -53,6 +53,7 @@ OrtStatus* Pipeline::Run(Forwarded& forwarded, const Call& call) {
   const bool full = frames_.size() > depth;
   OrtStatus* status = Finish(forwarded, &frames_.front());
   if (status == nullptr) status = Hand(forwarded, frames_.front(), call);
+  *remote = status == nullptr && frames_.front().done;
   if (full || status != nullptr) {
     Drop(forwarded, &frames_.front());
     frames_.pop_front();

@@ -25,7 +25,8 @@ class Pipeline {
   Pipeline(const Pipeline&) = delete;
   Pipeline& operator=(const Pipeline&) = delete;
 
-  OrtStatus* Run(Forwarded& forwarded, const Call& call);
+  // `remote`: an executor computed what is returned.
+  OrtStatus* Run(Forwarded& forwarded, const Call& call, bool* remote);
 
  private:
   // One inference under way, or done.

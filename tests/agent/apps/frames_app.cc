@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -291,11 +292,18 @@ int Threads(const char* path, int count, int size, int batch) {
   return 0;
 }
 
-// Frames until stdin ends; says how long each call took at the most.
-int Endless(const char* path, int size, int batch) {
+// Frames until stdin ends; says how long each call took at the most. Of a second model, on a thread
+// of its own, as well.
+int Endless(const char* path, int size, int batch, const char* second) {
   Frames frames(path);
+  std::optional<Frames> others;
   std::vector<std::string> expected;
+  std::vector<std::string> expected_of_others;
   for (int i = 0; i < 4; ++i) expected.push_back(frames.Run(i, size, batch));
+  if (second != nullptr) {
+    others.emplace(second);
+    for (int i = 0; i < 4; ++i) expected_of_others.push_back(others->Run(i, size, batch));
+  }
   std::atomic<bool> stop{false};
   std::puts("running");
   std::fflush(stdout);
@@ -304,7 +312,17 @@ int Endless(const char* path, int size, int batch) {
     }
     stop = true;
   });
-  int wrong = 0;
+  std::atomic<int> wrong{0};
+  std::atomic<long long> calls_of_others{0};
+  std::thread beside([&] {
+    for (; others && !stop; ++calls_of_others) {
+      const auto frame = static_cast<int>(calls_of_others % 4);
+      wrong +=
+          others->Run(frame, size, batch) == expected_of_others[static_cast<std::size_t>(frame)]
+              ? 0
+              : 1;
+    }
+  });
   long long calls = 0;
   double longest_ms = 0;
   while (!stop) {
@@ -316,7 +334,9 @@ int Endless(const char* path, int size, int batch) {
     ++calls;
   }
   reader.join();
-  std::printf("wrong %d\ncalls %lld\nlongest_ms %.1f\n", wrong, calls, longest_ms);
+  beside.join();
+  std::printf("wrong %d\ncalls %lld\nlongest_ms %.1f\n", wrong.load(), calls, longest_ms);
+  if (others) std::printf("others %lld\n", calls_of_others.load());
   return 0;
 }
 
@@ -370,7 +390,9 @@ int main(int argc, char** argv) {
                argv + 6);
   }
   if (mode == "threads") return Threads(argv[2], number(3, 1), number(4, 8), number(5, 0));
-  if (mode == "endless") return Endless(argv[2], number(3, 8), number(4, 0));
+  if (mode == "endless") {
+    return Endless(argv[2], number(3, 8), number(4, 0), argc > 5 ? argv[5] : nullptr);
+  }
   if (mode == "errors") return Errors(argv[2]);
   if (mode == "option" && argc > 3) return Option(argv[2], argv[3], number(4, 8));
   return 2;

@@ -1,0 +1,63 @@
+// Where this process's inferences are to go, and the thread that moves them there: it has models
+// loaded by executors that are new before calls go to them. One per process. Thread-safe; no thread
+// of the app waits for the mover. The mover never calls the app's runtime, so that it may run while
+// the app releases sessions or ends.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/sync.h"
+
+namespace stagger::agent {
+
+class Gate;
+class Remote;
+
+class Route {
+ public:
+  explicit Route(Gate* gate) : gate_(gate) {}
+
+  // As the process was started.
+  void Begin(std::vector<std::string> executors) { executors_ = std::move(executors); }
+
+  // The daemon says so. Only takes note and wakes the mover: the gate's lock is held.
+  void Assign(const std::vector<std::string>& executors);
+  std::vector<std::string> executors();
+
+  // One more session, which has begun with what executors() said.
+  void Add(std::weak_ptr<Remote> remote, const std::vector<std::string>& began_with);
+
+  // Something is for the mover to do: an executor may be tried again, or was lost. Cheap.
+  void Kick();
+
+  // Tells the daemon which executors the sessions use, if that is new to it or `anyway`.
+  void Report(bool anyway);
+
+  // pthread_atfork. The lock of reports is taken before the gate's, the other after it.
+  void BeforeReportsFork() { report_mutex_.Lock(); }
+  void BeforeFork() { mutex_.Lock(); }
+  void AfterForkInParent();
+  void AfterForkInChild();
+
+ private:
+  static void* Main(void* self);
+  void Run();
+  void Wake();  // with the lock
+
+  Gate* gate_;
+  Mutex mutex_;
+  Condition woken_;
+  std::vector<std::string> executors_;
+  std::vector<std::weak_ptr<Remote>> remotes_;
+  bool started_ = false;
+  std::atomic<bool> kicked_{false};
+  std::atomic<bool> assigned_anew_{false};  // since the mover took its list
+  // Held while one tells the daemon, so that what is told last is what is so.
+  Mutex report_mutex_;
+  std::vector<std::string> reported_;
+};
+
+}  // namespace stagger::agent
