@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "base/clock.h"
+#include "cli/preload.h"
 #include "cli/private_daemon.h"
 
 namespace stagger::cli {
@@ -61,7 +62,7 @@ Result<Environment> ReportingEnvironment(const Installation& installation,
 }
 
 Result<Observed> Observe(Workplace& place, const Command& command, std::optional<Duration> limit,
-                         const Look& look) {
+                         const Look& look, const Environment& more) {
   const Result<ScratchDir> scratch = ScratchDir::Make(place.keeper);
   if (!scratch) return scratch.error();
   const Result<std::string> folder = MakeFolder(*scratch);
@@ -80,6 +81,10 @@ Result<Observed> Observe(Workplace& place, const Command& command, std::optional
   child.path = command.path;
   child.argv = command.words;
   child.environment = *environment;
+  for (const auto& [name, value] : more) {
+    child.environment[name] =
+        name == "LD_PRELOAD" ? PreloadValue(child.environment[name], value.c_str()) : value;
+  }
   child.output_to_err = true;
   // Of a terminal it may not read: it is no longer in the foreground.
   child.keep_input = isatty(0) == 0;

@@ -18,8 +18,10 @@
 #include "cli/placing.h"
 #include "cli/preload.h"
 #include "cli/private_daemon.h"
+#include "cli/probe.h"
 #include "cli/scratch_dir.h"
 #include "cli/site_file.h"
+#include "cli/site_program.h"
 #include "cli/supervisor.h"
 #include "cli/verbs.h"
 #include "cli/workplace.h"
@@ -33,27 +35,6 @@ constexpr Duration kFaultAnswerLimit = std::chrono::milliseconds{300};
 constexpr Duration kPlaceAnswerLimit = std::chrono::seconds{1};
 constexpr double kPlanSeconds = 1;
 constexpr const char* kVisibleDevices = "CUDA_VISIBLE_DEVICES";
-
-// $PATH, then the site file's folder, then the examples that came with us.
-Result<std::string> FindProgram(const std::string& program, const Site& site,
-                                const Installation& installation) {
-  if (program.front() == '/') {
-    if (!FindInPath(program).empty()) return program;
-    return Error{fmt::format("cannot run '{}': no such program", program)};
-  }
-  const bool plain = program.find('/') == std::string::npos;
-  if (plain) {
-    if (std::string found = FindInPath(program); !found.empty()) return found;
-  }
-  if (std::string found = FindInPath(site.folder + "/" + program); !found.empty()) return found;
-  if (plain) {
-    std::string found = FindInPath(installation.examples() + "/" + program);
-    if (!found.empty()) return found;
-    return Error{fmt::format("cannot run '{}': not in PATH, nor in {}, nor in {}", program,
-                             site.folder, installation.examples())};
-  }
-  return Error{fmt::format("cannot run '{}': not found in {}", program, site.folder)};
-}
 
 std::string ExecutorName(const SiteDevice& device) { return "executor-" + device.plan.name; }
 
@@ -111,7 +92,8 @@ Result<std::vector<Supervised>> Prepare(const Site& site, const SitePlan* plan,
   for (const SiteApp& app : site.apps) {
     if (app.command.empty())
       return Error{app.stream.name + ": no command; a profile alone is for stagger plan"};
-    Result<std::string> program = FindProgram(app.command.front(), site, installation);
+    Result<std::string> program =
+        FindProgram(app.command.front(), site.folder, installation.examples());
     if (!program) return Error{fmt::format("{}: {}", app.stream.name, program.error().message)};
     if (std::string why; plan != nullptr && !plan->Has(app.stream.name, &why)) {
       fmt::print(stderr, "stagger: {}: not started: {}\n", app.stream.name, why);
@@ -133,6 +115,7 @@ Result<std::vector<Supervised>> Prepare(const Site& site, const SitePlan* plan,
     const std::string agents = preload.wanted ? *agent : "";
     StreamSettings stream = app.stream;
     if (app.executor && plan == nullptr) stream.executors = sockets;
+    stream.forwards = app.executor;
     supervised.spec.environment = AppEnvironment(agents, socket, stream);
     for (const auto& [name, value] : app.environment) {
       // The site's own preload comes after ours, as one in our environment would.
@@ -228,10 +211,14 @@ SupervisorHooks HooksOf(const Site& site, SitePlan* plan, const std::string& soc
   return hooks;
 }
 
-Result<void> RunSite(const Site& site, bool partial, const std::string& socket,
-                     const std::string& http) {
+Result<void> RunSite(Site site, bool partial, const std::string& socket, const std::string& http) {
+  Result<Workplace> place = Workplace::Open();
+  if (!place) return place.error();
   std::optional<SitePlan> plan;
   if (HasPlan(site)) {
+    if (NeedsProbe(site)) {
+      if (const Result<void> probed = Probe(*place, &site); !probed) return probed.error();
+    }
     Result<SitePlan> made = SitePlan::Make(site, partial, kPlanSeconds);
     if (!made) return made.error();
     plan.emplace(std::move(made).value());
@@ -240,8 +227,6 @@ Result<void> RunSite(const Site& site, bool partial, const std::string& socket,
         "devices: they say how fast they are, and not what they are, which is enough for stagger "
         "plan only; expected e.g. {name: a, on: cpu:0, speed: 1}, or on: gpu:0"};
   }
-  Result<Workplace> place = Workplace::Open();
-  if (!place) return place.error();
   Result<ScratchDir> scratch = ScratchDir::Make(place->keeper);
   if (!scratch) return scratch.error();
   Result<std::vector<Supervised>> apps =

@@ -212,6 +212,10 @@ Result<void> Serve(const Options& options) {
         if (!assigned) spdlog::warn("{}", assigned.error().message);
       },
       [&] { server.Settle(); });
+  (*driver)->KnowExecutors([&](const std::string& socket) {
+    const PlacedDevice* device = placement.placement().DeviceAt(socket);
+    return device != nullptr ? device->plan.name : std::string();
+  });
   Status status(driver->get(), {path, http_address, std::move(hardware->devices)},
                 hardware->watch.get(), mps->get(), &placement.placement());
   Control control(

@@ -43,6 +43,11 @@ const PlacedDevice* Placement::FindDevice(const std::string& name) const {
   return found == devices_.end() ? nullptr : &*found;
 }
 
+const PlacedDevice* Placement::DeviceAt(const std::string& socket) const {
+  const auto found = std::ranges::find(devices_, socket, &PlacedDevice::socket);
+  return found == devices_.end() || socket.empty() ? nullptr : &*found;
+}
+
 std::string Placement::PlaceOf(const PlacedStream& stream) const {
   std::string text;
   for (const std::uint32_t device : stream.on) {

@@ -53,6 +53,7 @@ class Placement {
   bool empty() const { return devices_.empty() && streams_.empty(); }
   const PlacedStream* Find(const std::string& name) const;
   const PlacedDevice* FindDevice(const std::string& name) const;
+  const PlacedDevice* DeviceAt(const std::string& socket) const;  // of its executor
   // The devices' names, as text: "a, b".
   std::string PlaceOf(const PlacedStream& stream) const;
 
