@@ -63,6 +63,10 @@ class Up:
             pass
         return self.process.wait(harness.DEADLINE_S)
 
+    def stop(self):
+        self.process.terminate()
+        self.case.assertEqual(self.end(), 0, "\n".join(self.lines))
+
     def status(self):
         out = subprocess.run([STAGGER, "status", "--json", "--socket", self.socket],
                              capture_output=True, timeout=harness.DEADLINE_S)
@@ -189,15 +193,14 @@ class Applied(SiteTest):
             late += summary["late"]
         extra = json.loads(one_more.lines[-1])
         self.assertGreaterEqual(extra["frames"], (SECONDS - 3) * 5)
-        # A stream may be late once per move (two deaths and the return), and 1 % besides.
-        moves = 12 * 3
-        self.assertLessEqual(late, moves + frames // 100,
+        # Two deaths and two returns; on an idle machine none is late.
+        self.assertLessEqual(late, frames // 50,
                              f"{late} of {frames}: " + str({n: s["late_s"] for n, s in summaries.items()}))
         self.assertNotIn("runs in the app", text)
 
     def test_the_daemon_comes_back_and_gets_the_plan_again(self):
         daemon = harness.Daemon(self)
-        up = Up(self, self.devices() + "apps:" + self.app("gate", 2, 5, 200, 12, 0, seconds=6))
+        up = Up(self, self.devices() + "apps:" + self.app("gate", 2, 5, 200, 12, 0, seconds=60))
         up.wait_for(r"^\S+ \| ready", 2)
         places = up.places()
         self.assertEqual(set(places), {"gate-1", "gate-2"})
@@ -206,7 +209,7 @@ class Applied(SiteTest):
         self.assertIsNone(daemon.status()["placement"])
         up.wait_for(r"the daemon is back, and has the plan again")
         self.assertEqual(up.places(), places)
-        self.assertEqual(up.end(), 0)
+        up.stop()
         # With `up` gone its plan is.
         harness.wait_until(lambda: daemon.status()["placement"] is None, "no plan any more")
         daemon.stop()
@@ -214,9 +217,8 @@ class Applied(SiteTest):
 
 class Probed(SiteTest):
     def test_an_app_without_a_profile_is_tried_first(self):
-        apps = self.app("gate", 2, 10, 100, 12, 0, seconds=1)
+        apps = self.app("gate", 2, 10, 100, 12, 0, seconds=60)
         apps = "\n".join(line for line in apps.split("\n") if "profile" not in line)
-        apps = apps.replace('"--seconds", "1"', '"--seconds", "8"')
         site = self.devices() + "apps:" + apps
         up = Up(self, site)
         [found] = up.wait_for(r"gate: profile: \{pre_ms: 0, body_ms: ([\d.e-]+), post_ms: 0\}")
@@ -224,7 +226,7 @@ class Probed(SiteTest):
         self.assertLess(float(found[1]), 100)
         up.wait_for(r"^\S+ \| ready", 2)
         self.assertEqual(set(up.places()), {"gate-1", "gate-2"})
-        self.assertEqual(up.end(), 0, "\n".join(up.lines))
+        up.stop()
 
 
 class Gpus(SiteTest):
