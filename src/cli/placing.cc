@@ -44,6 +44,18 @@ Result<void> CheckCores(const Site& site) {
   return {};
 }
 
+// On the devices of the site that suit it, each as if it were there in any number.
+std::size_t LeastParts(const core::PlacementProblem& problem, std::size_t stream) {
+  const core::StreamNeed& need = problem.streams[stream];
+  int least = 0;
+  for (const core::PlanDevice& device : problem.devices) {
+    if (!core::Suits(need.kind, device.kind)) continue;
+    const int parts = core::PartsOn(need, device.speed);
+    if (least == 0 || parts < least) least = parts;
+  }
+  return static_cast<std::size_t>(least);
+}
+
 Result<Place> PlaceOf(const json& answer, const std::string& stream) {
   for (const json& entry : answer.value("streams", json::array())) {
     if (entry.value("name", "") != stream) continue;
@@ -59,7 +71,8 @@ Result<Place> PlaceOf(const json& answer, const std::string& stream) {
 std::string WhyNotSplit(const StreamSettings& stream, std::size_t parts, bool executor) {
   if (parts < 2) return "";
   const std::string split = fmt::format(
-      "{}: the plan splits it over {} devices, since its inference takes longer than its period",
+      "{}: it would have to be split over {} devices, since its inference takes longer than its "
+      "period",
       stream.name, parts);
   if (!executor) {
     return split +
@@ -88,6 +101,11 @@ Result<SitePlan> SitePlan::Make(const Site& site, bool partial, double seconds) 
   SitePlan plan;
   plan.devices_ = site.declared;
   plan.problem_ = planned->Problem();
+  for (std::size_t i = 0; i < site.apps.size(); ++i) {
+    const std::string why =
+        WhyNotSplit(site.apps[i].stream, LeastParts(plan.problem_, i), site.apps[i].executor);
+    if (!why.empty()) return Error{why};
+  }
   const TimePoint end = Now() + FromMs(seconds * 1000);
   core::PatternBudget budget;
   budget.enough = [end] { return Now() >= end; };
@@ -98,9 +116,6 @@ Result<SitePlan> SitePlan::Make(const Site& site, bool partial, double seconds) 
   for (std::size_t i = 0; i < site.apps.size(); ++i) {
     const SiteApp& app = site.apps[i];
     plan.weights_[app.stream.name] = app.stream.weight.value_or(1);
-    const std::string why =
-        WhyNotSplit(app.stream, plan.made_.plan.streams[i].size(), app.executor);
-    if (!why.empty()) return Error{why};
   }
   const std::size_t placed = core::StreamsPlaced(plan.made_.plan);
   if (placed == plan.problem_.streams.size()) return plan;
@@ -166,6 +181,7 @@ Result<void> SitePlan::Apply(const std::string& daemon,
                {"deadline_ms", ToMs(need.deadline)},
                {"memory_gb", need.memory_gb},
                {"weight", weights_.at(need.name)},
+               {"pipeline", need.most_parts - 1},
                {"executor", need.kind == core::DeviceKind::kExecutor},
                {"devices", json::array()}};
     for (const std::uint32_t device : made_.plan.streams[i]) {

@@ -55,7 +55,7 @@ class SitePlan {
   UniqueFd line_;  // to the daemon that has the plan: its end is that daemon's
 };
 
-// Why an app cannot be on so many devices at once, as the plan says; empty: it can.
+// Why an app cannot be on as many devices at once as it must; empty: it can.
 std::string WhyNotSplit(const StreamSettings& stream, std::size_t parts, bool executor);
 
 // Error: the daemon does not answer, or knows of no such stream.

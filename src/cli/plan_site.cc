@@ -169,7 +169,10 @@ Result<PlanSite> PlanSiteOf(const Site& site) {
       need.post = FromMs(app.profile->post_ms);
       if (app.stream.deadline_ms) need.deadline = FromMs(*app.stream.deadline_ms);
       need.memory_gb = app.profile->memory_gb;
-      if (kinds) need.kind = app.executor ? core::DeviceKind::kExecutor : core::DeviceKind::kGpu;
+      if (kinds) {
+        need.kind = app.executor ? core::DeviceKind::kExecutor : core::DeviceKind::kGpu;
+        need.most_parts = app.executor ? app.stream.pipeline + 1 : 1;
+      }
       plan.apps.push_back({need, {}});
     }
     plan.apps.back().copies.push_back(name);

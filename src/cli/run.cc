@@ -83,15 +83,9 @@ nlohmann::json NeedOf(const PlaceWish& wish, const StreamSettings& stream) {
   need["name"] = stream.name;
   need["fps"] = *stream.fps;
   if (stream.deadline_ms) need["deadline_ms"] = *stream.deadline_ms;
+  if (stream.pipeline > 0) need["pipeline"] = stream.pipeline;
   if (stream.weight) need["weight"] = *stream.weight;
   return need;
-}
-
-// Error: the app cannot be split as the place asks.
-Result<Place> CheckPlace(Place place, const StreamSettings& stream) {
-  const std::string why = WhyNotSplit(stream, place.devices.size(), !place.executors.empty());
-  if (!why.empty()) return Error{why};
-  return place;
 }
 
 }  // namespace
@@ -208,7 +202,6 @@ int RunVerb(const Arguments& arguments) {
   Place place;
   if (wish.asked()) {
     Result<Place> given = listens ? AskForPlace(socket, NeedOf(wish, stream)) : listens.error();
-    if (given) given = CheckPlace(std::move(given).value(), stream);
     if (!given) {
       PrintError(fmt::format("run: '{}' was not started: {}", stream.name, given.error().message));
       return kExitFailed;

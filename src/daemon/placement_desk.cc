@@ -82,6 +82,7 @@ Result<std::vector<PlacedStream>> PlacementDesk::StreamsOf(PlaceRequest* request
     need.name = stream.need.name;
     need.fps = stream.need.fps;
     need.deadline = stream.need.deadline;
+    need.most_parts = stream.need.most_parts;
     stream.need = std::move(need);
   }
   return streams;

@@ -37,12 +37,13 @@ PlacedStream Stream(const std::string& name, double fps, double body_ms, core::P
   stream.need.fps = fps;
   stream.need.body = FromMs(body_ms);
   stream.need.kind = core::DeviceKind::kExecutor;
+  stream.need.most_parts = 1;
   stream.owner = owner;
   stream.on = std::move(on);
   return stream;
 }
 
-// Two devices of speed 1, each half full.
+// Two devices of speed 1, about half full.
 class PlacementTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -111,13 +112,13 @@ TEST_F(PlacementTest, TheHeavierIsPlacedFirst) {
 
 TEST_F(PlacementTest, AllOrNothing) {
   const auto refused =
-      placement_.Add({}, {Stream("small", 10, 10), Stream("large", 10, 90)}, false, kNow);
+      placement_.Add({}, {Stream("small", 10, 10), Stream("large", 10, 101)}, false, kNow);
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().message,
-              HasSubstr("large does not fit anywhere: lower body from 90"));
+              HasSubstr("large does not fit anywhere: lower body from 101"));
   EXPECT_EQ(placement_.Find("small"), nullptr);
   EXPECT_EQ(placement_.streams().size(), 3U);
-  EXPECT_TRUE(placement_.Add({}, {Stream("small", 10, 10), Stream("large", 10, 90)}, true, kNow));
+  EXPECT_TRUE(placement_.Add({}, {Stream("small", 10, 10), Stream("large", 10, 101)}, true, kNow));
   EXPECT_EQ(On("large"), "no device");
 
   EXPECT_THAT(placement_.Add({}, {Stream("one", 1, 1)}, false, kNow).error().message,
@@ -128,7 +129,7 @@ TEST_F(PlacementTest, AllOrNothing) {
 
 TEST_F(PlacementTest, WhatAProcessAskedForEndsWithIt) {
   ASSERT_TRUE(placement_.Add({}, {Stream("late", 10, 30, {}, kRun)}, false, kNow));
-  EXPECT_EQ(On("late"), "b") << "the fullest device that takes it: a has 50 %, b 40 %";
+  EXPECT_EQ(On("late"), "a") << "the fullest device that takes it: a has 50 %, b 40 %";
   EXPECT_THAT(placement_.RemoveOwner(kRun, kNow), IsEmpty());
   EXPECT_EQ(placement_.Find("late"), nullptr);
   ASSERT_TRUE(placement_.Add({}, {Stream("late", 10, 30, {}, kRun)}, false, kNow));
@@ -138,13 +139,25 @@ TEST_F(PlacementTest, WhatAProcessAskedForEndsWithIt) {
   EXPECT_EQ(On("late"), "no device");
 }
 
+TEST_F(PlacementTest, OnlyWhoMayIsSplit) {
+  Placement placement;
+  ASSERT_TRUE(
+      placement.Add({Core("a", 1), Core("b", 1)}, {Stream("small", 2, 50, {0})}, false, kNow));
+  // Longer than its period.
+  PlacedStream large = Stream("large", 10, 101);
+  EXPECT_FALSE(placement.Add({}, {large}, false, kNow));
+  large.need.most_parts = 2;
+  ASSERT_TRUE(placement.Add({}, {large}, false, kNow));
+  EXPECT_EQ(placement.PlaceOf(*placement.Find("large")), "a, b");
+}
+
 TEST_F(PlacementTest, KindsDoNotMix) {
   PlacedDevice gpu;
   gpu.plan = {"g", 10, 0, core::DeviceKind::kGpu};
   gpu.on = "gpu:0";
   gpu.owner = kUp;
   ASSERT_TRUE(placement_.Add({gpu}, {}, false, kNow));
-  const auto refused = placement_.Add({}, {Stream("large", 10, 90)}, false, kNow);
+  const auto refused = placement_.Add({}, {Stream("large", 10, 101)}, false, kNow);
   EXPECT_FALSE(refused) << "though the GPU has room";
 }
 

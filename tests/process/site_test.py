@@ -285,7 +285,7 @@ class Refused(SiteTest):
     def test_a_split_that_the_app_does_not_agree_to(self):
         # 111 ms per frame, ten times a second, and twice that on the slower ones.
         site = self.devices() + "apps:" + self.app("wide", 1, 10, 400, 110, 0)
-        self.check(site, "wide-1: the plan splits it over 3 devices", "needs a pipeline of 2")
+        self.check(site, "wide-1: it would have to be split over 2 devices", "needs a pipeline of 1")
 
 
 if __name__ == "__main__":

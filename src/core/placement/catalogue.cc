@@ -33,9 +33,10 @@ std::vector<Part> Catalogue::Split(const StreamNeed& need, int parts) const {
 }
 
 ClassId Catalogue::ClassOf(const StreamNeed& need, int asked) {
-  const auto [found, fresh] = known_.emplace(Key{need.fps, need.pre, need.body, need.post,
-                                                 need.deadline, need.memory_gb, need.kind, asked},
-                                             static_cast<ClassId>(classes_.size()));
+  const auto [found, fresh] =
+      known_.emplace(Key{need.fps, need.pre, need.body, need.post, need.deadline, need.memory_gb,
+                         need.kind, need.most_parts, asked},
+                     static_cast<ClassId>(classes_.size()));
   if (!fresh) return found->second;
   StreamClass made{need, 0, std::vector<Part>(types_.size())};
   made.need.name.clear();
@@ -47,6 +48,7 @@ ClassId Catalogue::ClassOf(const StreamNeed& need, int asked) {
   }
   if (asked > 0) tries = {asked};
   for (const int parts : tries) {
+    if (!MaySplit(need, parts)) break;
     std::vector<Part> on = Split(need, parts);
     std::size_t able = 0;
     for (TypeId type = 0; type < types_.size(); ++type) {

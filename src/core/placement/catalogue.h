@@ -54,7 +54,8 @@ class Catalogue {
   }
 
  private:
-  using Key = std::tuple<double, Duration, Duration, Duration, Duration, double, DeviceKind, int>;
+  using Key =
+      std::tuple<double, Duration, Duration, Duration, Duration, double, DeviceKind, int, int>;
   std::vector<Part> Split(const StreamNeed& need, int parts) const;
 
   std::vector<DeviceType> types_;

@@ -32,7 +32,7 @@ std::string Up(double value) {
 
 bool Fits(const PlanDevice& device, const DeviceTasks& serves, const StreamNeed& need, int parts) {
   const std::optional<Task> task = PartOn(need, parts, device.speed);
-  if (!task || !Suits(need.kind, device.kind)) return false;
+  if (!task || !Suits(need.kind, device.kind) || !MaySplit(need, parts)) return false;
   if (device.memory_gb > 0 && serves.memory_gb + need.memory_gb > device.memory_gb + kMemorySlack) {
     return false;
   }

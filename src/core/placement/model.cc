@@ -62,6 +62,9 @@ std::optional<std::string> FaultOf(const PlacementProblem& problem, const Plan& 
     if (std::set<std::uint32_t>(on.begin(), on.end()).size() != on.size()) {
       return name + ": two parts on one device";
     }
+    if (!MaySplit(problem.streams[i], static_cast<int>(on.size()))) {
+      return name + ": in more parts than it can be";
+    }
     for (const std::uint32_t device : on) {
       if (device >= problem.devices.size()) return name + ": on a device that is not there";
       const PlanDevice& served = problem.devices[device];

@@ -31,6 +31,7 @@ struct StreamNeed {
   Duration deadline{};  // from a frame to its result; 0: until its part's next frame
   double memory_gb = 0;
   DeviceKind kind = DeviceKind::kAny;  // that it can be on
+  int most_parts = 0;                  // it can be split in; 0: in as many as it must
   friend bool operator==(const StreamNeed&, const StreamNeed&) = default;
 };
 
@@ -56,6 +57,10 @@ struct Plan {
 
 inline bool Suits(DeviceKind need, DeviceKind device) {
   return need == device || need == DeviceKind::kAny || device == DeviceKind::kAny;
+}
+
+inline bool MaySplit(const StreamNeed& need, int parts) {
+  return need.most_parts == 0 || parts <= need.most_parts;
 }
 
 // A stream's inference on a device of that speed, alone: pre, body and post.
