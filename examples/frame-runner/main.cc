@@ -21,11 +21,13 @@ constexpr int kKinds = 8;          // different frames, over and over
 constexpr int kKindsOfCalls = 31;  // more of them where each call is written down
 constexpr int kWarmup = 3;         // first calls, not timed
 constexpr int kKeptResults = 64;   // frames whose results are written
+constexpr std::size_t kKeptLate = 100;
 
 struct Settings {
   std::string model;
   double seconds = 5;
   double fps = 0;
+  double deadline_ms = 0;
   int batch = 1;
   int threads = 0;
   int core = -1;
@@ -145,6 +147,8 @@ int Measure(const Settings& settings) {
   std::ofstream calls;
   if (!settings.calls.empty()) calls.open(settings.calls);
   std::vector<double> times_ms;
+  std::vector<double> late_s;  // frames, by when they were due
+  const double deadline_ms = settings.deadline_ms > 0 ? settings.deadline_ms : 1000 / settings.fps;
   Clock::time_point start = Clock::now();
   double elapsed = 0;
   for (int number = 0; elapsed < settings.seconds || number <= kWarmup; ++number) {
@@ -161,6 +165,12 @@ int Measure(const Settings& settings) {
     const Clock::time_point call = Clock::now();
     std::vector<Ort::Value> outputs = runner.Run(number);
     const Clock::time_point now = Clock::now();
+    if (number >= kWarmup && settings.fps > 0) {
+      // From when the frame was due, not from when its turn came.
+      const double after =
+          std::chrono::duration<double>(now - start).count() - (number - kWarmup) / settings.fps;
+      if (after * 1000 > deadline_ms) late_s.push_back((number - kWarmup) / settings.fps);
+    }
     if (number >= kWarmup) {
       times_ms.push_back(std::chrono::duration<double, std::milli>(now - call).count());
       elapsed = std::chrono::duration<double>(now - start).count();
@@ -180,6 +190,11 @@ int Measure(const Settings& settings) {
   summary["frames"] = times_ms.size();
   summary["seconds"] = elapsed;
   summary["fps"] = frames * settings.batch / elapsed;
+  if (settings.fps > 0) {
+    summary["late"] = late_s.size();
+    if (late_s.size() > kKeptLate) late_s.resize(kKeptLate);
+    summary["late_s"] = late_s;
+  }
   summary["inference_ms"] = {
       {"min", times_ms.front()}, {"p50", times_ms[times_ms.size() / 2]}, {"max", times_ms.back()}};
   std::puts(summary.dump().c_str());
@@ -195,6 +210,8 @@ int main(int argc, char** argv) {
   app.add_option("model", settings.model, "an ONNX model that takes and gives floats")->required();
   app.add_option("--seconds", settings.seconds)->capture_default_str();
   app.add_option("--fps", settings.fps, "calls per second (default: as fast as it can)");
+  app.add_option("--deadline-ms", settings.deadline_ms,
+                 "with --fps: frames whose result comes later are counted (default: 1000 / fps)");
   app.add_option("--batch", settings.batch,
                  "items per call, where the model's first dimension is free")
       ->check(CLI::Range(1, 1024))

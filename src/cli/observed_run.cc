@@ -15,6 +15,7 @@
 #include "cli/arguments.h"
 #include "cli/daemon_control.h"
 #include "cli/json_fields.h"
+#include "cli/preload.h"
 #include "cli/private_daemon.h"
 
 namespace stagger::cli {
@@ -127,7 +128,10 @@ Result<Observed> Observe(Workplace& place, const Command& command, std::optional
   child.path = command.path;
   child.argv = command.words;
   child.environment = *environment;
-  for (const auto& [name, value] : more) child.environment[name] = value;
+  for (const auto& [name, value] : more) {
+    child.environment[name] =
+        name == "LD_PRELOAD" ? PreloadValue(child.environment[name], value.c_str()) : value;
+  }
   child.output_to_err = true;
   // Of a terminal it may not read: it is no longer in the foreground.
   child.keep_input = isatty(0) == 0;

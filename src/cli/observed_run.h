@@ -45,7 +45,8 @@ Result<Environment> ReportingEnvironment(const Installation& installation,
 
 // Until the command ends, `limit` has passed, or a signal comes; in the latter cases it gets
 // SIGTERM, and SIGKILL two seconds later. Its output goes to our stderr. `look`, where there is
-// one, is called with its pid from the start on, and says how soon again.
+// one, is called with its pid from the start on, and says how soon again. `more` is added to the
+// app's environment.
 using Look = std::function<Duration(pid_t)>;
 // `more`: set for the command on top of what makes it report.
 Result<Observed> Observe(Workplace& place, const Command& command, std::optional<Duration> limit,

@@ -8,8 +8,10 @@
 
 #include "base/clock.h"
 #include "cli/arguments.h"
+#include "cli/placing.h"
 #include "cli/plan_report.h"
 #include "cli/plan_site.h"
+#include "cli/probe.h"
 #include "cli/verbs.h"
 #include "cli/yaml_reader.h"
 #include "core/placement/planner.h"
@@ -64,11 +66,15 @@ int PlanVerb(const Arguments& arguments) {
   double seconds = 1;
   bool quick = false;
   bool as_json = false;
+  bool probe = false;
   app.add_option("site", file, "a site file with a profile per app, and devices")->required();
   app.add_option("--what-if", changes,
                  "plan as if: devices=+1xT4, devices=-1, devices=-NAME, APP.fps=5, APP.copies=8, "
                  "APP.deadline_ms=80, APP.body_ms=30, APP.memory_gb=2; may be given again");
   app.add_option("--from", from, "a plan that --json wrote: keep to it, move few streams");
+  app.add_flag("--probe", probe,
+               "run apps without a profile alone for some seconds first, on the device that the "
+               "site names for them");
   app.add_flag("--quick", quick, "the greedy rule alone: at once, a few devices more");
   app.add_option("--seconds", seconds, "how long to look for a better plan, at most")
       ->check(CheckPositive)
@@ -77,10 +83,23 @@ int PlanVerb(const Arguments& arguments) {
   app.footer("exit code 1: not every stream has a place; what is printed is the part that fits");
   if (const auto code = ParseArguments(app, arguments)) return *code;
 
-  const Result<Site> read = ReadSite(file);
+  Result<Site> read = ReadSite(file);
   if (!read) {
     PrintError(read.error().message);
     return kExitUsage;
+  }
+  if (probe && NeedsProbe(*read)) {
+    if (!HasPlan(*read)) {
+      PrintError(
+          "plan: --probe: expected devices that say what they are, as in {name: a, on: cpu:0}");
+      return kExitUsage;
+    }
+    Result<Workplace> place = Workplace::Open();
+    const Result<void> probed = place ? Probe(*place, &*read) : place.error();
+    if (!probed) {
+      PrintError("plan: --probe: " + probed.error().message);
+      return kExitFailed;
+    }
   }
   Result<PlanSite> site = PlanSiteOf(*read);
   if (!site) {

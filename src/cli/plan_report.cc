@@ -123,9 +123,9 @@ std::vector<std::string> AdviceOf(const core::PlacementProblem& problem, const c
   std::vector<std::string> advice;
   if (rest.streams.empty()) return advice;
   const std::size_t left = rest.streams.size();
-  std::set<std::pair<double, double>> types;
+  std::set<std::tuple<double, double, core::DeviceKind>> types;
   for (const core::PlanDevice& device : problem.devices) {
-    if (!types.emplace(device.speed, device.memory_gb).second) continue;
+    if (!types.emplace(device.speed, device.memory_gb, device.kind).second) continue;
     rest.devices.assign(std::min<std::size_t>(left * 2 + 4, 200'000), device);
     const core::Plan extra = core::MakePlan(rest).plan;
     if (core::StreamsPlaced(extra) < left) continue;

@@ -149,7 +149,9 @@ Result<PlanSite> PlanSiteOf(const Site& site) {
         "devices: not declared; a plan needs their speed and memory, as in devices: "
         "[{name: a, speed: 1, memory_gb: 16}]"};
   }
-  plan.devices = site.declared;
+  for (const SiteDevice& device : site.declared) plan.devices.push_back(device.plan);
+  // Where devices say what they are, so must apps say what they can be on.
+  const bool kinds = !site.declared.front().on.empty();
   for (const SiteApp& app : site.apps) {
     const std::string& name = app.stream.name;
     if (plan.apps.empty() || plan.apps.back().need.name != app.app) {
@@ -167,6 +169,10 @@ Result<PlanSite> PlanSiteOf(const Site& site) {
       need.post = FromMs(app.profile->post_ms);
       if (app.stream.deadline_ms) need.deadline = FromMs(*app.stream.deadline_ms);
       need.memory_gb = app.profile->memory_gb;
+      if (kinds) {
+        need.kind = app.executor ? core::DeviceKind::kExecutor : core::DeviceKind::kGpu;
+        need.most_parts = app.executor ? app.stream.pipeline + 1 : 1;
+      }
       plan.apps.push_back({need, {}});
     }
     plan.apps.back().copies.push_back(name);

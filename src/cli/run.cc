@@ -14,7 +14,9 @@
 #include "cli/arguments.h"
 #include "cli/daemon_control.h"
 #include "cli/installation.h"
+#include "cli/leg_names.h"
 #include "cli/mps_client.h"
+#include "cli/placing.h"
 #include "cli/preload.h"
 #include "cli/verbs.h"
 #include "wire/channel.h"
@@ -23,6 +25,68 @@ namespace stagger::cli {
 namespace {
 
 constexpr Duration kMpsAnswerLimit = std::chrono::seconds{1};
+
+// What an app that wants a place in the daemon's plan says it costs.
+struct PlaceWish {
+  std::string like;
+  std::string profile;
+  bool asked() const { return !like.empty() || !profile.empty(); }
+};
+
+Result<nlohmann::json> ReadProfile(const std::string& text) {
+  nlohmann::json fields = nlohmann::json::object();
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t end = std::min(text.find(',', at), text.size());
+    const std::string field = text.substr(at, end - at);
+    const std::size_t equals = std::min(field.find('='), field.size());
+    const std::string name = field.substr(0, equals);
+    const std::string number = field.substr(std::min(equals + 1, field.size()));
+    const bool known =
+        name == "pre_ms" || name == "body_ms" || name == "post_ms" || name == "memory_gb";
+    if (!known || !CheckNotNegative(number).empty()) {
+      return Error{
+          fmt::format("--profile: '{}'; expected pre_ms, body_ms, post_ms or memory_gb, '=' "
+                      "and a number >= 0",
+                      field)};
+    }
+    fields[name] = std::strtod(number.c_str(), nullptr);
+    at = end + 1;
+  }
+  if (fields.value("body_ms", 0.0) <= 0) {
+    return Error{fmt::format("--profile: '{}' has no body_ms > 0", text)};
+  }
+  return fields;
+}
+
+Result<void> CheckWish(const PlaceWish& wish, const StreamSettings& stream) {
+  if (!wish.asked()) return {};
+  if (!wish.like.empty() && !wish.profile.empty()) {
+    return Error{"--profile: not beside --like; expected one of them"};
+  }
+  if (stream.name.empty() || !stream.fps) {
+    return Error{
+        "--like, --profile: a place is for a --name and a rate; expected --name and --fps"};
+  }
+  if (!stream.executors.empty() || stream.forwards) {
+    return Error{"--executor: not beside --like or --profile, where the daemon says which"};
+  }
+  if (wish.profile.empty()) return {};
+  const Result<nlohmann::json> fields = ReadProfile(wish.profile);
+  if (!fields) return fields.error();
+  return {};
+}
+
+// As the daemon takes it; the wish has been checked.
+nlohmann::json NeedOf(const PlaceWish& wish, const StreamSettings& stream) {
+  nlohmann::json need =
+      wish.profile.empty() ? nlohmann::json{{"like", wish.like}} : *ReadProfile(wish.profile);
+  need["name"] = stream.name;
+  need["fps"] = *stream.fps;
+  if (stream.deadline_ms) need["deadline_ms"] = *stream.deadline_ms;
+  if (stream.pipeline > 0) need["pipeline"] = stream.pipeline;
+  if (stream.weight) need["weight"] = *stream.weight;
+  return need;
+}
 
 }  // namespace
 
@@ -39,6 +103,7 @@ int RunVerb(const Arguments& arguments) {
       "stagger run"};
   StreamSettings stream;
   std::string socket;
+  PlaceWish wish;
   app.add_option("--name", stream.name, "the stream's name in status and logs");
   app.add_option("--fps", stream.fps, "the rate this stream needs")->check(CheckPositive);
   app.add_option("--deadline", stream.deadline_ms, "milliseconds a result may take")
@@ -68,8 +133,14 @@ int RunVerb(const Arguments& arguments) {
   app.add_option(
          "--pipeline", stream.pipeline,
          "return each result N calls later, for an app that calls one frame at a time; needs "
-         "--executor, and the output is not the app's own any more")
+         "--executor, --like or --profile, and the output is not the app's own any more")
       ->check(CLI::Range(1, kMaxPipeline));
+  app.add_option("--like", wish.like,
+                 "ask the daemon's plan for a place: its inferences cost what those of this app "
+                 "do, which has one");
+  app.add_option("--profile", wish.profile,
+                 "likewise: they cost this on a device of speed 1, as in pre_ms=2,body_ms=45,"
+                 "post_ms=28,memory_gb=1.2");
   app.add_option("--socket", socket, "the daemon's socket");
   app.footer("Everything after -- is the app's own command line.");
   const bool help = std::any_of(own.begin(), own.end(), [](const std::string& word) {
@@ -96,8 +167,10 @@ int RunVerb(const Arguments& arguments) {
       return kExitUsage;
     }
   }
-  if (stream.pipeline > 0 && !stream.forwards && stream.executors.empty()) {
-    PrintError("run: --pipeline: only with --executor, which has other processes run the frames");
+  if (stream.pipeline > 0 && !stream.forwards && stream.executors.empty() && !wish.asked()) {
+    PrintError(
+        "run: --pipeline: only with --executor, --like or --profile, which has other processes run "
+        "the frames");
     return kExitUsage;
   }
   for (std::string& executor : stream.executors) {
@@ -110,6 +183,10 @@ int RunVerb(const Arguments& arguments) {
     }
   }
 
+  if (const Result<void> valid = CheckWish(wish, stream); !valid) {
+    PrintError("run: " + valid.error().message);
+    return kExitUsage;
+  }
   const std::string path = FindInPath(command.front());
   if (path.empty()) {
     const bool has_slash = command.front().find('/') != std::string::npos;
@@ -134,6 +211,19 @@ int RunVerb(const Arguments& arguments) {
                            command.front(), listens.error().message));
   }
 
+  // From here on this process has the place, and the app that it becomes.
+  Place place;
+  if (wish.asked()) {
+    Result<Place> given = listens ? AskForPlace(socket, NeedOf(wish, stream)) : listens.error();
+    if (!given) {
+      PrintError(fmt::format("run: '{}' was not started: {}", stream.name, given.error().message));
+      return kExitFailed;
+    }
+    place = std::move(given).value();
+    stream.executors = place.executors;
+    PrintError(fmt::format("{}: on {}: {}", stream.name, Join(place.devices, ", "), place.reason));
+  }
+
   const Preload preload = PreloadOf(path);
   if (!preload.why_not.empty()) {
     PrintError(
@@ -143,6 +233,7 @@ int RunVerb(const Arguments& arguments) {
     PrintError("warning: GPU calls are not controlled: the CUDA driver does not load: " + trouble);
   }
   Environment environment = AppEnvironment(preload.wanted ? *agent : "", socket, stream);
+  environment.merge(PlaceEnvironment(place));
   // Only who may use a GPU is kept waiting for the answer, and by a daemon that hangs not for long.
   if (*agent != *installation->Agent() || WantsLimits(stream)) {
     const Result<MpsView> asked =

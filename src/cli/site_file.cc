@@ -16,6 +16,7 @@ namespace {
 constexpr int kMaxCopies = 100'000;
 constexpr double kMaxMs = 1e9;
 constexpr double kMaxSpeed = 1000;
+constexpr double kLeastShare = 0.01;
 
 class SiteReader : private YamlReader {
  public:
@@ -37,6 +38,7 @@ class SiteReader : private YamlReader {
     if (const YAML::Node node = root["devices"]) {
       if (node.IsSequence() && node.size() > 0 && node[0].IsMap()) {
         for (std::size_t i = 0; i < node.size(); ++i) Declared(node[i], i, &site);
+        CheckBacking(node, &site);
       } else {
         Devices(node, &site);
       }
@@ -105,9 +107,18 @@ class SiteReader : private YamlReader {
   void Declared(const YAML::Node& node, std::size_t index, Site* site) {
     const std::string where = fmt::format("devices[{}]", index);
     if (!node.IsMap()) Fail(node, where + ": expected a map with name, speed and memory_gb");
-    CheckKeys(node, where, {"name", "count", "speed", "memory_gb"});
-    core::PlanDevice device;
+    CheckKeys(node, where, {"name", "count", "speed", "memory_gb", "on", "share"});
+    SiteDevice backed;
+    core::PlanDevice& device = backed.plan;
     const std::string name = Name(node, where, "device");
+    if (const YAML::Node value = node["on"]) Backing(value, where, &backed);
+    if (const YAML::Node value = node["share"]) {
+      if (!IsCore(backed.on)) {
+        Fail(value, where + ".share: only beside one core, as in on: cpu:1");
+      }
+      backed.share = Number(value, where + ".share", kLeastShare, 1);
+      device.speed = backed.share;
+    }
     if (const YAML::Node value = node["speed"]) {
       device.speed = Positive(value, where + ".speed", "a speed, where 1 is a T4's,");
       if (device.speed > kMaxSpeed)
@@ -117,14 +128,61 @@ class SiteReader : private YamlReader {
       device.memory_gb = Positive(value, where + ".memory_gb", "a size");
     }
     const YAML::Node count = node["count"];
+    if (count && !backed.on.empty()) {
+      Fail(count, fmt::format("{}.count: not beside 'on', which is one device", where));
+    }
     const int devices = count ? Whole(count, where + ".count", "a count", 1, kMaxCopies) : 1;
     for (int i = 1; i <= devices; ++i) {
       device.name = count ? fmt::format("{}-{}", name, i) : name;
       if (!devices_.insert(device.name).second) {
         Fail(node["name"], fmt::format("{}.name: '{}' twice", where, device.name));
       }
-      site->declared.push_back(device);
+      site->declared.push_back(backed);
     }
+  }
+
+  void Backing(const YAML::Node& node, const std::string& where, SiteDevice* device) const {
+    device->on = node.IsScalar() ? node.Scalar() : "";
+    const bool executor = device->on == "cpu" || IsCore(device->on);
+    const auto choice = core::ParseDeviceChoice(device->on);
+    if (!executor && (!choice || choice->gpus.size() != 1)) {
+      Fail(node, fmt::format("{}.on: {} is no device; expected cpu, one core as in cpu:1, or a GPU "
+                             "as in gpu:0",
+                             where, Shown(node)));
+    }
+    device->plan.kind = executor ? core::DeviceKind::kExecutor : core::DeviceKind::kGpu;
+  }
+
+  // Nothing is promised twice.
+  void CheckBacking(const YAML::Node& node, Site* site) const {
+    std::map<std::string, double> taken;
+    std::string gpus;
+    for (std::size_t i = 0; i < site->declared.size(); ++i) {
+      const SiteDevice& device = site->declared[i];
+      if (device.on.empty() != site->declared.front().on.empty()) {
+        Fail(node, fmt::format("devices: {} says what it is on and {} does not; expected all or "
+                               "none to",
+                               site->declared[device.on.empty() ? 0 : i].plan.name,
+                               site->declared[device.on.empty() ? i : 0].plan.name));
+      }
+      if (device.on.empty()) continue;
+      if ((taken[device.on] += device.share) > 1 + 1e-9) {
+        Fail(node, device.plan.kind == core::DeviceKind::kExecutor && IsCore(device.on)
+                       ? fmt::format("devices: {} of {} is given away; expected shares of at most "
+                                     "1 in all",
+                                     taken[device.on], device.on)
+                       : fmt::format("devices: {} is on {}, as another is; expected each once",
+                                     device.plan.name, device.on));
+      }
+      if (device.plan.kind == core::DeviceKind::kGpu) {
+        gpus += (gpus.empty() ? "" : ",") + device.on;
+      }
+    }
+    if (taken.contains("cpu") &&
+        std::ranges::any_of(taken, [](const auto& entry) { return IsCore(entry.first); })) {
+      Fail(node, "devices: one is on cpu, which is all cores, and another on one of them");
+    }
+    if (!site->declared.front().on.empty()) site->devices = gpus.empty() ? "cpu" : gpus;
   }
 
   SiteProfile Profile(const YAML::Node& node, const std::string& where) const {
@@ -271,8 +329,13 @@ class SiteReader : private YamlReader {
       Fail(node, fmt::format("{}.executor: {} is neither true nor false", where, Shown(node)));
     }
     app->executor = word == "true";
-    if (app->executor && site.cores.empty()) {
-      Fail(node, where + ".executor: needs cores to run on, as in devices: [cpu:0, cpu:1]");
+    const bool declared = std::ranges::any_of(site.declared, [](const SiteDevice& device) {
+      return device.plan.kind == core::DeviceKind::kExecutor;
+    });
+    if (app->executor && site.cores.empty() && !declared) {
+      Fail(node, where +
+                     ".executor: needs cores to run on, as in devices: [cpu:0, cpu:1], or {name: "
+                     "a, on: cpu:0, ...}");
     }
   }
 

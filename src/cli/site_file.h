@@ -33,15 +33,22 @@ struct SiteApp {
   bool executor = false;  // its inferences run on the site's cores, in executors
 };
 
+// A device with its speed, for plans.
+struct SiteDevice {
+  core::PlanDevice plan;
+  std::string on;  // what it is here: "cpu", "cpu:1", "gpu:0"; empty: nothing, it is for plans only
+  double share = 1;  // of that core's time
+};
+
 struct Site {
-  std::string folder;                      // the file's own, to find programs beside it
-  std::string policy;                      // empty: the daemon's default
-  std::string concurrency;                 // a number, or "auto"; empty: the daemon's default
-  double demand_limit = 0;                 // 0: none
-  std::string mps;                         // "off", "auto", "on"; empty: the daemon's default
-  std::string devices;                     // as staggerd takes it; empty: the daemon's default
-  std::vector<core::PlanDevice> declared;  // devices with speed and memory: for plans only
-  std::vector<std::string> cores;  // CPU cores that are devices of their own: "cpu:1"; maybe none
+  std::string folder;                // the file's own, to find programs beside it
+  std::string policy;                // empty: the daemon's default
+  std::string concurrency;           // a number, or "auto"; empty: the daemon's default
+  double demand_limit = 0;           // 0: none
+  std::string mps;                   // "off", "auto", "on"; empty: the daemon's default
+  std::string devices;               // as staggerd takes it; empty: the daemon's default
+  std::vector<SiteDevice> declared;  // those with speed and memory; maybe none
+  std::vector<std::string> cores;    // CPU cores that are devices of their own: "cpu:1"; maybe none
   std::vector<SiteApp> apps;
 };
 

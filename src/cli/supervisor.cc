@@ -78,6 +78,7 @@ struct Supervisor::App {
   TimePoint next_start = kNever;  // when it is to be started again
   int failures = 0;
   bool finished = false;
+  std::string waits_for;  // why it was not started; empty: it was
 
   pid_t pid = -1;                      // the latest process's, while and after it runs
   std::uint64_t judged = 0;            // the fault that explained an earlier end
@@ -128,6 +129,15 @@ Supervisor::~Supervisor() = default;
 void Supervisor::Start(App& app) {
   app.started = Now();
   app.next_start = kNever;
+  if (hooks_.starting && app.serves.empty()) {
+    if (const Result<void> may = hooks_.starting(app.name, &app.spec); !may) {
+      if (app.waits_for != may.error().message) Say(app.name, "waits: " + may.error().message);
+      app.waits_for = may.error().message;
+      app.next_start = Now() + kFirstBackoff;
+      return;
+    }
+    app.waits_for.clear();
+  }
   Result<ChildProcess> process = ChildProcess::Start(app.spec, keeper_);
   if (!process) {
     ++app.failures;
@@ -152,6 +162,7 @@ void Supervisor::Ended(App& app, const ExitStatus& status) {
   if (status.ok() && !app.stopping) {
     app.finished = true;
     Say(app.name, "finished");
+    if (hooks_.finished) hooks_.finished(app.name);
     return;
   }
   app.unjudged = status;
@@ -260,6 +271,7 @@ Duration Supervisor::Wait() const {
   TimePoint next = kNever;
   for (const App& app : apps_) next = std::min({next, app.next_start, app.judge_at});
   if (ask_faults_) next = std::min(next, next_look_);
+  if (hooks_.every_second) next = std::min(next, next_second_);
   return next == kNever ? Duration{std::chrono::hours{1}}
                         : std::max(next - Now(), Duration::zero());
 }
@@ -269,6 +281,12 @@ Result<void> Supervisor::Run(ChildProcess* daemon) {
     if (!app.serves.empty()) Start(app);
   }
   AwaitServices();
+  if (hooks_.ready && !stop_.Raised()) {
+    if (const Result<void> ready = hooks_.ready(); !ready) {
+      StopAll(true);
+      return ready;
+    }
+  }
   for (App& app : apps_) {
     if (app.serves.empty()) Start(app);
   }
@@ -310,6 +328,10 @@ Result<void> Supervisor::Run(ChildProcess* daemon) {
       }
     }
     if (ask_faults_ && next_look_ <= Now()) LookForFaults();
+    if (hooks_.every_second && next_second_ <= Now()) {
+      hooks_.every_second();
+      next_second_ = Now() + kLookEvery;
+    }
   }
   StopAll(false);
   StopAll(true);

@@ -29,6 +29,17 @@ struct Supervised {
   std::string serves;
 };
 
+// What else is to be done at times; each may be empty. None may take long: the apps' output waits.
+struct SupervisorHooks {
+  // Those that others need listen. Error: no app is started, and Run returns it.
+  std::function<Result<void>()> ready;
+  // An app is about to start, for the first time or again. Error: not now, and why; it is tried
+  // again a second later.
+  std::function<Result<void>(const std::string& name, ChildSpec* spec)> starting;
+  std::function<void(const std::string& name)> finished;  // and does not come back
+  std::function<void()> every_second;
+};
+
 class Supervisor {
  public:
   Supervisor(std::vector<Supervised> apps, Keeper& keeper, StopSignal& stop);
@@ -38,6 +49,8 @@ class Supervisor {
   // second, and when an app has failed.
   using AskFaults = std::function<std::optional<std::vector<GpuFault>>()>;
   void WatchFaults(AskFaults ask) { ask_faults_ = std::move(ask); }
+
+  void Hook(SupervisorHooks hooks) { hooks_ = std::move(hooks); }
 
   // Returns when a signal came or every app has finished (ended with exit code 0), with all
   // stopped. `daemon` may be null, else its output is a pipe; an error if it ended.
@@ -64,6 +77,8 @@ class Supervisor {
   Keeper& keeper_;
   StopSignal& stop_;
   AskFaults ask_faults_;
+  SupervisorHooks hooks_;
+  TimePoint next_second_{};
   std::vector<GpuFault> faults_;  // as last heard of
   std::uint64_t told_ = 0;        // up to which fault a line has said what happened
   TimePoint next_look_{};

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,10 +15,13 @@
 #include "cli/gpu_faults.h"
 #include "cli/installation.h"
 #include "cli/mps_client.h"
+#include "cli/placing.h"
 #include "cli/preload.h"
 #include "cli/private_daemon.h"
+#include "cli/probe.h"
 #include "cli/scratch_dir.h"
 #include "cli/site_file.h"
+#include "cli/site_program.h"
 #include "cli/supervisor.h"
 #include "cli/verbs.h"
 #include "cli/workplace.h"
@@ -28,35 +32,23 @@ namespace {
 
 // The apps' output waits meanwhile.
 constexpr Duration kFaultAnswerLimit = std::chrono::milliseconds{300};
+constexpr Duration kPlaceAnswerLimit = std::chrono::seconds{1};
+constexpr double kPlanSeconds = 1;
+constexpr const char* kVisibleDevices = "CUDA_VISIBLE_DEVICES";
 
-// $PATH, then the site file's folder, then the examples that came with us.
-Result<std::string> FindProgram(const std::string& program, const Site& site,
-                                const Installation& installation) {
-  if (program.front() == '/') {
-    if (!FindInPath(program).empty()) return program;
-    return Error{fmt::format("cannot run '{}': no such program", program)};
-  }
-  const bool plain = program.find('/') == std::string::npos;
-  if (plain) {
-    if (std::string found = FindInPath(program); !found.empty()) return found;
-  }
-  if (std::string found = FindInPath(site.folder + "/" + program); !found.empty()) return found;
-  if (plain) {
-    std::string found = FindInPath(installation.examples() + "/" + program);
-    if (!found.empty()) return found;
-    return Error{fmt::format("cannot run '{}': not in PATH, nor in {}, nor in {}", program,
-                             site.folder, installation.examples())};
-  }
-  return Error{fmt::format("cannot run '{}': not found in {}", program, site.folder)};
-}
+std::string ExecutorName(const SiteDevice& device) { return "executor-" + device.plan.name; }
 
-// One executor per core that the site names. Each asks for turns as the apps it serves would.
+// One executor per core that the site names: it asks for turns as the apps it serves would. One per
+// device of the plan that is a core, or a share of one: that is its own, so it asks for none.
 Result<std::vector<Supervised>> PrepareExecutors(const Site& site, const Installation& installation,
                                                  const std::string& agents,
                                                  const std::string& socket,
                                                  const ScratchDir& scratch) {
   std::vector<Supervised> executors;
-  if (site.cores.empty()) return executors;
+  const bool planned = std::ranges::any_of(site.declared, [](const SiteDevice& device) {
+    return device.plan.kind == core::DeviceKind::kExecutor;
+  });
+  if (site.cores.empty() && !planned) return executors;
   const Result<std::string> program = installation.Executor();
   if (!program) return program.error();
   for (const std::string& core : site.cores) {
@@ -69,18 +61,28 @@ Result<std::vector<Supervised>> PrepareExecutors(const Site& site, const Install
     executor.spec.environment = AppEnvironment(agents, socket, {.name = executor.name});
     executors.push_back(std::move(executor));
   }
+  for (std::size_t i = 0; i < site.declared.size(); ++i) {
+    const SiteDevice& device = site.declared[i];
+    if (device.plan.kind != core::DeviceKind::kExecutor) continue;
+    Supervised executor;
+    executor.name = ExecutorName(device);
+    executor.serves = scratch.File(fmt::format("executor-{}", i));
+    executor.spec.path = *program;
+    executor.spec.argv = {
+        "stagger-executor", "--device",     device.on, "--share", fmt::format("{}", device.share),
+        "--socket",         executor.serves};
+    executor.spec.pipe_output = true;
+    executors.push_back(std::move(executor));
+  }
   return executors;
 }
 
-Result<std::vector<Supervised>> Prepare(const Site& site, const Installation& installation,
-                                        const std::string& socket, const ScratchDir& scratch) {
+// The executors, then the apps; those that have no place in the plan are left out, which is said.
+Result<std::vector<Supervised>> Prepare(const Site& site, const SitePlan* plan,
+                                        const Installation& installation, const std::string& socket,
+                                        const ScratchDir& scratch) {
   const Result<std::string> agent = installation.Agents();
   if (!agent) return agent.error();
-  if (!site.declared.empty()) {
-    return Error{
-        "devices: declared with speed and memory, which is for stagger plan; expected "
-        "'auto', or a list as in [gpu:0, gpu:1]"};
-  }
   Result<std::vector<Supervised>> executors =
       PrepareExecutors(site, installation, *agent, socket, scratch);
   if (!executors) return executors.error();
@@ -90,8 +92,17 @@ Result<std::vector<Supervised>> Prepare(const Site& site, const Installation& in
   for (const SiteApp& app : site.apps) {
     if (app.command.empty())
       return Error{app.stream.name + ": no command; a profile alone is for stagger plan"};
-    Result<std::string> program = FindProgram(app.command.front(), site, installation);
+    Result<std::string> program =
+        FindProgram(app.command.front(), site.folder, installation.examples());
     if (!program) return Error{fmt::format("{}: {}", app.stream.name, program.error().message)};
+    if (std::string why; plan != nullptr && !plan->Has(app.stream.name, &why)) {
+      fmt::print(stderr, "stagger: {}: not started: {}\n", app.stream.name, why);
+      continue;
+    }
+    if (plan != nullptr && app.environment.contains(kVisibleDevices)) {
+      return Error{fmt::format("{}: env: {} is for the plan to set; expected none", app.stream.name,
+                               kVisibleDevices)};
+    }
     Supervised supervised;
     supervised.name = app.stream.name;
     supervised.spec.path = std::move(program).value();
@@ -103,7 +114,8 @@ Result<std::vector<Supervised>> Prepare(const Site& site, const Installation& in
     }
     const std::string agents = preload.wanted ? *agent : "";
     StreamSettings stream = app.stream;
-    if (app.executor) stream.executors = sockets;
+    if (app.executor && plan == nullptr) stream.executors = sockets;
+    stream.forwards = app.executor;
     supervised.spec.environment = AppEnvironment(agents, socket, stream);
     for (const auto& [name, value] : app.environment) {
       // The site's own preload comes after ours, as one in our environment would.
@@ -154,12 +166,12 @@ Result<void> ApplyMps(const Site& site, const std::string& socket, std::vector<S
   if (site.mps == "off" && mps->running) {
     fmt::print(stderr, "stagger: the site asks for no MPS, and the running daemon has it\n");
   }
-  auto app = site.apps.begin();
-  for (Supervised& supervised : *apps) {
-    if (!supervised.serves.empty()) continue;  // an executor: none of the site's apps
-    const StreamSettings& stream = (app++)->stream;
+  for (const SiteApp& app : site.apps) {
+    const StreamSettings& stream = app.stream;
+    const auto started = std::ranges::find(*apps, stream.name, &Supervised::name);
+    if (started == apps->end()) continue;
     // What the site's env says itself stays.
-    supervised.spec.environment.merge(MpsEnvironment(*mps, stream));
+    started->spec.environment.merge(MpsEnvironment(*mps, stream));
     if (const auto why = WhyNoLimits(*mps, stream)) {
       fmt::print(stderr, "stagger: {}: {}\n", stream.name, *why);
     }
@@ -167,12 +179,58 @@ Result<void> ApplyMps(const Site& site, const std::string& socket, std::vector<S
   return {};
 }
 
-Result<void> RunSite(const Site& site, const std::string& socket, const std::string& http) {
+// The daemon keeps the plan from when its executors listen until we end; apps ask it where they run
+// each time they start.
+SupervisorHooks HooksOf(const Site& site, SitePlan* plan, const std::string& socket,
+                        const ScratchDir& scratch) {
+  std::map<std::string, std::string> sockets;
+  for (std::size_t i = 0; i < site.declared.size(); ++i) {
+    if (site.declared[i].plan.kind != core::DeviceKind::kExecutor) continue;
+    sockets[site.declared[i].plan.name] = scratch.File(fmt::format("executor-{}", i));
+  }
+  SupervisorHooks hooks;
+  hooks.ready = [plan, socket, sockets] { return plan->Apply(socket, sockets); };
+  hooks.starting = [socket](const std::string& name, ChildSpec* spec) -> Result<void> {
+    const Result<Place> place = AskPlace(socket, name, kPlaceAnswerLimit);
+    if (!place)
+      return {};  // where it was last, if anywhere; it will be told when there is a daemon
+    if (place->devices.empty()) return Error{"it has no place: " + place->reason};
+    for (const auto& [variable, value] : PlaceEnvironment(*place)) {
+      spec->environment[variable] = value;
+    }
+    fmt::print(stderr, "stagger: {}: on {}: {}\n", name, fmt::join(place->devices, ", "),
+               place->reason);
+    return {};
+  };
+  hooks.finished = [socket](const std::string& name) { GiveUpPlace(socket, name); };
+  hooks.every_second = [plan] {
+    if (plan->ApplyAgainIfForgotten()) {
+      fmt::print(stderr, "stagger: the daemon is back, and has the plan again\n");
+    }
+  };
+  return hooks;
+}
+
+Result<void> RunSite(Site site, bool partial, const std::string& socket, const std::string& http) {
   Result<Workplace> place = Workplace::Open();
   if (!place) return place.error();
+  std::optional<SitePlan> plan;
+  if (HasPlan(site)) {
+    if (NeedsProbe(site)) {
+      if (const Result<void> probed = Probe(*place, &site); !probed) return probed.error();
+    }
+    Result<SitePlan> made = SitePlan::Make(site, partial, kPlanSeconds);
+    if (!made) return made.error();
+    plan.emplace(std::move(made).value());
+  } else if (!site.declared.empty()) {
+    return Error{
+        "devices: they say how fast they are, and not what they are, which is enough for stagger "
+        "plan only; expected e.g. {name: a, on: cpu:0, speed: 1}, or on: gpu:0"};
+  }
   Result<ScratchDir> scratch = ScratchDir::Make(place->keeper);
   if (!scratch) return scratch.error();
-  Result<std::vector<Supervised>> apps = Prepare(site, place->installation, socket, *scratch);
+  Result<std::vector<Supervised>> apps =
+      Prepare(site, plan ? &*plan : nullptr, place->installation, socket, *scratch);
   if (!apps) return apps.error();
 
   std::optional<PrivateDaemon> daemon;
@@ -208,6 +266,7 @@ Result<void> RunSite(const Site& site, const std::string& socket, const std::str
   // Where no driver loads there is no GPU that could fail.
   const bool gpus = *place->installation.Agents() != *place->installation.Agent();
   if (gpus) supervisor.WatchFaults(ask_faults);
+  if (plan) supervisor.Hook(HooksOf(site, &*plan, socket, *scratch));
   return supervisor.Run(daemon ? &daemon->process() : nullptr);
 }
 
@@ -223,6 +282,9 @@ int UpVerb(const Arguments& arguments) {
   std::string socket;
   std::string http = "127.0.0.1:7878";
   app.add_option("site", file, "the site file (YAML)")->required();
+  bool partial = false;
+  app.add_flag("--partial", partial,
+               "where not all fit on the devices: start those that do, instead of none");
   app.add_option("--socket", socket, "the daemon's socket");
   app.add_option("--http", http, "the dashboard's address, or off, if a daemon is started here")
       ->capture_default_str();
@@ -233,7 +295,7 @@ int UpVerb(const Arguments& arguments) {
     PrintError(site.error().message);
     return kExitUsage;
   }
-  const Result<void> ran = RunSite(*site, SocketPath(socket), http);
+  const Result<void> ran = RunSite(*site, partial, SocketPath(socket), http);
   if (!ran) {
     PrintError("up: " + ran.error().message);
     return kExitFailed;

@@ -6,6 +6,7 @@
 
 #include "core/policies.h"
 #include "daemon/driver.h"
+#include "daemon/placement_desk.h"
 #include "daemon/status.h"
 #include "daemon/why.h"
 
@@ -24,17 +25,36 @@ Control::Answer Refusal(std::string line) {
 }  // namespace
 
 Control::Answer Control::Handle(const std::string& verb, const std::string& body, Standing standing,
-                                TimePoint now) {
+                                pid_t pid, TimePoint now) {
   if (verb == "status") return {.ok = true, .stop = false, .body = Dump(status_(now))};
   if (verb == "why") return Explain(body, now);
   if (verb == "policy") return Policy(body, standing, now);
+  if (verb == "place" || verb == "unplace" || verb == "places") {
+    return Place(verb, body, standing, pid, now);
+  }
   if (verb == "assign") return Assign(body, standing, now);
   if (verb == "stop") {
     if (standing != Standing::kOwner) return Refusal("only the daemon's owner may stop it");
     return {.ok = true, .stop = true, .body = R"({"stopping":true})"};
   }
-  return Refusal(fmt::format(
-      "unknown command '{}': this daemon knows status, why, policy, assign, stop", verb));
+  return Refusal(
+      fmt::format("unknown command '{}': this daemon knows status, why, policy, assign, place, "
+                  "unplace, places, stop",
+                  verb));
+}
+
+Control::Answer Control::Place(const std::string& verb, const std::string& body, Standing standing,
+                               pid_t pid, TimePoint now) {
+  if (standing != Standing::kOwner && verb != "places") {
+    return Refusal("only the daemon's owner may give streams a place");
+  }
+  const json args = json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (!args.is_object()) return Refusal(verb + ": the arguments are not a JSON object");
+  const Result<json> answer = verb == "place"     ? placement_->Place(args, pid, now)
+                              : verb == "unplace" ? placement_->Unplace(args, now)
+                                                  : placement_->Places(args);
+  if (!answer) return Refusal(answer.error().message);
+  return {.ok = true, .stop = false, .body = Dump(*answer)};
 }
 
 Control::Answer Control::Explain(const std::string& body, TimePoint now) {

@@ -1,4 +1,5 @@
-// The verbs of the command line: status, why, policy, assign, stop. Loop thread only.
+// The verbs of the command line: status, why, policy, assign, place, unplace, places, stop. Loop
+// thread only.
 #pragma once
 
 #include <functional>
@@ -11,6 +12,7 @@
 namespace stagger::daemon {
 
 class Driver;
+class PlacementDesk;
 
 class Control {
  public:
@@ -21,12 +23,17 @@ class Control {
   };
 
   // `status` gives the status document, fresh.
-  Control(Driver* driver, std::function<nlohmann::json(TimePoint)> status,
+  Control(Driver* driver, PlacementDesk* placement, std::function<nlohmann::json(TimePoint)> status,
           std::function<void()> stop)
-      : driver_(driver), status_(std::move(status)), stop_(std::move(stop)) {}
+      : driver_(driver),
+        placement_(placement),
+        status_(std::move(status)),
+        stop_(std::move(stop)) {}
 
   // Members of the group may look; only the owner may change anything.
-  Answer Handle(const std::string& verb, const std::string& body, Standing standing, TimePoint now);
+  // `pid`: of the process that asks.
+  Answer Handle(const std::string& verb, const std::string& body, Standing standing, pid_t pid,
+                TimePoint now);
   void Stop() { stop_(); }
 
  private:
@@ -37,8 +44,11 @@ class Control {
   // and all that is assigned; without arguments only the latter.
   Answer Assign(const std::string& body, Standing standing, TimePoint now);
   std::string PolicyInForce() const;
+  Answer Place(const std::string& verb, const std::string& body, Standing standing, pid_t pid,
+               TimePoint now);
 
   Driver* driver_;
+  PlacementDesk* placement_;
   std::function<nlohmann::json(TimePoint)> status_;
   std::function<void()> stop_;
 };

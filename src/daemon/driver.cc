@@ -191,7 +191,9 @@ bool Driver::OnForwarding(ClientId client, const wire::Message& message, TimePoi
 
 std::string Driver::ExecutorName(const std::string& socket) const {
   const StreamRecord* executor = ledger_.FindExecutor(socket);
-  return executor != nullptr ? executor->name : socket;
+  if (executor != nullptr) return executor->name;
+  const std::string known = name_executor_(socket);
+  return known.empty() ? socket : known;
 }
 
 Result<void> Driver::Assign(const std::string& name, const std::vector<std::string>& executors,

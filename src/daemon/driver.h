@@ -71,8 +71,13 @@ class Driver {
   void WatchExecutors(std::function<void(const ExecutorChange&, TimePoint)> told) {
     executor_told_ = std::move(told);
   }
-  // The name of the executor at that socket, if it is here, else the socket.
+  // The name of the executor at that socket, if it is here or somebody else knows it, else the
+  // socket.
   std::string ExecutorName(const std::string& socket) const;
+  // Names executors that are no streams; empty: not known.
+  void KnowExecutors(std::function<std::string(const std::string& socket)> name) {
+    name_executor_ = std::move(name);
+  }
 
   void Tick(TimePoint now) { Apply(core::Tick{}, ClientId{}, now); }
   TimePoint NextDeadline() const { return engine_.NextDeadline(); }
@@ -106,6 +111,9 @@ class Driver {
   Assignments assignments_;
   std::function<void(const ExecutorChange&, TimePoint)> executor_told_ = [](const ExecutorChange&,
                                                                             TimePoint) {};
+  std::function<std::string(const std::string&)> name_executor_ = [](const std::string&) {
+    return std::string();
+  };
   std::function<void()> fault_log_due_ = [] {};
   std::vector<core::Action> actions_;  // of the step at hand; kept to spare an allocation per turn
 

@@ -26,6 +26,7 @@
 #include "daemon/mps.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
+#include "daemon/placement_desk.h"
 #include "daemon/server.h"
 #include "daemon/snapshot_board.h"
 #include "daemon/status.h"
@@ -203,10 +204,23 @@ Result<void> Serve(const Options& options) {
     http_address = http->address().ToString();
   }
 
+  PlacementDesk placement(
+      loop->get(), hardware->devices,
+      [&](const std::string& stream, const auto& sockets, const std::string& why) {
+        if (!sockets) return (*driver)->Unassign(stream);
+        const auto assigned = (*driver)->Assign(stream, *sockets, why, Now());
+        if (!assigned) spdlog::warn("{}", assigned.error().message);
+      },
+      [&] { server.Settle(); });
+  (*driver)->KnowExecutors([&](const std::string& socket) {
+    const PlacedDevice* device = placement.placement().DeviceAt(socket);
+    return device != nullptr ? device->plan.name : std::string();
+  });
   Status status(driver->get(), {path, http_address, std::move(hardware->devices)},
-                hardware->watch.get(), mps->get());
+                hardware->watch.get(), mps->get(), &placement.placement());
   Control control(
-      driver->get(), [&](TimePoint now) { return status.Latest(kControlMaxAge, now)->status; },
+      driver->get(), &placement,
+      [&](TimePoint now) { return status.Latest(kControlMaxAge, now)->status; },
       [&] { (*loop)->Stop(); });
   // Last, since what fails later would leave it running.
   if (auto ok = AwaitMps(loop->get(), mps->get()); !ok) return ok.error();

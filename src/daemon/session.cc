@@ -97,7 +97,7 @@ Session::Outcome Session::Refuse(std::string reason, TimePoint now) {
 }
 
 Session::Outcome Session::Answer(const wire::Control& request, Control* control, TimePoint now) {
-  Control::Answer answer = control->Handle(request.verb, request.body, standing_, now);
+  Control::Answer answer = control->Handle(request.verb, request.body, standing_, peer_.pid, now);
   std::string& body = answer.body;
   for (std::size_t at = 0; at == 0 || at < body.size(); at += wire::kMaxChunk) {
     const bool more = body.size() - at > wire::kMaxChunk;

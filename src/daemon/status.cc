@@ -154,6 +154,7 @@ json Status::Build(TimePoint now) const {
   status["devices"] = Devices(now);
   status["faults"] = Faults(now);
   status["streams"] = Streams(now);
+  status["placement"] = PlacementJson(now);
 
   core::StreamCounters sum = ledger.left();
   double fps = 0;
@@ -244,6 +245,50 @@ json Status::Faults(TimePoint now) const {
                       {"streams", std::move(streams)}});
   }
   return faults;
+}
+
+json Status::PlaceJson(const PlacedStream& stream, TimePoint now) const {
+  json devices = json::array();
+  for (const std::uint32_t device : stream.on) {
+    devices.push_back(placement_->devices()[device].plan.name);
+  }
+  return {{"devices", std::move(devices)},
+          {"reason", stream.reason},
+          {"moves", stream.moves},
+          {"for_s", Seconds(now - stream.since)}};
+}
+
+// The plan in force; null: there is none.
+json Status::PlacementJson(TimePoint now) const {
+  if (placement_->empty()) return nullptr;
+  std::vector<json> serves(placement_->devices().size(), json::array());
+  json streams = json::array();
+  for (const PlacedStream& stream : placement_->streams()) {
+    for (const std::uint32_t device : stream.on) serves[device].push_back(stream.need.name);
+    json entry = PlaceJson(stream, now);
+    entry["name"] = stream.need.name;
+    entry["fps"] = stream.need.fps;
+    entry["runs"] = driver_->ledger().NameTaken(stream.need.name);
+    streams.push_back(std::move(entry));
+  }
+  json devices = json::array();
+  for (const PlacedDevice& device : placement_->devices()) {
+    devices.push_back(
+        {{"name", device.plan.name},
+         {"on", device.on},
+         {"speed", device.plan.speed},
+         {"memory_gb", device.plan.memory_gb > 0 ? json(device.plan.memory_gb) : json(nullptr)},
+         {"here", device.here},
+         {"for_s", Seconds(now - device.since)},
+         {"streams", std::move(serves[devices.size()])}});
+  }
+  json events = json::array();
+  for (const Placement::Event& event : placement_->events()) {
+    events.push_back({{"for_s", Seconds(now - event.at)}, {"text", event.text}});
+  }
+  return {{"devices", std::move(devices)},
+          {"streams", std::move(streams)},
+          {"events", std::move(events)}};
 }
 
 json Status::Devices(TimePoint now) const {
@@ -385,7 +430,11 @@ json Status::Streams(TimePoint now) const {
         {"attached_s", Rounded(attached_s, 1000)},
         {"video", nullptr},
         {"fault", nullptr},
+        {"placement", nullptr},
     };
+    if (const PlacedStream* placed = placement_->Find(record->name)) {
+      entry["placement"] = PlaceJson(*placed, now);
+    }
     if (const GpuFaults::Affected* broken = driver_->faults().Of(client)) {
       entry["fault"] = GpuErrorText(broken->code);
     }

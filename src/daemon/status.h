@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "daemon/driver.h"
 #include "daemon/mps.h"
+#include "daemon/placement.h"
 #include "device/devices.h"
 #include "device/gpu_watch.h"
 
@@ -31,8 +32,9 @@ struct Snapshot {
 class Status {
  public:
   // `gpus` may be null: nothing to look at.
-  Status(Driver* driver, DaemonFacts facts, device::GpuWatch* gpus, const Mps* mps)
-      : driver_(driver), facts_(std::move(facts)), gpus_(gpus), mps_(mps) {}
+  Status(Driver* driver, DaemonFacts facts, device::GpuWatch* gpus, const Mps* mps,
+         const Placement* placement)
+      : driver_(driver), facts_(std::move(facts)), gpus_(gpus), mps_(mps), placement_(placement) {}
 
   // No older than `max_age`; built anew only if the last one is.
   std::shared_ptr<const Snapshot> Latest(Duration max_age, TimePoint now);
@@ -47,12 +49,15 @@ class Status {
   nlohmann::json Admission(std::size_t device) const;
   nlohmann::json Verdict(ClientId client, const core::Stream& stream) const;
   nlohmann::json Streams(TimePoint now) const;
+  nlohmann::json PlacementJson(TimePoint now) const;
+  nlohmann::json PlaceJson(const PlacedStream& stream, TimePoint now) const;
   void PutForwarding(const StreamRecord& record, nlohmann::json* out) const;
 
   Driver* driver_;
   DaemonFacts facts_;
   device::GpuWatch* gpus_;
   const Mps* mps_;
+  const Placement* placement_;
   std::shared_ptr<const Snapshot> latest_;
 };
 

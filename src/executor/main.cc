@@ -65,6 +65,7 @@ Result<void> Serve(const Options& options) {
   const ServerSettings settings{
       .device = options.device,
       .threads = static_cast<int>(options.cores.size()),
+      .share = options.share,
       .shared_memory = static_cast<std::uint64_t>(options.shared_memory_mb * 1024 * 1024),
       .model_memory = static_cast<std::uint64_t>(options.memory_mb * 1024 * 1024),
       .max_batch = options.max_batch};

@@ -49,6 +49,11 @@ Parsed ParseOptions(int argc, char** argv) {
   Options options;
   app.add_option("--socket", options.socket, "where apps find it")->required();
   app.add_option("--device", options.device, "cpu, or one core as in cpu:1")->capture_default_str();
+  app.add_option("--share", options.share,
+                 "of the core's time, so that several executors can divide a core: after an "
+                 "inference it rests")
+      ->check(CLI::Range(0.01, 1.0))
+      ->capture_default_str();
   app.add_option("--shared-memory", options.shared_memory_mb, "MB for all tensors on their way")
       ->check(CLI::Range(1.0, 1048576.0))
       ->capture_default_str();
@@ -77,6 +82,10 @@ Parsed ParseOptions(int argc, char** argv) {
     return {std::nullopt, 2};
   }
   options.cores = std::move(cores).value();
+  if (options.share < 1 && options.cores.size() > 1) {
+    fmt::print(stderr, "stagger-executor: --share: of one core only; expected --device cpu:N\n");
+    return {std::nullopt, 2};
+  }
   return {std::move(options), 0};
 }
 

@@ -13,6 +13,7 @@ struct Options {
   std::string socket;
   std::string device = "cpu";
   std::vector<unsigned> cores;  // of the device; never empty
+  double share = 1;             // of its time
   double shared_memory_mb = 1024;
   double memory_mb = 0;  // 0: no limit
   int max_batch = 8;

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -41,6 +43,13 @@ RegionSize SizeFor(const std::vector<Port>& ports) {
   }
   if (fixed) return {bytes, bytes};
   return {bytes + kOpenRegion, bytes + kFirstReserve};
+}
+
+// Of the loop's thread, which is the one that infers where there is one.
+Duration ThreadCpuTime() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec};
 }
 
 }  // namespace
@@ -78,7 +87,11 @@ void Server::Run(int stop_fd) {
                     {models_.done_fd(), POLLIN, 0},
                     {listener_.socket.get(), POLLIN, 0}});
     for (const Client& client : clients_) entries.push_back({client.fd.get(), POLLIN, 0});
-    poll(entries.data(), entries.size(), Next() != nullptr ? 0 : -1);
+    int wait_ms = -1;
+    if (Next() != nullptr) {
+      wait_ms = static_cast<int>(std::ceil(std::max(ToMs(rests_until_ - Now()), 0.0)));
+    }
+    poll(entries.data(), entries.size(), wait_ms);
     if (entries[0].revents != 0) return;
     std::size_t at = 3;
     for (Client& client : clients_) {
@@ -94,7 +107,15 @@ void Server::Run(int stop_fd) {
       }
     }
     if (entries[2].revents != 0) Accept();
-    if (Client* next = Next()) Serve(*next);
+    if (Client* next = Now() >= rests_until_ ? Next() : nullptr) {
+      const TimePoint start = Now();
+      const Duration worked = ThreadCpuTime();
+      Serve(*next);
+      if (settings_.share < 1) {
+        // By its own CPU time: what another on the core took of it is not charged.
+        rests_until_ = start + FromMs(ToMs(ThreadCpuTime() - worked) / settings_.share);
+      }
+    }
     for (auto client = clients_.begin(); client != clients_.end();) {
       const auto here = client++;
       if (here->gone) Remove(here);
@@ -378,6 +399,7 @@ std::string Server::Status() const {
   nlohmann::ordered_json status;
   status["device"] = settings_.device;
   status["max_batch"] = settings_.max_batch;
+  status["share"] = settings_.share;
   status["pid"] = getpid();
   status["shared_memory_bytes"] = budget_.taken;
   status["model_memory_bytes"] = models_.loaded_bytes();

@@ -21,6 +21,7 @@ namespace stagger::executor {
 struct ServerSettings {
   std::string device;               // as it was named: "cpu:1"
   int threads = 1;                  // per inference: the device's cores
+  double share = 1;                 // of a core's time, where there is one thread
   std::uint64_t shared_memory = 0;  // bytes for all arenas
   std::uint64_t model_memory = 0;   // bytes for loaded models; 0: no limit
   int max_batch = 1;                // items in a batch; 1: each request runs alone
@@ -64,6 +65,7 @@ class Server {
   Batch batch_;
   int streak_ = 0;  // requests served since none other waited
   std::uint64_t arrivals_ = 0;
+  TimePoint rests_until_{};  // the rest of the core's time is others'
 };
 
 }  // namespace stagger::executor

@@ -1,5 +1,6 @@
 #include "cli/site_file.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace stagger::cli {
@@ -97,7 +98,8 @@ TEST(SiteFile, ExecutorsNeedCoresAndPipelinesNeedExecutors) {
             "site.yaml:1:10: devices: names CPU cores, but no app has 'executor: true'");
   EXPECT_EQ(
       Complaint("apps: [{name: a, command: [ls], executor: true}]"),
-      "site.yaml:1:43: apps[0].executor: needs cores to run on, as in devices: [cpu:0, cpu:1]");
+      "site.yaml:1:43: apps[0].executor: needs cores to run on, as in devices: [cpu:0, cpu:1], or "
+      "{name: a, on: cpu:0, ...}");
   EXPECT_EQ(Complaint(cores + "apps: [{name: a, command: [ls], executor: maybe}]"),
             "site.yaml:2:43: apps[0].executor: maybe is neither true nor false");
   EXPECT_EQ(Complaint(cores + "apps: [{name: a, command: [ls], pipeline: 1}]"),
@@ -240,6 +242,39 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"apps:\n  - {name: a-1, command: [ls]}\n  - {name: a, command: [ls], copies: 2}\n",
               "site.yaml:3:12: apps[1].name: 'a-1' is already the app of line 2; names must "
               "differ"}));
+
+TEST(SiteFile, DevicesSayWhatTheyAreOn) {
+  const std::string apps = "\napps: [{name: x, command: [ls]}]";
+  const auto site = ParseSite(
+      "devices: [{name: a, on: cpu:0}, {name: b, on: cpu:1, share: 0.25}, {name: g, on: gpu:1, "
+      "speed: 9}]" +
+          apps,
+      "site.yaml");
+  ASSERT_TRUE(site) << site.error().message;
+  ASSERT_EQ(site->declared.size(), 3U);
+  EXPECT_EQ(site->declared[0].plan.speed, 1);
+  EXPECT_EQ(site->declared[0].plan.kind, core::DeviceKind::kExecutor);
+  EXPECT_EQ(site->declared[1].plan.speed, 0.25) << "its share of the core";
+  EXPECT_EQ(site->declared[2].plan.kind, core::DeviceKind::kGpu);
+  EXPECT_EQ(site->devices, "gpu:1") << "what the daemon shares out";
+
+  const auto said = [&](const std::string& devices) {
+    return Complaint("devices: " + devices + apps);
+  };
+  EXPECT_THAT(
+      said("[{name: a, on: cpu:0, share: 0.6}, {name: b, on: cpu:0, share: 0.5}]"),
+      testing::HasSubstr("1.1 of cpu:0 is given away; expected shares of at most 1 in all"));
+  EXPECT_THAT(said("[{name: a, on: gpu:0}, {name: b, on: gpu:0}]"),
+              testing::HasSubstr("b is on gpu:0, as another is; expected each once"));
+  EXPECT_THAT(said("[{name: a, on: cpu}, {name: b, on: cpu:0}]"),
+              testing::HasSubstr("one is on cpu, which is all cores, and another on one of them"));
+  EXPECT_THAT(said("[{name: a, on: cpu:0}, {name: b}]"),
+              testing::HasSubstr("a says what it is on and b does not; expected all or none to"));
+  EXPECT_THAT(said("[{name: a, on: gpu:0, share: 0.5}]"),
+              testing::HasSubstr("devices[0].share: only beside one core"));
+  EXPECT_THAT(said("[{name: a, on: cpu:0, count: 2}]"),
+              testing::HasSubstr("devices[0].count: not beside 'on'"));
+}
 
 TEST(SiteFile, NamesFitTheWire) {
   const std::string name(70, 'x');

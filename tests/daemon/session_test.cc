@@ -75,7 +75,7 @@ TEST_F(SessionTest, KeepsOnlyTheLatestAssignForOneThatDoesNotRead) {
 TEST_F(SessionTest, IsOverdueFiveSecondsAfterItStoppedReading) {
   Driver* no_driver = nullptr;
   Control control(
-      no_driver, [](TimePoint) { return std::string("{}"); }, [] {});
+      no_driver, nullptr, [](TimePoint) { return std::string("{}"); }, [] {});
   session_->OnMessage(wire::Control{wire::kProtocolVersion, "status", ""}, no_driver, &control,
                       now_);
   EXPECT_EQ(session_->deadline(), kNever);

@@ -116,6 +116,38 @@ TEST(Placement, WhatDoesNotFitIsLeftOutAndTheRestIsServed) {
   EXPECT_EQ(FaultOf(site, plan).value_or(""), "");
 }
 
+TEST(Placement, KindsOfDevicesDoNotMix) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    PlacementProblem site =
+        sim::RandomSite(sim::SiteMixes()[seed % sim::SiteMixes().size()].mix, 24, seed);
+    const std::vector<PlanDevice> devices = site.devices;
+    for (PlanDevice& device : site.devices) device.kind = DeviceKind::kExecutor;
+    for (PlanDevice device : devices) {
+      device.name += "-g";
+      device.kind = DeviceKind::kGpu;
+      site.devices.push_back(device);
+    }
+    for (std::size_t i = 0; i < site.streams.size(); ++i) {
+      site.streams[i].kind = i % 2 == 0 ? DeviceKind::kExecutor : DeviceKind::kGpu;
+    }
+    for (const NewLinearProgram& solver : {NewLinearProgram(NewClp), NewLinearProgram()}) {
+      Plan plan = MakePlan(site, solver).plan;
+      ASSERT_EQ(FaultOf(site, plan).value_or(""), "");
+      ASSERT_EQ(StreamsPlaced(plan), site.streams.size());
+      // The same devices would do, were they of the other kind.
+      for (std::uint32_t& device : plan.streams[0]) {
+        const auto half = static_cast<std::uint32_t>(devices.size());
+        device = device < half ? device + half : device - half;
+      }
+      EXPECT_NE(FaultOf(site, plan).value_or("").find("of another kind"), std::string::npos);
+      PlacementProblem executors = site;
+      executors.devices.resize(devices.size());
+      EXPECT_EQ(StreamsPlaced(MakePlan(executors, solver).plan), (site.streams.size() + 1) / 2);
+    }
+  }
+}
+
 TEST(Placement, TheCheckerFindsFaults) {
   const PlacementProblem site =
       Site({Need(10, 60), Need(10, 60), Need(1, 1, 0, 0, 9)}, {{"a", 1, 16}, {"b", 1, 16}});

@@ -232,6 +232,7 @@ std::vector<MovedStream> Board::Place(std::uint32_t stream) {
     // More and smaller parts may fit where fewer do not.
     parts = std::max(parts, PartsOn(needs_[stream], 1)) + 1;
     if (static_cast<std::size_t>(parts) > devices_.size()) break;
+    if (!MaySplit(needs_[stream], parts)) break;
     class_of_[stream] = catalogue_->ClassOf(needs_[stream], parts);
   }
   class_of_[stream] = first;

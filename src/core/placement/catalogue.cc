@@ -6,11 +6,13 @@
 namespace stagger::core {
 
 Catalogue::Catalogue(std::span<const PlanDevice> devices) {
-  std::map<std::pair<double, double>, TypeId> known;
+  std::map<std::tuple<double, double, DeviceKind>, TypeId> known;
   for (std::uint32_t i = 0; i < devices.size(); ++i) {
-    const auto [type, fresh] = known.emplace(std::pair(devices[i].speed, devices[i].memory_gb),
-                                             static_cast<TypeId>(types_.size()));
-    if (fresh) types_.push_back({devices[i].speed, devices[i].memory_gb, {}});
+    const PlanDevice& device = devices[i];
+    const auto [type, fresh] =
+        known.emplace(std::tuple(device.speed, device.memory_gb, device.kind),
+                      static_cast<TypeId>(types_.size()));
+    if (fresh) types_.push_back({device.speed, device.memory_gb, device.kind, {}});
     types_[type->second].devices.push_back(i);
     type_of_.push_back(type->second);
   }
@@ -20,7 +22,9 @@ std::vector<Part> Catalogue::Split(const StreamNeed& need, int parts) const {
   std::vector<Part> on(types_.size());
   for (TypeId type = 0; type < types_.size(); ++type) {
     const std::optional<Task> task = PartOn(need, parts, types_[type].speed);
-    if (!task || !FitsMemory(type, need.memory_gb)) continue;
+    if (!task || !Suits(need.kind, types_[type].kind) || !FitsMemory(type, need.memory_gb)) {
+      continue;
+    }
     on[type] = {
         true, *task,
         static_cast<double>(task->body.count()) / static_cast<double>(task->period.count())};
@@ -29,18 +33,22 @@ std::vector<Part> Catalogue::Split(const StreamNeed& need, int parts) const {
 }
 
 ClassId Catalogue::ClassOf(const StreamNeed& need, int asked) {
-  const auto [found, fresh] = known_.emplace(
-      Key{need.fps, need.pre, need.body, need.post, need.deadline, need.memory_gb, asked},
-      static_cast<ClassId>(classes_.size()));
+  const auto [found, fresh] =
+      known_.emplace(Key{need.fps, need.pre, need.body, need.post, need.deadline, need.memory_gb,
+                         need.kind, need.most_parts, asked},
+                     static_cast<ClassId>(classes_.size()));
   if (!fresh) return found->second;
   StreamClass made{need, 0, std::vector<Part>(types_.size())};
   made.need.name.clear();
   made.need.app.clear();
   // The numbers of parts worth a try: as many as some type needs.
   std::set<int> tries;
-  for (const DeviceType& type : types_) tries.insert(PartsOn(need, type.speed));
+  for (const DeviceType& type : types_) {
+    if (Suits(need.kind, type.kind)) tries.insert(PartsOn(need, type.speed));
+  }
   if (asked > 0) tries = {asked};
   for (const int parts : tries) {
+    if (!MaySplit(need, parts)) break;
     std::vector<Part> on = Split(need, parts);
     std::size_t able = 0;
     for (TypeId type = 0; type < types_.size(); ++type) {

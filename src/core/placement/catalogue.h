@@ -33,6 +33,7 @@ struct StreamClass {
 struct DeviceType {
   double speed = 1;
   double memory_gb = 0;  // 0: no limit
+  DeviceKind kind = DeviceKind::kAny;
   std::vector<std::uint32_t> devices;
 };
 
@@ -53,7 +54,8 @@ class Catalogue {
   }
 
  private:
-  using Key = std::tuple<double, Duration, Duration, Duration, Duration, double, int>;
+  using Key =
+      std::tuple<double, Duration, Duration, Duration, Duration, double, DeviceKind, int, int>;
   std::vector<Part> Split(const StreamNeed& need, int parts) const;
 
   std::vector<DeviceType> types_;

@@ -32,7 +32,7 @@ std::string Up(double value) {
 
 bool Fits(const PlanDevice& device, const DeviceTasks& serves, const StreamNeed& need, int parts) {
   const std::optional<Task> task = PartOn(need, parts, device.speed);
-  if (!task) return false;
+  if (!task || !Suits(need.kind, device.kind) || !MaySplit(need, parts)) return false;
   if (device.memory_gb > 0 && serves.memory_gb + need.memory_gb > device.memory_gb + kMemorySlack) {
     return false;
   }
@@ -146,6 +146,7 @@ std::string Explainer::Alone(std::uint32_t stream, std::uint32_t device) const {
   for (const std::uint32_t other : kinds_) {
     if (other == stream) continue;
     const StreamNeed& need = problem_.streams[other];
+    if (!Suits(need.kind, on.kind)) continue;
     const std::optional<Task> task = PartOn(need, PartsOn(need, on.speed), on.speed);
     if (!task) continue;
     ++others;

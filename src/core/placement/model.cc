@@ -62,9 +62,15 @@ std::optional<std::string> FaultOf(const PlacementProblem& problem, const Plan& 
     if (std::set<std::uint32_t>(on.begin(), on.end()).size() != on.size()) {
       return name + ": two parts on one device";
     }
+    if (!MaySplit(problem.streams[i], static_cast<int>(on.size()))) {
+      return name + ": in more parts than it can be";
+    }
     for (const std::uint32_t device : on) {
       if (device >= problem.devices.size()) return name + ": on a device that is not there";
       const PlanDevice& served = problem.devices[device];
+      if (!Suits(problem.streams[i].kind, served.kind)) {
+        return name + ": on " + served.name + ", which is of another kind";
+      }
       if (!PartOn(problem.streams[i], static_cast<int>(on.size()), served.speed)) {
         return name + ": cannot keep its rate on " + served.name;
       }

@@ -17,6 +17,10 @@
 
 namespace stagger::core {
 
+// What a device takes: inferences that are sent to it, or whole apps. One of no kind, as in a plan
+// that nobody applies, takes all.
+enum class DeviceKind : std::uint8_t { kAny, kExecutor, kGpu };
+
 struct StreamNeed {
   std::string name;
   std::string app;      // what `name` is a copy of; said where a device has room for more
@@ -26,6 +30,8 @@ struct StreamNeed {
   Duration post{};      //
   Duration deadline{};  // from a frame to its result; 0: until its part's next frame
   double memory_gb = 0;
+  DeviceKind kind = DeviceKind::kAny;  // that it can be on
+  int most_parts = 0;                  // it can be split in; 0: in as many as it must
   friend bool operator==(const StreamNeed&, const StreamNeed&) = default;
 };
 
@@ -33,6 +39,7 @@ struct PlanDevice {
   std::string name;
   double speed = 1;      // > 0
   double memory_gb = 0;  // 0: not stated, so not a limit
+  DeviceKind kind = DeviceKind::kAny;
   friend bool operator==(const PlanDevice&, const PlanDevice&) = default;
 };
 
@@ -47,6 +54,14 @@ using PlacedOn = std::vector<std::uint32_t>;
 struct Plan {
   std::vector<PlacedOn> streams;  // as the problem's
 };
+
+inline bool Suits(DeviceKind need, DeviceKind device) {
+  return need == device || need == DeviceKind::kAny || device == DeviceKind::kAny;
+}
+
+inline bool MaySplit(const StreamNeed& need, int parts) {
+  return need.most_parts == 0 || parts <= need.most_parts;
+}
 
 // A stream's inference on a device of that speed, alone: pre, body and post.
 Duration CycleOn(const StreamNeed& need, double speed);

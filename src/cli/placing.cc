@@ -1,0 +1,245 @@
+#include "cli/placing.h"
+
+#include <fmt/core.h>
+#include <poll.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/clock.h"
+#include "cli/daemon_control.h"
+#include "cli/leg_names.h"
+#include "cli/plan_report.h"
+#include "planner/clp.h"
+#include "wire/channel.h"
+
+namespace stagger::cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kStreamsAtOnce = 60;  // in one request, which is one packet
+constexpr std::size_t kMostShown = 8;       // streams that do not fit
+constexpr std::size_t kMostParts = 8;       // executors of one app
+
+// Error: a core that this process may not use.
+Result<void> CheckCores(const Site& site) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return {};
+  std::vector<std::string> there;
+  for (unsigned core = 0; core < CPU_SETSIZE; ++core) {
+    if (CPU_ISSET(core, &set)) there.push_back(fmt::format("cpu:{}", core));
+  }
+  for (const SiteDevice& device : site.declared) {
+    if (!device.on.starts_with("cpu:") || std::ranges::count(there, device.on) > 0) continue;
+    return Error{
+        fmt::format("devices: {} is on {}, and there is no such core for this process; "
+                    "expected one of {}",
+                    device.plan.name, device.on, Join(there, ", "))};
+  }
+  return {};
+}
+
+// On the devices of the site that suit it, each as if it were there in any number.
+std::size_t LeastParts(const core::PlacementProblem& problem, std::size_t stream) {
+  const core::StreamNeed& need = problem.streams[stream];
+  int least = 0;
+  for (const core::PlanDevice& device : problem.devices) {
+    if (!core::Suits(need.kind, device.kind)) continue;
+    const int parts = core::PartsOn(need, device.speed);
+    if (least == 0 || parts < least) least = parts;
+  }
+  return static_cast<std::size_t>(least);
+}
+
+Result<Place> PlaceOf(const json& answer, const std::string& stream) {
+  for (const json& entry : answer.value("streams", json::array())) {
+    if (entry.value("name", "") != stream) continue;
+    return Place{entry.value("devices", std::vector<std::string>()),
+                 entry.value("executors", std::vector<std::string>()),
+                 entry.value("gpus", std::vector<std::string>()), entry.value("reason", "")};
+  }
+  return Error{fmt::format("the daemon has no place for '{}'", stream)};
+}
+
+}  // namespace
+
+std::string WhyNotSplit(const StreamSettings& stream, std::size_t parts, bool executor) {
+  if (parts < 2) return "";
+  const std::string split = fmt::format(
+      "{}: it would have to be split over {} devices, since its inference takes longer than its "
+      "period",
+      stream.name, parts);
+  if (!executor) {
+    return split +
+           "; only an app whose inferences run in executors can be. Lower its fps, or give "
+           "it a faster device";
+  }
+  if (parts > kMostParts) return split + fmt::format("; {} are the most", kMostParts);
+  if (stream.pipeline + 1 < static_cast<int>(parts)) {
+    return fmt::format(
+        "{}. An app that calls one frame at a time needs a pipeline of {} for that (pipeline: {}, "
+        "--pipeline {}): each result comes {} calls later, so its output changes. Else lower its "
+        "fps",
+        split, parts - 1, parts - 1, parts - 1, parts - 1);
+  }
+  return "";
+}
+
+bool HasPlan(const Site& site) {
+  return !site.declared.empty() && !site.declared.front().on.empty();
+}
+
+Result<SitePlan> SitePlan::Make(const Site& site, bool partial, double seconds) {
+  if (const auto cores = CheckCores(site); !cores) return cores.error();
+  const Result<PlanSite> planned = PlanSiteOf(site);
+  if (!planned) return planned.error();
+  SitePlan plan;
+  plan.devices_ = site.declared;
+  plan.problem_ = planned->Problem();
+  for (std::size_t i = 0; i < site.apps.size(); ++i) {
+    const std::string why =
+        WhyNotSplit(site.apps[i].stream, LeastParts(plan.problem_, i), site.apps[i].executor);
+    if (!why.empty()) return Error{why};
+  }
+  const TimePoint end = Now() + FromMs(seconds * 1000);
+  core::PatternBudget budget;
+  budget.enough = [end] { return Now() >= end; };
+  plan.made_ = core::MakePlan(plan.problem_, planner::NewClp, budget);
+  if (const auto fault = core::FaultOf(plan.problem_, plan.made_.plan)) {
+    return Error{"the plan found is wrong, which is a bug: " + *fault};
+  }
+  for (std::size_t i = 0; i < site.apps.size(); ++i) {
+    const SiteApp& app = site.apps[i];
+    plan.weights_[app.stream.name] = app.stream.weight.value_or(1);
+  }
+  const std::size_t placed = core::StreamsPlaced(plan.made_.plan);
+  if (placed == plan.problem_.streams.size()) return plan;
+  const PlanReport report = ReportOf(plan.problem_, plan.made_);
+  std::vector<std::string> lines;
+  for (const PlanReport::Stream& stream : report.streams) {
+    if (!stream.devices.empty()) continue;
+    plan.why_not_[stream.name] = stream.reason;
+    lines.push_back(fmt::format("  {} {}", stream.name, stream.reason));
+  }
+  if (partial) return plan;
+  const std::size_t left = lines.size();
+  if (left > kMostShown) {
+    lines.resize(kMostShown);
+    lines.push_back(fmt::format("  ... and {} more (stagger plan names them)", left - kMostShown));
+  }
+  for (const std::string& advice : report.advice) lines.push_back("  " + advice);
+  return Error{
+      fmt::format("the site does not fit: {} of {} streams have no place, so nothing was "
+                  "started (--partial starts those that have one)\n{}",
+                  left, report.streams.size(), Join(lines, "\n"))};
+}
+
+bool SitePlan::Has(const std::string& stream, std::string* reason) const {
+  const auto found = why_not_.find(stream);
+  if (found != why_not_.end()) *reason = found->second;
+  return found == why_not_.end();
+}
+
+Result<void> SitePlan::Apply(const std::string& daemon,
+                             const std::map<std::string, std::string>& sockets) {
+  daemon_ = daemon;
+  sockets_ = sockets;
+  json request{{"partial", !why_not_.empty()}, {"devices", json::array()}};
+  const auto send = [&](bool more) -> Result<void> {
+    request["more"] = more;
+    const Result<json> answer = AskDaemon(daemon, "place", request);
+    request = {{"partial", !why_not_.empty()}};
+    if (!answer) return answer.error();
+    return {};
+  };
+  std::size_t waiting = 0;
+  for (const SiteDevice& device : devices_) {
+    json entry{{"name", device.plan.name},
+               {"on", device.on},
+               {"speed", device.plan.speed},
+               {"memory_gb", device.plan.memory_gb}};
+    const auto socket = sockets.find(device.plan.name);
+    if (socket != sockets.end()) entry["socket"] = socket->second;
+    request["devices"].push_back(std::move(entry));
+    if (++waiting % kStreamsAtOnce != 0) continue;
+    if (const auto sent = send(true); !sent) return sent;
+  }
+  for (std::size_t i = 0; i < problem_.streams.size(); ++i) {
+    const core::StreamNeed& need = problem_.streams[i];
+    if (why_not_.contains(need.name)) continue;
+    json entry{{"name", need.name},
+               {"app", need.app},
+               {"fps", need.fps},
+               {"pre_ms", ToMs(need.pre)},
+               {"body_ms", ToMs(need.body)},
+               {"post_ms", ToMs(need.post)},
+               {"deadline_ms", ToMs(need.deadline)},
+               {"memory_gb", need.memory_gb},
+               {"weight", weights_.at(need.name)},
+               {"pipeline", need.most_parts - 1},
+               {"executor", need.kind == core::DeviceKind::kExecutor},
+               {"devices", json::array()}};
+    for (const std::uint32_t device : made_.plan.streams[i]) {
+      entry["devices"].push_back(problem_.devices[device].name);
+    }
+    request["streams"].push_back(std::move(entry));
+    if (++waiting % kStreamsAtOnce != 0) continue;
+    if (const auto sent = send(true); !sent) return sent;
+  }
+  if (const auto sent = send(false); !sent) return sent;
+  // Kept open, and silent from now on.
+  Result<UniqueFd> line = wire::Connect(daemon);
+  if (!line) return line.error();
+  line_ = std::move(line).value();
+  wire::Control ask;
+  ask.verb = "places";
+  ask.body = R"({"streams":[]})";
+  wire::Send(line_.get(), ask);
+  return {};
+}
+
+bool SitePlan::ApplyAgainIfForgotten() {
+  if (line_.valid()) {
+    pollfd entry{line_.get(), POLLIN, 0};
+    while (poll(&entry, 1, 0) > 0) {
+      wire::Message message;
+      if (wire::Receive(line_.get(), &message) == wire::Io::kOk) continue;
+      line_.Reset();
+      break;
+    }
+    if (line_.valid()) return false;
+  }
+  return DaemonListens(daemon_).has_value() && Apply(daemon_, sockets_).has_value();
+}
+
+Result<Place> AskPlace(const std::string& daemon, const std::string& stream, Duration timeout) {
+  const Result<json> answer =
+      AskDaemon(daemon, "places", {{"streams", json::array({stream})}}, timeout);
+  if (!answer) return answer.error();
+  return PlaceOf(*answer, stream);
+}
+
+Result<Place> AskForPlace(const std::string& daemon, const json& need) {
+  const Result<json> answer = AskDaemon(daemon, "place", {{"streams", json::array({need})}});
+  if (!answer) return answer.error();
+  return PlaceOf(*answer, need.at("name").get<std::string>());
+}
+
+void GiveUpPlace(const std::string& daemon, const std::string& stream) {
+  // A daemon that does not answer has nothing to be told.
+  (void)AskDaemon(daemon, "unplace", {{"streams", json::array({stream})}});
+}
+
+Environment PlaceEnvironment(const Place& place) {
+  Environment environment;
+  if (!place.executors.empty()) environment["STAGGER_EXECUTOR"] = Join(place.executors, ",");
+  if (!place.gpus.empty()) environment["CUDA_VISIBLE_DEVICES"] = Join(place.gpus, ",");
+  return environment;
+}
+
+}  // namespace stagger::cli

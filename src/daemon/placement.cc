@@ -1,0 +1,268 @@
+#include "daemon/placement.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "core/placement/explain.h"
+#include "core/placement/planner.h"
+
+namespace stagger::daemon {
+
+namespace {
+
+constexpr std::size_t kMostEvents = 100;
+
+core::PlacedOn Sorted(core::PlacedOn on) {
+  std::ranges::sort(on);
+  return on;
+}
+
+}  // namespace
+
+struct Placement::View {
+  core::PlacementProblem problem;
+  core::Plan current;
+  std::vector<std::uint32_t> devices;  // of the problem, as indices into devices_
+  std::vector<std::uint32_t> streams;  // likewise
+};
+
+const PlacedStream* Placement::Find(const std::string& name) const {
+  const auto found = std::ranges::find(
+      streams_, name, [](const PlacedStream& each) -> const auto& { return each.need.name; });
+  return found == streams_.end() ? nullptr : &*found;
+}
+
+const PlacedDevice* Placement::FindDevice(const std::string& name) const {
+  const auto found = std::ranges::find(
+      devices_, name, [](const PlacedDevice& each) -> const auto& { return each.plan.name; });
+  return found == devices_.end() ? nullptr : &*found;
+}
+
+const PlacedDevice* Placement::DeviceAt(const std::string& socket) const {
+  const auto found = std::ranges::find(devices_, socket, &PlacedDevice::socket);
+  return found == devices_.end() || socket.empty() ? nullptr : &*found;
+}
+
+std::string Placement::PlaceOf(const PlacedStream& stream) const {
+  std::string text;
+  for (const std::uint32_t device : stream.on) {
+    text += (text.empty() ? "" : ", ") + devices_[device].plan.name;
+  }
+  return text.empty() ? "no device" : text;
+}
+
+Placement::View Placement::Look() const {
+  View view;
+  std::vector<std::optional<std::uint32_t>> number(devices_.size());
+  for (std::uint32_t i = 0; i < devices_.size(); ++i) {
+    if (!devices_[i].here) continue;
+    number[i] = static_cast<std::uint32_t>(view.devices.size());
+    view.devices.push_back(i);
+    view.problem.devices.push_back(devices_[i].plan);
+  }
+  view.streams.resize(streams_.size());
+  std::iota(view.streams.begin(), view.streams.end(), 0);
+  std::ranges::stable_sort(view.streams, [&](std::uint32_t a, std::uint32_t b) {
+    return streams_[a].weight > streams_[b].weight;
+  });
+  for (const std::uint32_t stream : view.streams) {
+    view.problem.streams.push_back(streams_[stream].need);
+    core::PlacedOn on;
+    for (const std::uint32_t device : streams_[stream].on) {
+      if (number[device]) on.push_back(*number[device]);
+    }
+    // A part that is gone: the whole of it is placed anew.
+    if (on.size() < streams_[stream].on.size()) on.clear();
+    view.current.streams.push_back(std::move(on));
+  }
+  return view;
+}
+
+Placement::Changed Placement::Settle(const std::string& cause, TimePoint now) {
+  const View view = Look();
+  const core::MadePlan made = core::KeepPlan(view.problem, view.current);
+  const core::Explainer explainer(view.problem, made.plan);
+  Changed changed;
+  for (std::uint32_t i = 0; i < view.streams.size(); ++i) {
+    PlacedStream& stream = streams_[view.streams[i]];
+    core::PlacedOn on;
+    for (const std::uint32_t device : made.plan.streams[i]) on.push_back(view.devices[device]);
+    const bool fresh = stream.reason.empty();
+    if (!fresh && Sorted(on) == Sorted(stream.on)) continue;
+    const std::string from = PlaceOf(stream);
+    stream.on = std::move(on);
+    stream.since = now;
+    stream.reason = explainer.Reason(i);
+    changed.push_back(stream.need.name);
+    if (fresh) continue;
+    ++stream.moves;
+    stream.reason = fmt::format("moved from {}: {}; {}", from, cause, stream.reason);
+    Note(fmt::format("{} moves from {} to {}: {}", stream.need.name, from, PlaceOf(stream), cause),
+         now);
+  }
+  return changed;
+}
+
+Result<Placement::Changed> Placement::Add(std::vector<PlacedDevice> devices,
+                                          std::vector<PlacedStream> streams, bool partial,
+                                          TimePoint now) {
+  std::set<std::string> names;
+  for (const PlacedDevice& device : devices) {
+    const PlacedDevice* known = FindDevice(device.plan.name);
+    if (known != nullptr) {
+      return Error{fmt::format("device '{}' is there already, of pid {}; expected another name",
+                               device.plan.name, known->owner)};
+    }
+  }
+  for (const PlacedStream& stream : streams) {
+    const PlacedStream* known = Find(stream.need.name);
+    if (known == nullptr && names.insert(stream.need.name).second) continue;
+    return Error{fmt::format("stream '{}' has a place already{}; expected another name",
+                             stream.need.name,
+                             known != nullptr ? fmt::format(", of pid {}", known->owner) : "")};
+  }
+  Placement before = *this;
+  for (PlacedDevice& device : devices) {
+    device.since = now;
+    devices_.push_back(std::move(device));
+  }
+  const std::string first = streams.empty() ? "" : streams.front().need.name;
+  const std::size_t count = streams.size();
+  for (PlacedStream& stream : streams) {
+    stream.since = now;
+    streams_.push_back(std::move(stream));
+  }
+  Changed changed =
+      Settle(count == 1 ? first + " joined" : fmt::format("{} streams joined", count), now);
+  if (partial) return changed;
+  for (std::size_t i = before.streams_.size(); i < streams_.size(); ++i) {
+    if (!streams_[i].on.empty()) continue;
+    Error error{streams_[i].need.name + " " + streams_[i].reason};
+    *this = std::move(before);
+    return error;
+  }
+  return changed;
+}
+
+Placement::Changed Placement::Remove(const std::vector<std::string>& streams, TimePoint now) {
+  const std::set<std::string> names(streams.begin(), streams.end());
+  const std::size_t left = std::erase_if(
+      streams_, [&](const PlacedStream& stream) { return names.contains(stream.need.name); });
+  if (left == 0) return {};
+  return Settle(left == 1 ? *names.begin() + " left" : fmt::format("{} streams left", left), now);
+}
+
+Placement::Changed Placement::RemoveOwner(pid_t owner, TimePoint now) {
+  std::vector<std::string> names;
+  for (const PlacedStream& stream : streams_) {
+    if (stream.owner == owner) names.push_back(stream.need.name);
+  }
+  std::erase_if(streams_, [&](const PlacedStream& stream) { return stream.owner == owner; });
+  for (PlacedDevice& device : devices_) {
+    if (device.owner == owner) device.here = false;
+  }
+  Changed changed = Settle(fmt::format("pid {} left", owner), now);
+  DropDevices(owner);
+  return changed;
+}
+
+// Nobody is on them any more: others' streams have just been moved away.
+void Placement::DropDevices(pid_t owner) {
+  std::vector<std::optional<std::uint32_t>> number;
+  std::uint32_t next = 0;
+  for (const PlacedDevice& device : devices_) {
+    number.push_back(device.owner == owner ? std::nullopt : std::optional(next++));
+  }
+  const auto renumber = [&](core::PlacedOn* on) {
+    for (std::uint32_t& device : *on) {
+      if (!number[device]) {
+        on->clear();
+        return;
+      }
+      device = *number[device];
+    }
+  };
+  for (PlacedStream& stream : streams_) {
+    renumber(&stream.on);
+    renumber(&stream.home);
+  }
+  std::erase_if(devices_, [&](const PlacedDevice& device) { return device.owner == owner; });
+}
+
+Placement::Changed Placement::DeviceGone(const std::string& name, const std::string& why,
+                                         TimePoint now) {
+  const PlacedDevice* found = FindDevice(name);
+  if (found == nullptr || !found->here) return {};
+  const auto device = static_cast<std::uint32_t>(found - devices_.data());
+  devices_[device].here = false;
+  devices_[device].since = now;
+  Note(fmt::format("{} is gone: {}", name, why), now);
+  for (PlacedStream& stream : streams_) {
+    if (stream.home.empty() && std::ranges::count(stream.on, device) > 0) stream.home = stream.on;
+  }
+  return Settle(fmt::format("{} is gone ({})", name, why), now);
+}
+
+// Those that had to leave it, if all of them fit as things stand.
+void Placement::GoHome(std::uint32_t device) {
+  View view = Look();
+  std::vector<std::uint32_t> number(devices_.size());
+  for (std::uint32_t i = 0; i < view.devices.size(); ++i) number[view.devices[i]] = i;
+  for (std::uint32_t i = 0; i < view.streams.size(); ++i) {
+    const PlacedStream& stream = streams_[view.streams[i]];
+    const bool can =
+        std::ranges::count(stream.home, device) > 0 &&
+        std::ranges::all_of(stream.home, [&](std::uint32_t d) { return devices_[d].here; });
+    if (!can) continue;
+    view.current.streams[i].clear();
+    for (const std::uint32_t d : stream.home) view.current.streams[i].push_back(number[d]);
+  }
+  if (core::FaultOf(view.problem, view.current)) return;
+  for (std::uint32_t i = 0; i < view.streams.size(); ++i) {
+    PlacedStream& stream = streams_[view.streams[i]];
+    core::PlacedOn on;
+    for (const std::uint32_t d : view.current.streams[i]) on.push_back(view.devices[d]);
+    if (Sorted(on) == Sorted(stream.home)) stream.home.clear();
+    stream.on = std::move(on);
+  }
+}
+
+Placement::Changed Placement::DeviceBack(const std::string& name, TimePoint now) {
+  const PlacedDevice* found = FindDevice(name);
+  if (found == nullptr || found->here) return {};
+  const auto device = static_cast<std::uint32_t>(found - devices_.data());
+  devices_[device].here = true;
+  devices_[device].since = now;
+  Note(name + " is here again", now);
+  std::vector<core::PlacedOn> before;
+  for (const PlacedStream& stream : streams_) before.push_back(stream.on);
+  GoHome(device);
+  Changed changed;
+  for (std::size_t i = 0; i < streams_.size(); ++i) {
+    PlacedStream& stream = streams_[i];
+    if (Sorted(before[i]) == Sorted(stream.on)) continue;
+    ++stream.moves;
+    stream.since = now;
+    stream.reason = fmt::format("moved back: {} is here again", name);
+    Note(fmt::format("{} moves back to {}: {} is here again", stream.need.name, PlaceOf(stream),
+                     name),
+         now);
+    changed.push_back(stream.need.name);
+  }
+  for (std::string& also : Settle(name + " is here again", now)) {
+    if (std::ranges::count(changed, also) == 0) changed.push_back(std::move(also));
+  }
+  return changed;
+}
+
+void Placement::Note(std::string text, TimePoint now) {
+  events_.push_back({now, std::move(text)});
+  if (events_.size() > kMostEvents) events_.pop_front();
+}
+
+}  // namespace stagger::daemon

@@ -1,0 +1,251 @@
+#include "daemon/placement_desk.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/clock.h"
+#include "daemon/spawn.h"
+
+namespace stagger::daemon {
+
+using nlohmann::json;
+
+PlacementDesk::~PlacementDesk() {
+  for (auto& [pid, owner] : owners_) loop_->Unwatch(owner.watch);
+}
+
+Result<PlacementDesk::Owner*> PlacementDesk::OwnerOf(pid_t pid) {
+  if (const auto found = owners_.find(pid); found != owners_.end()) return &found->second;
+  Owner owner;
+  if (pid > 0) owner.process = WatchProcess(pid);
+  if (!owner.process.valid()) {
+    return Error{
+        fmt::format("place: this daemon cannot see the process that asks (pid {}), so would "
+                    "not know when it ends: is it in another container?",
+                    pid)};
+  }
+  auto watch =
+      loop_->Watch(owner.process.get(), EPOLLIN, [this, pid](std::uint32_t) { OnOwnerGone(pid); });
+  if (!watch) return watch.error();
+  owner.watch = *watch;
+  return &owners_.emplace(pid, std::move(owner)).first->second;
+}
+
+Result<std::vector<PlacedStream>> PlacementDesk::StreamsOf(PlaceRequest* request,
+                                                           pid_t owner) const {
+  std::map<std::string, std::uint32_t> number;
+  for (const PlacedDevice& device : placement_.devices()) {
+    number.emplace(device.plan.name, static_cast<std::uint32_t>(number.size()));
+  }
+  for (const PlacedDevice& device : request->devices) {
+    if (!number.emplace(device.plan.name, static_cast<std::uint32_t>(number.size())).second) {
+      return Error{
+          fmt::format("device '{}' is there already; expected another name", device.plan.name)};
+    }
+  }
+  std::vector<PlacedStream> streams = std::move(request->streams);
+  for (std::size_t i = 0; i < streams.size(); ++i) {
+    PlacedStream& stream = streams[i];
+    stream.owner = owner;
+    for (const std::string& name : request->places[i]) {
+      const auto device = number.find(name);
+      if (device == number.end()) {
+        return Error{fmt::format("stream '{}': there is no device '{}'", stream.need.name, name)};
+      }
+      stream.on.push_back(device->second);
+    }
+    if (request->like[i].empty()) {
+      if (stream.need.kind != core::DeviceKind::kAny) continue;
+      const auto kind = OnlyKind();
+      if (!kind) {
+        return Error{
+            fmt::format("stream '{}': the plan has executors and GPUs; expected an app that "
+                        "it is like (--like)",
+                        stream.need.name)};
+      }
+      stream.need.kind = *kind;
+      continue;
+    }
+    const auto like = std::ranges::find_if(placement_.streams(), [&](const PlacedStream& each) {
+      return each.need.app == request->like[i] || each.need.name == request->like[i];
+    });
+    if (like == placement_.streams().end()) {
+      return Error{
+          fmt::format("stream '{}': there is no app '{}' to be like: expected one that has "
+                      "a place",
+                      stream.need.name, request->like[i])};
+    }
+    core::StreamNeed need = like->need;
+    need.name = stream.need.name;
+    need.fps = stream.need.fps;
+    need.deadline = stream.need.deadline;
+    need.most_parts = stream.need.most_parts;
+    stream.need = std::move(need);
+  }
+  return streams;
+}
+
+std::optional<core::DeviceKind> PlacementDesk::OnlyKind() const {
+  const std::vector<PlacedDevice>& devices = placement_.devices();
+  const bool same = !devices.empty() && std::ranges::all_of(devices, [&](const PlacedDevice& each) {
+    return each.plan.kind == devices.front().plan.kind;
+  });
+  return same ? std::optional(devices.front().plan.kind) : std::nullopt;
+}
+
+Result<json> PlacementDesk::Place(const json& body, pid_t owner, TimePoint now) {
+  auto request = ParsePlaceRequest(body, devices_);
+  if (!request) return request.error();
+  const auto known = OwnerOf(owner);
+  if (!known) return known.error();
+  PlaceRequest& draft = (*known)->draft;
+  const auto append = [](auto* to, auto* from) {
+    to->insert(to->end(), std::move_iterator(from->begin()), std::move_iterator(from->end()));
+  };
+  append(&draft.devices, &request->devices);
+  append(&draft.streams, &request->streams);
+  append(&draft.places, &request->places);
+  append(&draft.like, &request->like);
+  const bool too_many = draft.streams.size() + placement_.streams().size() > kMostStreams ||
+                        draft.devices.size() + placement_.devices().size() > kMostDevices;
+  if (request->more && !too_many) return json::object();
+  PlaceRequest whole = std::exchange(draft, PlaceRequest{});
+  if (too_many) {
+    return Error{
+        fmt::format("place: {} streams on {} devices are the most", kMostStreams, kMostDevices)};
+  }
+  if (placement_.devices().empty() && whole.devices.empty()) {
+    return Error{
+        "this daemon has no plan: expected a site started with 'stagger up' whose devices "
+        "say what they are on"};
+  }
+  auto streams = StreamsOf(&whole, owner);
+  if (!streams) return streams.error();
+  std::vector<std::string> names;
+  for (const PlacedStream& stream : *streams) names.push_back(stream.need.name);
+  for (PlacedDevice& device : whole.devices) device.owner = owner;
+  std::vector<std::string> added;
+  for (const PlacedDevice& device : whole.devices) added.push_back(device.plan.name);
+  const auto changed =
+      placement_.Add(std::move(whole.devices), std::move(streams).value(), request->partial, now);
+  if (!changed) return changed.error();
+  for (const std::string& name : added) {
+    if (const auto watched = Watch(*placement_.FindDevice(name)); !watched) {
+      Apply(placement_.RemoveOwner(owner, now));
+      return watched.error();
+    }
+  }
+  Apply(*changed);
+  spdlog::info("{} streams placed for pid {}; {} devices, {} streams in all", names.size(), owner,
+               placement_.devices().size(), placement_.streams().size());
+  return PlacesOf(names);
+}
+
+Result<void> PlacementDesk::Watch(const PlacedDevice& device) {
+  if (device.socket.empty()) return {};
+  const std::string name = device.plan.name;
+  auto watch = ExecutorWatch::Create(loop_, device.socket,
+                                     {.gone =
+                                          [this, name](const std::string& why) {
+                                            spdlog::warn("{} is gone: {}", name, why);
+                                            Apply(placement_.DeviceGone(name, why, Now()));
+                                            acted_();
+                                          },
+                                      .back =
+                                          [this, name] {
+                                            spdlog::info("{} is here again", name);
+                                            Apply(placement_.DeviceBack(name, Now()));
+                                            acted_();
+                                          }});
+  if (!watch) return watch.error();
+  watches_[name] = std::move(watch).value();
+  return {};
+}
+
+void PlacementDesk::OnOwnerGone(pid_t pid) {
+  const auto owner = owners_.find(pid);
+  if (owner == owners_.end()) return;
+  loop_->Unwatch(owner->second.watch);
+  owners_.erase(owner);
+  std::vector<std::string> names;
+  for (const PlacedStream& stream : placement_.streams()) {
+    if (stream.owner == pid) names.push_back(stream.need.name);
+  }
+  Forget(names);
+  Apply(placement_.RemoveOwner(pid, Now()));
+  acted_();
+  std::erase_if(watches_,
+                [&](const auto& entry) { return placement_.FindDevice(entry.first) == nullptr; });
+}
+
+void PlacementDesk::Apply(const Placement::Changed& changed) {
+  for (const std::string& name : changed) {
+    const PlacedStream* stream = placement_.Find(name);
+    if (stream == nullptr) continue;
+    if (stream->need.kind == core::DeviceKind::kExecutor) {
+      assign_(name, SocketsOf(*stream), stream->reason);
+    } else {
+      spdlog::info("stream '{}' is on {} from its next start on: {}", name,
+                   placement_.PlaceOf(*stream), stream->reason);
+    }
+    if (stream->on.empty()) spdlog::warn("stream '{}' has no device: {}", name, stream->reason);
+  }
+}
+
+std::vector<std::string> PlacementDesk::SocketsOf(const PlacedStream& stream) const {
+  std::vector<std::string> sockets;
+  for (const std::uint32_t device : stream.on) {
+    sockets.push_back(placement_.devices()[device].socket);
+  }
+  return sockets;
+}
+
+Result<json> PlacementDesk::Unplace(const json& body, TimePoint now) {
+  const auto names = ParseNames(body);
+  if (!names) return names.error();
+  Forget(*names);
+  Apply(placement_.Remove(*names, now));
+  return json::object();
+}
+
+void PlacementDesk::Forget(const std::vector<std::string>& streams) {
+  for (const std::string& name : streams) {
+    const PlacedStream* stream = placement_.Find(name);
+    if (stream == nullptr || stream->need.kind != core::DeviceKind::kExecutor) continue;
+    assign_(name, std::nullopt, "");
+  }
+}
+
+Result<json> PlacementDesk::Places(const json& body) const {
+  const auto names = ParseNames(body);
+  if (!names) return names.error();
+  return PlacesOf(*names);
+}
+
+json PlacementDesk::PlacesOf(const std::vector<std::string>& names) const {
+  json places = json::array();
+  for (const std::string& name : names) {
+    const PlacedStream* stream = placement_.Find(name);
+    if (stream == nullptr) continue;
+    json devices = json::array();
+    json executors = json::array();
+    json gpus = json::array();
+    for (const std::uint32_t index : stream->on) {
+      const PlacedDevice& device = placement_.devices()[index];
+      devices.push_back(device.plan.name);
+      if (!device.socket.empty()) executors.push_back(device.socket);
+      if (!device.uuid.empty()) gpus.push_back(device.uuid);
+    }
+    places.push_back({{"name", name},
+                      {"devices", std::move(devices)},
+                      {"executors", std::move(executors)},
+                      {"gpus", std::move(gpus)},
+                      {"reason", stream->reason}});
+  }
+  return {{"streams", std::move(places)}};
+}
+
+}  // namespace stagger::daemon

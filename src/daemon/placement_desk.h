@@ -1,0 +1,77 @@
+// Where the placement meets the world: who asks for places (the command line), who runs there
+// (executors, watched), who must be told (streams, when they move), and whose places are free again
+// because he is gone. Loop thread only. Never waits.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "daemon/event_loop.h"
+#include "daemon/executor_watch.h"
+#include "daemon/placement.h"
+#include "daemon/placement_request.h"
+
+namespace stagger::daemon {
+
+class PlacementDesk {
+ public:
+  static constexpr std::size_t kMostStreams = 1024;
+  static constexpr std::size_t kMostDevices = 256;
+
+  // Told where a stream's inferences go from now on: sockets of executors, none where it has no
+  // place; and why. nullopt: it has no place to be told of any more.
+  using Assign = std::function<void(const std::string& stream,
+                                    const std::optional<std::vector<std::string>>& sockets,
+                                    const std::string& why)>;
+  // `acted` is called after the desk acted by itself, outside of a request.
+  PlacementDesk(EventLoop* loop, std::vector<device::Device> devices, Assign assign,
+                std::function<void()> acted)
+      : loop_(loop),
+        devices_(std::move(devices)),
+        assign_(std::move(assign)),
+        acted_(std::move(acted)) {}
+  ~PlacementDesk();
+
+  const Placement& placement() const { return placement_; }
+
+  // What process `owner` asks for. The answer is the places of the streams it named, as JSON;
+  // nothing has changed on an error.
+  Result<nlohmann::json> Place(const nlohmann::json& body, pid_t owner, TimePoint now);
+  // {"streams": names}: their places are free.
+  Result<nlohmann::json> Unplace(const nlohmann::json& body, TimePoint now);
+  // {"streams": names}: where they are now.
+  Result<nlohmann::json> Places(const nlohmann::json& body) const;
+
+ private:
+  struct Owner {
+    UniqueFd process;
+    EventLoop::WatchId watch = 0;
+    PlaceRequest draft;  // what came with `more`
+  };
+
+  Result<Owner*> OwnerOf(pid_t pid);
+  Result<std::vector<PlacedStream>> StreamsOf(PlaceRequest* request, pid_t owner) const;
+  std::optional<core::DeviceKind> OnlyKind() const;  // of all devices
+  Result<void> Watch(const PlacedDevice& device);
+  void OnOwnerGone(pid_t pid);
+  void Apply(const Placement::Changed& changed);
+  // Before their places are taken away.
+  void Forget(const std::vector<std::string>& streams);
+  std::vector<std::string> SocketsOf(const PlacedStream& stream) const;
+  nlohmann::json PlacesOf(const std::vector<std::string>& names) const;
+
+  EventLoop* loop_;
+  std::vector<device::Device> devices_;
+  Assign assign_;
+  std::function<void()> acted_;
+  Placement placement_;
+  std::map<pid_t, Owner> owners_;
+  std::map<std::string, std::unique_ptr<ExecutorWatch>> watches_;  // by device
+};
+
+}  // namespace stagger::daemon
