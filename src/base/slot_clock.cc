@@ -3,6 +3,14 @@
 #include <algorithm>
 
 namespace stagger {
+namespace {
+
+// A wait of this part of a period is no trouble. An app that always asks, and would wait for more,
+// comes back sooner than its period less this part: so a trial cannot take it for one that does
+// not.
+constexpr int kNoticed = 8;
+
+}  // namespace
 
 // The slot after the last one. Who comes later than two slots has lost all but the latest two: one
 // for this call, and one to make up for.
@@ -14,9 +22,29 @@ TimePoint SlotClock::NextSlot(TimePoint now, Duration period) const {
 }
 
 TimePoint SlotClock::Reserve(TimePoint now, Duration period) {
+  if (on_trial_) JudgeTrial(now, period);
   slot_ = started_ ? NextSlot(now, period) : now - period / 2;
   started_ = true;
-  return slot_ - period / 2;
+  const TimePoint opens = slot_ - period / 2;
+  if (opens - now <= period / kNoticed) {
+    early_ = 0;
+  } else if (++early_ >= trial_after_) {
+    early_ = 0;
+    on_trial_ = true;
+    trial_ = now;
+    return now;
+  }
+  return opens;
+}
+
+void SlotClock::JudgeTrial(TimePoint now, Duration period) {
+  on_trial_ = false;
+  if (now - trial_ >= period - period / kNoticed) {
+    slot_ = trial_ - period / 2;  // as if it had been the first call
+    trial_after_ = kFirstTrial;
+  } else if (trial_after_ < kLastTrial) {
+    trial_after_ *= kTrialGrowth;
+  }
 }
 
 bool SlotClock::Take(TimePoint now, Duration period) {

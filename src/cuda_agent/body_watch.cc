@@ -142,6 +142,8 @@ void BodyWatch::Run() {
       queue_.erase(queue_.begin());
       waiting_for_ = next.body.thread;
     }
+    // The turn is this process's own again: nobody waits for the core.
+    if (log.has_kept()) log.Write();
     if (next.body.context != current) {
       RealCall<kAt_cuCtxSetCurrent>(next.body.context);
       current = next.body.context;

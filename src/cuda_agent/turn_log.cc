@@ -8,7 +8,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <new>
-#include <utility>
 
 #include "phase/standing.h"
 
@@ -22,6 +21,7 @@ TurnLog::TurnLog() {
   // Out of the way of the numbers that the app expects.
   fd_ = fcntl(fd, F_DUPFD_CLOEXEC, 500);
   close(fd);
+  if (wanted()) std::atexit([] { Get().Write(); });
 }
 
 TurnLog& TurnLog::Get() {
@@ -45,17 +45,24 @@ void TurnLog::Add(const OpenBody& body, TimePoint over, bool at_once) {
       static_cast<long long>(body.begun.since_epoch.count()),
       static_cast<long long>(over.since_epoch.count()));
   const auto size = static_cast<std::size_t>(length);
-  if (at_once) return Write(line.data(), size);
-  if (kept_ + size > lines_.size()) Write();
-  std::copy_n(line.data(), size, lines_.data() + kept_);
-  kept_ += size;
+  agent::MutexLock lock(&lock_);
+  const std::size_t kept = kept_.load(std::memory_order_relaxed);
+  if (at_once) return WriteLocked(line.data(), size);
+  const bool full = kept + size > lines_.size();
+  if (full) WriteLocked(lines_.data(), kept);
+  const std::size_t from = full ? 0 : kept;
+  std::copy_n(line.data(), size, lines_.data() + from);
+  kept_.store(from + size, std::memory_order_relaxed);
 }
 
-void TurnLog::Write() { Write(lines_.data(), std::exchange(kept_, 0)); }
+void TurnLog::Write() {
+  agent::MutexLock lock(&lock_);
+  WriteLocked(lines_.data(), kept_.exchange(0, std::memory_order_relaxed));
+}
 
-void TurnLog::Write(const char* text, std::size_t size) {
+void TurnLog::WriteLocked(const char* text, std::size_t size) {
   // A full disk: there is no line.
-  if (write(fd_, text, size) != static_cast<ssize_t>(size)) return;
+  if (size > 0 && write(fd_, text, size) != static_cast<ssize_t>(size)) return;
 }
 
 }  // namespace stagger::cuda_agent

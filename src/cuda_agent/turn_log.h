@@ -8,9 +8,11 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
+#include "agent/sync.h"
 #include "base/time.h"
 #include "cuda_agent/body_watch.h"
 
@@ -21,21 +23,21 @@ class TurnLog {
   static TurnLog& Get();
 
   bool wanted() const { return fd_ >= 0; }
-  // The body's turn was given back. The line is kept, where the file cannot be written at once
-  // without keeping somebody from a core who was just given the turn.
+  // The body's turn was given back. The line is kept until Write, where the file cannot be written
+  // at once without keeping somebody from a core who was just given the turn.
   void Add(const OpenBody& body, TimePoint over, bool at_once);
-  bool has_kept() const { return kept_ > 0; }
-  // On one thread, the one that kept them.
+  bool has_kept() const { return kept_.load(std::memory_order_relaxed) > 0; }
   void Write();
 
  private:
   TurnLog();
 
-  void Write(const char* text, std::size_t size);
+  void WriteLocked(const char* text, std::size_t size);
 
   int fd_ = -1;
-  std::array<char, 8192> lines_{};  // kept; a longer text is written at once
-  std::size_t kept_ = 0;
+  agent::Mutex lock_;
+  std::array<char, 8192> lines_{};  // kept; when full they are written at once
+  std::atomic<std::size_t> kept_{0};
 };
 
 }  // namespace stagger::cuda_agent

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <random>
 #include <vector>
 
@@ -89,9 +90,12 @@ TEST(SlotClock, PacesAnAppThatAlwaysAsksToItsRateWithoutDrift) {
     }
     // The second came with the first, once.
     EXPECT_NEAR(static_cast<double>(starts.size()), 2400, 1.01) << ToMs(body);
-    for (std::size_t i = 20; i < starts.size(); ++i) {
-      ASSERT_NEAR(ToMs(starts[i] - starts[i - 1]), 250, 1.01) << ToMs(body);
+    // Tried after 2 early calls, 4, 8 ... 1024: each time one comes sooner and the next later.
+    int uneven = 0;
+    for (std::size_t i = 1; i < starts.size(); ++i) {
+      uneven += std::abs(ToMs(starts[i] - starts[i - 1]) - 250) > 1.01 ? 1 : 0;
     }
+    EXPECT_LE(uneven, 25) << ToMs(body);
   }
 }
 
@@ -103,6 +107,24 @@ TEST(SlotClock, NeverSlowsACameraAtTheRequiredRateHoweverItJitters) {
       for (const TimePoint call : Calls(kTenMinutes, fps, period * 49 / 100, seed)) {
         ASSERT_LE(clock.Reserve(call, period), call) << fps << " fps, seed " << seed;
       }
+    }
+  }
+}
+
+// A burst of first calls, as apps warm up, must not make every later call wait.
+TEST(SlotClock, ForgivesABurstOfAnAppThatThenKeepsToItsRate) {
+  for (const int burst : {2, 3, 5, 10}) {
+    for (const Duration rest : {0 * kMs, 20 * kMs, 130 * kMs}) {
+      SlotClock clock;
+      TimePoint now = kStart;
+      for (int i = 0; i < burst; ++i) now = std::max(now, clock.Reserve(now, kQuarter)) + 5 * kMs;
+      const TimePoint first = now + rest;
+      int held = 0;
+      for (int i = 0; i < 2400; ++i) {
+        const TimePoint due = first + i * kQuarter;
+        held += clock.Reserve(due, kQuarter) > due ? 1 : 0;
+      }
+      EXPECT_LE(held, burst) << burst << " calls, then after " << ToMs(rest) << " ms";
     }
   }
 }
@@ -138,7 +160,8 @@ TEST(SlotClock, SeveralThreadsGetASlotEach) {
   SlotClock clock;
   clock.Reserve(kStart, kQuarter);
   for (int i = 1; i < 5; ++i) {
-    EXPECT_EQ(clock.Reserve(kStart, kQuarter), kStart + (i - 1) * kQuarter);
+    const bool on_trial = i == 3;
+    EXPECT_EQ(clock.Reserve(kStart, kQuarter), kStart + (on_trial ? 0 : i - 1) * kQuarter) << i;
   }
 }
 

@@ -53,8 +53,9 @@ TEST_P(Misuses, AreToldInOneLine) {
 INSTANTIATE_TEST_SUITE_P(
     All, Misuses,
     testing::Values(
-        Misuse{"", 2, "which verb? one of run, up, status"},
-        Misuse{"fly", 2, "unknown verb 'fly'; known: run, up, relay, status, why, policy, move, demo, bench"},
+        Misuse{"", 2, "which verb? one of run, up, relay, status"},
+        Misuse{"fly", 2,
+               "unknown verb 'fly'; known: run, up, relay, status, why, policy, move, demo, bench"},
         Misuse{"run", 2, "no command; usage: stagger run"},
         Misuse{"run ls", 2, "no command; usage: stagger run"},
         Misuse{"run --fps 3 --", 2, "no command"},

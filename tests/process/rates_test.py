@@ -130,7 +130,9 @@ class RatesTest(harness.ProcessTest):
         self.assertEqual((code, self.sources(lines, bare)), (3, list(range(33))))
         # 30 calls: the second came with the first, the others one period apart.
         self.assertGreaterEqual(float(lines[31].split()[1]), 27.9 * 50)
-        self.assertEqual((seen[0]["excess"], seen[0]["held"], seen[0]["skipped"]), ("pace", 28, 0))
+        self.assertEqual((seen[0]["excess"], seen[0]["skipped"]), ("pace", 0))
+        # All but the first two, and those that went on on trial: the 2nd early one, the 4th after it, the 8th ...
+        self.assertEqual(seen[0]["held"], 25)
         self.assertEqual(seen[0]["deadline_miss_ratio"], 0, "a call that waited for its slot is not late")
         for more in ({"STAGGER_EXCESS": "pass"}, {}):
             with self.subTest(more):  # nothing is held where all passes, or where no rate is stated
@@ -139,7 +141,7 @@ class RatesTest(harness.ProcessTest):
                                              lambda: self.attached("free"))[0], 3)
                 with open(os.path.join(self.folder, "daemon.log")) as log:
                     self.assertIn("stream 'free' joined", log.read())
-        self.assertEqual(self.daemon.totals()["held"], 28)
+        self.assertEqual(self.daemon.totals()["held"], 25)
 
     def test_a_camera_of_the_required_rate_is_not_held(self):
         app = self.camera(20, 10, 2, 19, STAGGER_FPS="10")

@@ -28,18 +28,21 @@ class Why(StaggerTest):
         self.assertEqual((code, err), (0, ""))
         return out
 
-    def cameras(self, fps, **more):
+    def cameras(self, fps, required=True, **more):
         """Two detectors that compete for one turn, until the daemon knows their bodies."""
+        if required:
+            more["STAGGER_FPS"] = str(fps)
         self.daemon = harness.Daemon(self, "--concurrency", "1")
         for name in ("gate-1", "gate-2"):
             self.start([CAMERA, "--preload=20", "--fps", str(fps), "--threads", "1", "--quiet"],
-                       self.daemon.socket, name, STAGGER_FPS=str(fps), **more)
+                       self.daemon.socket, name, **more)
         harness.wait_until(
             lambda: all((s := self.daemon.stream(f"gate-{i}")) and s["done"] >= 40 for i in (1, 2)),
             "40 inferences of each")
 
     def test_contended(self):
-        self.cameras(15)
+        # More than any machine does, so that one always waits for the other.
+        self.cameras(1000, required=False)
         answer = json.loads(self.why("gate-1", "--json"))
         self.assertEqual(len(answer["streams"]), 1)
         waits = answer["streams"][0]["waits"]
@@ -112,8 +115,7 @@ class Forwarding(StaggerTest):
         executor.kill()
         seen = self.doctor([executor], self.linked("kinds", 5))
         stayed = seen["processes"][0]["forwarding"]["stayed"]
-        self.assertEqual(len(stayed), 1)
-        self.assertIn("no executor at", stayed[0]["reason"])
+        self.assertTrue(any("no executor at" in one["reason"] for one in stayed), stayed)
 
 
 class Devices(StaggerTest):

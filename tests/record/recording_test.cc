@@ -122,7 +122,7 @@ TEST_F(RecordingTest, AnotherAnswerIsFound) {
   }
   const Result<Replayed> replayed = Replay(recording);
   ASSERT_TRUE(replayed.value().first_difference);
-  EXPECT_EQ(replayed.value().first_difference->step, 3u);
+  EXPECT_EQ(replayed.value().first_difference->step, 4u);
   EXPECT_THAT(replayed.value().first_difference->recorded, HasSubstr("101000000"));
 }
 
@@ -155,10 +155,10 @@ TEST_F(RecordingTest, ATraceHasEachWaitAndBody) {
                    std::to_string(event.value("ts", 0.0) / 1000).substr(0, 5) + " " +
                    std::to_string(event.value("dur", 0.0) / 1000).substr(0, 4));
   }
-  // Steps are 20 ms apart. Client 1 asks in the 4th and is done in the 6th; client 2 then has its
+  // Steps are 20 ms apart. Client 1 asks in the 5th and is done in the 7th; client 2 then has its
   // turn until it gives it up, so its body is not seen to end.
-  EXPECT_THAT(seen, testing::Contains("body 60.00 40.0"));
-  EXPECT_THAT(seen, testing::Contains("waits 80.00 20.0"));
+  EXPECT_THAT(seen, testing::Contains("body 80.00 40.0"));
+  EXPECT_THAT(seen, testing::Contains("waits 100.0 20.0"));
   EXPECT_THAT(seen, testing::Contains(testing::StartsWith("lease ended")));
 }
 
