@@ -21,7 +21,11 @@ TurnLog::TurnLog() {
   // Out of the way of the numbers that the app expects.
   fd_ = fcntl(fd, F_DUPFD_CLOEXEC, 500);
   close(fd);
-  if (wanted()) std::atexit([] { Get().Write(); });
+  if (!wanted()) return;
+  std::atexit([] {
+    Get().ends_ = true;
+    Get().Write();
+  });
 }
 
 TurnLog& TurnLog::Get() {
@@ -47,7 +51,7 @@ void TurnLog::Add(const OpenBody& body, TimePoint over, bool at_once) {
   const auto size = static_cast<std::size_t>(length);
   agent::MutexLock lock(&lock_);
   const std::size_t kept = kept_.load(std::memory_order_relaxed);
-  if (at_once) return WriteLocked(line.data(), size);
+  if (at_once || ends_) return WriteLocked(line.data(), size);
   const bool full = kept + size > lines_.size();
   if (full) WriteLocked(lines_.data(), kept);
   const std::size_t from = full ? 0 : kept;

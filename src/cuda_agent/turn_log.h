@@ -38,6 +38,7 @@ class TurnLog {
   agent::Mutex lock_;
   std::array<char, 8192> lines_{};  // kept; when full they are written at once
   std::atomic<std::size_t> kept_{0};
+  std::atomic<bool> ends_{false};  // the process does: nobody will write what is kept
 };
 
 }  // namespace stagger::cuda_agent

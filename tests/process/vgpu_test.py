@@ -229,7 +229,8 @@ class VirtualGpu(harness.ProcessTest):
         self.assertIn("CUDA_ERROR_DEVICE_UNAVAILABLE", err)
 
     def test_a_crash_frees_the_device_at_once(self):
-        code, _, _ = self.vgpu([CAMERA, *QUICK, "--shape=crash", "--at", "3"])
+        # Long, so that the crash comes before its end even on a busy machine.
+        code, _, _ = self.vgpu([CAMERA, *QUICK, "--body", "200", "--shape=crash", "--at", "3"])
         self.assertEqual(code, 128 + signal.SIGSEGV)
         left, = [e for e in self.log() if e["event"] == "left"]
         ended = [k for k in self.kernels() if k["result"] != 0]
