@@ -72,16 +72,7 @@ void Link::AwaitFirstWord(Duration longest) {
 
 void Link::NudgeForwarded() {
   if (!started_.load(std::memory_order_relaxed) && !started_.exchange(true)) {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_t thread;
-    const bool running = pthread_create(&thread, nullptr, &Link::Main, this) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    if (running) {
-      pthread_detach(thread);
-    } else {
+    if (!StartThread(&Link::Main, this)) {
       SayOnce(Topic::kDaemon, "no thread could be started; running uncontrolled");
     }
   } else if (waiting_.load(std::memory_order_relaxed)) {

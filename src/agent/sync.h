@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <signal.h>
 
 #include <ctime>
 
@@ -58,5 +59,19 @@ class Condition {
  private:
   pthread_cond_t condition_;
 };
+
+// A thread of ours in the app, that nobody joins. It masks all signals: they are the app's. False:
+// none could be started.
+inline bool StartThread(void* (*main)(void*), void* argument) {
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread;
+  const bool started = pthread_create(&thread, nullptr, main, argument) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (started) pthread_detach(thread);
+  return started;
+}
 
 }  // namespace stagger::agent

@@ -99,14 +99,7 @@ bool BodyWatch::StartThread() {
   if (started_) return true;
   queue_.reserve(kMaxWatched);
   spare_.reserve(kMaxSpare);
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_t thread;
-  started_ = pthread_create(&thread, nullptr, &BodyWatch::Main, this) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (started_) pthread_detach(thread);
+  started_ = agent::StartThread(&BodyWatch::Main, this);
   return started_;
 }
 

@@ -108,12 +108,14 @@ void Server::Run(int stop_fd) {
     }
     if (entries[2].revents != 0) Accept();
     if (Client* next = Now() >= rests_until_ ? Next() : nullptr) {
-      const TimePoint start = Now();
-      const Duration worked = ThreadCpuTime();
-      Serve(*next);
       if (settings_.share < 1) {
+        const TimePoint start = Now();
+        const Duration worked = ThreadCpuTime();
+        Serve(*next);
         // By its own CPU time: what another on the core took of it is not charged.
         rests_until_ = start + FromMs(ToMs(ThreadCpuTime() - worked) / settings_.share);
+      } else {
+        Serve(*next);
       }
     }
     for (auto client = clients_.begin(); client != clients_.end();) {

@@ -50,16 +50,8 @@ void Route::Kick() {
 void Route::Wake() {
   woken_.NotifyAll();
   if (started_) return;
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_t thread;
-  started_ = pthread_create(&thread, nullptr, &Route::Main, this) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (started_) {
-    pthread_detach(thread);
-  } else {
+  started_ = StartThread(&Route::Main, this);
+  if (!started_) {
     SayOnce(Topic::kExecutor, "no thread could be started; inferences stay where they are");
   }
 }
