@@ -209,6 +209,7 @@ Ticket Gate::Ask(DeviceId device, Place& place, TimePoint call_start) {
   const TimePoint asked = Now();
   if (muted_ && asked < muted_until_) return {};
   const bool gated = config_.gating;
+  const bool sole = gated && config_.IsSole(*place.known_as);
   const TurnSeq seq{++last_seq_.value};
   turn = {};
   turn.seq = seq;
@@ -217,10 +218,10 @@ Ticket Gate::Ask(DeviceId device, Place& place, TimePoint call_start) {
     if (!Send(wire::Ungated{warmup_})) return {};
     warmup_ = 0;
   }
-  if (!Send(wire::Request{seq, *place.known_as, wire::Bounded(asked - call_start), gated})) {
+  if (!Send(wire::Request{seq, *place.known_as, wire::Bounded(asked - call_start), gated, sole})) {
     return {};
   }
-  if (!gated) {
+  if (!gated || sole) {
     turn.phase = Phase::kHeld;
     turn.start = asked;
     return Join(device, turn);

@@ -371,6 +371,10 @@ class Reader {
 
   Paragraph WithoutTurn() const {
     Paragraph said;
+    if (const double at_once = Value(stream_, "at_once"); at_once > 0) {
+      said.Say(fmt::format("{} of {} began at once: no other stream used the device.",
+                           Counted(at_once, "turn", "turns"), Plain(Value(stream_, "granted"))));
+    }
     if (const double warmup = Value(stream_, "warmup"); warmup > 0) {
       said.Say(fmt::format("{} {} let through to warm up.",
                            Counted(warmup, "inference", "inferences"),

@@ -12,6 +12,8 @@ const char* ToString(Reason reason) {
       return "the process that held the turn is gone";
     case Reason::kDeadline:
       return "its deadline comes first";
+    case Reason::kSole:
+      return "no other stream uses the device";
     case Reason::kProbe:
       return "to see how much bodies slow each other down";
     case Reason::kSpacing:

@@ -25,7 +25,8 @@ enum class Reason : std::uint8_t {
   kClientsChange,  // streams joined or left, so the waiting bound changed
   kBodiesChange,   // bodies became longer or shorter, so the waiting bound changed
   kRatesChange,    // rates were lowered under overload, or came back
-  kProbe           // beyond the demand limit, to see how much bodies slow each other down
+  kProbe,          // beyond the demand limit, to see how much bodies slow each other down
+  kSole            // nobody else uses the device
 };
 const char* ToString(Reason reason);  // one plain sentence part: "a turn was free"
 
@@ -52,6 +53,8 @@ struct Configure {  // tell the client how to behave
   Duration wait_bound{};
   Reason reason;
   Duration period{};  // under `reuse`: between two inferences at the rate in force; 0: none stated
+  // By DeviceId: there the client's bodies begin without waiting for a grant, and say so.
+  std::uint32_t sole = 0;
   friend bool operator==(const Configure&, const Configure&) = default;
 };
 

@@ -39,6 +39,14 @@ struct WaitingTurn {
   double demand = 1;            // of the device
 };
 
+// Who used the device last, and whether it is the only one (engine_sole.cc).
+struct SoleUse {
+  std::optional<ClientId> user;
+  TimePoint since{};         // nobody else has come, nor asked here
+  bool begins = false;       // its bodies begin without waiting for an answer
+  TimePoint settle_until{};  // until then nobody gets a turn: one more of them may have begun
+};
+
 struct DeviceState {
   std::string name;
   std::vector<std::uint16_t> cores;
@@ -61,6 +69,7 @@ struct DeviceState {
   std::uint64_t turns = 0;  // bodies begun here, gated or not
   // Of turns: when a body was last let in beyond the demand limit, to learn from it.
   std::uint64_t probed = 0;
+  SoleUse sole;
   Newest<PastTurn, 1024> past;  // in order of their end
 };
 

@@ -36,6 +36,9 @@ struct EngineConfig {
   Duration lease_ceiling = std::chrono::seconds{60};
   // A stream counts as active, and so as a rival for cores, this long after its last body.
   Duration active_window = std::chrono::seconds{1};
+  // A stream that has had a device without cores to itself for so long may begin bodies there
+  // without waiting for an answer (TurnRequested::sole). 0: never.
+  Duration sole_after{};
 };
 
 class Engine {

@@ -1,6 +1,7 @@
 // The engine's inside; only engine*.cc include this. engine.cc: creation, the step, the views;
 // engine_streams.cc: who is there and what they are told; engine_turns.cc: a turn's life;
-// engine_rates.cc: what happens under overload.
+// engine_rates.cc: what happens under overload; engine_sole.cc: a device that one stream has to
+// itself.
 #pragma once
 
 #include <cstdint>
@@ -71,6 +72,15 @@ struct Engine::Impl {
   void LetIn(DeviceId id);
   void Enter(DeviceState& device, WaitingTurn turn);
   TimePoint NextSlot(const DeviceState& device) const;
+
+  // engine_sole.cc
+  std::uint32_t SoleFor(ClientId client) const;
+  bool MayBeginAtOnce(const DeviceState& device, const Stream& stream) const;
+  void NoteUser(DeviceState& device, ClientId client);
+  void LetBegin(DeviceId id, ClientId client, Stream& stream);
+  void EndSole(DeviceState& device, Reason reason);
+  void EndSoleEverywhere(Reason reason);
+  void BeginAtOnce(DeviceId id, Stream& stream, const TurnRequested& event);
 
   // engine_turns.cc
   void On(const TurnRequested& event);

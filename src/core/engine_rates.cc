@@ -98,6 +98,7 @@ void Engine::Impl::UpdateRates(DeviceId id) {
     if (before == 0) stream.next_slot = stream.lowered_since = now;
     stream.assigned_fps = rate;
     changed = true;
+    EndSole(device, Reason::kRatesChange);  // when it may begin is for us to say now
   }
   if (!changed) return;
   TellWhereWorthIt(Reason::kRatesChange);

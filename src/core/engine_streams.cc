@@ -30,6 +30,7 @@ void Engine::Impl::On(const ClientJoined& event) {
   stream.joined = now;
   stream.seats.resize(devices.size());
   SetLease(stream);
+  EndSoleEverywhere(Reason::kClientsChange);  // it may use any of them
   Tell(event.client, stream, Reason::kClientsChange);
   TellWhereWorthIt(Reason::kClientsChange);
 }
@@ -45,6 +46,7 @@ void Engine::Impl::On(const ClientLeft& event) {
   for (std::uint32_t id = 0; id < devices.size(); ++id) {
     if (stream.seats[id].holds == Seat::Holds::kRuns) freed.push_back(DeviceId{id});
     Leave(devices[id], event.client, stream.seats[id]);
+    if (devices[id].sole.user == event.client) devices[id].sole = {.user = {}, .since = now};
   }
   leases -= stream.lease;
   streams.erase(found);
@@ -76,6 +78,7 @@ void Engine::Impl::On(const PolicySet& event) {
   }
   const bool gated_before = policy->gates;
   SetPolicy(event.policy);
+  EndSoleEverywhere(policy->gates ? Reason::kPolicyChange : Reason::kPolicyOff);
   if (policy->gates && !gated_before) {
     // Bodies that began ungated do occupy the device, so they count against k: else the first turns
     // under the new policy would collide with them. From here on they have a lease like any other,
@@ -170,8 +173,8 @@ void Engine::Impl::Tell(ClientId client, Stream& stream, Reason reason) {
   stream.told_gating = policy->gates;
   stream.told_bound = BoundFor(stream);
   stream.told_period = PeriodFor(stream);
-  actions->push_back(
-      Configure{client, stream.told_gating, stream.told_bound, reason, stream.told_period});
+  actions->push_back(Configure{client, stream.told_gating, stream.told_bound, reason,
+                               stream.told_period, SoleFor(client)});
 }
 
 void Engine::Impl::TellWhereWorthIt(Reason reason) {

@@ -69,9 +69,10 @@ void Engine::Impl::On(const TurnRequested& event) {
   Seat& seat = stream->seats[event.device.value];
   const bool waits = seat.holds == Holds::kWaits;
   const bool runs = seat.holds == Holds::kRuns;
-  // "Ungated" tells a fact, a body that has begun. So the one before it is over, and its end was
-  // lost; anything else that comes while a turn is held makes no sense.
-  const bool supersedes = runs && !event.gated;
+  // "Ungated" and "sole" tell a fact, a body that has begun. So the one before it is over, and its
+  // end was lost; anything else that comes while a turn is held makes no sense.
+  const bool begun = !event.gated || event.sole;
+  const bool supersedes = runs && begun;
   if (waits || runs) ++stream->counters.invalid;
   if ((waits || runs) && !supersedes) return;
   if (FindSeat(*stream, event.seq) != nullptr) {
@@ -87,7 +88,10 @@ void Engine::Impl::On(const TurnRequested& event) {
   }
   ++stream->counters.requested;
   stream->home = event.device;
-  if (!event.gated) {
+  NoteUser(device, event.client);
+  // The policy may have been switched off meanwhile: then it is a body like any other.
+  if (event.sole && policy->gates) return BeginAtOnce(event.device, *stream, event);
+  if (begun) {
     const TimePoint lease_end = policy->gates ? now + stream->lease : kNever;
     StartRunning(device, seat,
                  {.client = event.client,
@@ -140,6 +144,7 @@ void Engine::Impl::On(const TurnReleased& event) {
     }
     Leave(At(id), event.client, *seat);
     Dispatch(id, Reason::kReleased);
+    LetBegin(id, event.client, *stream);
   }
   if (now >= rates_due) UpdateRates();
   // Bodies vary all the time: look at everybody's bound only once the whole has moved by 1/8.
@@ -243,6 +248,7 @@ void Engine::Impl::On(const TurnClaimed& event) {
   }
   ++stream->counters.claimed;
   stream->home = event.device;
+  NoteUser(At(event.device), event.client);
   // The body runs whether we like it or not, so it is recorded even beyond k.
   const TimePoint granted = now - Sane(event.held, *stream);
   const TimePoint lease_end = policy->gates ? now + stream->lease : kNever;
@@ -276,6 +282,10 @@ void Engine::Impl::ExpireLeases() {
 
 void Engine::Impl::Dispatch(DeviceId id, Reason cause) {
   DeviceState& device = At(id);
+  if (device.sole.settle_until > now && !(device.waiting.empty() && device.held.empty())) {
+    ask_again[id.value] = device.sole.settle_until;
+    return;
+  }
   if (!device.held.empty()) LetIn(id);
   for (;;) {
     const Decision decision = policy->next({device, config.policy, now, cause, ProbeDue(device)});

@@ -47,6 +47,8 @@ struct TurnRequested {
   DeviceId device;
   Duration since_call{};
   bool gated = true;  // false: the body has started already, only count it
+  // The body has started already, since the client has the device to itself (Configure::sole).
+  bool sole = false;
   friend bool operator==(const TurnRequested&, const TurnRequested&) = default;
 };
 struct TurnReleased {

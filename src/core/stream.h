@@ -18,6 +18,7 @@ namespace stagger::core {
 struct StreamCounters {
   std::uint64_t requested = 0;
   std::uint64_t granted = 0;
+  std::uint64_t sole = 0;           // of granted: began at once, since nobody else used the device
   std::uint64_t done = 0;           // bodies finished, gated or not
   std::uint64_t ungated = 0;        // of done: ran without a turn (policy off, or gave up waiting)
   std::uint64_t warmup = 0;         // let through by the agent while the session warmed up

@@ -134,35 +134,35 @@ bool Driver::OnMessage(ClientId client, const wire::Message& message, TimePoint 
     return OnFault(client, *faulted, now);
   }
   if (OnForwarding(client, message, now)) return true;
-  const auto event =
-      std::visit(Overloaded{
-                     [&](const wire::Request& m) -> std::optional<core::Event> {
-                       return core::TurnRequested{client, m.seq, m.device, m.since_call, m.gated};
-                     },
-                     [&](const wire::Release& m) -> std::optional<core::Event> {
-                       return core::TurnReleased{client, m.seq, m.body, m.wait, m.call};
-                     },
-                     [&](const wire::Ended& m) -> std::optional<core::Event> {
-                       return core::InferenceEnded{client, m.device, m.post, m.call};
-                     },
-                     [&](const wire::Cancel& m) -> std::optional<core::Event> {
-                       return core::TurnCancelled{client, m.seq};
-                     },
-                     [&](const wire::Claim& m) -> std::optional<core::Event> {
-                       return core::TurnClaimed{client, m.seq, m.device, m.held};
-                     },
-                     [&](const wire::Ungated& m) -> std::optional<core::Event> {
-                       return core::WarmupPassed{client, m.warmup};
-                     },
-                     [&](const wire::Forwarded& m) -> std::optional<core::Event> {
-                       return core::InferenceForwarded{client, m.call};
-                     },
-                     [&](const wire::Exceeded& m) -> std::optional<core::Event> {
-                       return core::ExcessHandled{client, m.skipped, m.held, m.refused};
-                     },
-                     [](const auto&) -> std::optional<core::Event> { return std::nullopt; },
-                 },
-                 message);
+  const auto event = std::visit(
+      Overloaded{
+          [&](const wire::Request& m) -> std::optional<core::Event> {
+            return core::TurnRequested{client, m.seq, m.device, m.since_call, m.gated, m.sole};
+          },
+          [&](const wire::Release& m) -> std::optional<core::Event> {
+            return core::TurnReleased{client, m.seq, m.body, m.wait, m.call};
+          },
+          [&](const wire::Ended& m) -> std::optional<core::Event> {
+            return core::InferenceEnded{client, m.device, m.post, m.call};
+          },
+          [&](const wire::Cancel& m) -> std::optional<core::Event> {
+            return core::TurnCancelled{client, m.seq};
+          },
+          [&](const wire::Claim& m) -> std::optional<core::Event> {
+            return core::TurnClaimed{client, m.seq, m.device, m.held};
+          },
+          [&](const wire::Ungated& m) -> std::optional<core::Event> {
+            return core::WarmupPassed{client, m.warmup};
+          },
+          [&](const wire::Forwarded& m) -> std::optional<core::Event> {
+            return core::InferenceForwarded{client, m.call};
+          },
+          [&](const wire::Exceeded& m) -> std::optional<core::Event> {
+            return core::ExcessHandled{client, m.skipped, m.held, m.refused};
+          },
+          [](const auto&) -> std::optional<core::Event> { return std::nullopt; },
+      },
+      message);
   if (!event) return false;
   Apply(*event, client, now);
   if (std::holds_alternative<core::TurnReleased>(*event)) {
@@ -291,8 +291,8 @@ void Driver::Apply(const core::Event& event, ClientId cause, TimePoint now) {
                      outbox_->Deliver(a.client, wire::Expired{a.seq});
                    },
                    [&](const core::Configure& a) {
-                     outbox_->Deliver(
-                         a.client, wire::Config{a.gating, a.wait_bound, wire::Bounded(a.period)});
+                     outbox_->Deliver(a.client, wire::Config{a.gating, a.wait_bound,
+                                                             wire::Bounded(a.period), a.sole});
                    },
                },
                action);

@@ -86,6 +86,7 @@ bool Ledger::NameTaken(const std::string& name) const {
 void AddCounters(core::StreamCounters* sum, const core::StreamCounters& more) {
   sum->requested += more.requested;
   sum->granted += more.granted;
+  sum->sole += more.sole;
   sum->done += more.done;
   sum->ungated += more.ungated;
   sum->warmup += more.warmup;

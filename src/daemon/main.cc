@@ -44,6 +44,8 @@ namespace {
 constexpr Duration kControlMaxAge = std::chrono::milliseconds{20};
 
 // All whom a GPU's fault broke have noticed by then: each at its next call.
+// A stream has had a GPU to itself for so long: it need not wait for answers any more.
+constexpr Duration kSoleAfter = std::chrono::seconds{1};
 constexpr Duration kFaultGather = std::chrono::milliseconds{300};
 
 std::vector<std::uint16_t> OwnCores() {
@@ -162,6 +164,7 @@ Result<void> Serve(const Options& options) {
     if (device.gpu) gpus.push_back({id, device.gpu->uuid});
   }
   config.policy = options.policy;
+  config.sole_after = kSoleAfter;
   config.lease_floor = options.lease_floor;
   config.lease_ceiling = std::max(config.lease_ceiling, config.lease_floor);
   std::optional<record::Recorder> recorder;

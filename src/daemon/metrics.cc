@@ -107,6 +107,8 @@ std::string MetricsText(const json& status) {
   const std::tuple<const char*, const char*, const char*> counters[] = {
       {"stagger_stream_done_total", "done", "Inferences completed."},
       {"stagger_stream_granted_total", "granted", "Turns granted."},
+      {"stagger_stream_at_once_total", "at_once",
+       "Of those, turns that began without a wait, since no other stream used the device."},
       {"stagger_stream_ungated_total", "ungated", "Inferences that ran without a turn."},
       {"stagger_stream_forwarded_total", "forwarded", "Inferences that executors ran."},
       {"stagger_stream_expired_total", "expired", "Leases that ended before their body."},

@@ -61,6 +61,7 @@ json ProfileJson(const core::Profile& profile) {
 void PutCounters(const core::StreamCounters& counters, json* out) {
   (*out)["done"] = counters.done;
   (*out)["granted"] = counters.granted;
+  (*out)["at_once"] = counters.sole;
   (*out)["ungated"] = counters.ungated;
   (*out)["warmup"] = counters.warmup;
   (*out)["expired"] = counters.expired;

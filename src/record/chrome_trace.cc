@@ -67,7 +67,9 @@ class Tracer {
   void On(const core::ClientLeft& e) {
     std::erase_if(turns_, [&](const auto& turn) { return turn.first.first == e.client; });
   }
-  void On(const core::TurnRequested& e) { turns_[{e.client, e.seq}] = {e.device, now_, !e.gated}; }
+  void On(const core::TurnRequested& e) {
+    turns_[{e.client, e.seq}] = {e.device, now_, !e.gated || e.sole};
+  }
   void On(const core::TurnReleased& e) {
     const auto found = turns_.find({e.client, e.seq});
     if (found == turns_.end()) return;

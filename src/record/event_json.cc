@@ -52,12 +52,14 @@ struct EventWriter {
     return {{"event", "left"}, {"client", e.client.value}};
   }
   ordered_json operator()(const core::TurnRequested& e) const {
-    return {{"event", "requested"},
-            {"client", e.client.value},
-            {"seq", e.seq.value},
-            {"device", e.device.value},
-            {"since_call_ns", e.since_call.count()},
-            {"gated", e.gated}};
+    ordered_json out = {{"event", "requested"},
+                        {"client", e.client.value},
+                        {"seq", e.seq.value},
+                        {"device", e.device.value},
+                        {"since_call_ns", e.since_call.count()},
+                        {"gated", e.gated}};
+    if (e.sole) out["sole"] = true;
+    return out;
   }
   ordered_json operator()(const core::TurnReleased& e) const {
     return {{"event", "released"},       {"client", e.client.value},  {"seq", e.seq.value},
@@ -130,6 +132,7 @@ struct ActionWriter {
                         {"reason", static_cast<int>(a.reason)},
                         {"why", ToString(a.reason)}};
     if (a.period > Duration{}) out["period_ns"] = a.period.count();
+    if (a.sole != 0) out["sole"] = a.sole;
     return out;
   }
 };
@@ -146,7 +149,8 @@ ordered_json ToJson(const core::EngineConfig& config) {
           {"lease_floor_ns", config.lease_floor.count()},
           {"lease_factor", config.lease_factor},
           {"lease_ceiling_ns", config.lease_ceiling.count()},
-          {"active_window_ns", config.active_window.count()}};
+          {"active_window_ns", config.active_window.count()},
+          {"sole_after_ns", config.sole_after.count()}};
 }
 
 ordered_json ToJson(const core::Event& event) { return std::visit(EventWriter{}, event); }
@@ -162,6 +166,7 @@ core::EngineConfig ConfigFrom(const json& from) {
   config.lease_factor = from.at("lease_factor");
   config.lease_ceiling = Time(from, "lease_ceiling_ns");
   config.active_window = Time(from, "active_window_ns");
+  config.sole_after = Duration{from.value("sole_after_ns", Duration::rep{0})};
   return config;
 }
 
@@ -183,8 +188,9 @@ core::Event EventFrom(const json& from) {
   }
   if (kind == "left") return core::ClientLeft{Client(from)};
   if (kind == "requested") {
-    return core::TurnRequested{Client(from), Seq(from), Device(from), Time(from, "since_call_ns"),
-                               from.at("gated")};
+    return core::TurnRequested{Client(from),     Seq(from),
+                               Device(from),     Time(from, "since_call_ns"),
+                               from.at("gated"), from.value("sole", false)};
   }
   if (kind == "released") {
     return core::TurnReleased{Client(from), Seq(from), Time(from, "body_ns"), Time(from, "wait_ns"),
@@ -220,8 +226,12 @@ core::Action ActionFrom(const json& from) {
   }
   if (kind == "expire") return core::Expire{Client(from), Seq(from), Device(from), reason};
   if (kind == "configure") {
-    return core::Configure{Client(from), from.at("gating"), Time(from, "wait_bound_ns"), reason,
-                           Duration{from.value("period_ns", Duration::rep{0})}};
+    return core::Configure{Client(from),
+                           from.at("gating"),
+                           Time(from, "wait_bound_ns"),
+                           reason,
+                           Duration{from.value("period_ns", Duration::rep{0})},
+                           from.value("sole", 0U)};
   }
   throw std::invalid_argument("no action is called '" + kind + "'");
 }

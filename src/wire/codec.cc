@@ -70,6 +70,7 @@ void Fields(A& a, Ref<A, Request> m) {
   a.Number(m.device.value, 0U, kMaxDevice);
   a.Time(m.since_call);
   a.Flag(m.gated);
+  a.Flag(m.sole);
 }
 template <typename A>
 void Fields(A& a, Ref<A, Release> m) {
@@ -130,6 +131,7 @@ void Fields(A& a, Ref<A, Config> m) {
   a.Flag(m.gating);
   a.Time(m.wait_bound);
   a.Time(m.period);
+  a.Number(m.sole);
 }
 template <typename A>
 void Fields(A& a, Ref<A, Grant> m) {

@@ -25,7 +25,7 @@
 
 namespace stagger::wire {
 
-inline constexpr std::uint16_t kProtocolVersion = 3;
+inline constexpr std::uint16_t kProtocolVersion = 4;
 inline constexpr std::size_t kMaxName = 64;           // bytes, Hello::name
 inline constexpr std::size_t kMaxText = 512;          // bytes, Refused::reason, Control::verb
 inline constexpr std::size_t kMaxChunk = 48 * 1024;   // bytes, Control::body, ControlReply::chunk
@@ -85,6 +85,7 @@ struct Request {
   DeviceId device;
   Duration since_call{};  // from the framework call's start to now
   bool gated = true;      // false: no turn is awaited (policy off); told only to be counted
+  bool sole = false;      // the body begins at once, as Config::sole allows; nothing comes back
   friend bool operator==(const Request&, const Request&) = default;
 };
 
@@ -195,6 +196,12 @@ struct Config {
   bool gating = true;     // false: policy off, bodies start without waiting
   Duration wait_bound{};  // longest a body may wait before it runs uncontrolled
   Duration period{};      // for `reuse`: between inferences at the rate in force; 0: none stated
+  // Bit i: nobody else uses the daemon's device i, so bodies begin there without waiting for a
+  // Grant (Request::sole). Still they have a lease, which Expired ends.
+  std::uint32_t sole = 0;
+  bool IsSole(DeviceId device) const {
+    return device.value < 32 && (sole >> device.value & 1) != 0;
+  }
   friend bool operator==(const Config&, const Config&) = default;
 };
 

@@ -143,6 +143,42 @@ TEST_F(GateTest, WhoComesWhileAGrantArrivesDoesNotTakeItAway) {
   }
 }
 
+TEST_F(GateTest, WithADeviceToItselfABodyBeginsAtOnce) {
+  Attach();
+  gate_.Leave(Hold(kFirst), FromMs(1));
+  Next<wire::Release>();
+  Say(wire::Config{true, kLimit, {}, 0b10});
+  const Ticket first = gate_.Enter(kFirst, Now());  // the test, as daemon, says nothing
+  const auto request = Next<wire::Request>();
+  EXPECT_TRUE(request.gated);
+  EXPECT_TRUE(request.sole);
+  EXPECT_EQ(request.seq, first.seq);
+  EXPECT_EQ(gate_.Enter(kFirst, Now()).seq, first.seq) << "a second body joins";
+  gate_.Leave(first, FromMs(5));
+  EXPECT_TRUE(Silent());
+  // Its lease is for the daemon to end.
+  Say(wire::Expired{first.seq});
+  auto anew = Asks(kFirst);
+  const auto next = Next<wire::Request>();
+  EXPECT_NE(next.seq, first.seq);
+  EXPECT_TRUE(next.sole);
+  EXPECT_EQ(Got(anew).seq, next.seq);
+  gate_.Leave(first, FromMs(5));
+  EXPECT_EQ(Next<wire::Release>().seq, first.seq);
+  gate_.Leave({next.seq, kFirst, {}}, FromMs(5));
+  Next<wire::Release>();
+
+  auto other = Asks(kSecond);
+  EXPECT_FALSE(Next<wire::Request>().sole);
+  EXPECT_EQ(other.wait_for(std::chrono::milliseconds{1}), std::future_status::timeout);
+  Grant({next.seq.value + 1});
+  gate_.Leave(Got(other), FromMs(1));
+  Next<wire::Release>();
+
+  Say(wire::Config{true, kLimit, {}, 0});
+  EXPECT_NE(Hold(kFirst).seq, TurnSeq{0}) << "others have come: it asks again";
+}
+
 TEST_F(GateTest, BodiesOfOneDeviceShareItsTurn) {
   Attach();
   const Ticket first = Hold(kFirst);

@@ -160,6 +160,7 @@ TEST(Why, SaysWhatWentWrong) {
   One(answer)["stream"]["expired"] = 2;
   One(answer)["stream"]["cancelled"] = 1;
   One(answer)["stream"]["ungated"] = 5;
+  One(answer)["stream"]["at_once"] = 7;
   One(answer)["stream"]["verdict"] = "too long";
   One(answer)["incidents"] = {{{"kind", "gave up waiting"}, {"ago_s", 2.0}, {"after_ms", 1200.0}},
                               {{"kind", "lease ended"}, {"ago_s", 9.0}, {"after_ms", 250.0}}};
@@ -168,6 +169,8 @@ TEST(Why, SaysWhatWentWrong) {
                               "ms: others ran beside the rest of it."));
   EXPECT_THAT(said, HasSubstr("1 wait was given up, the last 2.0 s ago, after 1.2 s (the bound is "
                               "1.2 s now); the body ran uncontrolled."));
+  EXPECT_THAT(said, HasSubstr("7 turns of "));
+  EXPECT_THAT(said, HasSubstr(" began at once: no other stream used the device."));
   EXPECT_THAT(said, HasSubstr("4 inferences ran without asking: the policy was off"));
   EXPECT_THAT(said, HasSubstr("When it was judged it did not fit: too long."));
 }

@@ -68,8 +68,10 @@ rc::Gen<Move> AnyMove(bool well_behaved) {
                                                                    {1, Kind::kPolicy},
                                                                    {3, Kind::kTick},
                                                                    {2, Kind::kNonsense}});
-  const auto ms = rc::gen::weightedOneOf<std::int64_t>(
-      {{8, rc::gen::inRange<std::int64_t>(0, 60)}, {1, rc::gen::inRange<std::int64_t>(60, 700)}});
+  const auto ms =
+      rc::gen::weightedOneOf<std::int64_t>({{6, rc::gen::inRange<std::int64_t>(0, 60)},
+                                            {3, rc::gen::just<std::int64_t>(0)},
+                                            {1, rc::gen::inRange<std::int64_t>(60, 700)}});
   return rc::gen::build<Move>(
       rc::gen::set(&Move::kind, kind),
       rc::gen::set(&Move::client, rc::gen::inRange<std::uint64_t>(0, kClients)),
@@ -96,6 +98,7 @@ EngineConfig TwoDevices(const PolicySpec& policy) {
   EngineConfig config;
   config.devices = {{"cpu:0", {0, 1, 2, 3}}, {"gpu:0", {}}};
   config.policy = policy;
+  config.sole_after = Ms(1);  // so that it comes about often
   return config;
 }
 
@@ -129,6 +132,13 @@ class World {
     const std::vector<Action> actions = engine_.Step(event, now_);
     events_.emplace_back(event, now_);
     said_.push_back(actions);
+    for (const Action& action : actions) {
+      const auto* told = std::get_if<Configure>(&action);
+      if (told == nullptr) continue;
+      ToldSole& sole = sole_[told->client];
+      if (told->sole != sole.now) sole = {told->sole, sole.now, now_};
+    }
+    if (const auto* left = std::get_if<ClientLeft>(&event)) sole_.erase(left->client);
     for (const Action& action : actions) {
       std::visit(
           [](const auto& a) { RC_ASSERT(std::string(ToString(a.reason)) != "no reason known"); },
@@ -170,7 +180,8 @@ class World {
         const int k = engine_.devices()[grant->device.value].concurrency;
         // A slot, or the next start under a spacing, may come much later.
         if (rated_ || !CountsOnly(engine_.policy())) continue;
-        RC_ASSERT(now_ - from <= work[grant->device.value] / k + Duration{k});
+        // And a millisecond where a device has been one stream's.
+        RC_ASSERT(now_ - from <= work[grant->device.value] / k + Duration{k} + Ms(1));
       }
     }
     for (const DeviceState& device : engine_.devices()) {
@@ -198,7 +209,8 @@ class World {
       case Kind::kLeave:
         return ClientLeft{client};
       case Kind::kAsk:
-        return TurnRequested{client, {++seq_}, {move.device}, Ms(1), true};
+        return TurnRequested{client, {++seq_}, {move.device},
+                             Ms(1),  true,     MayBegin(client, move.device)};
       case Kind::kBeginUngated:
         return TurnRequested{client, {++seq_}, {move.device}, Ms(1), false};
       case Kind::kRelease:
@@ -244,6 +256,15 @@ class World {
     return {0};
   }
 
+  // Told that it has the device to itself, and not otherwise half a millisecond ago at the latest:
+  // that word may be under way.
+  bool MayBegin(ClientId client, std::uint32_t device) const {
+    const auto told = sole_.find(client);
+    if (told == sole_.end()) return false;
+    const auto& [now, before, since] = told->second;
+    return ((now_ - since < Ms(1) ? before : now) >> device & 1) != 0;
+  }
+
   struct Asked {
     ClientId client;
     TimePoint due;
@@ -275,7 +296,7 @@ class World {
       }
     }
     const auto* request = std::get_if<TurnRequested>(&event);
-    const bool asks = request != nullptr && request->gated;
+    const bool asks = request != nullptr && request->gated && !request->sole;
     const ClientId newest = asks ? request->client : ClientId{};
     if (const auto* asked = request; asks) {
       if (asked->device.value < kDevices) {
@@ -323,7 +344,8 @@ class World {
     if (changes && grant.reason != Reason::kPolicyChange) return;
     // A body that began by itself, in this step after the grant, is beyond the engine's say.
     const auto* asked = std::get_if<TurnRequested>(&event);
-    const bool begun = std::holds_alternative<TurnClaimed>(event) || (asked && !asked->gated);
+    const bool begun =
+        std::holds_alternative<TurnClaimed>(event) || (asked && (!asked->gated || asked->sole));
     // A limit that is being found may have changed at the end of the step.
     const int k = std::max(device.concurrency, before[grant.device.value].concurrency);
     if (policy.name != "spaced") RC_ASSERT(device.in_force <= k + (begun ? 1 : 0));
@@ -378,7 +400,8 @@ class World {
       RC_ASSERT(gates || device.held.empty());
       RC_ASSERT(in_force == device.in_force);
       if (device.waiting.empty()) continue;
-      // Work-conserving: nobody waits beside a free turn.
+      // Work-conserving: nobody waits beside a free turn, once it is known to be free.
+      if (device.sole.settle_until > now_) continue;
       RC_ASSERT(gates);
       const PolicySpec& policy = engine_.policy();
       if (policy.name == "spaced") {
@@ -408,6 +431,12 @@ class World {
   Engine engine_;
   TimePoint now_{};
   std::uint64_t seq_ = 0;
+  struct ToldSole {
+    std::uint32_t now = 0;
+    std::uint32_t before = 0;
+    TimePoint since{};
+  };
+  std::map<ClientId, ToldSole> sole_;
   std::vector<std::pair<Event, TimePoint>> events_;
   std::vector<std::vector<Action>> said_;
 };

@@ -55,6 +55,9 @@ class Story : public testing::Test {
   Lines BeginUngated(char name, std::uint32_t device = 0) {
     return Do(TurnRequested{IdOf(name), Next(name), DeviceId{device}, {}, false});
   }
+  Lines BeginAtOnce(char name, std::uint32_t device = 0) {
+    return Do(TurnRequested{IdOf(name), Next(name), DeviceId{device}, {}, true, true});
+  }
   Lines Release(char name, std::int64_t body_ms = 0) {
     return ReleaseSeq(name, seq_[name], body_ms);
   }
@@ -80,6 +83,7 @@ class Story : public testing::Test {
       } else if (const auto* expire = std::get_if<Expire>(&action)) {
         lines.push_back(Name(expire->client) + " expires: " + ToString(expire->reason));
       } else if (const auto* told = std::get_if<Configure>(&action)) {
+        knows_[static_cast<char>(told->client.value)] = *told;
         told_.push_back(Name(told->client) + (told->gating ? " gated, " : " free, ") +
                         std::to_string(told->wait_bound / Ms(1)) +
                         " ms: " + ToString(told->reason));
@@ -95,8 +99,9 @@ class Story : public testing::Test {
 
   std::unique_ptr<Engine> engine_;
   TimePoint now_;
-  Lines told_;                 // by the last event
-  std::vector<Grant> grants_;  // by the last event
+  Lines told_;                       // by the last event
+  std::map<char, Configure> knows_;  // what each client was told last
+  std::vector<Grant> grants_;        // by the last event
 
  private:
   static std::string Name(ClientId client) { return {static_cast<char>(client.value)}; }

@@ -82,13 +82,35 @@ TEST_F(Http, StatusHasTheDocumentedFields) {
   EXPECT_EQ(device["name"], "cpu:0");
   EXPECT_EQ(device["turns"], 1);
   const json& stream = status["streams"][0];
-  for (const char* key : {"name",    "pid",          "command", "fps_required",
-                          "fps",     "deadline_ms",  "weight",  "done",
-                          "granted", "ungated",      "warmup",  "expired",
-                          "late",    "cancelled",    "claimed", "deadline_miss_ratio",
-                          "missed",  "drops",        "skipped", "wait_ms",
-                          "body_ms", "inference_ms", "state",   "attached_s",
-                          "video",   "held",         "excess",  "reuse_refused"}) {
+  for (const char* key : {"name",
+                          "pid",
+                          "command",
+                          "fps_required",
+                          "fps",
+                          "deadline_ms",
+                          "weight",
+                          "done",
+                          "granted",
+                          "at_once",
+                          "ungated",
+                          "warmup",
+                          "expired",
+                          "late",
+                          "cancelled",
+                          "claimed",
+                          "deadline_miss_ratio",
+                          "missed",
+                          "drops",
+                          "skipped",
+                          "wait_ms",
+                          "body_ms",
+                          "inference_ms",
+                          "state",
+                          "attached_s",
+                          "video",
+                          "held",
+                          "excess",
+                          "reuse_refused"}) {
     EXPECT_TRUE(stream.contains(key)) << key;
   }
   EXPECT_EQ(stream["warmup"], 2);

@@ -185,6 +185,32 @@ class Cuda(harness.ProcessTest):
         # And they do compete: one's body begins while the other waits for it.
         self.assertGreater(daemon.totals()["done"], 150)
 
+    def test_an_app_that_has_the_gpu_to_itself_does_not_wait(self):
+        recording = self.file("recording")
+        daemon = harness.Daemon(self, "--record", recording)
+        first = self.camera("first", daemon.socket, "--frames", "400")
+        at_once = harness.wait_until(lambda: (s := daemon.stream("first")) and s["at_once"] >= 20 and s["at_once"],
+                                     "turns without a wait")
+        second = self.camera("second", daemon.socket, "--frames", "120")
+        self.assertEqual(self.outcome(second)[0], 0)
+        self.assertEqual(self.outcome(first)[0], 0)
+        totals = daemon.totals()
+        self.assertGreaterEqual(totals["at_once"], at_once)
+        self.assertEqual((totals["granted"], totals["expired"], totals["ungated"]), (totals["done"], 0, 0))
+        daemon.stop()
+        # Once the second had asked, the first waited again: but for one body whose word was under way.
+        asked = [(event["at_ns"], event["client"], event.get("sole", False))
+                 for event in bodies.read_lines(recording) if event.get("event") == "requested"]
+        clients = list(dict.fromkeys(client for _, client, _ in asked))
+        self.assertEqual(len(clients), 2)
+        came = next(at for at, client, _ in asked if client == clients[1])
+        went = max(at for at, client, _ in asked if client == clients[1])
+        self.assertEqual([at - came for at, _, sole in asked if sole and came + MS < at < went], [])
+        mine, others = self.body_times(first), self.body_times(second)
+        known = others[LEARNED][0]
+        self.assertEqual([(a, b) for a in mine for b in others
+                          if min(a[1], b[1]) - max(a[0], b[0]) > MS // 2 and min(a[0], b[0]) > known], [])
+
     def operator_app(self, name, socket, *arguments, **more):
         """ONNX Runtime, with an operator that computes on the GPU."""
         libraries = os.environ["LD_LIBRARY_PATH"] + ":" + os.path.dirname(harness.RUNTIME)

@@ -50,7 +50,7 @@ Message AnyMessage(std::size_t kind) {
                    UpTo<std::uint32_t>(0, kMaxFpsMilli),
                    *rc::gen::element(Excess::kPace, Excess::kReuse, Excess::kPass)};
     case 1:
-      return Request{{AnyU64()}, AnyDevice(), AnyDuration(), AnyFlag()};
+      return Request{{AnyU64()}, AnyDevice(), AnyDuration(), AnyFlag(), AnyFlag()};
     case 2:
       return Release{{AnyU64()}, AnyDuration(), AnyDuration(), AnyDuration()};
     case 3:
@@ -68,7 +68,7 @@ Message AnyMessage(std::size_t kind) {
     case 9:
       return Welcome{AnyU16(), {AnyU64()}, AnyGpus()};
     case 10:
-      return Config{AnyFlag(), AnyDuration(), AnyDuration()};
+      return Config{AnyFlag(), AnyDuration(), AnyDuration(), *rc::gen::arbitrary<std::uint32_t>()};
     case 11:
       return Grant{{AnyU64()}, AnyDuration(), {{AnyU64(), AnyU64(), AnyU64(), AnyU64()}}};
     case 12:

@@ -76,7 +76,7 @@ TEST(Codec, EdgeValuesRoundTrip) {
       Hello{kU16, std::string(kMaxName, 'n'), kMaxFpsMilli, kMaxDeadlineUs, kMaxWeightMilli,
             kMaxFpsMilli, kLastExcess},
       Request{{0}, {0}, Duration{0}, false},
-      Request{{kU64}, {kMaxDevice}, kMaxDuration, true},
+      Request{{kU64}, {kMaxDevice}, kMaxDuration, true, true},
       Release{{0}, Duration{0}, Duration{0}, Duration{0}},
       Release{{kU64}, kMaxDuration, kMaxDuration, kMaxDuration},
       Ended{{0}, Duration{0}, Duration{0}},
@@ -92,7 +92,7 @@ TEST(Codec, EdgeValuesRoundTrip) {
       Control{1, "status", every_byte},
       Welcome{0, {0}, {}},
       Welcome{kU16, {kU64}, std::vector<Gpu>(kMaxGpus, Gpu{{kMaxDevice}, {}})},
-      Config{true, kMaxDuration, kMaxDuration},
+      Config{true, kMaxDuration, kMaxDuration, kU32},
       Exceeded{},
       Exceeded{kU32, kU32, true},
       Grant{{0}, Duration{1}, {}},
@@ -301,14 +301,14 @@ TEST(Codec, GreetingsOfAnotherVersionKeepTheirVersion) {
   EXPECT_FALSE(Decode(old));
   ASSERT_TRUE(DecodeForeign(old));
   EXPECT_EQ(std::get<Welcome>(*DecodeForeign(old)).version, 1);
-  const Packet welcome = FromHex("20000000020000000400");
+  const Packet welcome = FromHex("20000000020000000900");
   ASSERT_TRUE(DecodeForeign(welcome));
-  EXPECT_EQ(std::get<Welcome>(*DecodeForeign(welcome)).version, 4);
-  const Packet control = FromHex("10000000020000000400");
+  EXPECT_EQ(std::get<Welcome>(*DecodeForeign(welcome)).version, 9);
+  const Packet control = FromHex("10000000020000000900");
   ASSERT_TRUE(DecodeForeign(control));
-  EXPECT_EQ(std::get<Control>(*DecodeForeign(control)).version, 4);
+  EXPECT_EQ(std::get<Control>(*DecodeForeign(control)).version, 9);
 
-  EXPECT_FALSE(DecodeForeign(FromHex("20000000020000000300"))) << "our own version";
+  EXPECT_FALSE(DecodeForeign(FromHex("20000000020000000400"))) << "our own version";
   EXPECT_FALSE(DecodeForeign(FromHex("020000000200000003000"))) << "not a greeting";
   EXPECT_FALSE(DecodeForeign(FromHex("200000000100000003"))) << "half a version";
   EXPECT_FALSE(DecodeForeign({}));
