@@ -33,9 +33,8 @@ bool Engine::Impl::MayBeginAtOnce(const DeviceState& device, const Stream& strea
 
 void Engine::Impl::NoteUser(DeviceState& device, ClientId client) {
   if (device.sole.user == client) return;
-  EndSole(device, Reason::kClientsChange);
+  if (device.sole.user) EndSole(device, Reason::kClientsChange);
   device.sole.user = client;
-  device.sole.since = now;
 }
 
 // At a body's end.

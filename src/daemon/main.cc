@@ -45,7 +45,7 @@ constexpr Duration kControlMaxAge = std::chrono::milliseconds{20};
 
 // All whom a GPU's fault broke have noticed by then: each at its next call.
 // A stream has had a GPU to itself for so long: it need not wait for answers any more.
-constexpr Duration kSoleAfter = std::chrono::seconds{1};
+constexpr Duration kSoleAfter = std::chrono::milliseconds{500};
 constexpr Duration kFaultGather = std::chrono::milliseconds{300};
 
 std::vector<std::uint16_t> OwnCores() {

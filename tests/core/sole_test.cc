@@ -27,7 +27,7 @@ class Sole : public Story {
 TEST_F(Sole, WhoHasADeviceToItselfNeedNotWait) {
   Begin(TwoGpus(), "A");
   InferTimes('A', 10);
-  EXPECT_EQ(knows_['A'].sole, 0U) << "not even a second";
+  EXPECT_EQ(knows_['A'].sole, 0U) << "not even a second since it came";
   Infer('A');
   EXPECT_EQ(knows_['A'].sole, 1U);
   EXPECT_THAT(BeginAtOnce('A'), IsEmpty()) << "no grant: it has begun";

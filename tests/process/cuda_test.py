@@ -87,7 +87,7 @@ class Cuda(harness.ProcessTest):
         in_time = timed = 0
         for arguments in (["--shape=ssd"], ["--shape=graph"], ["--shape=streams"],
                           ["--shape=legacy"], ["--shape=poll"], ["--shape=per-thread"], ["--shape=models"],
-                          ["--shape=nosync"], ["--shape=capture"], ["--shape=fork"],
+                          ["--shape=nosync", "--fps", "60"], ["--shape=capture"], ["--shape=fork"],
                           ["--kernels", "2000", "--body", "20"], ["--first", "1000"],
                           ["--fps", "60", "--body", "1.5", "--post", "0.6"],
                           ["--kernels", "1", "--post-steps", "0"]):
