@@ -160,7 +160,15 @@ Observer::Passing Observer::Before(CallKind kind, bool per_thread, bool blocks,
 
   lock_.Lock();
   if (launches) number = ++launches_;
-  if (++mine.untimed >= kMostUntimed || detector_.NeedsTime(call)) ReadClock();
+  if (++mine.untimed >= kMostUntimed) ReadClock();
+  call.at = mine.at;
+  if (kind == CallKind::kLaunch && same_stream && detector_.IsAsKnown(call)) {
+    NoteLaunch(call, passing.stream, number);
+    lock_.Unlock();
+    mine.copying = false;
+    return passing;
+  }
+  if (mine.untimed > 0 && detector_.NeedsTime(call)) ReadClock();
   call.at = mine.at;
   const phase::Verdict verdict = detector_.Before(call);
   if (launches && verdict.begun == 0) NoteLaunch(call, passing.stream, number);

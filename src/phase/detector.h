@@ -32,6 +32,13 @@ class Detector {
     if (slot.thread != call.thread || slot.context != call.context) return true;
     return slot.lane->NeedsTime(call);
   }
+  // A launch that changes nothing (Lane::IsAsKnown); false: ask Before.
+  bool IsAsKnown(const Call& launch) {
+    if (recent_ >= lane_count_) return false;
+    const Slot& slot = slots_[recent_];
+    return slot.thread == launch.thread && slot.context == launch.context &&
+           slot.lane->IsAsKnown(launch);
+  }
   // Before the call is passed on.
   Verdict Before(const Call& call);
   // After a call that blocks, and after a wait at the gate: the call, or the wait, is over. Copies

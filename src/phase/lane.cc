@@ -68,6 +68,23 @@ bool Lane::NeedsTime(const Call& call) {
   }
 }
 
+bool Lane::IsAsKnown(const Call& launch) {
+  if (body_ == 0 || !following_ || polls_ > 0 || untold_ != 0) return false;
+  if (burst_.sliced || burst_.went_on) return false;
+  const Pattern* pattern = learned_->book.Find(following_to_);
+  if (pattern == nullptr || burst_.work + 1 >= pattern->end) return false;
+  if (burst_.work >= pattern->tokens.size()) return false;
+  const Token token = MakeToken(CallKind::kLaunch, launch.hash);
+  if (pattern->tokens[burst_.work] != token) return false;
+  if (token == tokens_.front() && !first_inside_) return false;
+  ++burst_.work;
+  ++slice_.load;
+  tokens_.push_back(token);  // as long as the pattern at most
+  last_kind_ = CallKind::kLaunch;
+  entered_ = last_ = std::max(last_, launch.at);
+  return true;
+}
+
 Verdict Lane::Before(const Call& call) {
   Verdict verdict;
   if (polls_ > 0 && call.kind != CallKind::kQuery) {
@@ -123,8 +140,10 @@ void Lane::Work(const Call& call, Verdict* verdict) {
   const Token token = TokenOf(call);
   const bool launch = IsLaunch(call.kind);
   bool after_pause = false;
-  if (open_ && launch && token == tokens_.front() && call.at - last_ < kPause)
+  if (open_ && launch && token == tokens_.front() && call.at - last_ < kPause) {
     NoteStart(token, true);
+    first_inside_ = true;
+  }
   if (open_ && launch && call.at - last_ >= kPause && !Expects(token) && BeganABurst(token)) {
     verdict->ended_before = Close(verdict);
     after_pause = true;
@@ -174,6 +193,7 @@ void Lane::Open(const Call& call, Token token, bool after_pause, Verdict* verdic
     bounded_ = true;
   }
   open_ = true;
+  first_inside_ = false;
   tokens_.clear();
   burst_ = Burst();
   burst_.keys = history_.KeysBefore(token);

@@ -46,6 +46,9 @@ class Lane {
 
   bool NeedsTime(const Call& call);
   Verdict Before(const Call& call);
+  // Nearly all launches of a body: as its pattern says, and not its last. Then the launch is noted,
+  // and nothing follows from it. False: nothing was done, ask Before.
+  bool IsAsKnown(const Call& launch);
   // The lane's last call returned, or the wait at the gate before it is over.
   void Returned(TimePoint at);
   // A thread that launches nothing waits for the device.
@@ -106,6 +109,7 @@ class Lane {
 
   // The burst that is open.
   bool open_ = false;
+  bool first_inside_ = false;  // its first launch came again, and that is noted
   Burst burst_;
   std::vector<Token> tokens_;
   BodyId body_ = 0;          // not over yet

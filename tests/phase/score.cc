@@ -91,7 +91,11 @@ Score Judge(const Trace& trace, const ScoreOptions& options) {
     if (call.kind == CallKind::kEventRecord || call.kind == CallKind::kHostFunction)
       return Verdict();
     Clock& clock = clocks[call.thread];
-    if (++clock.untimed >= kMostUntimed || detector.NeedsTime(call)) clock = {call.at, 0};
+    const TimePoint at = call.at;
+    if (++clock.untimed >= kMostUntimed) clock = {at, 0};
+    call.at = clock.read;
+    if (call.kind == CallKind::kLaunch && detector.IsAsKnown(call)) return Verdict();
+    if (clock.untimed > 0 && detector.NeedsTime(call)) clock = {at, 0};
     call.at = clock.read;
     return detector.Before(call);
   };
