@@ -63,7 +63,8 @@ class Gate {
   // ---- calls beyond the stream's rate (gate_slots.cc). Without a daemon that gates there are
   // none. `clock` belongs to whatever is called so often, and is used under the gate's lock only.
 
-  // Under `pace`, before a call: waits for the clock's next slot.
+  // Under `pace`, before a call: waits for the clock's next slot, later where the daemon has
+  // lowered the rate.
   void AwaitSlot(SlotClock* clock, Duration period);
   // The same for bodies on a device, unless the process has or awaits its turn there already. What
   // it waited counts in no call that Leave and Ended tell of.

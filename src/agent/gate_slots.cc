@@ -1,5 +1,7 @@
 // Rates in the app's process: calls that come before their slot wait here (`pace`), or are told so
 // that they can be answered with the outputs of the call before (`reuse`). No trip to the daemon.
+#include <algorithm>
+
 #include "agent/gate.h"
 #include "base/clock.h"
 
@@ -17,7 +19,7 @@ bool Gate::Await(SlotClock* clock, Duration period) {
   Drain();
   if (!attached_ || muted_ || !config_.gating) return false;
   const TimePoint came = Now();
-  const TimePoint opens = clock->Reserve(came, period);
+  const TimePoint opens = clock->Reserve(came, std::max(period, config_.period));
   if (opens <= came) return true;
   while (attached_ && config_.gating && Now() < opens) changed_.WaitUntil(&mutex_, opens);
   ++exceeded_.held;

@@ -52,7 +52,9 @@ struct Configure {  // tell the client how to behave
   bool gating = true;
   Duration wait_bound{};
   Reason reason;
-  Duration period{};  // under `reuse`: between two inferences at the rate in force; 0: none stated
+  // Between two inferences at the rate in force, where the agent is to keep it: under `reuse`, and
+  // for calls that executors run at a lowered rate. 0: it keeps none but what it was started with.
+  Duration period{};
   // By DeviceId: there the client's bodies begin without waiting for a grant, and say so.
   std::uint32_t sole = 0;
   friend bool operator==(const Configure&, const Configure&) = default;

@@ -104,6 +104,7 @@ void Engine::Impl::On(const RateCapped& event) {
   }
   stream->cap_fps = event.fps;
   UpdateRates();
+  TellWhereWorthIt(Reason::kRatesChange);
 }
 
 void Engine::Impl::On(const ExcessHandled& event) {
@@ -162,10 +163,13 @@ Duration Engine::Impl::BoundFor(const Stream& stream) const {
   return WaitBound(before, leases - stream.lease, k);
 }
 
-// Who answers early calls itself must know which are early. Others hear nothing of rates: their
-// calls are held back here.
+// Who answers early calls itself must know which are early. Others' calls are held back here; but
+// calls that executors run ask for no turn, so a lowered rate of theirs is for the agent to keep.
 Duration Engine::Impl::PeriodFor(const Stream& stream) {
-  if (stream.spec.excess != Excess::kReuse || !(stream.spec.required_fps > 0)) return {};
+  if (!(stream.spec.required_fps > 0) || stream.spec.excess == Excess::kPass) return {};
+  const bool elsewhere = stream.assigned_fps == 0 && stream.cap_fps > 0;
+  if (elsewhere) return PeriodOf(std::min(stream.cap_fps, stream.spec.required_fps));
+  if (stream.spec.excess != Excess::kReuse) return {};
   return PeriodOf(stream.assigned_fps > 0 ? stream.assigned_fps : stream.spec.required_fps);
 }
 

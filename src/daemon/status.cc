@@ -76,6 +76,9 @@ void PutCounters(const core::StreamCounters& counters, json* out) {
 // The rate in force: its own, or what overload leaves of it.
 json Assigned(const core::Stream& stream) {
   if (stream.assigned_fps > 0) return Rounded(stream.assigned_fps, 1000);
+  if (stream.cap_fps > 0 && stream.spec.required_fps > 0) {
+    return Rounded(std::min(stream.cap_fps, stream.spec.required_fps), 1000);
+  }
   return stream.spec.required_fps > 0 ? json(stream.spec.required_fps) : json(nullptr);
 }
 

@@ -195,7 +195,7 @@ struct Welcome {
 struct Config {
   bool gating = true;     // false: policy off, bodies start without waiting
   Duration wait_bound{};  // longest a body may wait before it runs uncontrolled
-  Duration period{};      // for `reuse`: between inferences at the rate in force; 0: none stated
+  Duration period{};      // between inferences, where the agent keeps a rate for us; 0: none
   // Bit i: nobody else uses the daemon's device i, so bodies begin there without waiting for a
   // Grant (Request::sole). Still they have a lease, which Expired ends.
   std::uint32_t sole = 0;

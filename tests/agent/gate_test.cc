@@ -143,6 +143,17 @@ TEST_F(GateTest, WhoComesWhileAGrantArrivesDoesNotTakeItAway) {
   }
 }
 
+TEST_F(GateTest, ARateThatTheDaemonLowersIsKeptToo) {
+  Attach();
+  SlotClock clock;
+  const Duration own = FromMs(1);
+  gate_.AwaitSlot(&clock, own);
+  Say(wire::Config{true, kLimit, FromMs(20), 0});
+  const TimePoint from = Now();
+  for (int i = 0; i < 20; ++i) gate_.AwaitSlot(&clock, own);
+  EXPECT_GE(Now() - from, FromMs(18 * 20));
+}
+
 TEST_F(GateTest, WithADeviceToItselfABodyBeginsAtOnce) {
   Attach();
   gate_.Leave(Hold(kFirst), FromMs(1));

@@ -81,6 +81,25 @@ TEST_F(Bounds, AnUnchangedPolicyTellsNobodyAnything) {
   EXPECT_THAT(told_, IsEmpty());
 }
 
+// Executors run its calls, so there is nothing here that could hold them back.
+TEST_F(Bounds, ARateThatIsLoweredElsewhereIsToldTheAgent) {
+  Begin(Gpu(1));
+  Join('A', {.required_fps = 10});
+  Join('B', {.required_fps = 10, .excess = Excess::kReuse});
+  Join('C', {.required_fps = 10, .excess = Excess::kPass});
+  for (const char name : {'A', 'B', 'C'}) {
+    Do(InferenceForwarded{IdOf(name), Ms(50)});
+    Do(RateCapped{IdOf(name), 5});
+  }
+  EXPECT_EQ(knows_['A'].period, Ms(200));
+  EXPECT_EQ(knows_['B'].period, Ms(200));
+  EXPECT_EQ(knows_['C'].period, Ms(0));
+  Do(RateCapped{IdOf('A'), 0});
+  Do(RateCapped{IdOf('B'), 0});
+  EXPECT_EQ(knows_['A'].period, Ms(0));
+  EXPECT_EQ(knows_['B'].period, Ms(100));
+}
+
 using Joining = Story;
 
 TEST_F(Joining, ASpecThatMakesNoSenseIsSetRight) {
