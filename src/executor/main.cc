@@ -107,7 +107,8 @@ Result<void> Serve(const Options& options) {
       .share = options.share,
       .shared_memory = static_cast<std::uint64_t>(options.shared_memory_mb * 1024 * 1024),
       .max_batch = options.max_batch};
-  if (Agent() != nullptr) settings.due_in = &TellDue;
+  // An older agent has no such function.
+  if (Agent() != nullptr && Agent()->size >= sizeof *Agent()) settings.due_in = &TellDue;
   JoinDaemon(options.socket);
   Server server(std::move(listener).value(), std::move(settings));
   spdlog::info("{} at {}", options.device, options.socket);

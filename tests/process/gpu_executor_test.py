@@ -27,6 +27,7 @@ REAL = os.path.dirname(harness.RUNTIME)
 QUICK = ["--pre", "0", "--body", "10", "--kernels", "20", "--post", "4", "--post-cpu", "0.4",
          "--post-steps", "2"]
 LEARNED = 25  # inferences after which the agent knows the app
+MS = 1_000_000
 BODY = 12     # kernels of the provider's body; one more follows
 
 
@@ -154,15 +155,15 @@ class Refused(GpuExecutorTest):
 
 class Turns(GpuExecutorTest):
     def test_its_bodies_take_turns_with_those_of_a_local_app(self):
-        turns = tempfile.mktemp(dir=self.folder)
-        daemon = harness.Daemon(self, "--policy", "edf", "--concurrency", "1")
+        turns, recording = (tempfile.mktemp(dir=self.folder) for _ in range(2))
+        daemon = harness.Daemon(self, "--policy", "edf", "--concurrency", "1", "--record", recording)
         executor = self.executor(socket=daemon.socket, STAGGER_TURNS=turns, STAGGER_DEADLINE_MS="1000")
         # It is a stream before it infers.
         harness.wait_until(lambda: daemon.stream("e0"), "the executor's stream")
         bare = self.app("run", self.small, 100, 8, 1, name="bare", executors=()).end()
         camera = self.start([CAMERA, *QUICK, "--frames", "150"], daemon.socket, "camera",
                             **self.libraries(REAL), LD_PRELOAD=AGENTS, STAGGER_TURNS=turns)
-        app = self.app("run", self.small, 100, 8, 1)
+        app = self.app("run", self.small, 100, 8, 1, STAGGER_DEADLINE_MS="400")
         self.assertEqual(app.end(), bare, self.said())
         self.assertEqual(camera.end()[0], 0, self.said("camera"))
         totals = daemon.totals()
@@ -178,6 +179,66 @@ class Turns(GpuExecutorTest):
         stream = daemon.stream("e0")
         self.assertEqual(stream["deadline_ms"], 1000)
         self.assertGreater(stream["wait_ms"]["p99"], 1, "they do compete")
+        # To the daemon each inference is due when its app needs it: 400 ms after it was sent.
+        daemon.stop()
+        events = bodies.read_lines(recording)
+        client = next(e["client"] for e in events if e.get("event") == "joined" and e["name"] == "e0")
+        asked = [e for e in events if e.get("event") == "requested" and e["client"] == client]
+        self.assertEqual({e["device"] for e in asked}, {1})
+        due_in = sorted(1000 - e["since_call_ns"] / MS for e in asked)
+        self.assertLessEqual(due_in[-1], 400)
+        self.assertGreater(due_in[len(due_in) // 2], 300)
+
+
+class Planned(GpuExecutorTest):
+    def site(self, apps):
+        return ('policy: edf\nconcurrency: 1\ndevices:\n'
+                '  - {name: g, on: "gpu:0", executor: true, memory_gb: 12}\n' + "apps:\n" + apps)
+
+    def sent(self, fps=5, profile="profile: {body_ms: 15, memory_gb: 0.2}"):
+        command = json.dumps([FRAME_RUNNER, self.small, "--fps", str(fps), "--seconds", "60"])
+        return f"  - {{name: sent, command: {command}, fps: {fps}, copies: 2, executor: true, {profile}}}\n"
+
+    def local(self):
+        command = json.dumps([CAMERA, *QUICK, "--fps", "5", "--frames", "100000"])
+        return (f"  - {{name: local, command: {command}, fps: 5, "
+                "profile: {body_ms: 10, post_ms: 5, memory_gb: 0.2}}\n")
+
+    def test_an_executor_beside_a_local_app_on_one_gpu(self):
+        up = Up(self, self.site(self.sent() + self.local()), **self.libraries(FAKE))
+        up.wait_for(r"^(sent-1|sent-2|local): on g: |stagger: (sent-1|sent-2|local): on g: ", 3)
+        pid, = {int(m[1]) for m in up.wait_for(r"executor-g: started, pid (\d+)")}
+
+        def infers():
+            streams = {s["name"]: s for s in up.status()["streams"]}
+            return len(streams) == 4 and all(s["done"] > LEARNED for s in streams.values()) and streams
+        streams = harness.wait_until(infers, "all infer")
+        self.assertEqual(up.where(), {"sent-1": ["g"], "sent-2": ["g"]})
+        # It asks for turns as the local app does, with the deadline of those whose inferences it runs.
+        self.assertEqual(streams["executor-g"]["deadline_ms"], 200)
+        self.assertGreater(streams["executor-g"]["granted"], 0)
+        self.assertGreater(streams["local"]["granted"], 0)
+        with open(self.options) as file:
+            visible, = set(re.findall("CUDA_VISIBLE_DEVICES=(.*)", file.read()))
+        self.assertRegex(visible, "^GPU-")
+        with open(f"/proc/{streams['local']['pid']}/environ", "rb") as file:
+            self.assertIn(f"CUDA_VISIBLE_DEVICES={visible}".encode(), file.read().split(b"\0"))
+        # Its death is none of the local app's business.
+        os.kill(pid, 9)
+        up.wait_for(r"executor-g: started, pid", 2)
+        done = streams["sent-1"]["done"]
+        harness.wait_until(lambda: up.places().get("sent-1") == ["g"] and up.where().get("sent-1") == ["g"] and
+                           next(s for s in up.status()["streams"] if s["name"] == "sent-1")["done"] > done + 20,
+                           "they are back on it")
+        placed = {s["name"]: s for s in up.placement()["streams"]}
+        self.assertEqual(placed["local"]["moves"], 0)
+        up.stop()
+
+    def test_an_app_that_cannot_be_tried_needs_a_profile(self):
+        site = self.site(self.sent(profile="min_fps: 1"))
+        up = Up(self, site, **self.libraries(FAKE))
+        self.assertEqual(up.end(), 1)
+        self.assertIn("only GPUs have executors here", "\n".join(up.lines))
 
 
 if __name__ == "__main__":
