@@ -69,6 +69,7 @@ def executor(world, _):
                     if serving.poll() is not None or time.monotonic() > end:
                         raise Trouble("the executor did not start: " + tail(world.log(name), 600))
                     time.sleep(0.05)
+                turns = 0
                 for leg in ("alone", "beside a camera"):
                     beside = []
                     if leg != "alone":
@@ -86,7 +87,9 @@ def executor(world, _):
                     streams = {s["name"]: s for s in world.status(daemon)["streams"]}
                     row[leg] = {"p50_ms": found["p50_ms"], "max_ms": found["max_ms"],
                                 "apart": apart(bare["values"], found["values"]),
-                                "turns": streams["executor"]["granted"], "expired": streams["executor"]["expired"]}
+                                "turns": streams["executor"]["granted"] - turns,
+                                "expired": streams["executor"]["expired"]}
+                    turns = streams["executor"]["granted"]
                     if seen["models"]:
                         [loaded] = seen["models"]
                         row[leg].update({key: loaded[key] for key in

@@ -213,7 +213,7 @@ class Planned(GpuExecutorTest):
             streams = {s["name"]: s for s in up.status()["streams"]}
             return len(streams) == 4 and all(s["done"] > LEARNED for s in streams.values()) and streams
         streams = harness.wait_until(infers, "all infer")
-        self.assertEqual(up.where(), {"sent-1": ["g"], "sent-2": ["g"]})
+        self.assertEqual(up.where(), {"sent-1": ["executor-g"], "sent-2": ["executor-g"]})
         # It asks for turns as the local app does, with the deadline of those whose inferences it runs.
         self.assertEqual(streams["executor-g"]["deadline_ms"], 200)
         self.assertGreater(streams["executor-g"]["granted"], 0)
@@ -227,7 +227,7 @@ class Planned(GpuExecutorTest):
         os.kill(pid, 9)
         up.wait_for(r"executor-g: started, pid", 2)
         done = streams["sent-1"]["done"]
-        harness.wait_until(lambda: up.places().get("sent-1") == ["g"] and up.where().get("sent-1") == ["g"] and
+        harness.wait_until(lambda: up.places().get("sent-1") == ["g"] and up.where().get("sent-1") == ["executor-g"] and
                            next(s for s in up.status()["streams"] if s["name"] == "sent-1")["done"] > done + 20,
                            "they are back on it")
         placed = {s["name"]: s for s in up.placement()["streams"]}
