@@ -33,7 +33,8 @@ int DeviceOf(const std::uint8_t uuid[16]) {
 
 StaggerTicket Enter(std::uint32_t device, std::uint64_t since_call_ns) {
   PaceDevice(DeviceId{device});
-  const Ticket ticket = State::Get().gate.Enter(DeviceId{device}, Now() - FromNs(since_call_ns));
+  const Ticket ticket =
+      State::Get().gate.Enter(DeviceId{device}, StartByDue(Now() - FromNs(since_call_ns)));
   return {ticket.seq.value, device};
 }
 
@@ -73,4 +74,5 @@ const StaggerAgentInterface stagger_agent_interface = {
     .watch_framework = &stagger::agent::WatchFramework,
     .gates = &stagger::agent::Gates,
     .faulted = &stagger::agent::Faulted,
+    .due_in = &stagger::agent::DueIn,
 };

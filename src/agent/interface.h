@@ -67,6 +67,11 @@ struct StaggerAgentInterface {
   /* The GPU has failed under this process, for good: every further call of its will fail. Tells the
      daemon. `code` is the driver's; device -1: the only GPU there is, if there is only one. */
   void (*faulted)(int device, uint32_t code);
+
+  /* What the calling thread infers from now on is due in `ns`, whatever the stream's deadline says
+     of an inference that begins now; below 0: as that says. Without a stated deadline: nothing. For
+     a process that infers for others. */
+  void (*due_in)(int64_t ns);
 };
 
 extern const struct StaggerAgentInterface stagger_agent_interface;

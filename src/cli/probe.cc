@@ -37,10 +37,16 @@ class OnCore {
 };
 
 Result<SiteProfile> ProbeApp(Workplace& place, const Site& site, const SiteApp& app) {
-  const core::DeviceKind kind = app.executor ? core::DeviceKind::kExecutor : core::DeviceKind::kGpu;
-  const auto device =
-      std::ranges::find(site.declared, kind, [](const SiteDevice& each) { return each.plan.kind; });
-  if (device == site.declared.end()) return Error{"no device of the site is for it"};
+  // The app itself runs, so one that does not use a GPU cannot be tried on one.
+  const auto device = std::ranges::find(site.declared, !app.executor, [](const SiteDevice& each) {
+    return each.on.starts_with("gpu:");
+  });
+  if (device == site.declared.end()) {
+    return Error{app.executor
+                     ? "no profile, and it cannot be tried: only GPUs have executors here, which "
+                       "the app itself does not use; expected a profile: {body_ms: ...}"
+                     : "no device of the site is for it"};
+  }
   Result<std::string> program =
       FindProgram(app.command.front(), site.folder, place.installation.examples());
   if (!program) return program.error();

@@ -107,11 +107,17 @@ class SiteReader : private YamlReader {
   void Declared(const YAML::Node& node, std::size_t index, Site* site) {
     const std::string where = fmt::format("devices[{}]", index);
     if (!node.IsMap()) Fail(node, where + ": expected a map with name, speed and memory_gb");
-    CheckKeys(node, where, {"name", "count", "speed", "memory_gb", "on", "share"});
+    CheckKeys(node, where, {"name", "count", "speed", "memory_gb", "on", "share", "executor"});
     SiteDevice backed;
     core::PlanDevice& device = backed.plan;
     const std::string name = Name(node, where, "device");
     if (const YAML::Node value = node["on"]) Backing(value, where, &backed);
+    if (const YAML::Node value = node["executor"]) {
+      if (device.kind != core::DeviceKind::kGpu) {
+        Fail(value, where + ".executor: only beside a GPU, as in on: gpu:0; a core always has one");
+      }
+      if (Flag(value, where + ".executor")) device.kind = core::DeviceKind::kAny;
+    }
     if (const YAML::Node value = node["share"]) {
       if (!IsCore(backed.on)) {
         Fail(value, where + ".share: only beside one core, as in on: cpu:1");
@@ -174,7 +180,7 @@ class SiteReader : private YamlReader {
                        : fmt::format("devices: {} is on {}, as another is; expected each once",
                                      device.plan.name, device.on));
       }
-      if (device.plan.kind == core::DeviceKind::kGpu) {
+      if (device.on.starts_with("gpu:")) {
         gpus += (gpus.empty() ? "" : ",") + device.on;
       }
     }
@@ -324,19 +330,23 @@ class SiteReader : private YamlReader {
 
   void Executor(const YAML::Node& node, const std::string& where, const Site& site,
                 SiteApp* app) const {
-    const std::string word = node.IsScalar() ? node.Scalar() : "";
-    if (word != "true" && word != "false") {
-      Fail(node, fmt::format("{}.executor: {} is neither true nor false", where, Shown(node)));
-    }
-    app->executor = word == "true";
-    const bool declared = std::ranges::any_of(site.declared, [](const SiteDevice& device) {
-      return device.plan.kind == core::DeviceKind::kExecutor;
-    });
+    app->executor = Flag(node, where + ".executor");
+    const bool declared = std::ranges::any_of(
+        site.declared, [](const SiteDevice& device) { return device.has_executor(); });
     if (app->executor && site.cores.empty() && !declared) {
       Fail(node, where +
                      ".executor: needs cores to run on, as in devices: [cpu:0, cpu:1], or {name: "
-                     "a, on: cpu:0, ...}");
+                     "a, on: cpu:0, ...}, or a GPU that has one: {name: g, on: gpu:0, executor: "
+                     "true, ...}");
     }
+  }
+
+  bool Flag(const YAML::Node& node, const std::string& field) const {
+    const std::string word = node.IsScalar() ? node.Scalar() : "";
+    if (word != "true" && word != "false") {
+      Fail(node, fmt::format("{}: {} is neither true nor false", field, Shown(node)));
+    }
+    return word == "true";
   }
 
   static void ReplaceNumber(std::string* word, int copy) {

@@ -30,7 +30,7 @@ struct SiteApp {
                                      // there is a profile: for plans only
   std::optional<SiteProfile> profile;
   Environment environment;
-  bool executor = false;  // its inferences run on the site's cores, in executors
+  bool executor = false;  // its inferences run on the site's cores or GPUs, in executors
 };
 
 // A device with its speed, for plans.
@@ -38,6 +38,10 @@ struct SiteDevice {
   core::PlanDevice plan;
   std::string on;  // what it is here: "cpu", "cpu:1", "gpu:0"; empty: nothing, it is for plans only
   double share = 1;  // of that core's time
+
+  // Whether an executor runs there: on every core, and on GPUs that say so. Such a GPU is of no
+  // kind: it takes apps that use it themselves, too.
+  bool has_executor() const { return !on.empty() && plan.kind != core::DeviceKind::kGpu; }
 };
 
 struct Site {

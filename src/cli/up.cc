@@ -37,17 +37,31 @@ constexpr double kPlanSeconds = 1;
 constexpr const char* kVisibleDevices = "CUDA_VISIBLE_DEVICES";
 
 std::string ExecutorName(const SiteDevice& device) { return "executor-" + device.plan.name; }
+bool IsGpu(const SiteDevice& device) { return device.on.starts_with("gpu:"); }
+
+// So that an executor's stream can say of each inference when it is due: the longest deadline of
+// those that it may serve, in ms.
+std::optional<double> LongestDeadline(const Site& site) {
+  std::optional<double> longest;
+  for (const SiteApp& app : site.apps) {
+    if (!app.executor) continue;
+    const double deadline =
+        app.stream.deadline_ms.value_or(app.stream.fps ? 1000 / *app.stream.fps : 0);
+    if (deadline > longest.value_or(0)) longest = deadline;
+  }
+  return longest;
+}
 
 // One executor per core that the site names: it asks for turns as the apps it serves would. One per
-// device of the plan that is a core, or a share of one: that is its own, so it asks for none.
+// device of the plan that is a core, or a share of one: that is its own, so it asks for none. One
+// per GPU of the plan that is to have one: apps use that GPU too, so it does.
 Result<std::vector<Supervised>> PrepareExecutors(const Site& site, const Installation& installation,
                                                  const std::string& agents,
                                                  const std::string& socket,
                                                  const ScratchDir& scratch) {
   std::vector<Supervised> executors;
-  const bool planned = std::ranges::any_of(site.declared, [](const SiteDevice& device) {
-    return device.plan.kind == core::DeviceKind::kExecutor;
-  });
+  const bool planned = std::ranges::any_of(
+      site.declared, [](const SiteDevice& device) { return device.has_executor(); });
   if (site.cores.empty() && !planned) return executors;
   const Result<std::string> program = installation.Executor();
   if (!program) return program.error();
@@ -63,7 +77,7 @@ Result<std::vector<Supervised>> PrepareExecutors(const Site& site, const Install
   }
   for (std::size_t i = 0; i < site.declared.size(); ++i) {
     const SiteDevice& device = site.declared[i];
-    if (device.plan.kind != core::DeviceKind::kExecutor) continue;
+    if (!device.has_executor()) continue;
     Supervised executor;
     executor.name = ExecutorName(device);
     executor.serves = scratch.File(fmt::format("executor-{}", i));
@@ -72,6 +86,10 @@ Result<std::vector<Supervised>> PrepareExecutors(const Site& site, const Install
         "stagger-executor", "--device",     device.on, "--share", fmt::format("{}", device.share),
         "--socket",         executor.serves};
     executor.spec.pipe_output = true;
+    if (IsGpu(device)) {
+      executor.spec.environment = AppEnvironment(
+          agents, socket, {.name = executor.name, .deadline_ms = LongestDeadline(site)});
+    }
     executors.push_back(std::move(executor));
   }
   return executors;
@@ -166,6 +184,11 @@ Result<void> ApplyMps(const Site& site, const std::string& socket, std::vector<S
   if (site.mps == "off" && mps->running) {
     fmt::print(stderr, "stagger: the site asks for no MPS, and the running daemon has it\n");
   }
+  for (const SiteDevice& device : site.declared) {
+    if (!device.has_executor() || !IsGpu(device)) continue;
+    const auto started = std::ranges::find(*apps, ExecutorName(device), &Supervised::name);
+    if (started != apps->end()) started->spec.environment.merge(MpsEnvironment(*mps, {}));
+  }
   for (const SiteApp& app : site.apps) {
     const StreamSettings& stream = app.stream;
     const auto started = std::ranges::find(*apps, stream.name, &Supervised::name);
@@ -185,7 +208,7 @@ SupervisorHooks HooksOf(const Site& site, SitePlan* plan, const std::string& soc
                         const ScratchDir& scratch) {
   std::map<std::string, std::string> sockets;
   for (std::size_t i = 0; i < site.declared.size(); ++i) {
-    if (site.declared[i].plan.kind != core::DeviceKind::kExecutor) continue;
+    if (!site.declared[i].has_executor()) continue;
     sockets[site.declared[i].plan.name] = scratch.File(fmt::format("executor-{}", i));
   }
   SupervisorHooks hooks;

@@ -199,13 +199,21 @@ Placement::Changed Placement::DeviceGone(const std::string& name, const std::str
   const PlacedDevice* found = FindDevice(name);
   if (found == nullptr || !found->here) return {};
   const auto device = static_cast<std::uint32_t>(found - devices_.data());
-  devices_[device].here = false;
+  const bool shared = found->shared_with_executor();
+  const std::string what = shared ? "the executor on " + name : name;
+  if (shared) {
+    if (found->plan.kind == core::DeviceKind::kGpu) return {};  // that is known
+    devices_[device].plan.kind = core::DeviceKind::kGpu;
+  } else {
+    devices_[device].here = false;
+  }
   devices_[device].since = now;
-  Note(fmt::format("{} is gone: {}", name, why), now);
+  Note(fmt::format("{} is gone: {}", what, why), now);
   for (PlacedStream& stream : streams_) {
+    if (shared && stream.need.kind != core::DeviceKind::kExecutor) continue;
     if (stream.home.empty() && std::ranges::count(stream.on, device) > 0) stream.home = stream.on;
   }
-  return Settle(fmt::format("{} is gone ({})", name, why), now);
+  return Settle(fmt::format("{} is gone ({})", what, why), now);
 }
 
 // Those that had to leave it, if all of them fit as things stand.
@@ -234,11 +242,18 @@ void Placement::GoHome(std::uint32_t device) {
 
 Placement::Changed Placement::DeviceBack(const std::string& name, TimePoint now) {
   const PlacedDevice* found = FindDevice(name);
-  if (found == nullptr || found->here) return {};
+  if (found == nullptr) return {};
   const auto device = static_cast<std::uint32_t>(found - devices_.data());
+  if (found->shared_with_executor()) {
+    if (found->plan.kind == core::DeviceKind::kAny) return {};
+    devices_[device].plan.kind = core::DeviceKind::kAny;
+  } else if (found->here) {
+    return {};
+  }
+  const std::string what = found->shared_with_executor() ? "the executor on " + name : name;
   devices_[device].here = true;
   devices_[device].since = now;
-  Note(name + " is here again", now);
+  Note(what + " is here again", now);
   std::vector<core::PlacedOn> before;
   for (const PlacedStream& stream : streams_) before.push_back(stream.on);
   GoHome(device);
@@ -248,13 +263,13 @@ Placement::Changed Placement::DeviceBack(const std::string& name, TimePoint now)
     if (Sorted(before[i]) == Sorted(stream.on)) continue;
     ++stream.moves;
     stream.since = now;
-    stream.reason = fmt::format("moved back: {} is here again", name);
+    stream.reason = fmt::format("moved back: {} is here again", what);
     Note(fmt::format("{} moves back to {}: {} is here again", stream.need.name, PlaceOf(stream),
-                     name),
+                     what),
          now);
     changed.push_back(stream.need.name);
   }
-  for (std::string& also : Settle(name + " is here again", now)) {
+  for (std::string& also : Settle(what + " is here again", now)) {
     if (std::ranges::count(changed, also) == 0) changed.push_back(std::move(also));
   }
   return changed;

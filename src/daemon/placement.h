@@ -19,11 +19,14 @@ namespace stagger::daemon {
 struct PlacedDevice {
   core::PlanDevice plan;
   std::string on;      // what it is: "cpu:1", "gpu:0"
-  std::string socket;  // of the executor that is this device; empty: apps use it themselves
+  std::string socket;  // of the executor that runs there; empty: apps use it themselves
   std::string uuid;    // a GPU's
   pid_t owner = 0;     // who named it
   bool here = true;
   TimePoint since{};  // here, or gone
+
+  // A GPU that apps use themselves, too. While its executor is gone it is here, and of their kind.
+  bool shared_with_executor() const { return !uuid.empty() && !socket.empty(); }
 };
 
 struct PlacedStream {

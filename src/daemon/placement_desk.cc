@@ -90,9 +90,12 @@ Result<std::vector<PlacedStream>> PlacementDesk::StreamsOf(PlaceRequest* request
 
 std::optional<core::DeviceKind> PlacementDesk::OnlyKind() const {
   const std::vector<PlacedDevice>& devices = placement_.devices();
-  const bool same = !devices.empty() && std::ranges::all_of(devices, [&](const PlacedDevice& each) {
-    return each.plan.kind == devices.front().plan.kind;
-  });
+  // A GPU with an executor takes both kinds.
+  const bool same = !devices.empty() &&
+                    std::ranges::none_of(devices, &PlacedDevice::shared_with_executor) &&
+                    std::ranges::all_of(devices, [&](const PlacedDevice& each) {
+                      return each.plan.kind == devices.front().plan.kind;
+                    });
   return same ? std::optional(devices.front().plan.kind) : std::nullopt;
 }
 
@@ -236,8 +239,9 @@ json PlacementDesk::PlacesOf(const std::vector<std::string>& names) const {
     for (const std::uint32_t index : stream->on) {
       const PlacedDevice& device = placement_.devices()[index];
       devices.push_back(device.plan.name);
-      if (!device.socket.empty()) executors.push_back(device.socket);
-      if (!device.uuid.empty()) gpus.push_back(device.uuid);
+      const bool sent = stream->need.kind == core::DeviceKind::kExecutor;
+      if (sent && !device.socket.empty()) executors.push_back(device.socket);
+      if (!sent && !device.uuid.empty()) gpus.push_back(device.uuid);
     }
     places.push_back({{"name", name},
                       {"devices", std::move(devices)},

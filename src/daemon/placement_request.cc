@@ -102,9 +102,8 @@ PlacedDevice ReadDevice(const json& map, const std::string& where,
                                  device.plan.name, device.on, names)};
     }
     device.uuid = device::GpuUuidText(found->gpu->uuid);
-    device.plan.kind = core::DeviceKind::kGpu;
-    if (!device.socket.empty())
-      Fail(where + ".socket", map["socket"], "none: GPUs have no executor");
+    // With an executor it takes those too that use it themselves.
+    device.plan.kind = device.socket.empty() ? core::DeviceKind::kGpu : core::DeviceKind::kAny;
   } else {
     if (!device.on.starts_with("cpu")) Fail(where + ".on", map["on"], "cpu:N, or gpu:N");
     device.plan.kind = core::DeviceKind::kExecutor;

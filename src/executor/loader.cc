@@ -4,22 +4,17 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 
 #include "base/clock.h"
 #include "executor/shared_memory.h"
 
 namespace stagger::executor {
 
-std::uint64_t ResidentBytes() {
-  std::ifstream statm("/proc/self/statm");
-  std::uint64_t size = 0;
-  std::uint64_t resident = 0;
-  statm >> size >> resident;
-  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-}
-
-Loader::Loader() : done_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), thread_([this] { Main(); }) {}
+Loader::Loader(std::vector<std::unique_ptr<Backend>> backends, const DeviceMemory* memory)
+    : done_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      backends_(std::move(backends)),
+      memory_(memory),
+      thread_([this] { Main(); }) {}
 
 Loader::~Loader() {
   {
@@ -65,7 +60,7 @@ LoadResult Loader::Load(const LoadJob& job) {
   LoadResult result;
   result.key = job.key;
   const TimePoint start = Now();
-  const std::uint64_t before = ResidentBytes();
+  const DeviceMemory::Reading before = memory_->Read();
   const Result<Mapping> mapping = MapShared(job.bytes_fd, job.bytes, false);
   if (!mapping) {
     result.model = mapping.error();
@@ -75,18 +70,29 @@ LoadResult Loader::Load(const LoadJob& job) {
     result.model = Error{"the model's bytes are not what they were said to be"};
     return result;
   }
-  const Result<Runtime*> runtime =
-      runtimes_.Get(job.runtime, job.runtime_device, job.runtime_inode);
-  if (!runtime) {
-    result.model = runtime.error();
+  const Result<Backend*> backend = BackendOf(job.runtime, &result.runtime_version);
+  if (!backend) {
+    result.model = backend.error();
     return result;
   }
-  result.runtime_version = (*runtime)->version();
-  result.model = OrtModel::Load(**runtime, mapping->bytes(), job.settings);
+  result.model = (*backend)->Load(job.runtime, {mapping->bytes(), job.options});
   result.took = Now() - start;
-  const std::uint64_t after = ResidentBytes();
-  result.memory = std::max(after - std::min(after, before), job.bytes);
+  result.memory = std::max(Growth(before, memory_->Read()), job.bytes);
   return result;
+}
+
+// The first that knows what to do with the file.
+Result<Backend*> Loader::BackendOf(const RuntimeFile& runtime, std::string* version) {
+  Error error{"this executor knows no framework"};
+  for (const auto& backend : backends_) {
+    Result<std::string> opened = backend->Open(runtime);
+    if (opened) {
+      *version = std::move(opened).value();
+      return backend.get();
+    }
+    error = opened.error();
+  }
+  return error;
 }
 
 }  // namespace stagger::executor

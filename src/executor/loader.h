@@ -15,23 +15,17 @@
 #include "base/sha256.h"
 #include "base/time.h"
 #include "executor/backend.h"
-#include "executor/ort_model.h"
-#include "executor/runtime.h"
+#include "executor/device_memory.h"
 
 namespace stagger::executor {
-
-// What this process has in memory, bytes.
-std::uint64_t ResidentBytes();
 
 struct LoadJob {
   std::string key;
   int bytes_fd = -1;  // stays open until the job is done
   std::uint64_t bytes = 0;
   Sha256 hash{};
-  std::string runtime;
-  std::uint64_t runtime_device = 0;
-  std::uint64_t runtime_inode = 0;
-  OrtSettings settings;
+  RuntimeFile runtime;
+  std::string options;
 };
 
 struct LoadResult {
@@ -39,12 +33,13 @@ struct LoadResult {
   Result<std::unique_ptr<Model>> model = Error{"not loaded"};
   std::string runtime_version;
   Duration took{};
-  std::uint64_t memory = 0;  // what the process grew by, at least the model's bytes
+  // Of the device's: what this process grew by, at least the model's bytes.
+  std::uint64_t memory = 0;
 };
 
 class Loader {
  public:
-  Loader();
+  Loader(std::vector<std::unique_ptr<Backend>> backends, const DeviceMemory* memory);
   ~Loader();  // waits for the job that runs
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
@@ -56,6 +51,7 @@ class Loader {
  private:
   void Main();
   LoadResult Load(const LoadJob& job);
+  Result<Backend*> BackendOf(const RuntimeFile& runtime, std::string* version);
 
   UniqueFd done_fd_;
   std::mutex mutex_;
@@ -63,7 +59,9 @@ class Loader {
   std::deque<LoadJob> jobs_;
   std::vector<LoadResult> done_;
   bool stop_ = false;
-  Runtimes runtimes_;  // the loader's thread only
+  // The loader's thread only.
+  std::vector<std::unique_ptr<Backend>> backends_;
+  const DeviceMemory* memory_;
   std::thread thread_;
 };
 

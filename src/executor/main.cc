@@ -9,11 +9,13 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 
 #include "agent/interface.h"
+#include "device/nvidia.h"
 #include "executor/options.h"
 #include "executor/server.h"
 
@@ -43,14 +45,52 @@ Result<UniqueFd> TakeSignals() {
   return fd;
 }
 
+// Null: no agent is preloaded.
+const StaggerAgentInterface* Agent() {
+  return static_cast<const StaggerAgentInterface*>(dlsym(RTLD_DEFAULT, "stagger_agent_interface"));
+}
+
 // With the agent preloaded this process is a stream: the daemon knows it from now on, and not only
 // from its first inference, and sees it go when it dies.
 void JoinDaemon(const std::string& socket) {
   // As apps are told of it, which may start elsewhere.
   setenv("STAGGER_SERVES", std::filesystem::absolute(socket).c_str(), 1);
-  const auto* agent =
-      static_cast<const StaggerAgentInterface*>(dlsym(RTLD_DEFAULT, "stagger_agent_interface"));
-  if (agent != nullptr) agent->nudge();
+  if (Agent() != nullptr) Agent()->nudge();
+}
+
+// So that the agent asks for turns as the app would that sent the inference.
+void TellDue(std::optional<Duration> due) {
+  Agent()->due_in(due ? static_cast<std::int64_t>(due->count()) : -1);
+}
+
+// CUDA is to see this one and no other, whatever we were started with: it counts GPUs in another
+// order than NVML, by which everybody else here names them. While there is one thread only.
+Target TargetOf(const Options& options) {
+  Target target{.name = options.device,
+                .threads = static_cast<int>(options.cores.size()),
+                .gpu = options.gpu,
+                .memory = static_cast<std::uint64_t>(options.memory_mb * 1024 * 1024)};
+  if (!options.gpu) return target;
+  const Result<std::unique_ptr<device::Nvidia>> nvidia = device::Nvidia::Open();
+  if (!nvidia) {
+    target.why_not = "there is no GPU here: " + nvidia.error().message;
+  } else {
+    const std::vector<device::Gpu>& gpus = (*nvidia)->gpus();
+    const auto found = std::ranges::find(gpus, *options.gpu, &device::Gpu::number);
+    if (found == gpus.end()) {
+      target.why_not = fmt::format("there is no such GPU here; expected a number below {}",
+                                   gpus.back().number + 1);
+    } else {
+      setenv("CUDA_VISIBLE_DEVICES", device::GpuUuidText(found->uuid).c_str(), 1);
+      // 19 bits instead of 32 would show in the results, which stand in for a CPU's.
+      setenv("NVIDIA_TF32_OVERRIDE", "0", 0);
+    }
+  }
+  if (!target.why_not.empty()) {
+    spdlog::warn("{}: {}; models are refused until it is there and this executor started again",
+                 target.name, target.why_not);
+  }
+  return target;
 }
 
 Result<void> Serve(const Options& options) {
@@ -62,15 +102,15 @@ Result<void> Serve(const Options& options) {
   if (const auto placed = StayOn(options.cores); !placed) return placed;
   Result<wire::Listener> listener = wire::Listen(options.socket, "");
   if (!listener) return listener.error();
-  const ServerSettings settings{
-      .device = options.device,
-      .threads = static_cast<int>(options.cores.size()),
+  ServerSettings settings{
+      .target = TargetOf(options),
       .share = options.share,
       .shared_memory = static_cast<std::uint64_t>(options.shared_memory_mb * 1024 * 1024),
-      .model_memory = static_cast<std::uint64_t>(options.memory_mb * 1024 * 1024),
       .max_batch = options.max_batch};
+  // An older agent has no such function.
+  if (Agent() != nullptr && Agent()->size >= sizeof *Agent()) settings.due_in = &TellDue;
   JoinDaemon(options.socket);
-  Server server(std::move(listener).value(), settings);
+  Server server(std::move(listener).value(), std::move(settings));
   spdlog::info("{} at {}", options.device, options.socket);
   if (options.ready_fd >= 0) {
     if (write(options.ready_fd, "READY\n", 6) != 6) spdlog::warn("nobody reads --ready-fd");

@@ -27,10 +27,8 @@ Result<std::shared_ptr<ModelEntry>> Models::Add(const wire::Open& open, UniqueFd
   job.bytes_fd = entry->bytes_fd.get();
   job.bytes = *size;
   job.hash = open.model;
-  job.runtime = open.runtime;
-  job.runtime_device = open.runtime_device;
-  job.runtime_inode = open.runtime_inode;
-  job.settings = {.options = open.options, .threads = threads_};
+  job.runtime = {open.runtime, open.runtime_device, open.runtime_inode};
+  job.options = open.options;
   entry->needed = Now();
   entries_[job.key] = entry;
   loader_.Start(job);

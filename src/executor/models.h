@@ -48,8 +48,10 @@ struct ModelEntry {
 
 class Models {
  public:
-  // `memory_limit` bytes for loaded models; 0: no limit. `threads` per inference.
-  Models(std::uint64_t memory_limit, int threads) : limit_(memory_limit), threads_(threads) {}
+  explicit Models(const Target& target)
+      : limit_(target.memory),
+        memory_(DeviceMemory::Of(target)),
+        loader_(MakeBackends(target), memory_.get()) {}
 
   int done_fd() const { return loader_.done_fd(); }
 
@@ -72,7 +74,7 @@ class Models {
   void MakeRoom(const ModelEntry& keep);
 
   std::uint64_t limit_;
-  int threads_;
+  std::unique_ptr<DeviceMemory> memory_;  // the loader's thread asks it
   std::map<std::string, std::shared_ptr<ModelEntry>> entries_;
   Loader loader_;  // goes first: it reads the entries' descriptors
 };

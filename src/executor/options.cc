@@ -8,6 +8,8 @@
 #include <charconv>
 #include <cstdio>
 
+#include "core/device_choice.h"
+
 namespace stagger::executor {
 namespace {
 
@@ -26,29 +28,35 @@ std::vector<unsigned> UsableCores() {
 
 }  // namespace
 
-Result<std::vector<unsigned>> CoresOf(const std::string& device) {
+Result<DeviceName> ParseDevice(const std::string& device) {
   const std::vector<unsigned> usable = UsableCores();
-  if (device == "cpu") return usable;
-  if (device.starts_with("gpu:")) {
-    return Error{fmt::format("device '{}': executors run on CPU cores so far: cpu:N", device)};
-  }
+  if (device == "cpu") return DeviceName{usable, {}};
   unsigned core = 0;
   const char* end = device.data() + device.size();
+  const auto choice = core::ParseDeviceChoice(device);
+  if (choice && choice->gpus.size() == 1 && device == core::GpuName(choice->gpus[0])) {
+    return DeviceName{usable, choice->gpus[0]};
+  }
   if (!device.starts_with("cpu:") || std::from_chars(device.data() + 4, end, core).ptr != end ||
       device.size() == 4) {
-    return Error{fmt::format("device '{}': expected cpu, or one core as in cpu:1", device)};
+    return Error{fmt::format(
+        "device '{}': expected cpu, one core as in cpu:1, or one GPU as in gpu:0", device)};
   }
   if (std::ranges::count(usable, core) == 0) {
     return Error{fmt::format("device '{}': there is no such core for this process", device)};
   }
-  return std::vector<unsigned>{core};
+  return DeviceName{{core}, {}};
 }
 
 Parsed ParseOptions(int argc, char** argv) {
   CLI::App app{"Runs inferences that apps send it, on one device.", "stagger-executor"};
   Options options;
   app.add_option("--socket", options.socket, "where apps find it")->required();
-  app.add_option("--device", options.device, "cpu, or one core as in cpu:1")->capture_default_str();
+  app.add_option(
+         "--device", options.device,
+         "cpu, one core as in cpu:1, or a GPU as in gpu:0 (the app's ONNX Runtime must have "
+         "its CUDA execution provider)")
+      ->capture_default_str();
   app.add_option("--share", options.share,
                  "of the core's time, so that several executors can divide a core: after an "
                  "inference it rests")
@@ -59,7 +67,8 @@ Parsed ParseOptions(int argc, char** argv) {
       ->capture_default_str();
   app.add_option(
          "--memory", options.memory_mb,
-         "MB for loaded models; those least recently needed are unloaded (default: no limit)")
+         "MB for loaded models, of the GPU's memory on a GPU; those least recently needed are "
+         "unloaded (default: no limit)")
       ->check(CLI::Range(1.0, 1048576.0));
   app.add_option("--max-batch", options.max_batch,
                  "items that wait together may run as one, where that is faster; 1: each request "
@@ -76,13 +85,14 @@ Parsed ParseOptions(int argc, char** argv) {
     fmt::print(stderr, "stagger-executor: {}\n", error.what());
     return {std::nullopt, 2};
   }
-  Result<std::vector<unsigned>> cores = CoresOf(options.device);
-  if (!cores) {
-    fmt::print(stderr, "stagger-executor: --device: {}\n", cores.error().message);
+  Result<DeviceName> device = ParseDevice(options.device);
+  if (!device) {
+    fmt::print(stderr, "stagger-executor: --device: {}\n", device.error().message);
     return {std::nullopt, 2};
   }
-  options.cores = std::move(cores).value();
-  if (options.share < 1 && options.cores.size() > 1) {
+  options.cores = std::move(device->cores);
+  options.gpu = device->gpu;
+  if (options.share < 1 && (options.gpu || options.cores.size() > 1)) {
     fmt::print(stderr, "stagger-executor: --share: of one core only; expected --device cpu:N\n");
     return {std::nullopt, 2};
   }

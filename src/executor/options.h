@@ -12,7 +12,8 @@ namespace stagger::executor {
 struct Options {
   std::string socket;
   std::string device = "cpu";
-  std::vector<unsigned> cores;  // of the device; never empty
+  std::vector<unsigned> cores;  // of the device, or beside the GPU; never empty
+  std::optional<unsigned> gpu;  // by its number on this machine
   double share = 1;             // of its time
   double shared_memory_mb = 1024;
   double memory_mb = 0;  // 0: no limit
@@ -21,8 +22,13 @@ struct Options {
   bool status = false;  // ask the executor at `socket` and print what it says
 };
 
-// The cores that a device's name stands for: "cpu" all that this process may use, "cpu:N" that one.
-Result<std::vector<unsigned>> CoresOf(const std::string& device);
+// What a device's name stands for: "cpu" all cores that this process may use, "cpu:N" that one,
+// "gpu:N" a GPU, with all cores for what has to be done beside it.
+struct DeviceName {
+  std::vector<unsigned> cores;
+  std::optional<unsigned> gpu;
+};
+Result<DeviceName> ParseDevice(const std::string& device);
 
 // The options, or the exit code if there is nothing more to do (help was printed, or an error).
 struct Parsed {

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "executor/batch_trial.h"
+#include "executor/ort_cuda.h"
 #include "executor/ort_ports.h"
 #include "executor/stub_model.h"
 
@@ -23,7 +24,7 @@ Result<std::int64_t> Whole(std::string_view text) {
   return value;
 }
 
-// Puts one line of OrtSettings::options into effect.
+// Puts one line of an app's options into effect.
 Result<void> ApplyOption(const Runtime& runtime, OrtSessionOptions* options,
                          std::string_view line) {
   const OrtApi& api = runtime.api();
@@ -58,9 +59,9 @@ Result<void> ApplyOption(const Runtime& runtime, OrtSessionOptions* options,
 }
 
 Result<void> Apply(const Runtime& runtime, OrtSessionOptions* options,
-                   const OrtSettings& settings) {
+                   const std::string& app_options, const Target& target) {
   const OrtApi& api = runtime.api();
-  if (const auto set = runtime.Check(api.SetIntraOpNumThreads(options, settings.threads)); !set) {
+  if (const auto set = runtime.Check(api.SetIntraOpNumThreads(options, target.threads)); !set) {
     return set;
   }
   // Idle threads would take the cores from whatever else runs there.
@@ -69,7 +70,7 @@ Result<void> Apply(const Runtime& runtime, OrtSessionOptions* options,
       !set) {
     return set;
   }
-  std::string_view rest = settings.options;
+  std::string_view rest = app_options;
   while (!rest.empty()) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
     if (end > 0) {
@@ -77,7 +78,7 @@ Result<void> Apply(const Runtime& runtime, OrtSessionOptions* options,
     }
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
-  return {};
+  return target.gpu ? AppendCuda(runtime, options, target) : Result<void>();
 }
 
 }  // namespace
@@ -104,14 +105,13 @@ class OrtModel::Values {
   const OrtApi& api_;
 };
 
-Result<std::unique_ptr<Model>> OrtModel::Load(const Runtime& runtime,
-                                              std::span<const std::byte> bytes,
-                                              const OrtSettings& settings) {
-  const Result<OnnxOutline> outline = ReadOutline(bytes);
+Result<std::unique_ptr<Model>> OrtModel::Load(const Runtime& runtime, const ModelSource& source,
+                                              const Target& target) {
+  const Result<OnnxOutline> outline = ReadOutline(source.bytes);
   if (!outline) return outline.error();
   if (outline->external_weights) return Error{"its weights lie in other files"};
   std::unique_ptr<OrtModel> model(new OrtModel(runtime));
-  if (const auto made = model->Create(bytes, settings); !made) return made.error();
+  if (const auto made = model->Create(source, target); !made) return made.error();
   Result<std::string> stub = WriteStub(*outline, model->inputs_, model->outputs_);
   if (!stub) return stub.error();
   model->stub_ = std::move(stub).value();
@@ -123,14 +123,15 @@ Result<std::unique_ptr<Model>> OrtModel::Load(const Runtime& runtime,
   return std::unique_ptr<Model>(std::move(model));
 }
 
-Result<void> OrtModel::Create(std::span<const std::byte> bytes, const OrtSettings& settings) {
+Result<void> OrtModel::Create(const ModelSource& source, const Target& target) {
   const OrtApi& api = runtime_.api();
   OrtSessionOptions* options = nullptr;
   if (const auto made = runtime_.Check(api.CreateSessionOptions(&options)); !made) return made;
-  Result<void> made = Apply(runtime_, options, settings);
+  Result<void> made = Apply(runtime_, options, source.options, target);
   if (made) {
-    made = runtime_.Check(
-        api.CreateSessionFromArray(runtime_.env(), bytes.data(), bytes.size(), options, &session_));
+    made = runtime_.Check(api.CreateSessionFromArray(runtime_.env(), source.bytes.data(),
+                                                     source.bytes.size(), options, &session_));
+    if (!made && target.gpu) made = Error{target.name + ": " + made.error().message};
   }
   api.ReleaseSessionOptions(options);
   if (!made) return made;

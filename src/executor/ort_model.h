@@ -1,4 +1,4 @@
-// A model in ONNX Runtime, on the CPU cores that the executor has.
+// A model in ONNX Runtime, on the CPU cores that the executor has, or on its GPU.
 #pragma once
 
 #include <memory>
@@ -8,19 +8,14 @@
 
 namespace stagger::executor {
 
-// What an app's session options say that matters to results, as lines "KEY=VALUE":
-//   optimize=N  deterministic=1  config:KEY=VALUE  free_dim:NAME=N  free_denotation:NAME=N
-struct OrtSettings {
-  std::string options;
-  int threads = 1;
-};
-
 class OrtModel : public Model {
  public:
   // An error says why the model cannot be run here: one line, for the app's user.
-  static Result<std::unique_ptr<Model>> Load(const Runtime& runtime,
-                                             std::span<const std::byte> bytes,
-                                             const OrtSettings& settings);
+  // `source.options`: what an app's session options say that matters to results, as lines
+  // "KEY=VALUE":
+  //   optimize=N  deterministic=1  config:KEY=VALUE  free_dim:NAME=N  free_denotation:NAME=N
+  static Result<std::unique_ptr<Model>> Load(const Runtime& runtime, const ModelSource& source,
+                                             const Target& target);
   ~OrtModel() override;
 
   const std::vector<Port>& inputs() const override { return inputs_; }
@@ -33,7 +28,7 @@ class OrtModel : public Model {
   class Values;
 
   explicit OrtModel(const Runtime& runtime) : runtime_(runtime) {}
-  Result<void> Create(std::span<const std::byte> bytes, const OrtSettings& settings);
+  Result<void> Create(const ModelSource& source, const Target& target);
   Result<void> RunOnce(const Work& work, bool place_outputs);
   Result<void> PlaceOutputs(const Work& work, wire::Layout* layout, std::uint64_t* end,
                             Values* values) const;

@@ -26,6 +26,7 @@ Result<std::unique_ptr<Runtime>> Runtime::Open(const std::string& path) {
   if (entry == nullptr) return Error{fmt::format("{} is not an ONNX Runtime", path)};
   std::unique_ptr<Runtime> runtime(new Runtime);
   runtime->version_ = entry()->GetVersionString();
+  runtime->path_ = path;
   const unsigned minor = MinorVersion(runtime->version_);
   if (minor < kOldest) {
     return Error{fmt::format("ONNX Runtime {} is too old: 1.{} or newer is needed",
@@ -51,15 +52,16 @@ Result<void> Runtime::Check(OrtStatus* status) const {
   return error;
 }
 
-Result<Runtime*> Runtimes::Get(const std::string& path, std::uint64_t device, std::uint64_t inode) {
+Result<Runtime*> Runtimes::Get(const RuntimeFile& file) {
+  const std::string& path = file.path;
   struct stat info {};
   if (!path.starts_with('/') || stat(path.c_str(), &info) != 0) {
     return Error{fmt::format("the app's runtime is not to be found here: {}", path)};
   }
-  if (info.st_dev != device || info.st_ino != inode) {
+  if (info.st_dev != file.device || info.st_ino != file.inode) {
     return Error{fmt::format("the app's runtime is another file here: {}", path)};
   }
-  std::unique_ptr<Runtime>& runtime = open_[{device, inode}];
+  std::unique_ptr<Runtime>& runtime = open_[{file.device, file.inode}];
   if (!runtime) {
     Result<std::unique_ptr<Runtime>> opened = Runtime::Open(path);
     if (!opened) return opened.error();

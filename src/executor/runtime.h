@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/result.h"
+#include "executor/backend.h"
 
 namespace stagger::executor {
 
@@ -24,6 +25,7 @@ class Runtime {
   const OrtApi& api() const { return *api_; }
   OrtEnv* env() const { return env_; }
   const std::string& version() const { return version_; }
+  const std::string& path() const { return path_; }
 
   // Takes ownership of a status: an error with the runtime's words, or success.
   Result<void> Check(OrtStatus* status) const;
@@ -33,12 +35,13 @@ class Runtime {
   const OrtApi* api_ = nullptr;
   OrtEnv* env_ = nullptr;
   std::string version_;
+  std::string path_;
 };
 
 class Runtimes {
  public:
-  // The runtime in the file at `path`, which must be the one the client sees there.
-  Result<Runtime*> Get(const std::string& path, std::uint64_t device, std::uint64_t inode);
+  // The runtime in that file, which must be the one the client sees there.
+  Result<Runtime*> Get(const RuntimeFile& file);
 
  private:
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::unique_ptr<Runtime>> open_;

@@ -72,11 +72,11 @@ struct Server::Client {
   bool gone = false;
 };
 
-Server::Server(wire::Listener listener, const ServerSettings& settings)
+Server::Server(wire::Listener listener, ServerSettings settings)
     : listener_(std::move(listener)),
-      settings_(settings),
-      budget_{.limit = settings.shared_memory, .taken = 0},
-      models_(settings.model_memory, settings.threads) {}
+      settings_(std::move(settings)),
+      budget_{.limit = settings_.shared_memory, .taken = 0},
+      models_(settings_.target) {}
 
 Server::~Server() = default;
 
@@ -282,6 +282,18 @@ Duration Server::Patience() const {
   return least;
 }
 
+// An inference that waits for its turn holds up whoever asks meanwhile, who may be due earlier; so
+// it counts as due no later than anybody could be who asks after it.
+void Server::TellDue(TimePoint due) const {
+  if (!settings_.due_in) return;
+  const TimePoint now = Now();
+  for (const Client& client : clients_) {
+    if (client.gone || client.deadline == Duration{}) continue;
+    due = std::min(due, now + client.deadline);
+  }
+  settings_.due_in(due == kNever ? std::nullopt : std::optional(std::max(due - now, Duration{})));
+}
+
 int Server::MaxItems(const ModelEntry& entry) const {
   if (!entry.batch || !entry.why_no_batches.empty()) return 1;
   const std::uint64_t fit = kLargestBatch / BytesPerItem(entry.inputs, entry.outputs);
@@ -336,6 +348,7 @@ Work Server::WorkOf(Client& client) {
 void Server::RunBatch(ModelEntry& entry, const std::vector<Client*>& members, int items) {
   std::vector<Work> parts;
   for (Client* client : members) parts.push_back(WorkOf(*client));
+  TellDue(members.front()->due);  // they are in the order of their deadlines
   const TimePoint start = Now();
   const Result<void> ran = batch_.Run(*entry.model, parts);
   const Duration took = Now() - start;
@@ -374,6 +387,7 @@ bool Server::RunOne(Client& client) {
   wire::Inferred done{.seq = client.waiting->seq};
   client.waiting.reset();
   const Work work = WorkOf(client);
+  TellDue(client.due);
   const TimePoint start = Now();
   const Result<void> ran = entry.model->Run(work);
   done.body = Now() - start;
@@ -399,7 +413,7 @@ void Server::Remove(ClientAt client) {
 
 std::string Server::Status() const {
   nlohmann::ordered_json status;
-  status["device"] = settings_.device;
+  status["device"] = settings_.target.name;
   status["max_batch"] = settings_.max_batch;
   status["share"] = settings_.share;
   status["pid"] = getpid();
@@ -411,7 +425,7 @@ std::string Server::Status() const {
     constexpr const char* kStates[] = {"loading", "ready", "unloaded", "failed"};
     nlohmann::ordered_json model;
     model["hash"] = ToHex(entry->job.hash);
-    model["options"] = entry->job.settings.options;
+    model["options"] = entry->job.options;
     model["runtime"] = entry->runtime_version;
     model["state"] = kStates[static_cast<int>(entry->state)];
     model["file_bytes"] = entry->job.bytes;

@@ -3,6 +3,7 @@
 // nothing a client does may stop it or touch another client.
 #pragma once
 
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
@@ -19,17 +20,17 @@
 namespace stagger::executor {
 
 struct ServerSettings {
-  std::string device;               // as it was named: "cpu:1"
-  int threads = 1;                  // per inference: the device's cores
+  Target target;
   double share = 1;                 // of a core's time, where there is one thread
   std::uint64_t shared_memory = 0;  // bytes for all arenas
-  std::uint64_t model_memory = 0;   // bytes for loaded models; 0: no limit
   int max_batch = 1;                // items in a batch; 1: each request runs alone
+  // Told before each inference in how long its result is due, if that is stated, for its turn.
+  std::function<void(std::optional<Duration>)> due_in{};
 };
 
 class Server {
  public:
-  Server(wire::Listener listener, const ServerSettings& settings);
+  Server(wire::Listener listener, ServerSettings settings);
   ~Server();
 
   // Until `stop_fd` is readable.
@@ -53,6 +54,7 @@ class Server {
   void RunBatch(ModelEntry& entry, const std::vector<Client*>& members, int items);
   Duration Alone(const Client& client) const;
   Duration Patience() const;
+  void TellDue(TimePoint due) const;
   int MaxItems(const ModelEntry& entry) const;
   void Remove(ClientAt client);
   std::string Status() const;

@@ -99,7 +99,8 @@ TEST(SiteFile, ExecutorsNeedCoresAndPipelinesNeedExecutors) {
   EXPECT_EQ(
       Complaint("apps: [{name: a, command: [ls], executor: true}]"),
       "site.yaml:1:43: apps[0].executor: needs cores to run on, as in devices: [cpu:0, cpu:1], or "
-      "{name: a, on: cpu:0, ...}");
+      "{name: a, on: cpu:0, ...}, or a GPU that has one: {name: g, on: gpu:0, executor: true, "
+      "...}");
   EXPECT_EQ(Complaint(cores + "apps: [{name: a, command: [ls], executor: maybe}]"),
             "site.yaml:2:43: apps[0].executor: maybe is neither true nor false");
   EXPECT_EQ(Complaint(cores + "apps: [{name: a, command: [ls], pipeline: 1}]"),
@@ -274,6 +275,39 @@ TEST(SiteFile, DevicesSayWhatTheyAreOn) {
               testing::HasSubstr("devices[0].share: only beside one core"));
   EXPECT_THAT(said("[{name: a, on: cpu:0, count: 2}]"),
               testing::HasSubstr("devices[0].count: not beside 'on'"));
+}
+
+TEST(SiteFile, AGpuHasAnExecutorWhereItSaysSo) {
+  const std::string apps = "\napps: [{name: x, command: [ls], executor: true}]";
+  const auto site = ParseSite(
+      "devices: [{name: g, on: gpu:0, executor: true, speed: 9}, {name: h, on: gpu:1, executor: "
+      "false}, {name: a, on: cpu:0}]" +
+          apps,
+      "site.yaml");
+  ASSERT_TRUE(site) << site.error().message;
+  EXPECT_EQ(site->declared[0].plan.kind, core::DeviceKind::kAny);
+  EXPECT_EQ(site->declared[1].plan.kind, core::DeviceKind::kGpu);
+  EXPECT_TRUE(site->declared[0].has_executor());
+  EXPECT_FALSE(site->declared[1].has_executor());
+  EXPECT_TRUE(site->declared[2].has_executor());
+  EXPECT_EQ(site->devices, "gpu:0,gpu:1") << "what the daemon shares out";
+  const auto plain = ParseSite("devices: [{name: a}]\napps: [{name: x, command: [ls]}]", "s");
+  ASSERT_TRUE(plain);
+  EXPECT_FALSE(plain->declared[0].has_executor()) << "it is for plans only";
+
+  const auto said = [&](const std::string& devices) {
+    return Complaint("devices: " + devices + apps);
+  };
+  EXPECT_THAT(said("[{name: a, on: cpu:0, executor: true}]"),
+              testing::HasSubstr("devices[0].executor: only beside a GPU, as in on: gpu:0"));
+  EXPECT_THAT(said("[{name: a, executor: true}]"),
+              testing::HasSubstr("devices[0].executor: only beside a GPU, as in on: gpu:0"));
+  EXPECT_THAT(said("[{name: a, on: gpu:0, executor: 1}]"),
+              testing::HasSubstr("devices[0].executor: 1 is neither true nor false"));
+  EXPECT_THAT(said("[{name: a, on: gpu:0}]"),
+              testing::HasSubstr("apps[0].executor: needs cores to run on, as in devices: [cpu:0, "
+                                 "cpu:1], or {name: a, on: cpu:0, ...}, or a GPU that has one: "
+                                 "{name: g, on: gpu:0, executor: true, ...}"));
 }
 
 TEST(SiteFile, NamesFitTheWire) {

@@ -161,6 +161,38 @@ TEST_F(PlacementTest, KindsDoNotMix) {
   EXPECT_FALSE(refused) << "though the GPU has room";
 }
 
+// A GPU that apps use themselves, with an executor beside them.
+TEST(PlacementOnSharedGpuTest, TakesBothKindsAndOnlyTheExecutorsLeaveWithIt) {
+  PlacedDevice gpu;
+  gpu.plan = {"g", 1, 0, core::DeviceKind::kAny};
+  gpu.on = "gpu:0";
+  gpu.uuid = "GPU-1";
+  gpu.socket = "/g";
+  gpu.owner = kUp;
+  PlacedStream local = Stream("local", 10, 30, {0});
+  local.need.kind = core::DeviceKind::kGpu;
+  Placement placement;
+  ASSERT_TRUE(
+      placement.Add({gpu, Core("a", 1)}, {local, Stream("sent", 10, 30, {0})}, false, kNow));
+  const auto on = [&](const char* name) { return placement.PlaceOf(*placement.Find(name)); };
+  EXPECT_EQ(on("sent"), "g");
+  EXPECT_THAT(placement.DeviceGone("g", "its executor has ended", kNow), ElementsAre("sent"));
+  EXPECT_THAT(placement.DeviceGone("g", "its executor has ended", kNow), IsEmpty());
+  EXPECT_EQ(on("local"), "g") << "it needs no executor";
+  EXPECT_EQ(on("sent"), "a");
+  // Meanwhile it takes apps that use it themselves, and no others.
+  PlacedStream late = local;
+  late.need.name = "late";
+  late.on.clear();
+  ASSERT_TRUE(placement.Add({}, {late}, false, kNow));
+  EXPECT_EQ(on("late"), "g");
+  EXPECT_FALSE(placement.Add({}, {Stream("large", 10, 80)}, false, kNow));
+  EXPECT_THAT(placement.DeviceBack("g", kNow), ElementsAre("sent"));
+  EXPECT_THAT(placement.DeviceBack("g", kNow), IsEmpty());
+  EXPECT_EQ(on("sent"), "g");
+  EXPECT_EQ(placement.Find("local")->moves, 0U);
+}
+
 TEST(PlaceRequestTest, NamesWhatIsWrong) {
   const auto said = [](const char* text) {
     const auto request = ParsePlaceRequest(json::parse(text), {});

@@ -73,6 +73,23 @@ def bodies(result):
     return lines
 
 
+def executor(result):
+    lines = [f"ONNX Runtime: {result['runtime']}. *apart*: the largest difference from the CPU's results, of the "
+             "largest value", ""]
+    rows = []
+    for kind, row in result.items():
+        if not isinstance(row, dict):
+            continue
+        rows += [[kind, "CPU, bare", number(row.get("cpu_p50_ms"), 2), "", "", "", "", "", row.get("failed", "")]]
+        for leg in ("alone", "beside a camera"):
+            if leg in row:
+                at = row[leg]
+                rows.append([kind, leg, number(at["p50_ms"], 2), f"{at['apart']:.1e}", at["turns"],
+                             at.get("inferences", 0), number(at.get("load_ms")),
+                             number(at.get("memory_bytes", 0) / 2**20), "; ".join(row.get("said", []))])
+    return lines + table(["model", "leg", "call p50 ms", "apart", "turns", "inferences", "load ms", "MB", ""], rows)
+
+
 def coverage(result):
     lines = []
     for name, row in result.items():
@@ -119,7 +136,7 @@ def matrix(result):
 
 
 WRITERS = {"facts": facts, "contact": contact, "outputs": outputs, "costs": costs, "bodies": bodies,
-           "coverage": coverage, "matrix": matrix}
+           "executor": executor, "coverage": coverage, "matrix": matrix}
 
 
 def bad(part):
@@ -139,6 +156,16 @@ def bad(part):
     if part["part"] == "bodies":
         wrong += [f"bodies of {name}: {row['failed'].splitlines()[0]}" for name, row in result.items()
                   if "failed" in row]
+    if part["part"] == "executor":
+        for name, row in result.items():
+            if not isinstance(row, dict):
+                continue
+            if "failed" in row:
+                wrong.append(f"executor, {name}: {row['failed'].splitlines()[0]}")
+            elif not row.get("ran_there", True):
+                wrong.append(f"executor, {name}: it ran nothing: " + "; ".join(row["said"]))
+            wrong += [f"executor, {name}, {leg}: {at['apart']:.1e} apart from the CPU's results"
+                      for leg, at in row.items() if isinstance(at, dict) and at["apart"] > 1e-3]
     if part["part"] == "matrix":
         for cell in result.get("cells", []):
             wrong += [f"{cell['program']} x {cell['processes']}: {note.splitlines()[0]}"

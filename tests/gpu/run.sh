@@ -79,6 +79,9 @@ nvcc=$(command -v nvcc || ls /usr/local/cuda*/bin/nvcc 2>/dev/null | tail -n 1)
 {
   echo "install $install"; echo "python $python, torch $torch"; echo "nvcc ${nvcc:-none}"
   g++ -std=c++17 -O2 -o "$built/driver_costs" "$here/driver_costs.cc" -ldl
+  # ONNX Runtime's header comes with its packages, and with this tree's set-up.
+  g++ -std=c++17 -O2 -I"${ORT_CUDA:-/nonexistent}/../include" -I"$root/build/cache/onnxruntime/include" \
+    -I/usr/include/onnxruntime -I/usr/local/include/onnxruntime -o "$built/ort_app" "$here/ort_app.cc" -ldl
   # A dry run cannot run what nvcc makes: only a long one tries whether it compiles.
   if [ -n "$nvcc" ] && { [ -z "$dry" ] || [ -z "$quick" ]; }; then
     arch=-arch=native

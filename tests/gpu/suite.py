@@ -12,13 +12,14 @@ import traceback
 
 import bodies
 import checks
+import executor
 import matrix
 import report
 from world import Skip, Trouble, World
 
 # name: (generator of ever more complete results, seconds it may take at most)
-PARTS = {**checks.PARTS, "bodies": (bodies.bodies, 110), "matrix": (matrix.matrix, 100_000)}
-ORDER = ("facts", "contact", "outputs", "costs", "bodies", "coverage", "matrix")
+PARTS = {**checks.PARTS, **executor.PARTS, "bodies": (bodies.bodies, 110), "matrix": (matrix.matrix, 100_000)}
+ORDER = ("facts", "contact", "outputs", "costs", "bodies", "executor", "coverage", "matrix")
 
 
 class Late(Exception):

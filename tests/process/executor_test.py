@@ -433,8 +433,10 @@ class CommandLine(ExecutorTest):
         self.assertIn("--pipeline: only with --executor", run.stderr)
 
     def test_bad_usage(self):
-        for arguments, words in ((("--device", "gpu:0"), "executors run on CPU cores so far"),
-                                 (("--device", "cpu:x"), "expected cpu, or one core"),
+        for arguments, words in ((("--device", "gpu:x"), "one GPU as in gpu:0"),
+                                 (("--device", "gpu:0,gpu:1"), "one GPU as in gpu:0"),
+                                 (("--device", "gpu:0", "--share", "0.5"), "--share: of one core only"),
+                                 (("--device", "cpu:x"), "expected cpu, one core"),
                                  (("--device", "cpu:1023"), "there is no such core"),
                                  (("--max-batch", "0"), "--max-batch"),
                                  (("--memory", "-1"), "--memory")):

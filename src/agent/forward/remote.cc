@@ -15,10 +15,17 @@ namespace {
 constexpr int kMostLanes = 64;  // per session and executor
 constexpr Duration kFirstPause = std::chrono::milliseconds{50};
 constexpr Duration kLastPause = std::chrono::milliseconds{400};
+// A refusal costs the executor a load; it may be another that listens there later.
+constexpr Duration kRefusedPause = std::chrono::minutes{1};
 
 // One for all sessions: it guards a few words at a time, and fork must take it.
 Mutex mutex;
 std::atomic<unsigned> process_generation{1};
+
+void SayElsewhere(const std::string& reason, bool refused) {
+  SayOnce(Topic::kExecutor, reason + (refused ? "; its inferences run elsewhere"
+                                              : "; its inferences run elsewhere until it is back"));
+}
 
 }  // namespace
 
@@ -85,15 +92,17 @@ Remote::Executor& Remote::Name(const std::string& socket) {
 bool Remote::Begin(std::span<const std::byte> model, Mapping* stub, std::string* reason,
                    bool* refused) {
   // Nobody else knows of this session yet.
+  *refused = !executors_.empty();
   for (const auto& executor : executors_) {
     Lane::Opening opening = Lane::Open(executor->socket, open_, model, true);
     if (!opening.lane) {
-      Failed(*executor);
+      Failed(*executor, opening.refused);
       if (reason->empty()) *reason = opening.reason;
-      *refused = opening.refused;
-      if (opening.refused) break;  // the others would say the same
+      *refused = *refused && opening.refused;
       continue;
     }
+    // One device may take what another does not.
+    if (!reason->empty()) SayElsewhere(*reason, *refused);
     executor->background = false;
     opening.lane->executor = executor->id;
     opening.lane->generation = generation_;
@@ -116,9 +125,11 @@ void Remote::ForgetParents() {
   std::erase_if(executors_, [](const auto& one) { return one->leaving; });
 }
 
-void Remote::Failed(Executor& executor) {
+// `refused`: it is there, and does not take this model.
+void Remote::Failed(Executor& executor, bool refused) {
   executor.background = true;
-  executor.pause = std::clamp(executor.pause * 2, kFirstPause, kLastPause);
+  executor.pause =
+      refused ? kRefusedPause : std::clamp(executor.pause * 2, kFirstPause, kLastPause);
   executor.retry_at = Now() + executor.pause;
 }
 
@@ -195,7 +206,7 @@ std::unique_ptr<Lane> Remote::Open(unsigned id, const std::string& socket,
   // A newer word came: this executor may be fine.
   const bool given_up = !opening.lane && give_up != nullptr && give_up->load();
   if (!opening.lane && !given_up) {
-    SayOnce(Topic::kExecutor, opening.reason + "; its inferences run elsewhere until it is back");
+    SayElsewhere(opening.reason, opening.refused);
   }
   MutexLock lock(&mutex);
   ForgetParents();
@@ -203,7 +214,7 @@ std::unique_ptr<Lane> Remote::Open(unsigned id, const std::string& socket,
   if (executor == nullptr) return nullptr;
   if (!opening.lane) {
     --executor->busy;
-    if (!given_up) Failed(*executor);
+    if (!given_up) Failed(*executor, opening.refused);
     return nullptr;
   }
   opening.lane->executor = id;
@@ -248,7 +259,7 @@ void Remote::Lose(std::unique_ptr<Lane> lane) {
     if (executor == nullptr) return;
     --executor->busy;
     std::swap(gone, executor->idle);
-    Failed(*executor);
+    Failed(*executor, false);
     if (executor->leaving && executor->busy == 0) {
       std::erase_if(executors_, [executor](const auto& one) { return one.get() == executor; });
     }

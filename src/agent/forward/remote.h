@@ -26,7 +26,7 @@ class Remote {
   Remote(Route* route, const std::vector<std::string>& sockets, wire::Open open, std::string path);
 
   // The first lane: tries one executor after the other. On success the model's and the stub's
-  // bytes are there; else `reason` says why not, and `refused` whether an executor did.
+  // bytes are there; else `reason` says why not, and `refused` whether every executor did.
   bool Begin(std::span<const std::byte> model, Mapping* stub, std::string* reason, bool* refused);
 
   // The executor with the fewest inferences of this session; null: none can be had now.
@@ -73,7 +73,7 @@ class Remote {
   Executor& Name(const std::string& socket);
   void LeaveUnnamed(std::vector<std::unique_ptr<Lane>>* closing);
   void ForgetParents();
-  void Failed(Executor& executor);
+  void Failed(Executor& executor, bool refused);
   std::unique_ptr<Lane> Open(unsigned id, const std::string& socket,
                              const std::atomic<bool>* give_up);
   std::shared_ptr<const Mapping> ReadModel() const;

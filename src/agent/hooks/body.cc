@@ -10,6 +10,7 @@
 namespace stagger::agent {
 namespace {
 constinit thread_local int depth = 0;
+constinit thread_local TimePoint due{};  // of what this thread infers; zero: nothing was said
 constinit std::atomic<int (*)(bool)> framework_watch{nullptr};
 // Calls without a body after which a session is taken to compute here after all.
 constexpr unsigned kCallsWithout = 8;
@@ -35,6 +36,17 @@ void NoteBodies(Session* session, int bodies) {
 void WatchFramework(int (*call)(bool begins)) { framework_watch.store(call); }
 
 int FrameworkDepth() { return depth; }
+
+void DueIn(std::int64_t ns) {
+  due = ns < 0 ? TimePoint{} : Now() + std::min(Duration{ns}, wire::kMaxDuration);
+}
+
+// The daemon reckons from an inference's start and its stream's deadline.
+TimePoint StartByDue(TimePoint start) {
+  const Duration deadline = std::chrono::microseconds{State::Get().options.hello.deadline_us};
+  if (due == TimePoint{} || deadline == Duration{}) return start;
+  return std::min(due - deadline, Now());
+}
 
 void LeaveWithCall(const Ticket& ticket, TimePoint call_start, TimePoint begun) {
   const TimePoint now = Now();
@@ -62,7 +74,7 @@ Body::Body(const void* session) : call_start_(Now()) {
     Count(&report::AgentPage::warmups);
     return;
   }
-  ticket_ = state.gate.Enter(wire::kCpuDevice, call_start_);
+  ticket_ = state.gate.Enter(wire::kCpuDevice, StartByDue(call_start_));
   begun_ = Now();
   Count(ticket_.seq.value != 0 ? &report::AgentPage::turns : &report::AgentPage::without_turn);
   // An uncontrolled body has no cores, so its threads go back to wherever the app had them.

@@ -3,6 +3,7 @@
 // that makes the call.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 
@@ -16,6 +17,12 @@ namespace stagger::agent {
 int FrameworkDepth();
 // As in agent/interface.h.
 void WatchFramework(int (*call)(bool begins));
+
+// As in agent/interface.h.
+void DueIn(std::int64_t ns);
+// When the calling thread's inference would have begun to be due when it is; `start`, when it did,
+// where nothing was said of that.
+TimePoint StartByDue(TimePoint start);
 
 // The body's end is also the call's. `begun`: when it had its turn; 0 if it never asked.
 void LeaveWithCall(const Ticket& ticket, TimePoint call_start, TimePoint begun);
