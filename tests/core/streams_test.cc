@@ -84,9 +84,9 @@ TEST_F(Bounds, AnUnchangedPolicyTellsNobodyAnything) {
 // Executors run its calls, so there is nothing here that could hold them back.
 TEST_F(Bounds, ARateThatIsLoweredElsewhereIsToldTheAgent) {
   Begin(Gpu(1));
-  Join('A', {.required_fps = 10});
-  Join('B', {.required_fps = 10, .excess = Excess::kReuse});
-  Join('C', {.required_fps = 10, .excess = Excess::kPass});
+  Join('A', {.name = "a", .required_fps = 10});
+  Join('B', {.name = "b", .required_fps = 10, .excess = Excess::kReuse});
+  Join('C', {.name = "c", .required_fps = 10, .excess = Excess::kPass});
   for (const char name : {'A', 'B', 'C'}) {
     Do(InferenceForwarded{IdOf(name), Ms(50)});
     Do(RateCapped{IdOf(name), 5});
