@@ -159,6 +159,7 @@ Ticket Gate::Enter(DeviceId device, TimePoint call_start) {
   MutexLock lock(&mutex_);
   Place* place = Find(device);
   if (!attached_ || place == nullptr || !place->known_as) return {};
+  if (device.value > 0) last_gpu_ = device.value;
   Drain();
   if (!attached_) return {};
   Turn& turn = place->turn;
@@ -271,7 +272,8 @@ void Gate::Ended(DeviceId device, Duration post, Duration call) {
 
 void Gate::Faulted(int device, std::uint32_t code) {
   MutexLock lock(&mutex_);
-  if (device < 0 && place_count_ == 2) device = 1;
+  // A broken driver no longer says which. Most apps use one.
+  if (device < 0) device = place_count_ == 2 ? 1 : static_cast<int>(last_gpu_);
   const Place* place = device > 0 ? Find(DeviceId{static_cast<std::uint32_t>(device)}) : nullptr;
   if (place == nullptr || !place->known_as || code == 0 || code > wire::kMaxCode) return;
   Send(wire::Faulted{*place->known_as, code});

@@ -145,6 +145,7 @@ class Gate {
   // By DeviceId. GPUs beyond its end, of several daemons in one process's life, run uncontrolled.
   std::array<Place, 1 + wire::kMaxGpus> places_{};
   std::size_t place_count_ = 1;
+  std::uint32_t last_gpu_ = 0;  // that a turn was asked for on; 0: none
   // A daemon that did not answer within the bound is asked again only now and then.
   bool muted_ = false;
   TimePoint muted_until_{};

@@ -139,7 +139,7 @@ Result<LegRun> Measure(const CudaLegPlan& plan, const vgpu::Model& model, const 
   Result<ScratchDir> dir = ScratchDir::Make(tools.keeper);
   if (!dir) return dir.error();
   VirtualGpuSpec device;
-  device.server.model = model;
+  device.server.devices = {model};
   device.server.log = dir->File("device.jsonl");
   const DisturbanceWatch watch;
   Result<VirtualGpu> gpu = VirtualGpu::Start(tools.installation, device, tools.keeper);

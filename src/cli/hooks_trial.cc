@@ -48,7 +48,7 @@ Result<Site> Site::Open(Workplace& place, bool with_daemon, bool with_log) {
   VirtualGpuSpec gpu;
   const auto model = vgpu::BuiltInModel("t4");
   if (!model) return Error{"there is no model of a T4"};
-  gpu.server.model = *model;
+  gpu.server.devices = {*model};
   if (with_log) gpu.server.log = site.dir.File("device.jsonl");
   Result<VirtualGpu> started = VirtualGpu::Start(place.installation, gpu, place.keeper);
   if (!started) return started.error();

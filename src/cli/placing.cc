@@ -113,6 +113,7 @@ Result<SitePlan> SitePlan::Make(const Site& site, bool partial, double seconds) 
   if (const auto fault = core::FaultOf(plan.problem_, plan.made_.plan)) {
     return Error{"the plan found is wrong, which is a bug: " + *fault};
   }
+  plan.restarts_ = site.restart_on_move;
   for (std::size_t i = 0; i < site.apps.size(); ++i) {
     const SiteApp& app = site.apps[i];
     plan.weights_[app.stream.name] = app.stream.weight.value_or(1);
@@ -183,6 +184,7 @@ Result<void> SitePlan::Apply(const std::string& daemon,
                {"weight", weights_.at(need.name)},
                {"pipeline", need.most_parts - 1},
                {"executor", need.kind == core::DeviceKind::kExecutor},
+               {"restarts", restarts_},
                {"devices", json::array()}};
     for (const std::uint32_t device : made_.plan.streams[i]) {
       entry["devices"].push_back(problem_.devices[device].name);
@@ -222,6 +224,22 @@ Result<Place> AskPlace(const std::string& daemon, const std::string& stream, Dur
       AskDaemon(daemon, "places", {{"streams", json::array({stream})}}, timeout);
   if (!answer) return answer.error();
   return PlaceOf(*answer, stream);
+}
+
+std::map<std::string, Place> AskPlaces(const std::string& daemon,
+                                       const std::vector<std::string>& streams, Duration timeout) {
+  std::map<std::string, Place> places;
+  for (std::size_t from = 0; from < streams.size(); from += kStreamsAtOnce) {
+    const std::size_t to = std::min(from + kStreamsAtOnce, streams.size());
+    const std::vector<std::string> some(streams.begin() + static_cast<std::ptrdiff_t>(from),
+                                        streams.begin() + static_cast<std::ptrdiff_t>(to));
+    const Result<json> answer = AskDaemon(daemon, "places", {{"streams", some}}, timeout);
+    if (!answer) return {};
+    for (const std::string& name : some) {
+      if (Result<Place> place = PlaceOf(*answer, name)) places[name] = std::move(place).value();
+    }
+  }
+  return places;
 }
 
 Result<Place> AskForPlace(const std::string& daemon, const json& need) {

@@ -50,6 +50,7 @@ class SitePlan {
   core::MadePlan made_;
   std::map<std::string, double> weights_;
   std::map<std::string, std::string> why_not_;
+  bool restarts_ = false;  // apps whose place changes are started again
   std::string daemon_;
   std::map<std::string, std::string> sockets_;
   UniqueFd line_;  // to the daemon that has the plan: its end is that daemon's
@@ -60,6 +61,11 @@ std::string WhyNotSplit(const StreamSettings& stream, std::size_t parts, bool ex
 
 // Error: the daemon does not answer, or knows of no such stream.
 Result<Place> AskPlace(const std::string& daemon, const std::string& stream, Duration timeout);
+
+// Of these streams, by name; those that have none in the plan are left out, and all are where the
+// daemon does not answer.
+std::map<std::string, Place> AskPlaces(const std::string& daemon,
+                                       const std::vector<std::string>& streams, Duration timeout);
 
 // Asks for a place for one more stream, for as long as this process lives. `need`: fields as the
 // daemon's "place" takes them.

@@ -24,7 +24,8 @@ class SiteReader : private YamlReader {
 
   Site Read(const YAML::Node& root) {
     if (!root.IsMap()) Fail(root, "a site file is a map with 'apps'");
-    CheckKeys(root, "", {"policy", "concurrency", "demand_limit", "devices", "mps", "apps"});
+    CheckKeys(root, "",
+              {"policy", "concurrency", "demand_limit", "devices", "mps", "on_move", "apps"});
     Site site;
     site.folder = std::filesystem::absolute(path_).parent_path().string();
     if (const YAML::Node node = root["policy"]) site.policy = Policy(node);
@@ -48,6 +49,15 @@ class SiteReader : private YamlReader {
       if (site.mps != "auto" && site.mps != "on" && site.mps != "off") {
         Fail(node, fmt::format("mps: {} is unknown; expected auto, on or off", Shown(node)));
       }
+    }
+    if (const YAML::Node node = root["on_move"]) {
+      const std::string word = node.IsScalar() ? node.Scalar() : "";
+      if (word != "restart" && word != "wait") {
+        Fail(node, fmt::format("on_move: {} is unknown; expected restart (an app whose GPU is "
+                               "another now is started again there), or wait",
+                               Shown(node)));
+      }
+      site.restart_on_move = word == "restart";
     }
     const YAML::Node apps = root["apps"];
     if (!apps) Fail(root, "apps: missing; expected a list of apps");

@@ -52,6 +52,7 @@ struct Site {
   std::string mps;                   // "off", "auto", "on"; empty: the daemon's default
   std::string devices;               // as staggerd takes it; empty: the daemon's default
   std::vector<SiteDevice> declared;  // those with speed and memory; maybe none
+  bool restart_on_move = false;      // an app whose GPU is another now is started again there
   std::vector<std::string> cores;    // CPU cores that are devices of their own: "cpu:1"; maybe none
   std::vector<SiteApp> apps;
 };

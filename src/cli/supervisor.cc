@@ -87,6 +87,7 @@ struct Supervisor::App {
   TimePoint stop_at = kNever;  // broken: when it is told to end
   bool stopping = false;       // it was
   int faults_caused = 0;
+  bool moving = false;  // to another place: nothing that happened at the old one holds it up
   TimePoint held_until = kNever;
 };
 
@@ -150,7 +151,7 @@ void Supervisor::Start(App& app) {
   app.out_open = app.err_open = true;
   app.pid = app.process->pid();
   app.stop_at = app.held_until = kNever;
-  app.stopping = false;
+  app.stopping = app.moving = false;
   Say(app.name, fmt::format("started, pid {}", app.process->pid()));
 }
 
@@ -174,6 +175,7 @@ void Supervisor::Judge(App& app) {
   if (ask_faults_) LookForFaults();
   const ExitStatus status = *std::exchange(app.unjudged, std::nullopt);
   app.judge_at = kNever;
+  if (HasMoved(app, status)) return;
   if (const GpuFault* fault = FaultOf(app)) {
     app.judged = fault->number;
     Duration wait = Backoff(1);
@@ -193,6 +195,42 @@ void Supervisor::Judge(App& app) {
   app.next_start = Now() + Backoff(app.failures);
   Say(app.name, fmt::format("failed ({}); again in {:.0f} s", ToString(status),
                             ToMs(Backoff(app.failures)) / 1000));
+}
+
+// It need not wait where it no longer is: its device may be what failed.
+bool Supervisor::HasMoved(App& app, const ExitStatus& status) {
+  if (!app.moving) {
+    if (!hooks_.moved || !hooks_.moved({app.name}).contains(app.name)) return false;
+    Say(app.name, fmt::format("ended ({}), and has another place now", ToString(status)));
+  }
+  if (const GpuFault* fault = FaultOf(app)) app.judged = fault->number;
+  app.moving = true;
+  app.next_start = Now();
+  return true;
+}
+
+void Supervisor::RestartMoved() {
+  std::vector<std::string> names;
+  for (App& app : apps_) {
+    if (!app.process || !app.serves.empty()) continue;
+    if (!app.moving) {
+      if (!app.stopping) names.push_back(app.name);
+    } else if (app.stop_at <= Now()) {
+      Say(app.name, "did not end within 5 s: killed");
+      app.stop_at = kNever;
+      app.process->SignalGroup(SIGKILL);
+    }
+  }
+  if (names.empty()) return;
+  const std::map<std::string, std::string> moved = hooks_.moved(names);
+  for (App& app : apps_) {
+    const auto found = moved.find(app.name);
+    if (found == moved.end()) continue;
+    Say(app.name, "is stopped, to start at its new place: " + found->second);
+    app.stopping = app.moving = true;
+    app.stop_at = Now() + kStopGrace;
+    app.process->SignalGroup(SIGTERM);
+  }
 }
 
 const GpuFault* Supervisor::FaultOf(const App& app) const {
@@ -221,7 +259,8 @@ void Supervisor::LookForFaults() {
                                   fault.culprit.empty() ? "" : " by " + fault.culprit, names));
   }
   for (App& app : apps_) {
-    if (const GpuFault* fault = app.process ? FaultOf(app) : nullptr) StopBroken(app, *fault);
+    const GpuFault* fault = app.process && !app.moving ? FaultOf(app) : nullptr;
+    if (fault != nullptr) StopBroken(app, *fault);
   }
 }
 
@@ -323,13 +362,14 @@ Result<void> Supervisor::Run(ChildProcess* daemon) {
         if (const std::optional<ExitStatus> status = app.process->Poll()) Ended(app, *status);
       } else if (app.judge_at <= Now()) {
         Judge(app);
-      } else if (app.next_start <= Now() && !MustWait(app)) {
+      } else if (app.next_start <= Now() && (app.moving || !MustWait(app))) {
         Start(app);
       }
     }
     if (ask_faults_ && next_look_ <= Now()) LookForFaults();
     if (hooks_.every_second && next_second_ <= Now()) {
       hooks_.every_second();
+      if (hooks_.moved && hooks_.restart_moved) RestartMoved();
       next_second_ = Now() + kLookEvery;
     }
   }

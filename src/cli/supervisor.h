@@ -2,11 +2,13 @@
 // front, starts a failed one again (1 s later, then 2, 4 ... 30), and stops them all at the end.
 // Where a GPU's fault broke apps, those that go on are stopped, and all are started again once the
 // last of them has gone; the one that caused it comes back much later (30 s, then 60 ... 600).
+// One that has another place by then starts there at once.
 // Runs on the main thread; one poll loop.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +40,9 @@ struct SupervisorHooks {
   std::function<Result<void>(const std::string& name, ChildSpec* spec)> starting;
   std::function<void(const std::string& name)> finished;  // and does not come back
   std::function<void()> every_second;
+  // Of these apps, those that are to be somewhere else than where they started, with why.
+  std::function<std::map<std::string, std::string>(const std::vector<std::string>&)> moved;
+  bool restart_moved = false;  // while they run, too; else at their next start
 };
 
 class Supervisor {
@@ -62,6 +67,8 @@ class Supervisor {
   void Start(App& app);
   void Ended(App& app, const ExitStatus& status);
   void Judge(App& app);
+  bool HasMoved(App& app, const ExitStatus& status);
+  void RestartMoved();
   void LookForFaults();
   void StopBroken(App& app, const GpuFault& fault);
   // The fault that broke this app's latest process; null: none.

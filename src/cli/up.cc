@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "cli/daemon_control.h"
 #include "cli/gpu_faults.h"
 #include "cli/installation.h"
+#include "cli/moves.h"
 #include "cli/mps_client.h"
 #include "cli/placing.h"
 #include "cli/preload.h"
@@ -213,7 +215,12 @@ SupervisorHooks HooksOf(const Site& site, SitePlan* plan, const std::string& soc
   }
   SupervisorHooks hooks;
   hooks.ready = [plan, socket, sockets] { return plan->Apply(socket, sockets); };
-  hooks.starting = [socket](const std::string& name, ChildSpec* spec) -> Result<void> {
+  const auto moves = std::make_shared<Moves>(socket);
+  hooks.moved = [moves](const std::vector<std::string>& names) {
+    return moves->Moved(names, kPlaceAnswerLimit);
+  };
+  hooks.restart_moved = site.restart_on_move;
+  hooks.starting = [socket, moves](const std::string& name, ChildSpec* spec) -> Result<void> {
     const Result<Place> place = AskPlace(socket, name, kPlaceAnswerLimit);
     if (!place)
       return {};  // where it was last, if anywhere; it will be told when there is a daemon
@@ -221,6 +228,7 @@ SupervisorHooks HooksOf(const Site& site, SitePlan* plan, const std::string& soc
     for (const auto& [variable, value] : PlaceEnvironment(*place)) {
       spec->environment[variable] = value;
     }
+    moves->Started(name, *place);
     fmt::print(stderr, "stagger: {}: on {}: {}\n", name, fmt::join(place->devices, ", "),
                place->reason);
     return {};

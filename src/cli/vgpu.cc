@@ -1,5 +1,5 @@
-// stagger vgpu: a virtual GPU for one command and everything it starts. Three processes: this one
-// waits and passes signals on, a child serves the device (cli/virtual_gpu.h), another becomes the
+// stagger vgpu: virtual GPUs for one command and everything it starts. Three processes: this one
+// waits and passes signals on, a child serves the devices (cli/virtual_gpu.h), another becomes the
 // command, with our terminal, our input and our process group.
 #include <fmt/core.h>
 #include <poll.h>
@@ -18,7 +18,7 @@
 #include "cli/installation.h"
 #include "cli/keeper.h"
 #include "cli/verbs.h"
-#include "cli/vgpu_model_file.h"
+#include "cli/vgpu_devices.h"
 #include "cli/virtual_gpu.h"
 #include "vgpu/faults.h"
 #include "vgpu/quantity.h"
@@ -36,15 +36,6 @@ struct Request {
 };
 
 Error Failed(const char* what) { return Error{fmt::format("{}: {}", what, std::strerror(errno))}; }
-
-Result<vgpu::Model> ModelOf(const std::string& name_or_file) {
-  if (const auto built_in = vgpu::BuiltInModel(name_or_file)) return *built_in;
-  if (name_or_file.find('/') == std::string::npos && name_or_file.find('.') == std::string::npos) {
-    return Error{
-        fmt::format("--model: '{}' is no model; expected t4, or a model file", name_or_file)};
-  }
-  return ReadModel(name_or_file);
-}
 
 [[noreturn]] void BecomeCommand(const Request& request, const Environment& environment) {
   sigset_t none;
@@ -112,25 +103,38 @@ int VgpuVerb(const Arguments& arguments) {
   const auto separator = std::find(arguments.begin(), arguments.end(), "--");
   const Arguments own(arguments.begin(), separator);
   CLI::App app{
-      "Runs a CUDA driver-API program, and all it starts, on one virtual GPU.\n"
-      "stagger vgpu [OPTIONS] -- COMMAND [ARGUMENT...]",
+      "Runs a CUDA driver-API program, and all it starts, on virtual GPUs: one, or those of "
+      "--devices.\n"
+      "stagger vgpu [OPTIONS] -- COMMAND [ARGUMENT...]\n"
+      "stagger vgpu --lose DEVICE | --restore DEVICE   (run by such a command)",
       "stagger vgpu"};
   std::string model = "t4";
   std::string mode = "mps";
   std::string kernel_cost = "50us";
   std::string memory;
+  std::string devices;
+  std::string lost;
+  std::string restored;
   Request request;
-  app.add_option("--model", model, "t4, or a model file")->capture_default_str();
+  auto* model_option =
+      app.add_option("--model", model, "t4, or a model file")->capture_default_str();
+  auto* devices_option =
+      app.add_option("--devices", devices,
+                     "several of them, with commas: [NAME=]MODEL[:SPEED[:MEMORY]], as in "
+                     "fast=t4,slow=t4:0.5:8GiB");
   app.add_option("--mode", mode, "mps: processes share the processor; timeslice: one at a time")
       ->capture_default_str();
   app.add_option("--kernel-cost", kernel_cost,
                  "how long a kernel takes of which neither its image nor the model says anything")
       ->capture_default_str();
-  app.add_option("--memory", memory, "device memory, instead of the model's");
+  auto* memory_option = app.add_option("--memory", memory, "device memory, instead of the model's");
+  devices_option->excludes(model_option)->excludes(memory_option);
+  app.add_option("--lose", lost, "declare this device lost: by its name, or its number from 0");
+  app.add_option("--restore", restored, "it is there again");
   app.add_option("--log", request.gpu.server.log, "write who ran when to this file, as JSON lines");
   app.add_option("--fault", request.gpu.faults,
-                 "launch, address, server or hang, then :KERNEL:N: what befalls each process's Nth "
-                 "launch of a kernel; several with commas");
+                 "launch, address, lost, server or hang, then :KERNEL:N: what befalls each "
+                 "process's Nth launch of a kernel; several with commas");
   app.footer("Everything after -- is the program's own command line.");
   if (const auto code = ParseArguments(app, own)) return *code;
 
@@ -138,13 +142,30 @@ int VgpuVerb(const Arguments& arguments) {
     PrintError("vgpu: " + message);
     return kExitUsage;
   };
+  if (!lost.empty() || !restored.empty()) {
+    if (separator != arguments.end()) return bad("--lose, --restore: not beside a command");
+    for (const auto& [device, here] : {std::pair(lost, false), std::pair(restored, true)}) {
+      if (device.empty()) continue;
+      if (const Result<void> switched = SwitchDevice(device, here); !switched) {
+        PrintError("vgpu: " + switched.error().message);
+        return kExitFailed;
+      }
+    }
+    return kExitOk;
+  }
   if (separator == arguments.end() || separator + 1 == arguments.end()) {
     return bad("what to run? stagger vgpu [OPTIONS] -- COMMAND [ARGUMENT...]");
   }
   request.command = Arguments(separator + 1, arguments.end());
-  Result<vgpu::Model> read = ModelOf(model);
-  if (!read) return bad(read.error().message);
-  request.gpu.server.model = std::move(read).value();
+  if (devices.empty()) {
+    const Result<vgpu::Model> read = ModelOf(model);
+    if (!read) return bad("--model: " + read.error().message);
+    request.gpu.server.devices = {*read};
+  } else {
+    Result<std::vector<vgpu::Model>> read = ParseDevices(devices);
+    if (!read) return bad("--devices: " + read.error().message);
+    request.gpu.server.devices = std::move(read).value();
+  }
   if (mode != "mps" && mode != "timeslice") {
     return bad(fmt::format("--mode: '{}'; expected mps or timeslice", mode));
   }
@@ -157,7 +178,7 @@ int VgpuVerb(const Arguments& arguments) {
   if (!memory.empty()) {
     const auto bytes = vgpu::ParseSize(memory);
     if (!bytes) return bad(fmt::format("--memory: '{}'; expected a size, like 16GiB", memory));
-    request.gpu.server.model.memory_bytes = *bytes;
+    request.gpu.server.devices.front().memory_bytes = *bytes;
   }
   if (const auto faults = vgpu::ParseFaults(request.gpu.faults); !faults) {
     return bad("--fault: " + faults.error().message);

@@ -429,6 +429,10 @@ class Reader {
           "The plan puts it on {}{}{}.", devices.empty() ? "no device" : Listed(devices),
           Has(place, "reason") ? ": " + Text(place, "reason") : "",
           moves > 0 ? fmt::format("; it has moved {}", Counted(moves, "time", "times")) : ""));
+      if (place.value("at_next_start", false)) {
+        said.Say(fmt::format("It still runs on {}; it will be there from its next start on.",
+                             Text(stream_, "device")));
+      }
     }
     const std::vector<std::string> on = Names(stream_, "on");
     const std::vector<std::string> told = Names(stream_, "assigned_to");

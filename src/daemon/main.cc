@@ -189,8 +189,12 @@ Result<void> Serve(const Options& options) {
   if (!mps) return mps.error();
   auto fault_log = Timer::Create(loop->get(), [&] { (*driver)->LogFaults(); });
   if (!fault_log) return fault_log.error();
+  PlacementDesk* desk = nullptr;
   (*driver)->WatchFaults([&] { return (*mps)->facts().state == Mps::State::kRunning; },
-                         [&] { (*fault_log)->ArmBy(Now() + kFaultGather); });
+                         [&] {
+                           (*fault_log)->ArmBy(Now() + kFaultGather);
+                           if (desk != nullptr) desk->LookAtGpus();
+                         });
 
   auto board = SnapshotBoard::Create();
   if (!board) return board.error();
@@ -215,6 +219,7 @@ Result<void> Serve(const Options& options) {
         if (!assigned) spdlog::warn("{}", assigned.error().message);
       },
       [&] { server.Settle(); });
+  desk = &placement;
   (*driver)->KnowExecutors([&](const std::string& socket) {
     const PlacedDevice* device = placement.placement().DeviceAt(socket);
     return device != nullptr ? device->plan.name : std::string();

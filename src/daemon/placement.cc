@@ -225,6 +225,7 @@ void Placement::GoHome(std::uint32_t device) {
     const PlacedStream& stream = streams_[view.streams[i]];
     const bool can =
         std::ranges::count(stream.home, device) > 0 &&
+        (stream.need.kind != core::DeviceKind::kGpu || stream.restarts) &&
         std::ranges::all_of(stream.home, [&](std::uint32_t d) { return devices_[d].here; });
     if (!can) continue;
     view.current.streams[i].clear();

@@ -32,7 +32,10 @@ struct PlacedDevice {
 struct PlacedStream {
   core::StreamNeed need;
   double weight = 1;  // who is placed first where not all can be
-  pid_t owner = 0;    // who asked for the place; when that process ends, the place is free
+  // It is started again when its place changes; one that uses its device itself, and is not, stays
+  // where it had to go to, since that is where it runs.
+  bool restarts = false;
+  pid_t owner = 0;  // who asked for the place; when that process ends, the place is free
   // By index into devices(); of a gone one only until the change at hand is done.
   core::PlacedOn on;
   core::PlacedOn home;  // where it was before a device of it went; empty: it is at home

@@ -148,7 +148,7 @@ Result<json> PlacementDesk::Place(const json& body, pid_t owner, TimePoint now) 
 }
 
 Result<void> PlacementDesk::Watch(const PlacedDevice& device) {
-  if (device.socket.empty()) return {};
+  if (device.socket.empty()) return WatchGpu(device);
   const std::string name = device.plan.name;
   auto watch = ExecutorWatch::Create(loop_, device.socket,
                                      {.gone =
@@ -178,6 +178,9 @@ void PlacementDesk::OnOwnerGone(pid_t pid) {
     if (stream.owner == pid) names.push_back(stream.need.name);
   }
   Forget(names);
+  for (const PlacedDevice& device : placement_.devices()) {
+    if (device.owner == pid && gpus_ != nullptr) gpus_->Forget(device.plan.name);
+  }
   Apply(placement_.RemoveOwner(pid, Now()));
   acted_();
   std::erase_if(watches_,

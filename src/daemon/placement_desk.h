@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "daemon/event_loop.h"
 #include "daemon/executor_watch.h"
+#include "daemon/gpu_presence.h"
 #include "daemon/placement.h"
 #include "daemon/placement_request.h"
 
@@ -39,6 +40,9 @@ class PlacementDesk {
 
   const Placement& placement() const { return placement_; }
 
+  // An app says that a GPU has failed: it may be gone.
+  void LookAtGpus();
+
   // What process `owner` asks for. The answer is the places of the streams it named, as JSON;
   // nothing has changed on an error.
   Result<nlohmann::json> Place(const nlohmann::json& body, pid_t owner, TimePoint now);
@@ -58,6 +62,7 @@ class PlacementDesk {
   Result<std::vector<PlacedStream>> StreamsOf(PlaceRequest* request, pid_t owner) const;
   std::optional<core::DeviceKind> OnlyKind() const;  // of all devices
   Result<void> Watch(const PlacedDevice& device);
+  Result<void> WatchGpu(const PlacedDevice& device);
   void OnOwnerGone(pid_t pid);
   void Apply(const Placement::Changed& changed);
   // Before their places are taken away.
@@ -72,6 +77,7 @@ class PlacementDesk {
   Placement placement_;
   std::map<pid_t, Owner> owners_;
   std::map<std::string, std::unique_ptr<ExecutorWatch>> watches_;  // by device
+  std::unique_ptr<GpuPresence> gpus_;                              // null: no plan has had any
 };
 
 }  // namespace stagger::daemon

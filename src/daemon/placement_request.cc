@@ -115,7 +115,7 @@ PlacedDevice ReadDevice(const json& map, const std::string& where,
 PlacedStream ReadStream(const json& map, const std::string& where) {
   CheckKeys(map, where,
             {"name", "app", "fps", "deadline_ms", "weight", "pre_ms", "body_ms", "post_ms",
-             "memory_gb", "executor", "devices", "like", "pipeline"});
+             "memory_gb", "executor", "devices", "like", "pipeline", "restarts"});
   PlacedStream stream;
   core::StreamNeed& need = stream.need;
   need.name = Text(map, where, "name", wire::kMaxName, true);
@@ -136,6 +136,7 @@ PlacedStream ReadStream(const json& map, const std::string& where) {
   // One frame at a time, and so many more under way.
   need.most_parts = 1 + static_cast<int>(Number(map, where, "pipeline", -1e-9, 16, 0));
   stream.weight = Number(map, where, "weight", 0, 1e6, 1);
+  stream.restarts = Flag(map, where, "restarts");
   return stream;
 }
 

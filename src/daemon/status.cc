@@ -262,6 +262,14 @@ json Status::PlaceJson(const PlacedStream& stream, TimePoint now) const {
           {"for_s", Seconds(now - stream.since)}};
 }
 
+// An app that uses its device itself, and is still on another one than its place.
+bool Status::MovesAtStart(const PlacedStream& stream, const std::string& runs_on) const {
+  return stream.need.kind == core::DeviceKind::kGpu &&
+         std::ranges::none_of(stream.on, [&](std::uint32_t device) {
+           return placement_->devices()[device].on == runs_on;
+         });
+}
+
 // The plan in force; null: there is none.
 json Status::PlacementJson(TimePoint now) const {
   if (placement_->empty()) return nullptr;
@@ -438,6 +446,8 @@ json Status::Streams(TimePoint now) const {
     };
     if (const PlacedStream* placed = placement_->Find(record->name)) {
       entry["placement"] = PlaceJson(*placed, now);
+      entry["placement"]["at_next_start"] =
+          entry["device"].is_string() && MovesAtStart(*placed, entry["device"]);
     }
     if (const GpuFaults::Affected* broken = driver_->faults().Of(client)) {
       entry["fault"] = GpuErrorText(broken->code);

@@ -51,6 +51,7 @@ class Status {
   nlohmann::json Streams(TimePoint now) const;
   nlohmann::json PlacementJson(TimePoint now) const;
   nlohmann::json PlaceJson(const PlacedStream& stream, TimePoint now) const;
+  bool MovesAtStart(const PlacedStream& stream, const std::string& runs_on) const;
   void PutForwarding(const StreamRecord& record, nlohmann::json* out) const;
 
   Driver* driver_;

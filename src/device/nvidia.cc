@@ -12,7 +12,10 @@ constexpr const char* kLibrary = "libnvidia-ml.so.1";
 
 // NVML's ABI, as far as it is used here. Results: 0 is success.
 using NvmlResult = int;
+constexpr NvmlResult kInvalidArgument = 2;  // of an index: no GPU has it
+constexpr NvmlResult kNotFound = 6;
 constexpr NvmlResult kBufferTooSmall = 7;
+constexpr NvmlResult kGpuIsLost = 15;
 constexpr std::uint64_t kNotAvailable = ~std::uint64_t{0};
 constexpr unsigned kTextSize = 96;  // NVML's longest name and UUID
 constexpr unsigned kMaxProcesses = 1024;
@@ -192,6 +195,23 @@ GpuUse Nvidia::UseOf(unsigned number) const {
   use.processes = ProcessesOn(gpu);
   use.compute_mode = ModeOf(gpu);
   return use;
+}
+
+Presence Nvidia::PresenceOf(const Gpu& gpu) const {
+  const auto otherwise = [](NvmlResult result) {
+    if (result == kGpuIsLost) return Presence::kLost;
+    const bool none = result == kInvalidArgument || result == kNotFound;
+    return none ? Presence::kMissing : Presence::kUnknown;
+  };
+  NvmlGpu handle = nullptr;
+  if (const NvmlResult found = library_->by_index(gpu.number, &handle); found != 0) {
+    return otherwise(found);
+  }
+  std::array<char, kTextSize + 1> text{};
+  if (const NvmlResult told = library_->uuid(handle, text.data(), kTextSize); told != 0) {
+    return otherwise(told);
+  }
+  return ParseGpuUuid(text.data()) == gpu.uuid ? Presence::kHere : Presence::kMissing;
 }
 
 std::optional<ComputeMode> Nvidia::ModeOf(void* gpu) const {

@@ -41,6 +41,13 @@ struct GpuUse {
   std::optional<ComputeMode> compute_mode;
 };
 
+enum class Presence : unsigned char {
+  kHere,
+  kLost,     // it has fallen off its bus, or the like
+  kMissing,  // not listed any more
+  kUnknown   // NVML could not say
+};
+
 class Nvidia {
  public:
   // Error: one line that says why there are no GPUs.
@@ -52,6 +59,8 @@ class Nvidia {
   // Found at Open, in NVML's order. One that does not tell who it is, is left out.
   const std::vector<Gpu>& gpus() const { return gpus_; }
   GpuUse UseOf(unsigned number) const;
+  // Whether that GPU, by its UUID, is still there under its number.
+  Presence PresenceOf(const Gpu& gpu) const;
 
  private:
   struct Library;

@@ -23,6 +23,7 @@ Result<std::vector<FaultOrder>> ParseFaults(const std::string& text) {
     if (kind == "address") order.fault = Fault::kAddress;
     if (kind == "server") order.fault = Fault::kServer;
     if (kind == "hang") order.fault = Fault::kHang;
+    if (kind == "lost") order.fault = Fault::kLost;
     const std::size_t colon = part.rfind(':');
     order.kernel = part.substr(0, colon);
     const std::string number = colon == std::string::npos ? "" : part.substr(colon + 1);
@@ -30,7 +31,8 @@ Result<std::vector<FaultOrder>> ParseFaults(const std::string& text) {
     order.nth = std::strtoull(number.c_str(), &end, 10);
     if (order.fault == Fault::kNone || order.kernel.empty() || number.empty() || *end != '\0' ||
         order.nth == 0) {
-      return Error{"'" + whole + "' is not a fault; expected launch, address, server or hang, " +
+      return Error{"'" + whole +
+                   "' is not a fault; expected launch, address, lost, server or hang, " +
                    "then :KERNEL:N, for example launch:conv:3"};
     }
     orders.push_back(order);

@@ -1,6 +1,6 @@
 // Faults that are ordered for a process, as text: "launch:NAME:N", "address:NAME:N",
-// "server:NAME:N", "hang:NAME:N": what befalls the Nth launch of kernel NAME; several with commas.
-// Pure.
+// "lost:NAME:N", "server:NAME:N", "hang:NAME:N": what befalls the Nth launch of kernel NAME;
+// several with commas. Pure.
 #pragma once
 
 #include <cstdint>

@@ -27,6 +27,8 @@ struct KernelCost {
 
 struct Model {
   std::string name;             // as the device is called
+  std::string label;            // what people call it beside others; empty: nothing
+  double speed = 1;             // kernels, and copies within the device, take 1 / speed of the time
   sim::DeviceModel contention;  // sigma, w, g
   std::uint64_t memory_bytes = 0;
   double pcie_gbps = 12;    // GB/s, each direction

@@ -57,35 +57,44 @@ OpLog::~OpLog() {
   writer_.join();
 }
 
-void OpLog::Device(const Model& model, Mode mode, TimePoint now) {
+void OpLog::Device(std::uint32_t device, const Model& model, Mode mode, TimePoint now) {
   fmt::format_to(
       std::back_inserter(lines_),
-      "{{\"event\":\"device\",\"name\":{},\"mode\":\"{}\",\"sigma\":{},\"w\":{},\"g\":{},"
-      "\"memory\":{},\"at_ns\":{}}}\n",
-      Quoted(model.name), mode == Mode::kMps ? "mps" : "timeslice", model.contention.sigma,
-      model.contention.w, model.contention.g, model.memory_bytes, now.since_epoch.count());
+      "{{\"event\":\"device\",\"device\":{},\"label\":{},\"name\":{},\"speed\":{},\"mode\":\"{}\","
+      "\"sigma\":{},\"w\":{},\"g\":{},\"memory\":{},\"at_ns\":{}}}\n",
+      device, Quoted(model.label), Quoted(model.name), model.speed,
+      mode == Mode::kMps ? "mps" : "timeslice", model.contention.sigma, model.contention.w,
+      model.contention.g, model.memory_bytes, now.since_epoch.count());
 }
 
-void OpLog::Came(ProcessKey process, int pid, std::string_view program, TimePoint now) {
+void OpLog::Switched(std::uint32_t device, bool here, TimePoint now) {
+  fmt::format_to(std::back_inserter(lines_), "{{\"event\":\"{}\",\"device\":{},\"at_ns\":{}}}\n",
+                 here ? "back" : "lost", device, now.since_epoch.count());
+}
+
+void OpLog::Came(std::uint32_t device, ProcessKey process, int pid, std::string_view program,
+                 TimePoint now) {
   fmt::format_to(std::back_inserter(lines_),
-                 "{{\"event\":\"came\",\"process\":{},\"pid\":{},\"program\":{},\"at_ns\":{}}}\n",
-                 process, pid, Quoted(program), now.since_epoch.count());
+                 "{{\"event\":\"came\",\"device\":{},\"process\":{},\"pid\":{},\"program\":{},"
+                 "\"at_ns\":{}}}\n",
+                 device, process, pid, Quoted(program), now.since_epoch.count());
 }
 
-void OpLog::Left(ProcessKey process, int pid, TimePoint now) {
+void OpLog::Left(std::uint32_t device, ProcessKey process, int pid, TimePoint now) {
   fmt::format_to(std::back_inserter(lines_),
-                 "{{\"event\":\"left\",\"process\":{},\"pid\":{},\"at_ns\":{}}}\n", process, pid,
-                 now.since_epoch.count());
+                 "{{\"event\":\"left\",\"device\":{},\"process\":{},\"pid\":{},\"at_ns\":{}}}\n",
+                 device, process, pid, now.since_epoch.count());
 }
 
-void OpLog::Ended(const Outcome& outcome, int pid, std::string_view name) {
+void OpLog::Ended(std::uint32_t device, const Outcome& outcome, int pid, std::string_view name) {
   const Op& op = outcome.op;
   const auto ns = [](TimePoint t) { return t.since_epoch.count(); };
   auto out = std::back_inserter(lines_);
-  fmt::format_to(out,
-                 "{{\"event\":\"op\",\"process\":{},\"pid\":{},\"op\":{},\"stream\":{},"
-                 "\"kind\":\"{}\",",
-                 outcome.process, pid, op.id, op.stream, NameOf(op.kind));
+  fmt::format_to(
+      out,
+      "{{\"event\":\"op\",\"device\":{},\"process\":{},\"pid\":{},\"op\":{},\"stream\":{},"
+      "\"kind\":\"{}\",",
+      device, outcome.process, pid, op.id, op.stream, NameOf(op.kind));
   if (op.kind == OpKind::kKernel) {
     fmt::format_to(out, "\"name\":{},\"class\":\"{}\",\"demand\":{},", Quoted(name),
                    op.phase == sim::Phase::kPost ? "post" : "body", op.demand);

@@ -23,10 +23,13 @@ class OpLog {
   OpLog(const OpLog&) = delete;
   OpLog& operator=(const OpLog&) = delete;
 
-  void Device(const Model& model, Mode mode, TimePoint now);
-  void Came(ProcessKey process, int pid, std::string_view program, TimePoint now);
-  void Left(ProcessKey process, int pid, TimePoint now);
-  void Ended(const Outcome& outcome, int pid, std::string_view name);
+  // `device`: its number, from 0.
+  void Device(std::uint32_t device, const Model& model, Mode mode, TimePoint now);
+  void Switched(std::uint32_t device, bool here, TimePoint now);
+  void Came(std::uint32_t device, ProcessKey process, int pid, std::string_view program,
+            TimePoint now);
+  void Left(std::uint32_t device, ProcessKey process, int pid, TimePoint now);
+  void Ended(std::uint32_t device, const Outcome& outcome, int pid, std::string_view name);
   // What was handed over will be written soon.
   void Flush();
 

@@ -14,9 +14,10 @@
 
 namespace stagger::vgpu {
 
-inline constexpr std::uint32_t kProtocol = 1;
+inline constexpr std::uint32_t kProtocol = 2;
 inline constexpr std::size_t kMaxPacket = 56 * 1024;
 inline constexpr const char* kSocketVariable = "STAGGER_VGPU";
+inline constexpr std::uint32_t kMostDevices = 16;
 inline constexpr const char* kFaultVariable = "STAGGER_VGPU_FAULT";
 
 enum class OpKind : std::uint8_t {
@@ -36,6 +37,7 @@ enum class Fault : std::uint8_t {
   kAddress,  // likewise, and with MPS every process on the device
   kServer,   // the server is killed by this launch
   kHang,     // the kernel never ends
+  kLost,     // the device it was launched on is lost, for all who use it
   kCount
 };
 
@@ -50,6 +52,7 @@ enum class Type : std::uint32_t {
   kRelease,   // Amount, not answered
   kAsk,       // answered with kFacts
   kLate,      // LateRecord, not answered
+  kSwitch,    // SwitchRecord: the device is lost, or back; answered
   // from the server
   kWelcome,
   kDone,    // DoneHeader, then `count` DoneRecords
@@ -60,18 +63,24 @@ enum class Type : std::uint32_t {
 struct Hello {
   Type type = Type::kHello;
   std::uint32_t protocol = kProtocol;
-  bool observer = false;  // asks only, like NVML
-  double share = 1;       // CUDA_MPS_ACTIVE_THREAD_PERCENTAGE / 100
+  bool observer = false;     // asks only, like NVML
+  std::uint32_t device = 0;  // this connection is about it; from 0, as NVML counts
+  double share = 1;          // CUDA_MPS_ACTIVE_THREAD_PERCENTAGE / 100
   std::uint64_t memory_limit = ~std::uint64_t{0};
 };
 
 // What an app may know of the device.
 struct Welcome {
   Type type = Type::kWelcome;
-  std::int32_t result = 0;  // a CUresult
+  std::int32_t result = 0;    // a CUresult
+  std::uint32_t devices = 0;  // how many the server has, lost ones too
+  bool lost = false;
+  bool poisoned = false;  // nobody may join just now
+  double speed = 1;
   std::uint64_t memory = 0;
   char uuid[16] = {};
   char name[64] = {};
+  char label[32] = {};  // as it was declared
 };
 
 struct OpsHeader {
@@ -117,6 +126,12 @@ struct LateRecord {
   std::uint32_t counts[kLateSteps] = {};
 };
 
+struct SwitchRecord {
+  Type type = Type::kSwitch;
+  bool here = true;
+  std::uint64_t token = 0;
+};
+
 struct DoneHeader {
   Type type = Type::kDone;
   std::uint32_t count = 0;
@@ -144,8 +159,6 @@ struct Facts {
   std::uint64_t limit = 0;      // of the asker
   std::uint64_t used_here = 0;  // by the asker
   std::uint32_t busy_percent = 0;
-  char uuid[16] = {};
-  char name[64] = {};
 };
 struct ProcessFacts {
   std::uint64_t used = 0;

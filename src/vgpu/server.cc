@@ -21,9 +21,9 @@
 
 #include "base/clock.h"
 #include "cuda/driver_types.h"
-#include "vgpu/device.h"
 #include "vgpu/op_log.h"
 #include "vgpu/protocol.h"
+#include "vgpu/served_device.h"
 
 namespace stagger::vgpu {
 namespace {
@@ -35,10 +35,10 @@ constexpr Duration kGather = std::chrono::milliseconds{5};
 constexpr int kPacketsPerTurn = 256;
 constexpr std::size_t kMaxDonePerPacket = 1024;
 constexpr std::size_t kMaxUnsent = 64u << 20;  // bytes a client may leave unread
-constexpr Duration kBusyWindow = std::chrono::seconds{1};
 
 struct Client {
   UniqueFd socket;
+  ServedDevice* unit = nullptr;  // once it has said hello
   int pid = 0;
   ProcessKey key = 0;  // 0: an observer, or it has not said hello
   bool greeted = false;
@@ -65,17 +65,21 @@ std::string ProgramOf(int pid) {
 class Server {
  public:
   Server(const ServerConfig& config, UniqueFd listener, int stop_fd)
-      : config_(config),
-        listener_(std::move(listener)),
-        stop_fd_(stop_fd),
-        device_(config.model, config.mode) {}
+      : config_(config), listener_(std::move(listener)), stop_fd_(stop_fd) {
+    for (const Model& model : config.devices) {
+      const auto number = static_cast<std::uint32_t>(units_.size());
+      units_.push_back(std::make_unique<ServedDevice>(number, model, config.mode));
+    }
+  }
 
   Result<void> Open() {
     if (!config_.log.empty()) {
       auto log = OpLog::Open(config_.log);
       if (!log) return log.error();
       log_ = std::move(log).value();
-      log_->Device(config_.model, config_.mode, Now());
+      for (const auto& unit : units_) {
+        log_->Device(unit->number, unit->model, config_.mode, Now());
+      }
     }
     epoll_.Reset(epoll_create1(EPOLL_CLOEXEC));
     timer_.Reset(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
@@ -90,7 +94,7 @@ class Server {
   void Run() {
     while (Wait()) {
       const TimePoint now = Now();
-      device_.Advance(now);
+      for (const auto& unit : units_) unit->device.Advance(now);
       Collect();
       Deliver(now);
       DropBroken();
@@ -112,8 +116,13 @@ class Server {
 
   // Sleeps until there is something to do, and reads what has come. False: time to end.
   bool Wait() {
-    TimePoint wake = device_.NextWake();
-    if (!device_.idle() || gathered_) wake = std::min(wake, last_gather_ + kGather);
+    TimePoint wake = kNever;
+    bool idle = true;
+    for (const auto& unit : units_) {
+      wake = std::min(wake, unit->device.NextWake());
+      idle = idle && unit->device.idle();
+    }
+    if (!idle || gathered_) wake = std::min(wake, last_gather_ + kGather);
     std::array<epoll_event, 64> events{};
     int timeout = -1;
     if (wake != kNever) {
@@ -168,7 +177,7 @@ class Server {
   }
 
   void Read(Client* client) {
-    for (int i = 0; i < kPacketsPerTurn; ++i) {
+    for (int i = 0; i < kPacketsPerTurn && !client->broken; ++i) {
       const ssize_t size = recv(client->socket.get(), packet_.data(), packet_.size(), 0);
       if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
       if (size <= 0) {
@@ -194,9 +203,18 @@ class Server {
     if (!client->greeted) return false;
     if (type == Type::kAsk) {
       Amount ask;
-      return reader.Get(&ask) && TellFacts(client, ask.token);
+      return reader.Get(&ask) && !client->unit->lost && TellFacts(client, ask.token);
+    }
+    if (type == Type::kSwitch) {
+      SwitchRecord order;
+      if (!reader.Get(&order)) return false;
+      Switch(client->unit, order.here);
+      Answer answer;
+      answer.token = order.token;
+      return Tell(client, answer);
     }
     if (client->key == 0) return false;
+    Device& device = client->unit->device;
     switch (type) {
       case Type::kOps:
         return TakeOps(client, &reader);
@@ -204,15 +222,16 @@ class Server {
         NameRecord name;
         if (!reader.Get(&name) || name.id != client->names.size()) return false;
         client->names.emplace_back(reader.Text());
-        const auto listed = config_.model.kernels.find(client->names.back());
-        client->costs.push_back(
-            listed == config_.model.kernels.end() ? std::nullopt : std::optional(listed->second));
+        const auto& kernels = client->unit->model.kernels;
+        const auto listed = kernels.find(client->names.back());
+        client->costs.push_back(listed == kernels.end() ? std::nullopt
+                                                        : std::optional(listed->second));
         return true;
       }
       case Type::kWant: {
         OpMark mark;
         if (!reader.Get(&mark)) return false;
-        device_.Want(client->key, mark.op);
+        device.Want(client->key, mark.op);
         for (DoneRecord& record : client->done) {
           // It is over already, and was not going to be told at once.
           if (record.id == mark.op) client->urgent = record.wanted = true;
@@ -222,17 +241,17 @@ class Server {
       case Type::kHostDone: {
         OpMark mark;
         if (!reader.Get(&mark)) return false;
-        device_.HostDone(client->key, mark.op, Stamp(mark.at_ns));
+        device.HostDone(client->key, mark.op, Stamp(mark.at_ns));
         return true;
       }
       case Type::kReserve: {
         Amount amount;
         if (!reader.Get(&amount)) return false;
-        const bool fits = amount.bytes <= config_.model.memory_bytes - used_ &&
+        const bool fits = amount.bytes <= client->unit->free_bytes() &&
                           amount.bytes <= client->limit - client->used;
         if (fits) {
           client->used += amount.bytes;
-          used_ += amount.bytes;
+          client->unit->used += amount.bytes;
         }
         Answer answer;
         answer.token = amount.token;
@@ -243,7 +262,7 @@ class Server {
         Amount amount;
         if (!reader.Get(&amount) || amount.bytes > client->used) return false;
         client->used -= amount.bytes;
-        used_ -= amount.bytes;
+        client->unit->used -= amount.bytes;
         return true;
       }
       case Type::kLate: {
@@ -258,64 +277,59 @@ class Server {
   }
 
   bool Greet(Client* client, const Hello& hello) {
-    if (hello.protocol != kProtocol) return false;
+    if (hello.protocol != kProtocol || hello.device >= units_.size()) return false;
     client->greeted = true;
-    Welcome welcome;
-    welcome.memory = config_.model.memory_bytes;
-    std::memcpy(welcome.uuid, Uuid().data(), sizeof welcome.uuid);
-    config_.model.name.copy(welcome.name, sizeof welcome.name - 1);
-    client->limit = std::min(hello.memory_limit, config_.model.memory_bytes);
+    client->unit = units_[hello.device].get();
+    ServedDevice& unit = *client->unit;
+    Welcome welcome = unit.About();
+    welcome.devices = static_cast<std::uint32_t>(units_.size());
+    client->limit = std::min(hello.memory_limit, unit.model.memory_bytes);
     if (!hello.observer) {
-      if (device_.poisoned()) {
+      if (unit.lost) {
+        welcome.result = CUDA_ERROR_DEVICE_UNAVAILABLE;
+      } else if (unit.device.poisoned()) {
         welcome.result = CUDA_ERROR_MPS_CONNECTION_FAILED;
       } else {
         client->key = ++last_key_;
-        device_.Join(client->key, hello.share);
+        unit.device.Join(client->key, hello.share);
         ++report_.processes;
-        if (log_) log_->Came(client->key, client->pid, ProgramOf(client->pid), Now());
+        if (log_) log_->Came(unit.number, client->key, client->pid, ProgramOf(client->pid), Now());
       }
     }
     return Tell(client, welcome);
   }
 
-  // The same for everybody on the device, another for the next server on this machine.
-  static std::array<char, 16> Uuid() {
-    std::array<char, 16> uuid{'s', 't', 'a', 'g', 'g', 'e', 'r', '-', 'v', 'g', 'p', 'u'};
-    const std::int32_t pid = getpid();
-    std::memcpy(uuid.data() + 12, &pid, sizeof pid);
-    return uuid;
+  // Whoever uses a device that is lost hears no more of it: his connection ends.
+  void Switch(ServedDevice* unit, bool here) {
+    if (unit->lost == !here) return;
+    unit->lost = !here;
+    if (log_) log_->Switched(unit->number, here, Now());
+    for (auto& [fd, other] : clients_) {
+      if (!here && other.key != 0 && other.unit == unit) other.broken = true;
+    }
   }
 
   bool TellFacts(Client* client, std::uint64_t token) {
     Facts facts;
+    const auto counts = [client](const Client& other) {
+      return other.key != 0 && other.unit == client->unit;
+    };
     facts.token = token;
-    facts.total = config_.model.memory_bytes;
-    facts.used = used_;
+    facts.total = client->unit->model.memory_bytes;
+    facts.used = client->unit->used;
     facts.limit = client->limit;
     facts.used_here = client->used;
-    facts.busy_percent = BusyPercent(Now());
-    std::memcpy(facts.uuid, Uuid().data(), sizeof facts.uuid);
-    config_.model.name.copy(facts.name, sizeof facts.name - 1);
-    for (const auto& [fd, other] : clients_) facts.processes += other.key != 0 ? 1 : 0;
+    facts.busy_percent = client->unit->BusyPercent(Now());
+    for (const auto& [fd, other] : clients_) facts.processes += counts(other) ? 1 : 0;
     facts.processes = std::min<std::uint32_t>(facts.processes, 1024);
     PacketWriter writer;
     writer.Put(facts);
     std::uint32_t told = 0;
     for (const auto& [fd, other] : clients_) {
-      if (other.key == 0 || ++told > facts.processes) continue;
+      if (!counts(other) || ++told > facts.processes) continue;
       writer.Put(ProcessFacts{other.used, other.pid});
     }
     return Send(client, writer.bytes());
-  }
-
-  std::uint32_t BusyPercent(TimePoint now) {
-    const Duration busy = device_.BusyTime(now);
-    while (samples_.size() > 1 && now - samples_[1].first >= kBusyWindow) samples_.pop_front();
-    const auto [since, before] = samples_.empty() ? std::pair{now, busy} : samples_.front();
-    if (now <= since) return 0;
-    const double share =
-        static_cast<double>((busy - before).count()) / static_cast<double>((now - since).count());
-    return static_cast<std::uint32_t>(std::clamp(share * 100, 0.0, 100.0));
   }
 
   bool TakeOps(Client* client, PacketReader* reader) {
@@ -331,7 +345,11 @@ class Server {
       after_.resize(record.after);
       for (std::uint64_t& id : after_) reader->Get(&id);
       if (record.fault == Fault::kServer) raise(SIGKILL);
-      device_.Submit(client->key, OpOf(*client, record), after_, at);
+      if (record.fault == Fault::kLost) {
+        Switch(client->unit, false);
+        return true;
+      }
+      client->unit->device.Submit(client->key, OpOf(*client, record), after_, at);
     }
     return true;
   }
@@ -346,7 +364,7 @@ class Server {
     op.name = record.name;
     if (record.kind != OpKind::kKernel) return op;
     const KernelCost& listed = client.costs[record.name].value_or(config_.default_cost);
-    op.cost = record.cost_ns >= 0 ? Duration{record.cost_ns} : listed.cost;
+    op.cost = client.unit->Slowed(record.cost_ns >= 0 ? Duration{record.cost_ns} : listed.cost);
     op.demand = record.demand > 0 ? std::min(record.demand, 1.0) : listed.demand;
     const bool post = record.post == 2 ? listed.post : record.post == 1;
     op.phase = post ? sim::Phase::kPost : sim::Phase::kBody;
@@ -357,7 +375,11 @@ class Server {
   static TimePoint Stamp(std::int64_t ns) { return std::min(TimePoint{Duration{ns}}, Now()); }
 
   void Collect() {
-    for (const Outcome& outcome : device_.Take()) {
+    for (const auto& unit : units_) Collect(unit.get());
+  }
+
+  void Collect(ServedDevice* unit) {
+    for (const Outcome& outcome : unit->device.Take()) {
       const auto client = std::ranges::find(clients_, outcome.process,
                                             [](const auto& entry) { return entry.second.key; });
       if (client == clients_.end()) continue;
@@ -370,7 +392,7 @@ class Server {
       ++report_.operations;
       report_.kernels += outcome.op.kind == OpKind::kKernel ? 1 : 0;
       if (log_ && outcome.op.kind != OpKind::kMarker) {
-        log_->Ended(outcome, owner.pid, owner.names[outcome.op.name]);
+        log_->Ended(unit->number, outcome, owner.pid, owner.names[outcome.op.name]);
       }
     }
   }
@@ -394,10 +416,7 @@ class Server {
     if (!all) return;
     last_gather_ = now;
     gathered_ = false;
-    if (samples_.empty() || now - samples_.back().first >= kBusyWindow / 10) {
-      samples_.emplace_back(now, device_.BusyTime(now));
-    }
-    while (samples_.size() > 1 && now - samples_[1].first >= kBusyWindow) samples_.pop_front();
+    for (const auto& unit : units_) unit->Sample(now);
     if (log_) log_->Flush();
   }
 
@@ -456,14 +475,14 @@ class Server {
     Client& client = it->second;
     if (client.key != 0) {
       const TimePoint now = Now();
-      device_.Leave(client.key, now);
-      Collect();  // what ended until then is in the log
+      client.unit->device.Leave(client.key, now);
+      Collect(client.unit);  // what ended until then is in the log
       if (log_) {
-        log_->Left(client.key, client.pid, now);
+        log_->Left(client.unit->number, client.key, client.pid, now);
         log_->Flush();
       }
+      client.unit->used -= client.used;
     }
-    used_ -= client.used;
     clients_.erase(it);
   }
 
@@ -472,13 +491,11 @@ class Server {
   const int stop_fd_;
   UniqueFd epoll_;
   UniqueFd timer_;
-  Device device_;
+  std::vector<std::unique_ptr<ServedDevice>> units_;  // by number
   std::unique_ptr<OpLog> log_;
   Clients clients_;
   ProcessKey last_key_ = 0;
-  std::uint64_t used_ = 0;
-  std::deque<std::pair<TimePoint, Duration>> samples_;  // of the device's busy time
-  bool gathered_ = false;                               // somebody has something to be told
+  bool gathered_ = false;  // somebody has something to be told
   TimePoint last_gather_{};
   ServerReport report_;
   std::vector<std::uint64_t> after_;  // kept for its memory only

@@ -1,10 +1,13 @@
-// The virtual GPU's server: one thread that takes what processes submit, drives the device in real
-// time (CLOCK_MONOTONIC is model time), tells them what ended, and counts their memory. A client
-// can hurt nobody but itself: it is dropped when it sends nonsense or does not read.
+// The virtual GPUs' server: one thread that takes what processes submit, drives the devices in real
+// time (CLOCK_MONOTONIC is model time), tells them what ended, and counts their memory. A
+// connection is about one device. A client can hurt nobody but itself: it is dropped when it sends
+// nonsense or does not read. Devices can be lost, which ends all connections to them, and be there
+// again.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -14,7 +17,7 @@
 namespace stagger::vgpu {
 
 struct ServerConfig {
-  Model model;
+  std::vector<Model> devices{1};  // at most kMostDevices, each with its own processor and memory
   Mode mode = Mode::kMps;
   KernelCost default_cost;  // of a kernel of which neither its image nor the model says anything
   std::string log;          // a file; empty: none

@@ -63,6 +63,8 @@ TEST(SiteFile, MpsAndWhatAnAppMayUse) {
   EXPECT_EQ(site->apps[0].stream.gpu_memory_gb, 1.5);
   for (const auto& [text, expected] :
        {std::pair{"mps: yes\napps: [{name: a, command: [ls]}]", "mps: yes is unknown; expected"},
+        {"on_move: stop\napps: [{name: a, command: [ls]}]",
+         "on_move: stop is unknown; expected restart"},
         {"apps: [{name: a, command: [ls], gpu_threads_percent: 0}]",
          "apps[0].gpu_threads_percent: 0; expected a number from 1 to 100"},
         {"apps: [{name: a, command: [ls], gpu_threads_percent: 101}]",
@@ -173,7 +175,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"apps: 3\n", "site.yaml:1:7: apps: expected a list with at least one app"},
         Wrong{"colour: red\napps: []\n",
               "site.yaml:1:1: unknown field 'colour'; known: policy, concurrency, demand_limit, "
-              "devices, mps, apps"},
+              "devices, mps, on_move, apps"},
         Wrong{"policy: best\napps: []\n",
               "site.yaml:1:9: policy: best is not a policy; known: off, serial, spaced, fifo, edf"},
         Wrong{

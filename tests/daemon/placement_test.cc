@@ -86,6 +86,24 @@ TEST_F(PlacementTest, ADeviceThatGoesAndComesBack) {
   EXPECT_THAT(placement_.DeviceBack("a", kNow), IsEmpty());
 }
 
+TEST_F(PlacementTest, AnAppOnAGpuGoesHomeOnlyIfItIsRestartedForThat) {
+  std::vector<PlacedDevice> gpus{Core("g", 1), Core("h", 1)};
+  for (PlacedDevice& gpu : gpus) {
+    gpu.plan.kind = core::DeviceKind::kGpu;
+    gpu.socket.clear();
+  }
+  std::vector<PlacedStream> streams{Stream("stays", 10, 30, {2}), Stream("returns", 10, 20, {2})};
+  for (PlacedStream& stream : streams) stream.need.kind = core::DeviceKind::kGpu;
+  streams[1].restarts = true;
+  ASSERT_TRUE(placement_.Add(gpus, streams, false, kNow));
+  EXPECT_THAT(placement_.DeviceGone("g", "lost", kNow), UnorderedElementsAre("stays", "returns"));
+  EXPECT_EQ(On("stays"), "h");
+  EXPECT_EQ(On("returns"), "h");
+  EXPECT_THAT(placement_.DeviceBack("g", kNow), ElementsAre("returns"));
+  EXPECT_EQ(On("stays"), "h");
+  EXPECT_EQ(On("returns"), "g");
+}
+
 TEST_F(PlacementTest, WhoFindsNoRoomIsWithoutAPlaceUntilThereIsOne) {
   ASSERT_TRUE(placement_.Add({}, {Stream("four", 10, 40, {1})}, false, kNow));
   // b has 80 % taken: of one (30 %) and two (20 %) the second fits.

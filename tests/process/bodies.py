@@ -79,14 +79,17 @@ class DeviceLog:
         """What it says of a process, once all of it is there."""
         end = time.monotonic() + deadline_s
         while True:
-            *lines, self.rest = (self.rest + self.file.read()).split(b"\n")
-            for event in map(json.loads, lines):
-                self.by_pid[event.get("pid")].append(event)
-            if any(event["event"] == "left" for event in self.by_pid[pid]):
+            if any(event["event"] == "left" for event in self.so_far(pid)):
                 return self.by_pid[pid]
             if time.monotonic() > end:
                 raise AssertionError(f"process {pid} did not leave the device")
             time.sleep(0.01)
+
+    def so_far(self, pid):
+        *lines, self.rest = (self.rest + self.file.read()).split(b"\n")
+        for event in map(json.loads, lines):
+            self.by_pid[event.get("pid")].append(event)
+        return self.by_pid[pid]
 
 
 def is_body(op):

@@ -263,7 +263,7 @@ class VirtualGpu(harness.ProcessTest):
                   "def dropped(s):\n"
                   "  s.settimeout(20)\n"
                   "  while s.recv(65536): pass\n"
-                  "hello = (0).to_bytes(4, 'little') + (1).to_bytes(4, 'little') + b'\\0' * 8 + "
+                  "hello = (0).to_bytes(4, 'little') + (2).to_bytes(4, 'little') + b'\\0' * 8 + "
                   "b'\\0' * 6 + b'\\xf0\\x3f' + b'\\xff' * 8\n"
                   "for second in b'x', b'\\xff' * 64, b'\\1\\0\\0\\0' + b'\\xff' * 60, "
                   "b'\\2\\0\\0\\0\\7\\0\\0\\0name', b'\\6\\0\\0\\0' + b'\\xff' * 28:\n"
@@ -310,6 +310,13 @@ class VirtualGpu(harness.ProcessTest):
                 (["--fault", "burn:x:1", "--", "true"], "'burn:x:1' is not a fault"),
                 (["--model", "h100", "--", "true"], "'h100' is no model; expected t4"),
                 (["--model", bad, "--", "true"], "memory: expected a size, for example 16GiB"),
+                (["--devices", "a=t4,a=t4", "--", "true"], "--devices: 'a' twice"),
+                (["--devices", "a=t4:0", "--", "true"], "'0' is no speed from 0.01 to 100"),
+                (["--devices", "t4:1:much", "--", "true"], "'t4:1:much': 'much' is no size"),
+                (["--devices", "7=t4", "--", "true"], "'7' is no name"),
+                (["--devices", "h100", "--", "true"], "'h100' is no model; expected t4"),
+                (["--devices", "t4", "--model", "t4", "--", "true"], "--model excludes --devices"),
+                (["--lose", "0", "--", "true"], "--lose, --restore: not beside a command"),
                 ([], "what to run?"),
                 (["--"], "what to run?")):
             with self.subTest(arguments):
@@ -338,6 +345,53 @@ class VirtualGpu(harness.ProcessTest):
         mine, other = self.kernels()
         self.assertEqual((mine["class"], mine["end_ns"] - mine["begin_ns"]), ("post", 3 * NS))
         self.assertEqual((other["class"], other["end_ns"] - other["begin_ns"]), ("body", 7 * NS))
+
+    # ---- several devices -----------------------------------------------------------------------
+
+    def test_devices_of_two_speeds_have_bodies_of_their_own(self):
+        script = self.path("two.py")
+        with open(script, "w", encoding="utf-8") as file:
+            file.write(DEVICES_CLIENT)
+        quick = shlex.join([CAMERA, *QUICK])
+        code, out, err = self.vgpu(
+            ["sh", "-c", f"python3 {script} && CUDA_VISIBLE_DEVICES=1 {quick} & one=$!; "
+             f"CUDA_VISIBLE_DEVICES=GPU-01 {quick} & wait $one && wait $!"],
+            "--devices", "slow=t4:0.5:8GiB,fast=t4")
+        self.assertEqual(code, 0, err)
+        facts = json.loads(next(line for line in out.splitlines() if "cuda" in line))
+        # CUDA counts the fastest first, NVML by bus.
+        self.assertEqual([d["name"] for d in facts["cuda"]], ["Virtual T4 (fast)", "Virtual T4 (slow)"])
+        self.assertEqual([d["name"] for d in facts["nvml"]], ["Virtual T4 (slow)", "Virtual T4 (fast)"])
+        self.assertEqual([d["memory"] for d in facts["nvml"]], [8 << 30, 16 << 30])
+        self.assertEqual({d["uuid"] for d in facts["cuda"]}, {d["uuid"] for d in facts["nvml"]})
+        self.assertEqual(len({d["uuid"] for d in facts["cuda"]}), 2)
+        self.assertEqual(facts["free_changed"], [0, 1 << 20], "memory is counted where it is")
+        self.assertEqual(facts["peer"], 0)
+        self.assertEqual(facts["value"], 5.0, "one device's stream waits for another's event")
+        heads = [e for e in self.log() if e["event"] == "device"]
+        self.assertEqual([(e["device"], e["label"], e["speed"]) for e in heads], [(0, "slow", 0.5), (1, "fast", 1)])
+        kernels = self.kernels("body")
+        by_device = {d: {k["end_ns"] - k["begin_ns"] for k in kernels if k["name"] == "conv" and k["device"] == d}
+                     for d in (0, 1)}
+        self.assertEqual(by_device, {0: {2 * 4 * NS // 20}, 1: {4 * NS // 20}},
+                         "at its own speed, and undisturbed by the other")
+
+    def test_a_lost_device_fails_its_own_apps_only(self):
+        long = shlex.join([CAMERA, *QUICK, "--frames", "60"])
+        code, out, err = self.vgpu(
+            ["sh", "-c", f"STAGGER_VGPU_FAULT=lost:conv:50 CUDA_VISIBLE_DEVICES=0 {long} & bad=$!; "
+             f"CUDA_VISIBLE_DEVICES=1 {long} & good=$!; wait $bad; echo bad $?; wait $good; echo good $?; "
+             # It is not listed until it is back.
+             f"CUDA_VISIBLE_DEVICES=GPU-00 {long} >/dev/null; echo gone $?; "
+             f"{STAGGER} vgpu --restore a && CUDA_VISIBLE_DEVICES=GPU-00 {long} >/dev/null; echo back $?"],
+            "--devices", "a=t4,b=t4")
+        self.assertEqual(code, 0, err)
+        codes = dict(line.split() for line in out.splitlines() if not line.startswith("{"))
+        self.assertEqual(codes, {"bad": "1", "good": "0", "gone": "1", "back": "0"}, err)
+        self.assertIn("CUDA_ERROR_DEVICE_UNAVAILABLE", err)
+        self.assertIn("cuInit: CUDA_ERROR_NO_DEVICE", err)
+        self.assertEqual([(e["event"], e["device"]) for e in self.log() if e["event"] in ("lost", "back")],
+                         [("lost", 0), ("back", 0)])
 
     def test_without_a_virtual_gpu_there_is_no_device(self):
         environment = dict(self.environment(), LD_LIBRARY_PATH=LIBRARIES)
@@ -405,6 +459,65 @@ print(json.dumps({"name": name.value.decode(), "uuid": uuid.value.decode(), "cou
                   "busy": rates.gpu, "by_uuid": n.nvmlDeviceGetHandleByUUID(uuid, ctypes.byref(other)),
                   "processes": [p.used for p in processes[:number.value]]}))
 assert n.nvmlShutdown() == 0 and n.nvmlShutdown() == 1
+"""
+
+DEVICES_CLIENT = """
+import ctypes, json
+c, n = ctypes.CDLL("libcuda.so.1"), ctypes.CDLL("libnvidia-ml.so.1")
+I, S, P = ctypes.c_int, ctypes.c_size_t, ctypes.c_void_p
+assert c.cuInit(0) == 0
+count = I()
+assert c.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value == 2
+cuda, contexts = [], []
+for i in range(2):
+    name, uuid, context = ctypes.create_string_buffer(64), (ctypes.c_ubyte * 16)(), P()
+    assert c.cuDeviceGetName(name, 64, i) == 0 and c.cuDeviceGetUuid_v2(uuid, i) == 0
+    cuda.append({"name": name.value.decode(), "uuid": bytes(uuid).hex()})
+    assert c.cuCtxCreate_v2(ctypes.byref(context), 0, i) == 0
+    contexts.append(context)
+device, peer = I(), I(7)
+assert c.cuCtxGetDevice(ctypes.byref(device)) == 0 and device.value == 1
+assert c.cuDeviceGet(ctypes.byref(device), 2) == 101
+assert c.cuDeviceCanAccessPeer(ctypes.byref(peer), 0, 1) == 0
+assert c.cuDeviceCanAccessPeer(ctypes.byref(peer), 0, 2) == 101
+
+def free(context):
+    free, total = S(), S()
+    assert c.cuCtxSetCurrent(context) == 0
+    assert c.cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total)) == 0
+    return free.value
+
+before = [free(context) for context in contexts]
+memory = P()
+assert c.cuMemAlloc_v2(ctypes.byref(memory), S(1 << 20)) == 0
+changed = [b - free(context) for b, context in zip(before, contexts)]
+# Work on one device, then a stream of the other one that waits for it.
+module, kernel, event, stream = P(), P(), P(), P()
+assert c.cuModuleLoadData(ctypes.byref(module), b"kernel scale cost=30ms do=scale\\n") == 0
+assert c.cuModuleGetFunction(ctypes.byref(kernel), module, b"scale") == 0
+ones = (ctypes.c_float * 4)(1, 1, 1, 1)
+assert c.cuMemcpyHtoD_v2(memory, ones, S(16)) == 0
+factor, number = ctypes.c_float(5), I(4)
+parameters = (P * 4)(*(ctypes.cast(ctypes.byref(x), P) for x in (memory, memory, factor, number)))
+assert c.cuLaunchKernel(kernel, 1, 1, 1, 1, 1, 1, 0, None, parameters, None) == 0
+assert c.cuEventCreate(ctypes.byref(event), 0) == 0 and c.cuEventRecord(event, None) == 0
+assert c.cuCtxSetCurrent(contexts[0]) == 0 and c.cuStreamCreate(ctypes.byref(stream), 0) == 0
+assert c.cuStreamWaitEvent(stream, event, 0) == 0 and c.cuStreamSynchronize(stream) == 0
+value = ctypes.cast(memory.value, ctypes.POINTER(ctypes.c_float))[0]
+assert c.cuMemcpyPeer(memory, contexts[0], memory, contexts[1], S(4)) == 801
+nvml = []
+assert n.nvmlInit_v2() == 0
+assert n.nvmlDeviceGetCount_v2(ctypes.byref(count)) == 0 and count.value == 2
+for i in range(2):
+    handle, index, memory_info = P(), ctypes.c_uint(9), (ctypes.c_ulonglong * 3)()
+    name, uuid = ctypes.create_string_buffer(64), ctypes.create_string_buffer(64)
+    assert n.nvmlDeviceGetHandleByIndex_v2(i, ctypes.byref(handle)) == 0
+    assert n.nvmlDeviceGetName(handle, name, 64) == 0 and n.nvmlDeviceGetUUID(handle, uuid, 64) == 0
+    assert n.nvmlDeviceGetMemoryInfo(handle, memory_info) == 0
+    assert n.nvmlDeviceGetIndex(handle, ctypes.byref(index)) == 0 and index.value == i
+    nvml.append({"name": name.value.decode(), "uuid": uuid.value.decode()[4:].replace("-", ""),
+                 "memory": memory_info[0]})
+print(json.dumps({"cuda": cuda, "nvml": nvml, "free_changed": changed, "peer": peer.value, "value": value}))
 """
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-// Contexts. The primary one is made when it is first retained.
+// Contexts. A device's primary one is made when it is first retained.
 #include <utility>
 
 #include "vgpu/double/api.h"
@@ -12,7 +12,7 @@ namespace {
 CUresult Destroy(Driver* driver, Lock* lock, CUcontext context) {
   std::vector<OpId> ids;
   context->order.PendingInAll(&ids);
-  const CUresult waited = driver->timeline.Wait(lock, ids);
+  const CUresult waited = context->device->timeline.Wait(lock, ids);
   driver->EndContext(context);
   return waited;
 }
@@ -28,46 +28,46 @@ CUresult Synchronize(CUcontext context) {
   }
   std::vector<OpId> ids;
   context->order.PendingInAll(&ids);
-  return driver.timeline.Wait(&lock, ids);
-}
-
-CUresult CheckOrdinal(CUdevice device) {
-  return device == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+  return context->device->timeline.Wait(&lock, ids);
 }
 
 }  // namespace
 
 CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
   if (context == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  if (device != 0) return CUDA_ERROR_INVALID_DEVICE;
   Driver& driver = Driver::Get();
+  SeenDevice* on = driver.Device(device);
+  if (on == nullptr) return CUDA_ERROR_INVALID_DEVICE;
   const Lock lock(driver.mutex);
-  if (driver.primary == nullptr) {
-    driver.primary = driver.NewContext(driver.primary_flags);
-    driver.primary->primary = true;
+  if (on->primary == nullptr) {
+    const CUresult made = driver.NewContext(on, on->primary_flags, &on->primary);
+    if (made != CUDA_SUCCESS) return made;
+    on->primary->primary = true;
   }
-  ++driver.primary->retained;
-  *context = driver.primary;
+  ++on->primary->retained;
+  *context = on->primary;
   return CUDA_SUCCESS;
 }
 
 CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device) {
-  if (device != 0) return CUDA_ERROR_INVALID_DEVICE;
   Driver& driver = Driver::Get();
+  SeenDevice* on = driver.Device(device);
+  if (on == nullptr) return CUDA_ERROR_INVALID_DEVICE;
   Lock lock(driver.mutex);
-  if (driver.primary == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
-  if (--driver.primary->retained > 0) return CUDA_SUCCESS;
-  CUcontext context = std::exchange(driver.primary, nullptr);
+  if (on->primary == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
+  if (--on->primary->retained > 0) return CUDA_SUCCESS;
+  CUcontext context = std::exchange(on->primary, nullptr);
   return Destroy(&driver, &lock, context);
 }
 CUresult cuDevicePrimaryCtxRelease(CUdevice device) { return cuDevicePrimaryCtxRelease_v2(device); }
 
 CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice device, unsigned int flags) {
-  if (device != 0) return CUDA_ERROR_INVALID_DEVICE;
   Driver& driver = Driver::Get();
+  SeenDevice* on = driver.Device(device);
+  if (on == nullptr) return CUDA_ERROR_INVALID_DEVICE;
   const Lock lock(driver.mutex);
-  driver.primary_flags = flags;
-  if (driver.primary != nullptr) driver.primary->flags = flags;
+  on->primary_flags = flags;
+  if (on->primary != nullptr) on->primary->flags = flags;
   return CUDA_SUCCESS;
 }
 CUresult cuDevicePrimaryCtxSetFlags(CUdevice device, unsigned int flags) {
@@ -77,30 +77,34 @@ CUresult cuDevicePrimaryCtxSetFlags(CUdevice device, unsigned int flags) {
 CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned int* flags, int* active) {
   if (flags == nullptr || active == nullptr) return CUDA_ERROR_INVALID_VALUE;
   Driver& driver = Driver::Get();
+  const SeenDevice* on = driver.Device(device);
+  if (on == nullptr) return CUDA_ERROR_INVALID_DEVICE;
   const Lock lock(driver.mutex);
-  *flags = driver.primary_flags;
-  *active = driver.primary != nullptr ? 1 : 0;
-  return CheckOrdinal(device);
+  *flags = on->primary_flags;
+  *active = on->primary != nullptr ? 1 : 0;
+  return CUDA_SUCCESS;
 }
 
 CUresult cuDevicePrimaryCtxReset_v2(CUdevice device) {
-  if (device != 0) return CUDA_ERROR_INVALID_DEVICE;
   Driver& driver = Driver::Get();
+  SeenDevice* on = driver.Device(device);
+  if (on == nullptr) return CUDA_ERROR_INVALID_DEVICE;
   Lock lock(driver.mutex);
-  if (driver.primary == nullptr) return CUDA_SUCCESS;
-  CUcontext context = std::exchange(driver.primary, nullptr);
+  if (on->primary == nullptr) return CUDA_SUCCESS;
+  CUcontext context = std::exchange(on->primary, nullptr);
   return Destroy(&driver, &lock, context);
 }
 CUresult cuDevicePrimaryCtxReset(CUdevice device) { return cuDevicePrimaryCtxReset_v2(device); }
 
 CUresult cuCtxCreate_v2(CUcontext* context, unsigned int flags, CUdevice device) {
   if (context == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  if (device != 0) return CUDA_ERROR_INVALID_DEVICE;
   Driver& driver = Driver::Get();
+  SeenDevice* on = driver.Device(device);
+  if (on == nullptr) return CUDA_ERROR_INVALID_DEVICE;
   const Lock lock(driver.mutex);
-  *context = driver.NewContext(flags);
-  ContextStack().push_back(*context);
-  return CUDA_SUCCESS;
+  const CUresult made = driver.NewContext(on, flags, context);
+  if (made == CUDA_SUCCESS) ContextStack().push_back(*context);
+  return made;
 }
 CUresult cuCtxCreate_v3(CUcontext* context, CUexecAffinityParam* affinity, int count,
                         unsigned int flags, CUdevice device) {
@@ -156,8 +160,9 @@ CUresult cuCtxGetCurrent(CUcontext* context) {
 CUresult cuCtxGetDevice(CUdevice* device) {
   if (device == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const Lock lock(Driver::Get().mutex);
-  if (Current() == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
-  *device = 0;
+  const CUctx_st* context = Current();
+  if (context == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
+  *device = context->device->ordinal;
   return CUDA_SUCCESS;
 }
 CUresult cuCtxGetDevice_v2(CUdevice* device, CUcontext context) {
@@ -165,7 +170,7 @@ CUresult cuCtxGetDevice_v2(CUdevice* device, CUcontext context) {
   if (device == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const Lock lock(Driver::Get().mutex);
   if (!Alive(context, Kind::kContext)) return CUDA_ERROR_INVALID_CONTEXT;
-  *device = 0;
+  *device = context->device->ordinal;
   return CUDA_SUCCESS;
 }
 

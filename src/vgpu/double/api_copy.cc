@@ -87,7 +87,7 @@ CUresult Copy(const Box& box, Side to_side, Side from_side, CUstream handle, boo
   }
   error = driver.Enqueue(stream, std::move(task));
   if (error != CUDA_SUCCESS || !pageable_to || stream->capture != nullptr) return error;
-  return driver.timeline.Wait(&lock, {stream->lane->tail});
+  return stream->context->device->timeline.Wait(&lock, {stream->lane->tail});
 }
 
 Box Row(CUdeviceptr to, CUdeviceptr from, std::size_t bytes) {
@@ -158,6 +158,14 @@ CUresult Copy2D(const CUDA_MEMCPY2D* copy, CUstream stream, bool wait) {
   return Copy3D(box, stream, wait);
 }
 
+CUresult CheckPeers(CUcontext to, CUcontext from) {
+  const Lock lock(Driver::Get().mutex);
+  if (!Alive(to, Kind::kContext) || !Alive(from, Kind::kContext)) {
+    return CUDA_ERROR_INVALID_CONTEXT;
+  }
+  return to->device == from->device ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED;
+}
+
 template <typename T>
 CUresult Fill(CUdeviceptr to, std::size_t pitch, T value, std::size_t width, std::size_t height,
               CUstream handle, bool wait) {
@@ -209,13 +217,16 @@ CUresult cuMemcpyDtoD_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes) {
 CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream) {
   return Copy(Row(to, from, bytes), Side::kDevice, Side::kDevice, stream, false);
 }
-// There is one device: a peer is another context on it.
-CUresult cuMemcpyPeer(CUdeviceptr to, CUcontext, CUdeviceptr from, CUcontext, size_t bytes) {
-  return cuMemcpyDtoD_v2(to, from, bytes);
+// A peer is another context on the same device.
+CUresult cuMemcpyPeer(CUdeviceptr to, CUcontext to_context, CUdeviceptr from,
+                      CUcontext from_context, size_t bytes) {
+  const CUresult peers = CheckPeers(to_context, from_context);
+  return peers == CUDA_SUCCESS ? cuMemcpyDtoD_v2(to, from, bytes) : peers;
 }
-CUresult cuMemcpyPeerAsync(CUdeviceptr to, CUcontext, CUdeviceptr from, CUcontext, size_t bytes,
-                           CUstream stream) {
-  return cuMemcpyDtoDAsync_v2(to, from, bytes, stream);
+CUresult cuMemcpyPeerAsync(CUdeviceptr to, CUcontext to_context, CUdeviceptr from,
+                           CUcontext from_context, size_t bytes, CUstream stream) {
+  const CUresult peers = CheckPeers(to_context, from_context);
+  return peers == CUDA_SUCCESS ? cuMemcpyDtoDAsync_v2(to, from, bytes, stream) : peers;
 }
 
 CUresult cuMemcpy2D_v2(const CUDA_MEMCPY2D* copy) { return Copy2D(copy, nullptr, true); }

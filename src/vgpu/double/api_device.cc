@@ -1,7 +1,8 @@
-// Entry, errors and devices. There is one device, number 0.
+// Entry, errors and devices: those that the process sees, by their number among them.
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <string>
 
 #include "vgpu/double/api.h"
 #include "vgpu/double/driver.h"
@@ -11,10 +12,17 @@ namespace {
 
 CUresult CheckDevice(const void* out, CUdevice device) {
   if (out == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  return device == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+  return Driver::Get().Device(device) != nullptr ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
-constexpr const char* kBusId = "0000:00:1E.0";
+const Welcome& About(CUdevice device) { return Driver::Get().Device(device)->about; }
+
+// Buses in the order of NVML's numbers.
+std::string BusIdOf(const SeenDevice& device) {
+  char id[16];
+  std::snprintf(id, sizeof id, "0000:%02X:1E.0", device.number);
+  return id;
+}
 
 struct ResultText {
   CUresult result;
@@ -35,7 +43,7 @@ CUresult TextOf(CUresult error, const char** text, const char* ResultText::*fiel
 }
 
 // Figures of a T4, where a program may size its launches by them.
-int AttributeOf(CUdevice_attribute attribute) {
+int AttributeOf(CUdevice_attribute attribute, const SeenDevice& device) {
   switch (attribute) {
     case CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK:
     case CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X:
@@ -54,11 +62,13 @@ int AttributeOf(CUdevice_attribute attribute) {
     case CU_DEVICE_ATTRIBUTE_WARP_SIZE:
       return 32;
     case CU_DEVICE_ATTRIBUTE_CLOCK_RATE:
-      return 1590000;
+      return static_cast<int>(1590000 * device.about.speed);
     case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT:
       return 40;
     case CU_DEVICE_ATTRIBUTE_ASYNC_ENGINE_COUNT:
       return 2;
+    case CU_DEVICE_ATTRIBUTE_PCI_BUS_ID:
+      return static_cast<int>(device.number);
     case CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID:
       return 0x1e;
     case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR:
@@ -109,13 +119,13 @@ CUresult cuGetErrorString(CUresult error, const char** text) {
 
 CUresult cuDeviceGet(CUdevice* device, int ordinal) {
   const CUresult checked = CheckDevice(device, ordinal);
-  if (checked == CUDA_SUCCESS) *device = 0;
+  if (checked == CUDA_SUCCESS) *device = ordinal;
   return checked;
 }
 
 CUresult cuDeviceGetCount(int* count) {
   if (count == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  *count = 1;
+  *count = static_cast<int>(Driver::Get().devices.size());
   return CUDA_SUCCESS;
 }
 
@@ -123,15 +133,14 @@ CUresult cuDeviceGetName(char* name, int length, CUdevice device) {
   if (length <= 0) return CUDA_ERROR_INVALID_VALUE;
   const CUresult checked = CheckDevice(name, device);
   if (checked != CUDA_SUCCESS) return checked;
-  std::snprintf(name, static_cast<std::size_t>(length), "%s",
-                Driver::Get().timeline.welcome().name);
+  std::snprintf(name, static_cast<std::size_t>(length), "%s", About(device).name);
   return CUDA_SUCCESS;
 }
 
 CUresult cuDeviceGetUuid(CUuuid* uuid, CUdevice device) {
   const CUresult checked = CheckDevice(uuid, device);
   if (checked == CUDA_SUCCESS) {
-    std::memcpy(uuid->bytes, Driver::Get().timeline.welcome().uuid, sizeof uuid->bytes);
+    std::memcpy(uuid->bytes, About(device).uuid, sizeof uuid->bytes);
   }
   return checked;
 }
@@ -139,13 +148,13 @@ CUresult cuDeviceGetUuid_v2(CUuuid* uuid, CUdevice device) { return cuDeviceGetU
 
 CUresult cuDeviceTotalMem_v2(size_t* bytes, CUdevice device) {
   const CUresult checked = CheckDevice(bytes, device);
-  if (checked == CUDA_SUCCESS) *bytes = Driver::Get().timeline.welcome().memory;
+  if (checked == CUDA_SUCCESS) *bytes = About(device).memory;
   return checked;
 }
 
 CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice device) {
   const CUresult checked = CheckDevice(value, device);
-  if (checked == CUDA_SUCCESS) *value = AttributeOf(attribute);
+  if (checked == CUDA_SUCCESS) *value = AttributeOf(attribute, *Driver::Get().Device(device));
   return checked;
 }
 
@@ -153,8 +162,9 @@ CUresult cuDeviceComputeCapability(int* major, int* minor, CUdevice device) {
   if (minor == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const CUresult checked = CheckDevice(major, device);
   if (checked != CUDA_SUCCESS) return checked;
-  *major = AttributeOf(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);
-  *minor = AttributeOf(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+  const SeenDevice& seen = *Driver::Get().Device(device);
+  *major = AttributeOf(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, seen);
+  *minor = AttributeOf(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, seen);
   return CUDA_SUCCESS;
 }
 
@@ -162,20 +172,25 @@ CUresult cuDeviceGetPCIBusId(char* id, int length, CUdevice device) {
   if (length <= 0) return CUDA_ERROR_INVALID_VALUE;
   const CUresult checked = CheckDevice(id, device);
   if (checked == CUDA_SUCCESS) {
-    std::snprintf(id, static_cast<std::size_t>(length), "%s", kBusId);
+    std::snprintf(id, static_cast<std::size_t>(length), "%s",
+                  BusIdOf(*Driver::Get().Device(device)).c_str());
   }
   return checked;
 }
 
 CUresult cuDeviceGetByPCIBusId(CUdevice* device, const char* id) {
   if (device == nullptr || id == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  if (std::strcmp(id, kBusId) != 0) return CUDA_ERROR_INVALID_DEVICE;
-  *device = 0;
-  return CUDA_SUCCESS;
+  for (const auto& each : Driver::Get().devices) {
+    if (BusIdOf(*each) != id) continue;
+    *device = each->ordinal;
+    return CUDA_SUCCESS;
+  }
+  return CUDA_ERROR_INVALID_DEVICE;
 }
 
+// None sees another's memory.
 CUresult cuDeviceCanAccessPeer(int* can, CUdevice device, CUdevice peer) {
-  if (peer != 0) return CUDA_ERROR_INVALID_DEVICE;
+  if (Driver::Get().Device(peer) == nullptr) return CUDA_ERROR_INVALID_DEVICE;
   const CUresult checked = CheckDevice(can, device);
   if (checked == CUDA_SUCCESS) *can = 0;
   return checked;
@@ -183,7 +198,7 @@ CUresult cuDeviceCanAccessPeer(int* can, CUdevice device, CUdevice peer) {
 
 CUresult cuDeviceGetDefaultMemPool(CUmemoryPool* pool, CUdevice device) {
   const CUresult checked = CheckDevice(pool, device);
-  if (checked == CUDA_SUCCESS) *pool = &Driver::Get().pool;
+  if (checked == CUDA_SUCCESS) *pool = &Driver::Get().Device(device)->pool;
   return checked;
 }
 CUresult cuDeviceGetMemPool(CUmemoryPool* pool, CUdevice device) {

@@ -55,7 +55,6 @@ CUresult MakeLaunch(Driver* driver, CUfunction function, const Grid& grid, void*
   task->function = function;
   OpRecord& record = task->work.record;
   record.kind = OpKind::kKernel;
-  record.name = function->name;
   record.cost_ns = kernel.cost_ns;
   record.demand = kernel.demand;
   record.post = kernel.post;

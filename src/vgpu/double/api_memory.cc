@@ -1,5 +1,6 @@
 // Device, host and managed memory. All of it is this process's own; what counts is reserved at the
 // server.
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
@@ -19,14 +20,15 @@ CUresult Allocate(Lock* lock, std::size_t bytes, MemoryKind kind, unsigned flags
   CUcontext context = Current();
   if (context == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
   const bool counts = kind == MemoryKind::kDevice || kind == MemoryKind::kManaged;
+  Timeline& timeline = context->device->timeline;
   if (counts) {
     if (bytes > SIZE_MAX - 512) return CUDA_ERROR_OUT_OF_MEMORY;
-    const CUresult reserved = driver.timeline.Reserve(lock, Memory::Counted(bytes));
+    const CUresult reserved = timeline.Reserve(lock, Memory::Counted(bytes));
     if (reserved != CUDA_SUCCESS) return reserved;
   }
   *address = Memory::Map(bytes);
   if (*address == nullptr) {
-    if (counts) driver.timeline.Release(Memory::Counted(bytes));
+    if (counts) timeline.Release(Memory::Counted(bytes));
     return CUDA_ERROR_OUT_OF_MEMORY;
   }
   driver.memory.Add({reinterpret_cast<std::uintptr_t>(*address), bytes, kind, flags, context});
@@ -45,7 +47,9 @@ CUresult AllocateDevice(CUdeviceptr* address, std::size_t bytes, MemoryKind kind
 }
 
 void Release(Driver* driver, const Allocation& allocation) {
-  if (allocation.on_device()) driver->timeline.Release(Memory::Counted(allocation.bytes));
+  if (allocation.on_device()) {
+    allocation.context->device->timeline.Release(Memory::Counted(allocation.bytes));
+  }
   Memory::Unmap(reinterpret_cast<void*>(allocation.address), allocation.bytes);
   driver->memory.Remove(allocation.address);
 }
@@ -67,8 +71,16 @@ CUresult Free(std::uintptr_t address, std::initializer_list<MemoryKind> kinds) {
   Lock lock(driver.mutex);
   if (const CUresult safe = CheckUnsafe(&driver); safe != CUDA_SUCCESS) return safe;
   if (address == 0) return CUDA_SUCCESS;
-  if (Beginning(&driver, address, kinds) == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const CUresult waited = driver.timeline.WaitForAll(&lock);
+  const Allocation* there = Beginning(&driver, address, kinds);
+  if (there == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  // Host memory may be in use on any.
+  CUresult waited = CUDA_SUCCESS;
+  SeenDevice* const on = there->on_device() ? there->context->device : nullptr;
+  for (const auto& device : driver.devices) {
+    if (on != nullptr && on != device.get()) continue;
+    const CUresult ended = device->timeline.WaitForAll(&lock);
+    if (device.get() == on) waited = ended;
+  }
   if (waited != CUDA_SUCCESS) return waited;
   const Allocation* found = Beginning(&driver, address, kinds);
   if (found == nullptr) return CUDA_ERROR_INVALID_VALUE;  // another thread was faster
@@ -102,7 +114,7 @@ CUresult AttributeOf(void* value, CUpointer_attribute attribute, CUdeviceptr add
       return CUDA_SUCCESS;
     }
     case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL: {
-      const int ordinal = 0;
+      const int ordinal = found->context == nullptr ? 0 : found->context->device->ordinal;
       std::memcpy(value, &ordinal, sizeof ordinal);
       return CUDA_SUCCESS;
     }
@@ -130,9 +142,10 @@ CUresult EnqueueMarker(CUstream handle, std::function<void()> effect = nullptr) 
 CUresult cuMemGetInfo_v2(size_t* free_bytes, size_t* total) {
   Driver& driver = Driver::Get();
   Lock lock(driver.mutex);
-  if (Current() == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
+  CUcontext context = Current();
+  if (context == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
   Facts facts;
-  const CUresult asked = driver.timeline.Ask(&lock, &facts);
+  const CUresult asked = context->device->timeline.Ask(&lock, &facts);
   if (asked != CUDA_SUCCESS) return asked;
   const std::uint64_t here = facts.limit - facts.used_here;
   const std::uint64_t all = facts.total - facts.used;
@@ -210,7 +223,9 @@ CUresult cuMemPoolCreate(CUmemoryPool* pool, const CUmemPoolProps*) {
 }
 CUresult cuMemPoolDestroy(CUmemoryPool pool) {
   const Lock lock(Driver::Get().mutex);
-  if (!Alive(pool, Kind::kPool) || pool == &Driver::Get().pool) return CUDA_ERROR_INVALID_VALUE;
+  const bool own = std::ranges::any_of(
+      Driver::Get().devices, [pool](const auto& device) { return pool == &device->pool; });
+  if (!Alive(pool, Kind::kPool) || own) return CUDA_ERROR_INVALID_VALUE;
   pool->kind = Kind::kDead;
   return CUDA_SUCCESS;
 }

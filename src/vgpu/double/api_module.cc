@@ -20,7 +20,6 @@ CUfunction AddFunction(CUmodule module, const Kernel& kernel) {
   function->kernel = kernel;
   function->module = module;
   function->library = module->library;
-  function->name = Driver::Get().timeline.NameOf(kernel.name);
   CUfunction added = function.get();
   module->functions[kernel.name] = std::move(function);
   return added;

@@ -44,12 +44,13 @@ CUresult Record(Driver& driver, CUstream stream, CUevent event, unsigned flags) 
   const CUresult enqueued = driver.Enqueue(stream, std::move(task), mark);
   if (enqueued != CUDA_SUCCESS) return enqueued;
   event->mark = std::move(mark);
+  event->timeline = &stream->context->device->timeline;
   event->capture = 0;
   event->frontier.clear();
   return CUDA_SUCCESS;
 }
 
-CUresult WaitFor(Driver& driver, CUstream stream, CUevent event) {
+CUresult WaitFor(Driver& driver, Lock* lock, CUstream stream, CUevent event) {
   if (!Alive(event, Kind::kEvent)) return CUDA_ERROR_INVALID_HANDLE;
   if (stream->capture != nullptr || event->capture != 0) {
     return CaptureWait(&driver, stream, event);
@@ -58,14 +59,17 @@ CUresult WaitFor(Driver& driver, CUstream stream, CUevent event) {
   if (const CUresult allowed = CheckLegacy(&driver, stream); allowed != CUDA_SUCCESS) {
     return allowed;
   }
+  Timeline& timeline = stream->context->device->timeline;
+  // Devices know nothing of each other: what a stream of one would wait for, the caller does.
+  if (event->timeline != &timeline) return event->timeline->Wait(lock, {event->mark->op});
   // A marker of its own, so that a wait in the legacy stream holds back the others too.
   std::vector<OpId> after{event->mark->op};
-  stream->context->order.Append(stream->lane, driver.timeline.NextId(), &after);
+  stream->context->order.Append(stream->lane, timeline.NextId(), &after);
   Work work;
   work.record.kind = OpKind::kMarker;
   work.record.stream = stream->id;
-  driver.timeline.Submit(work, after);
-  driver.timeline.Flush();
+  timeline.Submit(work, after);
+  timeline.Flush();
   return CUDA_SUCCESS;
 }
 
@@ -84,7 +88,9 @@ CUresult Write(CUstream handle, CUdeviceptr address, T value) {
     const bool captures = stream->capture != nullptr;
     const CUresult enqueued = driver.Enqueue(stream, std::move(task));
     // Somebody may be watching that word.
-    if (enqueued == CUDA_SUCCESS && !captures) driver.timeline.Want(stream->lane->tail);
+    if (enqueued == CUDA_SUCCESS && !captures) {
+      stream->context->device->timeline.Want(stream->lane->tail);
+    }
     return enqueued;
   });
 }
@@ -158,8 +164,8 @@ CUresult cuStreamGetCtx(CUstream stream, CUcontext* context) {
 }
 CUresult cuStreamGetDevice(CUstream stream, CUdevice* device) {
   if (device == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  return OnStream(stream, [&](Driver&, Lock*, CUstream) {
-    *device = 0;
+  return OnStream(stream, [&](Driver&, Lock*, CUstream found) {
+    *device = found->context->device->ordinal;
     return CUDA_SUCCESS;
   });
 }
@@ -183,7 +189,7 @@ CUresult cuStreamSynchronize(CUstream handle) {
     if (allowed != CUDA_SUCCESS) return allowed;
     std::vector<OpId> ids;
     stream->context->order.Pending(stream->lane, &ids);
-    return driver.timeline.Wait(lock, ids);
+    return stream->context->device->timeline.Wait(lock, ids);
   });
 }
 
@@ -194,9 +200,10 @@ CUresult cuStreamQuery(CUstream handle) {
     if (allowed != CUDA_SUCCESS) return allowed;
     std::vector<OpId> ids;
     stream->context->order.Pending(stream->lane, &ids);
+    Timeline& timeline = stream->context->device->timeline;
     for (const OpId id : ids) {
-      if (driver.timeline.Over(id)) continue;
-      driver.timeline.Want(id);
+      if (timeline.Over(id)) continue;
+      timeline.Want(id);
       return CUDA_ERROR_NOT_READY;
     }
     return CUDA_SUCCESS;
@@ -204,8 +211,8 @@ CUresult cuStreamQuery(CUstream handle) {
 }
 
 CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned int) {
-  return OnStream(handle, [event](Driver& driver, Lock*, CUstream stream) {
-    return WaitFor(driver, stream, event);
+  return OnStream(handle, [event](Driver& driver, Lock* lock, CUstream stream) {
+    return WaitFor(driver, lock, stream, event);
   });
 }
 
@@ -269,21 +276,23 @@ CUresult cuCtxRecordEvent(CUcontext context, CUevent event) {
   Work work;
   work.record.kind = OpKind::kMarker;
   auto mark = std::make_shared<Mark>();
-  mark->op = driver.timeline.Submit(work, after, mark);
-  driver.timeline.Flush();
+  Timeline& timeline = context->device->timeline;
+  mark->op = timeline.Submit(work, after, mark);
+  timeline.Flush();
   event->mark = std::move(mark);
+  event->timeline = &timeline;
   return CUDA_SUCCESS;
 }
 
 CUresult cuCtxWaitEvent(CUcontext context, CUevent event) {
   Driver& driver = Driver::Get();
-  const Lock lock(driver.mutex);
+  Lock lock(driver.mutex);
   if (context == nullptr) context = Current();
   if (!Alive(context, Kind::kContext)) return CUDA_ERROR_INVALID_CONTEXT;
-  CUresult result = WaitFor(driver, context->legacy.get(), event);
+  CUresult result = WaitFor(driver, &lock, context->legacy.get(), event);
   for (CUstream stream : context->streams) {
     if (result != CUDA_SUCCESS) break;
-    if (!stream->lane->blocking) result = WaitFor(driver, stream, event);
+    if (!stream->lane->blocking) result = WaitFor(driver, &lock, stream, event);
   }
   return result;
 }
@@ -295,7 +304,7 @@ CUresult cuEventQuery(CUevent event) {
   if (checked == CUDA_SUCCESS) checked = CheckUnsafe(&driver);
   if (checked != CUDA_SUCCESS) return checked;
   if (event->mark == nullptr || event->mark->over) return CUDA_SUCCESS;
-  driver.timeline.Want(event->mark->op);
+  event->timeline->Want(event->mark->op);
   return CUDA_ERROR_NOT_READY;
 }
 
@@ -305,7 +314,7 @@ CUresult cuEventSynchronize(CUevent event) {
   CUresult checked = CheckRecorded(event);
   if (checked == CUDA_SUCCESS) checked = CheckUnsafe(&driver);
   if (checked != CUDA_SUCCESS || event->mark == nullptr) return checked;
-  return driver.timeline.Wait(&lock, {event->mark->op});
+  return event->timeline->Wait(&lock, {event->mark->op});
 }
 
 CUresult cuEventElapsedTime(float* milliseconds, CUevent start, CUevent end) {

@@ -1,6 +1,6 @@
-// What this device has not got: arrays (textures), several devices, launches as before CUDA 4,
-// streams that wait for a word in memory, and graph nodes that only explicit construction makes.
-// Each says so.
+// What these devices have not got: arrays (textures), launches over several devices, launches as
+// before CUDA 4, streams that wait for a word in memory, and graph nodes that only explicit
+// construction makes. Each says so.
 #include "vgpu/double/api.h"
 
 namespace stagger::vgpu::api {

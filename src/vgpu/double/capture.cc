@@ -253,10 +253,12 @@ CUresult LaunchGraph(Driver* driver, CUgraphExec executable, CUstream stream) {
   if (const CUresult allowed = CheckLegacy(driver, stream); allowed != CUDA_SUCCESS) {
     return allowed;
   }
-  Timeline& timeline = driver->timeline;
+  Timeline& timeline = stream->context->device->timeline;
   std::vector<OpId> after;
   stream->context->order.Append(stream->lane, timeline.NextId(), &after);
-  if (executable->last != 0) after.push_back(executable->last);
+  if (executable->last != 0 && executable->timeline == &timeline) {
+    after.push_back(executable->last);
+  }
   const OpId start = timeline.Submit(Marker(stream), after);
   std::vector<OpId> ids;
   for (const auto& step : steps) {
@@ -265,10 +267,14 @@ CUresult LaunchGraph(Driver* driver, CUgraphExec executable, CUstream stream) {
     if (after.empty()) after.push_back(start);
     Work work = step.task.work;
     work.record.stream = stream->id;
+    if (step.task.function != nullptr) {
+      work.record.name = timeline.NameOf(step.task.function->kernel.name);
+    }
     std::shared_ptr<Mark> mark;
     if (step.task.event != nullptr) {
       mark = std::make_shared<Mark>();
       step.task.event->mark = mark;
+      step.task.event->timeline = &timeline;
       step.task.event->capture = 0;
     }
     ids.push_back(timeline.Submit(work, after, mark));
@@ -277,6 +283,7 @@ CUresult LaunchGraph(Driver* driver, CUgraphExec executable, CUstream stream) {
   after = {start};
   for (const std::size_t leaf : LeavesOf(steps)) after.push_back(ids[leaf]);
   executable->last = timeline.Submit(Marker(stream), after);
+  executable->timeline = &timeline;
   stream->lane->tail = executable->last;
   timeline.Flush();
   return CUDA_SUCCESS;

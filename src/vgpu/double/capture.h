@@ -30,6 +30,7 @@ struct CUgraphExec_st {
   stagger::vgpu::Kind kind = stagger::vgpu::Kind::kExecutable;
   std::vector<Step> steps;
   stagger::vgpu::OpId last = 0;  // the end of its last launch: launches of one never overlap
+  stagger::vgpu::Timeline* timeline = nullptr;  // that was on
 };
 
 namespace stagger::vgpu {

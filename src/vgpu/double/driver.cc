@@ -4,9 +4,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
+#include "vgpu/device_list.h"
 #include "vgpu/double/capture.h"
+#include "vgpu/double/visible.h"
 
 namespace stagger::vgpu {
 namespace {
@@ -23,11 +26,19 @@ Driver& Driver::Get() {
 CUresult Driver::Init() {
   if (forked()) return CUDA_ERROR_NOT_INITIALIZED;
   const std::lock_guard lock(init_mutex_);
-  if (initialized()) return timeline.failure();
+  if (initialized()) return CUDA_SUCCESS;
   const char* socket = std::getenv(kSocketVariable);
   if (socket == nullptr || *socket == '\0') return CUDA_ERROR_NO_DEVICE;
-  const CUresult opened = timeline.Open(socket);
-  if (opened != CUDA_SUCCESS) return opened;
+  socket_ = socket;
+  const std::vector<Welcome> all = ListDevices(socket);
+  const std::vector<Welcome> seen =
+      VisibleDevices(all, std::getenv("CUDA_VISIBLE_DEVICES"), std::getenv("CUDA_DEVICE_ORDER"));
+  if (seen.empty()) return CUDA_ERROR_NO_DEVICE;
+  if (std::ranges::any_of(seen, &Welcome::poisoned)) return CUDA_ERROR_MPS_CONNECTION_FAILED;
+  for (const Welcome& device : seen) {
+    const auto ordinal = static_cast<int>(devices.size());
+    devices.push_back(std::make_unique<SeenDevice>(&mutex, ordinal, NumberOf(all, device), device));
+  }
   faults = FaultsFromEnvironment();
   // A child has this process's memory but neither its threads nor its place at the server.
   pthread_atfork(nullptr, nullptr, [] { Get().forked_.store(true); });
@@ -36,21 +47,40 @@ CUresult Driver::Init() {
     if (driver.forked()) return;
     // Not a wait: a thread that was stopped by exit may hold it.
     const std::unique_lock last(driver.mutex, std::try_to_lock);
-    if (last.owns_lock()) driver.timeline.TellLateness();
+    if (!last.owns_lock()) return;
+    for (const auto& device : driver.devices) device->timeline.TellLateness();
   });
   initialized_.store(true, std::memory_order_release);
   return CUDA_SUCCESS;
 }
 
-CUcontext Driver::NewContext(unsigned flags) {
+SeenDevice* Driver::Device(CUdevice ordinal) const {
+  const bool there = ordinal >= 0 && static_cast<std::size_t>(ordinal) < devices.size();
+  return there ? devices[static_cast<std::size_t>(ordinal)].get() : nullptr;
+}
+
+CUresult Driver::failure() const {
+  const CUctx_st* context = Current();
+  return context == nullptr ? CUDA_SUCCESS : context->device->timeline.failure();
+}
+
+CUresult Driver::NewContext(SeenDevice* device, unsigned flags, CUcontext* made) {
+  Timeline& timeline = device->timeline;
+  if (const CUresult failed = timeline.failure(); failed != CUDA_SUCCESS) return failed;
+  const CUresult opened =
+      timeline.opened() ? CUDA_SUCCESS
+                        : timeline.Open(socket_.c_str(), HelloFor(device->number, device->about));
+  if (opened != CUDA_SUCCESS) return opened;
   auto* context = new CUctx_st;
+  context->device = device;
   context->flags = flags;
   context->id = NewId();
   context->legacy = std::make_unique<CUstream_st>();
   context->legacy->context = context;
   context->legacy->lane = context->order.legacy();
   contexts.insert(context);
-  return context;
+  *made = context;
+  return CUDA_SUCCESS;
 }
 
 void Driver::EndContext(CUcontext context) {
@@ -98,6 +128,10 @@ CUresult Driver::Enqueue(CUstream stream, Task task, const std::shared_ptr<Mark>
   task.work.record.stream = stream->id;
   if (stream->capture != nullptr) return CaptureTask(stream, std::move(task));
   if (const CUresult allowed = CheckLegacy(this, stream); allowed != CUDA_SUCCESS) return allowed;
+  Timeline& timeline = stream->context->device->timeline;
+  if (task.function != nullptr) {
+    task.work.record.name = timeline.NameOf(task.function->kernel.name);
+  }
   std::vector<OpId> after;
   stream->context->order.Append(stream->lane, timeline.NextId(), &after);
   const OpId id = timeline.Submit(task.work, after, mark);
@@ -116,7 +150,7 @@ CUresult Driver::EnqueueAndWait(Lock* lock, CUstream handle, Task task) {
   }
   error = Enqueue(stream, std::move(task));
   if (error != CUDA_SUCCESS) return error;
-  return timeline.Wait(lock, {stream->lane->tail});
+  return stream->context->device->timeline.Wait(lock, {stream->lane->tail});
 }
 
 std::vector<CUcontext>& ContextStack() {

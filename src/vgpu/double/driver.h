@@ -40,8 +40,13 @@ struct Capture;
 
 }  // namespace stagger::vgpu
 
+namespace stagger::vgpu {
+struct SeenDevice;
+}
+
 struct CUctx_st {
   stagger::vgpu::Kind kind = stagger::vgpu::Kind::kContext;
+  stagger::vgpu::SeenDevice* device = nullptr;
   unsigned flags = 0;
   unsigned long long id = 0;
   int retained = 0;  // of the primary one
@@ -69,9 +74,10 @@ struct CUevent_st {
   stagger::vgpu::Kind kind = stagger::vgpu::Kind::kEvent;
   CUcontext context = nullptr;
   unsigned flags = 0;
-  std::shared_ptr<stagger::vgpu::Mark> mark;  // of the last record; null: never recorded
-  std::uint64_t capture = 0;                  // the last record was in this capture; 0: in none
-  std::vector<CUgraphNode> frontier;          // there
+  std::shared_ptr<stagger::vgpu::Mark> mark;    // of the last record; null: never recorded
+  stagger::vgpu::Timeline* timeline = nullptr;  // that mark is of
+  std::uint64_t capture = 0;                    // the last record was in this capture; 0: in none
+  std::vector<CUgraphNode> frontier;            // there
 };
 
 struct CUfunc_st {
@@ -79,7 +85,6 @@ struct CUfunc_st {
   stagger::vgpu::Kernel kernel;
   CUmodule module = nullptr;
   CUlibrary library = nullptr;
-  std::uint32_t name = 0;  // as the server knows it
   std::map<int, int> attributes;
 };
 
@@ -121,27 +126,42 @@ struct Task {
   CUfunction function = nullptr;  // launched
 };
 
+// One device that this process sees. It is used, and its server knows of us, from the first context
+// on.
+struct SeenDevice {
+  SeenDevice(std::mutex* mutex, int of_ordinal, std::uint32_t of_number, const Welcome& what)
+      : ordinal(of_ordinal), number(of_number), about(what), timeline(mutex) {}
+  const int ordinal;           // among those this process sees
+  const std::uint32_t number;  // as NVML counts
+  const Welcome about;
+  Timeline timeline;
+  CUctx_st* primary = nullptr;
+  unsigned primary_flags = 0;
+  CUmemPoolHandle_st pool;
+};
+
 class Driver {
  public:
   static Driver& Get();
 
   std::mutex mutex;
-  Timeline timeline{&mutex};
+  std::vector<std::unique_ptr<SeenDevice>> devices;  // by ordinal; fixed by Init
   Memory memory;
-  CUctx_st* primary = nullptr;
-  unsigned primary_flags = 0;
   std::set<CUcontext> contexts;
   std::map<std::uint64_t, std::unique_ptr<Capture>> captures;  // by id
   std::vector<FaultOrder> faults;
   std::map<std::string, std::uint64_t> launches;  // per kernel that a fault is ordered for
-  CUmemPoolHandle_st pool;
 
   CUresult Init();
+  // Null: there is no such device.
+  SeenDevice* Device(CUdevice ordinal) const;
+  // What every call of the calling thread returns: its device has failed.
+  CUresult failure() const;
   bool initialized() const { return initialized_.load(std::memory_order_acquire); }
   bool forked() const { return forked_.load(std::memory_order_relaxed); }
   std::uint64_t NewId() { return ++last_id_; }
 
-  CUcontext NewContext(unsigned flags);
+  CUresult NewContext(SeenDevice* device, unsigned flags, CUcontext* made);
   void EndContext(CUcontext context);
   CUstream NewStream(CUcontext context, unsigned flags, int priority);
 
@@ -159,6 +179,7 @@ class Driver {
   std::mutex init_mutex_;
   std::atomic<bool> initialized_{false};
   std::atomic<bool> forked_{false};
+  std::string socket_;
   std::uint64_t last_id_ = 0;
 };
 

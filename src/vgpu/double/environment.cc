@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "vgpu/device_list.h"
 #include "vgpu/quantity.h"
 
 namespace stagger::vgpu {
@@ -14,8 +15,9 @@ void Complain(const std::string& text) {
   (void)!write(STDERR_FILENO, line.data(), line.size());
 }
 
-Hello HelloFromEnvironment() {
+Hello HelloFor(std::uint32_t number, const Welcome& device) {
   Hello hello;
+  hello.device = number;
   if (const char* text = std::getenv("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE")) {
     char* end = nullptr;
     const double percentage = std::strtod(text, &end);
@@ -27,16 +29,20 @@ Hello HelloFromEnvironment() {
     }
   }
   if (const char* text = std::getenv("CUDA_MPS_PINNED_DEVICE_MEM_LIMIT")) {
-    std::string rest = text;
-    const std::string first = NextPart(&rest, ',');
-    const std::size_t equals = first.find('=');
-    const auto limit =
-        equals == std::string::npos ? std::nullopt : ParseSize(first.substr(equals + 1));
-    if (limit) {
-      hello.memory_limit = *limit;
-    } else {
-      Complain(std::string("CUDA_MPS_PINNED_DEVICE_MEM_LIMIT is '") + text +
-               "'; expected DEVICE=SIZE, for example 0=2G");
+    for (std::string rest = text; !rest.empty();) {
+      const std::string part = NextPart(&rest, ',');
+      const std::size_t equals = part.find('=');
+      const auto limit =
+          equals == std::string::npos ? std::nullopt : ParseSize(part.substr(equals + 1));
+      if (!limit) {
+        Complain(std::string("CUDA_MPS_PINNED_DEVICE_MEM_LIMIT is '") + text +
+                 "'; expected DEVICE=SIZE, for example 0=2G");
+        break;
+      }
+      const std::string which = part.substr(0, equals);
+      const bool meant = which.starts_with("GPU-") ? UuidText(device).starts_with(which)
+                                                   : which == std::to_string(number);
+      if (meant) hello.memory_limit = *limit;
     }
   }
   return hello;

@@ -10,10 +10,10 @@
 
 namespace stagger::vgpu {
 
-// CUDA_MPS_ACTIVE_THREAD_PERCENTAGE (1..100, may have a fraction) and
-// CUDA_MPS_PINNED_DEVICE_MEM_LIMIT ("0=2G", "0=512M,1=1G": the first one counts; there is one
-// device).
-Hello HelloFromEnvironment();
+// By CUDA_MPS_ACTIVE_THREAD_PERCENTAGE (1..100, may have a fraction) and
+// CUDA_MPS_PINNED_DEVICE_MEM_LIMIT ("0=2G", "0=512M,1=1G", or UUIDs in place of numbers).
+// `number`: the device's, as NVML counts.
+Hello HelloFor(std::uint32_t number, const Welcome& device);
 
 // STAGGER_VGPU_FAULT, as vgpu/faults.h reads it.
 std::vector<FaultOrder> FaultsFromEnvironment();

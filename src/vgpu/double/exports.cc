@@ -1,5 +1,5 @@
 // The names that apps see. Every call passes one guard: not in a forked child, not before cuInit,
-// not from a host function, and nothing but the process's error after one.
+// not from a host function, and nothing but its device's error after one.
 #include <cstring>
 
 #include "cuda/driver_calls.h"
@@ -15,14 +15,21 @@ constexpr bool Anytime(std::string_view symbol, cuda::CallKind kind) {
   return kind == cuda::CallKind::kEntry || symbol.starts_with("cuGetError");
 }
 
+// A thread may leave a context whose device has failed for another one.
+constexpr bool Leaves(std::string_view symbol) {
+  return symbol == "cuCtxSetCurrent" || symbol == "cuCtxPushCurrent_v2" ||
+         symbol == "cuCtxPopCurrent_v2";
+}
+
 template <typename F>
-CUresult Guarded(bool anytime, bool per_thread, F call) {
+CUresult Guarded(bool anytime, bool leaves, bool per_thread, F call) {
   if (!anytime) {
     Driver& driver = Driver::Get();
     if (driver.forked() || !driver.initialized()) return CUDA_ERROR_NOT_INITIALIZED;
     if (OnHostFunctionThread()) return CUDA_ERROR_NOT_PERMITTED;
     const std::lock_guard lock(driver.mutex);
-    if (driver.timeline.failure() != CUDA_SUCCESS) return driver.timeline.failure();
+    const CUresult failed = driver.failure();
+    if (failed != CUDA_SUCCESS && !leaves) return failed;
   }
   const bool before = NullStreamIsPerThread();
   SetNullStreamIsPerThread(per_thread);
@@ -36,7 +43,8 @@ CUresult Guarded(bool anytime, bool per_thread, F call) {
 
 #define STAGGER_GUARDED(symbol, kind, per_thread, arguments)                                    \
   return stagger::vgpu::Guarded(stagger::vgpu::Anytime(#symbol, stagger::cuda::CallKind::kind), \
-                                per_thread, [&] { return stagger::vgpu::api::symbol arguments; });
+                                stagger::vgpu::Leaves(#symbol), per_thread,                     \
+                                [&] { return stagger::vgpu::api::symbol arguments; });
 
 #define STAGGER_CUDA_CALL(base, symbol, since, kind, parameters, arguments) \
   STAGGER_EXPORT CUresult symbol parameters { STAGGER_GUARDED(symbol, kind, false, arguments) }

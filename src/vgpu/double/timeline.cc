@@ -13,7 +13,6 @@
 
 #include "base/clock.h"
 #include "vgpu/connect.h"
-#include "vgpu/double/environment.h"
 #include "vgpu/lateness.h"
 
 namespace stagger::vgpu {
@@ -39,10 +38,11 @@ void StartThread(const char* name, F body) {
 
 bool OnHostFunctionThread() { return on_host_thread; }
 
-CUresult Timeline::Open(const char* socket) {
-  socket_ = Connect(socket, HelloFromEnvironment(), &welcome_);
-  if (!socket_.valid()) return CUDA_ERROR_NO_DEVICE;
-  if (welcome_.result != CUDA_SUCCESS) return static_cast<CUresult>(welcome_.result);
+CUresult Timeline::Open(const char* socket, const Hello& hello) {
+  Welcome welcome;
+  socket_ = Connect(socket, hello, &welcome);
+  if (!socket_.valid()) return kGone;
+  if (welcome.result != CUDA_SUCCESS) return static_cast<CUresult>(welcome.result);
   connected_ = true;
   batch_.Put(batch_header_);
   StartThread("vgpu-timeline", [this] { Read(); });

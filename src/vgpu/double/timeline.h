@@ -1,10 +1,11 @@
-// The app's side of the virtual GPU: hands operations to the server, hears what ended, makes their
-// effects (data moves, listed kernels compute) and wakes who waits. One per process.
+// The app's side of one virtual GPU: hands operations to the server, hears what ended, makes their
+// effects (data moves, listed kernels compute) and wakes who waits. One per device that the process
+// uses.
 //
-// Everything here but Open needs the driver's lock; waiting lets go of it. Two threads of its own,
+// Everything here needs the driver's lock; waiting lets go of it. Two threads of its own,
 // all signals blocked: one reads and makes effects, one runs host functions. Neither ever calls
-// back into the driver API. When the server is gone everything pending ends with kGone, and nothing
-// waits.
+// back into the driver API. When the device or the server is gone everything pending ends with
+// kGone, and nothing waits.
 #pragma once
 
 #include <condition_variable>
@@ -45,9 +46,9 @@ struct Mark {
 class Timeline {
  public:
   explicit Timeline(std::mutex* mutex) : mutex_(mutex) {}
-  // Connects and starts the threads. Not under the lock.
-  CUresult Open(const char* socket);
-  const Welcome& welcome() const { return welcome_; }
+  // Connects and starts the threads.
+  CUresult Open(const char* socket, const Hello& hello);
+  bool opened() const { return connected_ || failure_ != CUDA_SUCCESS; }
 
   // What the next Submit will return.
   OpId NextId() const { return last_id_ + 1; }
@@ -105,7 +106,6 @@ class Timeline {
   std::mutex* const mutex_;
   std::condition_variable changed_;
   UniqueFd socket_;
-  Welcome welcome_;
   CUresult failure_ = CUDA_SUCCESS;
   bool connected_ = false;
   OpId last_id_ = 0;

@@ -1,6 +1,7 @@
-// libnvidia-ml.so.1 for the virtual GPU: one device, and what its server knows of it. Every
-// question is a short connection of its own, so there is no state but whether NVML is initialised,
-// and any thread may ask at any time. Nothing here prints or throws.
+// libnvidia-ml.so.1 for the virtual GPUs: what their server knows of them. Every question is a
+// short connection of its own, so there is no state but whether NVML is initialised, and any thread
+// may ask at any time. A device that is lost keeps its number, and every question about it is
+// answered with NVML_ERROR_GPU_IS_LOST. Nothing here prints or throws.
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include "cuda/driver_types.h"
 #include "cuda/nvml_types.h"
 #include "vgpu/connect.h"
+#include "vgpu/device_list.h"
 
 #define STAGGER_EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -26,22 +28,44 @@ constexpr const char* kDriverVersion = "580.0-stagger";
 constexpr const char* kNvmlVersion = "13.580.0-stagger";
 
 std::atomic<int> initialized{0};
-nvmlDevice_st the_device;
+nvmlDevice_st handles[kMostDevices];  // one per device, by number
 
 struct Answered {
+  Welcome about;
   Facts facts;
   std::vector<ProcessFacts> processes;
 };
 
-nvmlReturn_t Ask(Answered* answered) {
-  if (initialized.load() <= 0) return NVML_ERROR_UNINITIALIZED;
+const char* Path() {
   const char* path = std::getenv(kSocketVariable);
+  return path == nullptr ? "" : path;
+}
+
+// How many there are, lost ones too.
+nvmlReturn_t Count(unsigned* count) {
+  if (initialized.load() <= 0) return NVML_ERROR_UNINITIALIZED;
   Hello hello;
   hello.observer = true;
   Welcome welcome;
-  const UniqueFd fd = Connect(path == nullptr ? "" : path, hello, &welcome);
+  if (!Connect(Path(), hello, &welcome).valid()) return NVML_ERROR_GPU_IS_LOST;
+  *count = std::min(welcome.devices, kMostDevices);
+  return NVML_SUCCESS;
+}
+
+unsigned NumberOf(nvmlDevice_t device) { return static_cast<unsigned>(device - handles); }
+
+bool IsHandle(nvmlDevice_t device) {
+  return std::any_of(std::begin(handles), std::end(handles),
+                     [device](const nvmlDevice_st& each) { return &each == device; });
+}
+
+nvmlReturn_t Ask(unsigned number, Answered* answered) {
+  Hello hello;
+  hello.observer = true;
+  hello.device = number;
+  const UniqueFd fd = Connect(Path(), hello, &answered->about);
   const Amount ask{Type::kAsk, 1, 0};
-  if (!fd.valid() || send(fd.get(), &ask, sizeof ask, MSG_NOSIGNAL) < 0) {
+  if (!fd.valid() || answered->about.lost || send(fd.get(), &ask, sizeof ask, MSG_NOSIGNAL) < 0) {
     return NVML_ERROR_GPU_IS_LOST;
   }
   std::vector<std::byte> packet(kMaxPacket);
@@ -62,8 +86,8 @@ nvmlReturn_t Ask(Answered* answered) {
 // Asks about the device that a handle means.
 nvmlReturn_t AskOf(nvmlDevice_t device, const void* out, Answered* answered) {
   if (initialized.load() <= 0) return NVML_ERROR_UNINITIALIZED;
-  if (device != &the_device || out == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
-  return Ask(answered);
+  if (!IsHandle(device) || out == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
+  return Ask(NumberOf(device), answered);
 }
 
 nvmlReturn_t Write(const char* text, char* out, unsigned length) {
@@ -71,16 +95,6 @@ nvmlReturn_t Write(const char* text, char* out, unsigned length) {
   if (std::strlen(text) >= length) return NVML_ERROR_INSUFFICIENT_SIZE;
   std::strcpy(out, text);
   return NVML_SUCCESS;
-}
-
-// "GPU-xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
-void WriteUuid(const Facts& facts, char (&text)[41]) {
-  char* at = text + std::snprintf(text, sizeof text, "GPU");
-  for (int i = 0; i < 16; ++i) {
-    const bool dash = i == 0 || i == 4 || i == 6 || i == 8 || i == 10;
-    at += std::snprintf(at, static_cast<std::size_t>(text + sizeof text - at),
-                        dash ? "-%02x" : "%02x", static_cast<unsigned char>(facts.uuid[i]));
-  }
 }
 
 template <typename T>
@@ -109,13 +123,16 @@ nvmlReturn_t Processes(nvmlDevice_t device, unsigned* count, T* infos) {
 
 using stagger::vgpu::Answered;
 using stagger::vgpu::AskOf;
+using stagger::vgpu::Count;
+using stagger::vgpu::handles;
 using stagger::vgpu::initialized;
-using stagger::vgpu::the_device;
+using stagger::vgpu::IsHandle;
+using stagger::vgpu::NumberOf;
 
 STAGGER_EXPORT nvmlReturn_t nvmlInitWithFlags(unsigned int) {
   initialized.fetch_add(1);
-  Answered answered;
-  if (stagger::vgpu::Ask(&answered) == NVML_SUCCESS) return NVML_SUCCESS;
+  unsigned count = 0;
+  if (Count(&count) == NVML_SUCCESS) return NVML_SUCCESS;
   initialized.fetch_sub(1);
   return NVML_ERROR_DRIVER_NOT_LOADED;
 }
@@ -173,10 +190,7 @@ STAGGER_EXPORT nvmlReturn_t nvmlSystemGetCudaDriverVersion_v2(int* version) {
 }
 
 STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetCount_v2(unsigned int* count) {
-  if (initialized.load() <= 0) return NVML_ERROR_UNINITIALIZED;
-  if (count == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
-  *count = 1;
-  return NVML_SUCCESS;
+  return count == nullptr ? NVML_ERROR_INVALID_ARGUMENT : Count(count);
 }
 STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetCount(unsigned int* count) {
   return nvmlDeviceGetCount_v2(count);
@@ -184,10 +198,14 @@ STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetCount(unsigned int* count) {
 
 STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int index,
                                                           nvmlDevice_t* device) {
-  if (initialized.load() <= 0) return NVML_ERROR_UNINITIALIZED;
-  if (index != 0 || device == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
-  *device = &the_device;
-  return NVML_SUCCESS;
+  unsigned count = 0;
+  const nvmlReturn_t counted = Count(&count);
+  if (counted != NVML_SUCCESS) return counted;
+  if (index >= count || device == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
+  Answered answered;
+  const nvmlReturn_t asked = stagger::vgpu::Ask(index, &answered);
+  if (asked == NVML_SUCCESS) *device = &handles[index];
+  return asked;
 }
 STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetHandleByIndex(unsigned int index, nvmlDevice_t* device) {
   return nvmlDeviceGetHandleByIndex_v2(index, device);
@@ -198,24 +216,26 @@ STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char* uuid,
   Answered answered;
   const nvmlReturn_t asked = AskOf(device, uuid, &answered);
   if (asked != NVML_SUCCESS) return asked;
-  char text[41];
-  stagger::vgpu::WriteUuid(answered.facts, text);
-  return stagger::vgpu::Write(text, uuid, length);
+  return stagger::vgpu::Write(stagger::vgpu::UuidText(answered.about).c_str(), uuid, length);
 }
 
 STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetHandleByUUID(const char* uuid, nvmlDevice_t* device) {
   if (uuid == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
-  char own[41];
-  const nvmlReturn_t asked = nvmlDeviceGetUUID(&the_device, own, sizeof own);
-  if (asked != NVML_SUCCESS) return asked;
-  if (std::strcmp(uuid, own) != 0) return NVML_ERROR_NOT_FOUND;
-  return nvmlDeviceGetHandleByIndex_v2(0, device);
+  unsigned count = 0;
+  const nvmlReturn_t counted = Count(&count);
+  if (counted != NVML_SUCCESS) return counted;
+  const auto devices = stagger::vgpu::ListDevices(stagger::vgpu::Path());
+  for (unsigned i = 0; i < devices.size(); ++i) {
+    if (stagger::vgpu::UuidText(devices[i]) == uuid)
+      return nvmlDeviceGetHandleByIndex_v2(i, device);
+  }
+  return NVML_ERROR_NOT_FOUND;
 }
 
 STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetIndex(nvmlDevice_t device, unsigned int* index) {
   if (initialized.load() <= 0) return NVML_ERROR_UNINITIALIZED;
-  if (device != &the_device || index == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
-  *index = 0;
+  if (!IsHandle(device) || index == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
+  *index = NumberOf(device);
   return NVML_SUCCESS;
 }
 
@@ -223,7 +243,7 @@ STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char* name,
                                               unsigned int length) {
   Answered answered;
   const nvmlReturn_t asked = AskOf(device, name, &answered);
-  return asked != NVML_SUCCESS ? asked : stagger::vgpu::Write(answered.facts.name, name, length);
+  return asked != NVML_SUCCESS ? asked : stagger::vgpu::Write(answered.about.name, name, length);
 }
 
 STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t* memory) {

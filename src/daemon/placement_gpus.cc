@@ -1,0 +1,42 @@
+// GPUs as devices of a plan: one that fails is a device that goes.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "daemon/placement_desk.h"
+
+namespace stagger::daemon {
+
+Result<void> PlacementDesk::WatchGpu(const PlacedDevice& device) {
+  const auto known = std::ranges::find(
+      devices_, device.on,
+      [](const device::Device& each) -> const auto& { return each.spec.name; });
+  if (known == devices_.end() || !known->gpu) return {};
+  if (gpus_ == nullptr) {
+    auto created = GpuPresence::Create(loop_);
+    if (!created) return created.error();
+    gpus_ = std::move(created).value();
+  }
+  const std::string name = device.plan.name;
+  gpus_->Watch(name, *known->gpu,
+               {.gone =
+                    [this, name](const std::string& why) {
+                      spdlog::warn("{} is gone: {}", name, why);
+                      Apply(placement_.DeviceGone(name, why, Now()));
+                      acted_();
+                    },
+                .back =
+                    [this, name] {
+                      spdlog::info("{} is here again", name);
+                      Apply(placement_.DeviceBack(name, Now()));
+                      acted_();
+                    }});
+  return {};
+}
+
+void PlacementDesk::LookAtGpus() {
+  if (gpus_ != nullptr) gpus_->Look();
+}
+
+}  // namespace stagger::daemon

@@ -1,0 +1,221 @@
+"""A site on three virtual GPUs of two speeds: apps run where the plan says, and go on elsewhere when one is lost.
+
+Runs itself inside `stagger vgpu`; the devices' own log says who ran where.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+import bodies
+import harness
+import site_test
+
+STAGGER = os.environ["STAGGER"]
+CAMERA = os.environ["CUDA_CAMERA"]
+# NVML's numbers; CUDA counts the fast one first.
+GPUS = {"slow": 0, "fast": 1, "third": 2}
+LEARNED = 25  # inferences after which the agent knows the app
+# A 6 ms body on a device of speed 1, and less around it than the profile below says.
+WORK = ["--pre", "0", "--body", "6", "--kernels", "10", "--post", "3", "--post-cpu", "0.4", "--post-steps", "2"]
+PROFILE = {"pre_ms": 1, "body_ms": 8, "post_ms": 5, "memory_gb": 1}
+# Takes no notice of errors.
+HEEDLESS = """
+import ctypes, time
+cuda = ctypes.CDLL("libcuda.so.1")
+context, module, kernel = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_void_p()
+cuda.cuInit(0)
+cuda.cuCtxCreate_v2(ctypes.byref(context), 0, 0)
+cuda.cuModuleLoadData(ctypes.byref(module), b"kernel conv cost=4ms\\n")
+cuda.cuModuleGetFunction(ctypes.byref(kernel), module, b"conv")
+while True:
+    cuda.cuLaunchKernel(kernel, 1, 1, 1, 1, 1, 1, 0, None, None, None)
+    cuda.cuCtxSynchronize()
+    time.sleep(0.05)
+"""
+
+
+def switch(option, name):
+    subprocess.run([STAGGER, "vgpu", option, name], check=True)
+
+
+class GpuSite(harness.ProcessTest):
+    def tearDown(self):
+        super().tearDown()
+        for name in GPUS:
+            switch("--restore", name)
+
+    def here(self):
+        return {"LD_LIBRARY_PATH": os.environ["LD_LIBRARY_PATH"], "STAGGER_VGPU": os.environ["STAGGER_VGPU"]}
+
+    def site(self, apps, more=""):
+        devices = "".join(f'  - {{name: {name}, on: "gpu:{number}", speed: {1 if name == "fast" else 0.5}, memory_gb: 4}}\n'
+                          for name, number in GPUS.items())
+        return f"policy: edf\nconcurrency: 1\nmps: \"off\"\n{more}devices:\n{devices}apps:\n" + "".join(apps)
+
+    def app(self, name, copies, fps, deadline_ms, command=None):
+        command = command or [CAMERA, *WORK, "--fps", str(fps), "--seconds", "300"]
+        return (f"  - {{name: {name}, copies: {copies}, fps: {fps}, deadline_ms: {deadline_ms}, "
+                f"command: {json.dumps(command)}, profile: {json.dumps(PROFILE)}}}\n")
+
+    def kernels(self, pid):
+        return [op for op in LOG.so_far(pid) if bodies.is_body(op)]
+
+    def inferences(self, pid):
+        """From the begin of each body's first kernel to the end of its last."""
+        kernels = self.kernels(pid)
+        return [(kernels[i]["begin_ns"], kernels[i + 9]["end_ns"]) for i in range(0, len(kernels) - 9, 10)]
+
+    def devices_of(self, pid):
+        return {op["device"] for op in self.kernels(pid)}
+
+    def pids(self, up, count, pattern):
+        """Of the latest processes, once so many have been started."""
+        return {m[1]: int(m[2]) for m in up.wait_for(rf"stagger: ({pattern}): started, pid (\d+)", count)}
+
+    def overlap_ns(self, pids):
+        """For how long two of these processes' learned bodies ran at once."""
+        spans = sorted(span for pid in pids for span in self.inferences(pid)[LEARNED:])
+        return sum(max(0, min(a[1], b[1]) - b[0]) for a, b in zip(spans, spans[1:])), len(spans)
+
+    def test_seven_apps_a_gpu_that_is_lost_one_more_app_and_the_gpu_again(self):
+        # With deadlines of 40 ms three belts are for the fast one; a device has memory for four apps.
+        up = site_test.Up(self, self.site([self.app("belt", 3, 20, 40), self.app("gate", 4, 10, 100)],
+                                          "on_move: restart\n"), **self.here())
+        pids = self.pids(up, 7, r"\w+-\d")
+        harness.wait_until(lambda: all(len(self.inferences(pid)) >= 45 for pid in pids.values()), "all are known")
+        places = up.places()
+        self.assertTrue(all(places[f"belt-{i}"] == ["fast"] for i in (1, 2, 3)), places)
+        used = {on[0] for on in places.values()}
+        self.assertEqual(len(used), 2, "as few devices as can be")
+        victim, = used - {"fast"}
+        refuge, = set(GPUS) - used
+        # Each is on the device of its place and no other; bodies of one device follow each other, those of two
+        # overlap.
+        on = {name: [pid for app, pid in pids.items() if places[app] == [name]] for name in used}
+        for name, here in on.items():
+            self.assertEqual([self.devices_of(pid) for pid in here], [{GPUS[name]}] * len(here), name)
+            overlap, count = self.overlap_ns(here)
+            self.assertLess(overlap / 1e6, 0.02 * 6 * count, f"{name}: {overlap} ns of {count} bodies")
+        both, _ = self.overlap_ns(pid for here in on.values() for pid in here)
+        self.assertGreater(both, 10e6, "two devices at once")
+        lengths = {name: min(end - begin for pid in here for begin, end in self.inferences(pid))
+                   for name, here in on.items()}
+        self.assertEqual({name: round(ns / 1e6) for name, ns in lengths.items()}, {"fast": 6, victim: 12})
+        self.check_rates(up, pids)
+        counted = self.counts(up)
+
+        lost = time.monotonic()
+        lost_ns = time.monotonic_ns()
+        switch("--lose", victim)
+        moved = [name for name, device in places.items() if device == [victim]]
+        then = harness.wait_until(
+            lambda: (p := up.places()) and all(p[name] and p[name] != [victim] for name in moved) and p, "a new plan")
+        self.assertLess(time.monotonic() - lost, 1.5, "within a second, and the time it takes to see it")
+        placement = up.placement()
+        self.assertFalse(next(d for d in placement["devices"] if d["name"] == victim)["here"])
+        self.assertTrue(any(f"{victim} is gone: the driver says that the GPU is lost" in event["text"]
+                            for event in placement["events"]), placement["events"])
+        # They ended with their device, and are started where the plan has them now.
+        up.wait_for(r"(\w+-\d): ended \(.*\), and has another place now", len(moved))
+        again = self.pids(up, 7 + len(moved), r"\w+-\d")
+        self.assertEqual({name for name in pids if again[name] != pids[name]}, set(moved))
+        harness.wait_until(lambda: all(len(self.inferences(again[name])) >= 10 for name in moved), "they run")
+        self.assertLess(time.monotonic() - lost, 6)
+        for name in moved:
+            self.assertEqual(self.devices_of(again[name]), {GPUS[then[name][0]]}, name)
+            self.assertEqual(self.devices_of(pids[name]), {GPUS[victim]}, name)
+            self.assertLess(max(op["end_ns"] for op in self.kernels(pids[name])), lost_ns + 1e9)
+        why = self.why(up, moved[0])
+        self.assertIn(f"The plan puts it on {then[moved[0]][0]}: moved from {victim}: {victim} is gone", why)
+
+        # One more, beside them.
+        extra = ["--name", "extra", "--fps", "10", "--deadline", "100", "--socket", up.socket]
+        profile = ",".join(f"{key}={value}" for key, value in PROFILE.items())
+        one_more = self.start([STAGGER, "run", *extra, "--profile", profile, "--", CAMERA, *WORK, "--fps", "10",
+                               "--frames", "30"], name="extra", **self.here())
+        self.assertEqual(one_more.end()[0], 0, self.said("extra"))
+        self.assertRegex(self.said("extra"), rf"stagger: extra: on ({refuge}|fast): ")
+        self.assertEqual(len(self.devices_of(one_more.pid)), 1)
+        self.assertNotIn(GPUS[victim], self.devices_of(one_more.pid))
+        refused = subprocess.run([STAGGER, "run", *extra, "--profile", "body_ms=8,memory_gb=3.5", "--", "true"],
+                                 env=self.environment(), capture_output=True, text=True, check=False)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("'extra' was not started: extra does not fit anywhere: lower memory", refused.stderr)
+
+        # It is back, and so are those that had to leave it: the site has them started again for that.
+        switch("--restore", victim)
+        up.wait_for(r"(\w+-\d): is stopped, to start at its new place: moved back: \w+ is here again", len(moved))
+        home = self.pids(up, 7 + 2 * len(moved), r"\w+-\d")
+        harness.wait_until(lambda: all(len(self.inferences(home[name])) >= 10 for name in moved), "they run")
+        self.assertEqual(up.places(), places)
+        for name in pids:
+            self.assertEqual(self.devices_of(home[name]), {GPUS[places[name][0]]}, name)
+        # Nobody else was touched, nor late.
+        stayed = {name: pid for name, pid in pids.items() if name not in moved}
+        self.assertGreaterEqual(len(stayed), 3)
+        self.check_rates(up, stayed)
+        for name, (done, late) in self.counts(up).items():
+            if name not in stayed:
+                continue
+            self.assertGreater(done - counted[name][0], 40, name)
+            self.assertLessEqual(late - counted[name][1], 0.05 * (done - counted[name][0]), name)
+        up.stop()
+
+    def check_rates(self, up, pids):
+        streams = {s["name"]: s for s in up.status()["streams"]}
+        for name, pid in pids.items():
+            stream = streams[name]
+            self.assertEqual(stream["pid"], pid)
+            self.assertGreaterEqual(stream["fps"], 0.9 * stream["fps_required"], name)
+
+    def counts(self, up):
+        """Inferences done, and those that were late."""
+        return {s["name"]: (s["done"], s["done"] * s["deadline_miss_ratio"]) for s in up.status()["streams"]}
+
+    def why(self, up, name):
+        return " ".join(subprocess.run([STAGGER, "why", name, "--socket", up.socket], capture_output=True, text=True,
+                                       check=True).stdout.split())
+
+    def test_an_app_that_takes_no_notice_stays_where_it_had_to_go(self):
+        up = site_test.Up(self, self.site([self.app("heedless", 1, 10, 100, [sys.executable, "-c", HEEDLESS])]),
+                          **self.here())
+        first = self.pids(up, 1, "heedless-1")["heedless-1"]
+        place, = harness.wait_until(lambda: len(self.kernels(first)) > 5 and up.places().get("heedless-1"), "it runs")
+        harness.wait_until(lambda: up.status()["streams"][0]["device"] == f"gpu:{GPUS[place]}", "it has had a turn")
+        self.assertFalse(up.status()["streams"][0]["placement"]["at_next_start"])
+        switch("--lose", place)
+        # Where it will be is said while it still runs.
+        stream = harness.wait_until(
+            lambda: next((s for s in up.status()["streams"] if s["placement"]["at_next_start"]), None), "it is to move")
+        self.assertEqual(stream["pid"], first)
+        self.assertIn(f"It still runs on gpu:{GPUS[place]}; it will be there from its next start on.",
+                      self.why(up, "heedless-1"))
+        up.wait_for("heedless-1: its GPU context is broken: stopping it")
+        up.wait_for("heedless-1: ended .*, and has another place now")
+        again = self.pids(up, 2, "heedless-1")["heedless-1"]
+        refuge, = up.places()["heedless-1"]
+        self.assertNotEqual(refuge, place)
+        harness.wait_until(lambda: self.devices_of(again) == {GPUS[refuge]}, "it runs there")
+        # By default nothing is started again only to go home.
+        switch("--restore", place)
+        harness.wait_until(lambda: all(d["here"] for d in up.placement()["devices"]), "it is back")
+        self.assertEqual(up.places()["heedless-1"], [refuge])
+        stream = harness.wait_until(
+            lambda: next((s for s in up.status()["streams"] if s["device"]), None), f"it has turns: {up.lines}")
+        self.assertEqual((stream["pid"], stream["placement"]["at_next_start"]), (again, False), "\n".join(up.lines))
+        up.stop()
+
+
+if __name__ == "__main__":
+    if "DEVICE_LOG" not in os.environ:
+        with tempfile.TemporaryDirectory(prefix="stagger-test-") as folder:
+            log = os.path.join(folder, "device.jsonl")
+            sys.exit(subprocess.run(
+                [STAGGER, "vgpu", "--devices", "slow=t4:0.5,fast=t4,third=t4:0.5:8GiB", "--log", log, "--",
+                 sys.executable, "-B", *sys.argv], env={**os.environ, "DEVICE_LOG": log}, check=False).returncode)
+    LOG = bodies.DeviceLog(os.environ["DEVICE_LOG"])
+    harness.main()
