@@ -147,22 +147,38 @@ Result<json> PlacementDesk::Place(const json& body, pid_t owner, TimePoint now) 
 Result<void> PlacementDesk::Watch(const PlacedDevice& device) {
   if (device.socket.empty()) return {};
   const std::string name = device.plan.name;
-  auto watch = ExecutorWatch::Create(loop_, device.socket,
-                                     {.gone =
-                                          [this, name](const std::string& why) {
-                                            spdlog::warn("{} is gone: {}", name, why);
-                                            Apply(placement_.DeviceGone(name, why, Now()));
-                                            acted_();
-                                          },
-                                      .back =
-                                          [this, name] {
-                                            spdlog::info("{} is here again", name);
-                                            Apply(placement_.DeviceBack(name, Now()));
-                                            acted_();
-                                          }});
+  auto watch = ExecutorWatch::Create(
+      loop_, device.socket,
+      {.gone =
+           [this, name](const std::string& why) {
+             spdlog::warn("{} is gone: {}", name, why);
+             Apply(placement_.DeviceGone(name, why, Now()));
+             acted_();
+           },
+       .back =
+           [this, name] {
+             spdlog::info("{} is here again", name);
+             Apply(placement_.DeviceBack(name, Now()));
+             acted_();
+           },
+       .told = [this, name, figures = ExecutorFigures()](
+                   const std::string& status) mutable { OnFigures(name, figures.Read(status)); }});
   if (!watch) return watch.error();
   watches_[name] = std::move(watch).value();
   return {};
+}
+
+void PlacementDesk::OnFigures(const std::string& device, const DeviceFigures& figures) {
+  const std::uint64_t noted = placement_.noted();
+  const Placement::Changed changed = placement_.Measure(device, figures, Now());
+  if (placement_.noted() == noted) return;
+  const std::size_t fresh =
+      std::min<std::size_t>(placement_.noted() - noted, placement_.events().size());
+  for (std::size_t i = placement_.events().size() - fresh; i < placement_.events().size(); ++i) {
+    spdlog::warn("{}", placement_.events()[i].text);
+  }
+  Apply(changed);
+  acted_();
 }
 
 void PlacementDesk::OnOwnerGone(pid_t pid) {

@@ -14,6 +14,7 @@
 #include "daemon/event_loop.h"
 #include "daemon/executor_watch.h"
 #include "daemon/placement.h"
+#include "daemon/placement_figures.h"
 #include "daemon/placement_request.h"
 
 namespace stagger::daemon {
@@ -58,6 +59,7 @@ class PlacementDesk {
   Result<std::vector<PlacedStream>> StreamsOf(PlaceRequest* request, pid_t owner) const;
   std::optional<core::DeviceKind> OnlyKind() const;  // of all devices
   Result<void> Watch(const PlacedDevice& device);
+  void OnFigures(const std::string& device, const DeviceFigures& figures);
   void OnOwnerGone(pid_t pid);
   void Apply(const Placement::Changed& changed);
   // Before their places are taken away.

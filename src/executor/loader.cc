@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <string>
 
 #include "base/clock.h"
 #include "executor/shared_memory.h"
@@ -17,6 +18,17 @@ std::uint64_t ResidentBytes() {
   std::uint64_t resident = 0;
   statm >> size >> resident;
   return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+std::uint64_t AvailableBytes() {
+  std::ifstream facts("/proc/meminfo");
+  std::string field;
+  std::uint64_t kib = 0;
+  while (facts >> field >> kib) {
+    if (field == "MemAvailable:") return kib << 10;
+    facts.ignore(64, '\n');
+  }
+  return 0;
 }
 
 Loader::Loader() : done_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), thread_([this] { Main(); }) {}

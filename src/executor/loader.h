@@ -22,6 +22,8 @@ namespace stagger::executor {
 
 // What this process has in memory, bytes.
 std::uint64_t ResidentBytes();
+// Of the machine's memory, what nobody has taken, as the kernel estimates it; 0: not known.
+std::uint64_t AvailableBytes();
 
 struct LoadJob {
   std::string key;

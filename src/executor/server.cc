@@ -28,6 +28,8 @@ constexpr std::uint64_t kLargestBatch = std::uint64_t{256} << 20;
 // Where so many were served and others always waited, requests come faster than they are served;
 // apps that start together do that for a moment too.
 constexpr int kSaturated = 64;
+constexpr std::size_t kMostTold = 200;  // of a kind, in a status
+constexpr std::size_t kLongestStatus = wire::kMaxPacket - 1024;
 
 struct RegionSize {
   std::uint64_t capacity = 0;
@@ -107,22 +109,29 @@ void Server::Run(int stop_fd) {
       }
     }
     if (entries[2].revents != 0) Accept();
-    if (Client* next = Now() >= rests_until_ ? Next() : nullptr) {
-      if (settings_.share < 1) {
-        const TimePoint start = Now();
-        const Duration worked = ThreadCpuTime();
-        Serve(*next);
-        // By its own CPU time: what another on the core took of it is not charged.
-        rests_until_ = start + FromMs(ToMs(ThreadCpuTime() - worked) / settings_.share);
-      } else {
-        Serve(*next);
-      }
-    }
+    if (Client* next = Now() >= rests_until_ ? Next() : nullptr) Round(*next);
     for (auto client = clients_.begin(); client != clients_.end();) {
       const auto here = client++;
       if (here->gone) Remove(here);
     }
   }
+}
+
+// One round: an inference, or a batch. How long the device was taken by it, and how long it would
+// have been without others on it.
+void Server::Round(Client& first) {
+  const bool one_thread = settings_.threads == 1;
+  const TimePoint start = Now();
+  const Duration before = one_thread ? ThreadCpuTime() : Duration{};
+  served_.clear();
+  Serve(first);
+  const TimePoint end = Now();
+  Duration own = end - start;
+  // By its own CPU time: what another on the core took of it is not charged.
+  if (one_thread) own = FromMs(ToMs(ThreadCpuTime() - before) / settings_.share);
+  if (settings_.share < 1) rests_until_ = start + own;
+  const auto items = static_cast<Duration::rep>(served_.size());
+  for (const std::string& app : served_) figures_.Add(app, own / items, (end - start) / items);
 }
 
 void Server::Accept() {
@@ -364,6 +373,7 @@ void Server::RunBatch(ModelEntry& entry, const std::vector<Client*>& members, in
     const wire::Inferred done{.seq = client->waiting->seq, .ok = true, .body = took};
     client->waiting.reset();
     ++client->runs;
+    served_.push_back(client->name);
     client->gone = wire::Send(client->fd.get(), done) != wire::Io::kOk;
   }
 }
@@ -386,6 +396,7 @@ bool Server::RunOne(Client& client) {
   entry.needed = Now();
   ++entry.runs;
   ++client.runs;
+  served_.push_back(client.name);
   entry.body_total += done.body;
   client.gone = wire::Send(client.fd.get(), done) != wire::Io::kOk;
   return done.ok;
@@ -393,7 +404,9 @@ bool Server::RunOne(Client& client) {
 
 void Server::Remove(ClientAt client) {
   if (client->entry) models_.Drop(client->entry);
+  const std::string name = std::move(client->name);
   clients_.erase(client);
+  if (std::ranges::count(clients_, name, &Client::name) == 0) figures_.Forget(name);
   if (models_.all().empty()) batch_ = Batch();  // its memory
 }
 
@@ -406,6 +419,17 @@ std::string Server::Status() const {
   status["shared_memory_bytes"] = budget_.taken;
   status["model_memory_bytes"] = models_.loaded_bytes();
   status["resident_bytes"] = ResidentBytes();
+  status["available_bytes"] = AvailableBytes();
+  status["pace_ratio"] = figures_.pace();
+  status["inferences"] = figures_.inferences();
+  status["apps"] = nlohmann::json::array();
+  for (const auto& [name, app] : figures_.Apps()) {
+    status["apps"].push_back({{"name", name},
+                              {"inferences", app.inferences},
+                              {"samples", app.samples},
+                              {"body_ms", ToMs(app.body)}});
+    if (status["apps"].size() == kMostTold) break;
+  }
   status["models"] = nlohmann::json::array();
   for (const auto& [key, entry] : models_.all()) {
     constexpr const char* kStates[] = {"loading", "ready", "unloaded", "failed"};
@@ -447,7 +471,11 @@ std::string Server::Status() const {
     lane["pid"] = client.pid;
     lane["inferences"] = client.runs;
     status["lanes"].push_back(std::move(lane));
-    if (status["lanes"].size() == 200) break;  // one packet
+    if (status["lanes"].size() == kMostTold) break;
+  }
+  // One packet, whatever is in it: what planning needs before what people look at.
+  for (const char* field : {"lanes", "models"}) {
+    if (status.dump().size() > kLongestStatus) status[field] = nlohmann::json::array();
   }
   return status.dump();
 }

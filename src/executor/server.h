@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "executor/batch.h"
+#include "executor/figures.h"
 #include "executor/models.h"
 #include "executor/shared_memory.h"
 #include "wire/executor_channel.h"
@@ -47,6 +48,7 @@ class Server {
   void FinishOpen(Client& client);
   void Refuse(Client& client, const std::string& reason);
   Client* Next();
+  void Round(Client& first);
   void Serve(Client& first);
   bool RunOne(Client& client);
   static Work WorkOf(Client& client);
@@ -61,6 +63,8 @@ class Server {
   ServerSettings settings_;
   Budget budget_;
   Models models_;
+  Figures figures_;
+  std::vector<std::string> served_;  // in the round at hand: whose inferences ran
   std::list<Client> clients_;
   Batch batch_;
   int streak_ = 0;  // requests served since none other waited

@@ -87,6 +87,11 @@ std::optional<std::string> FaultOf(const PlacementProblem& problem, const Plan& 
   return std::nullopt;
 }
 
+bool Passes(const PlanDevice& device, const DeviceTasks& serves) {
+  return (device.memory_gb == 0 || serves.memory_gb <= device.memory_gb + kMemorySlack) &&
+         Admit(serves.tasks).admitted;
+}
+
 std::size_t DevicesUsed(const Plan& plan) {
   std::set<std::uint32_t> used;
   for (const PlacedOn& on : plan.streams) used.insert(on.begin(), on.end());

@@ -91,6 +91,9 @@ struct DeviceTasks {
 };
 std::vector<DeviceTasks> TasksOf(const PlacementProblem& problem, const Plan& plan);
 
+// Whether they all end in time there, and find its memory.
+bool Passes(const PlanDevice& device, const DeviceTasks& serves);
+
 std::size_t DevicesUsed(const Plan& plan);
 std::size_t StreamsPlaced(const Plan& plan);
 
