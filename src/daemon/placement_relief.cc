@@ -33,7 +33,9 @@ Duration Times(Duration time, double factor) {
 // test, or one of them has no place then.
 std::optional<core::Plan> Without(const core::PlacementProblem& problem, const core::Plan& current,
                                   const std::vector<std::uint32_t>& leaving) {
-  core::Board board(problem.devices);
+  const bool swapping = std::ranges::any_of(
+      problem.streams, [](const core::StreamNeed& need) { return need.load > Duration{}; });
+  core::Board board(problem.devices, swapping);
   for (const core::StreamNeed& need : problem.streams) board.Add(need);
   for (std::uint32_t i = 0; i < current.streams.size(); ++i) {
     if (current.streams[i].empty() || std::ranges::count(leaving, i) > 0) continue;
@@ -280,6 +282,7 @@ bool Placement::ReliefOf(std::uint32_t device, TimePoint now, Changed* changed) 
     for (const std::uint32_t on : best->streams[i]) stream.on.push_back(view.devices[on]);
     stream.since = stream.relieved_at = now;
     stream.home.clear();
+    stream.standby.clear();
     ++stream.moves;
     stream.reason = fmt::format("moved from {}: {}; {}", from, cause, explainer.Reason(i));
     Note(fmt::format("{} moves from {} to {}: {}", stream.need.name, from, PlaceOf(stream), cause),

@@ -90,7 +90,7 @@ void Server::Run(int stop_fd) {
                     {listener_.socket.get(), POLLIN, 0}});
     for (const Client& client : clients_) entries.push_back({client.fd.get(), POLLIN, 0});
     int wait_ms = -1;
-    if (Next() != nullptr) {
+    if (awaits_ == nullptr && Next() != nullptr) {
       wait_ms = static_cast<int>(std::ceil(std::max(ToMs(rests_until_ - Now()), 0.0)));
     }
     poll(entries.data(), entries.size(), wait_ms);
@@ -102,14 +102,13 @@ void Server::Run(int stop_fd) {
     if (entries[1].revents != 0) {
       for (const auto& entry : models_.Collect()) Loaded(entry);
     }
-    // One that was unloaded while somebody waited for it.
-    for (Client& client : clients_) {
-      if (client.waiting && client.entry->state == ModelEntry::State::kUnloaded) {
-        models_.Need(*client.entry);
-      }
-    }
     if (entries[2].revents != 0) Accept();
-    if (Client* next = Now() >= rests_until_ ? Next() : nullptr) Round(*next);
+    if (Client* next = Now() >= rests_until_ ? Next() : nullptr) {
+      models_.Need(*next->entry);
+      const bool loads = next->entry->state == ModelEntry::State::kLoading;
+      const bool loaded = std::exchange(awaits_, loads ? next : nullptr) == next;
+      if (!loads) Round(*next, loaded ? next->entry->load_time : Duration{});
+    }
     for (auto client = clients_.begin(); client != clients_.end();) {
       const auto here = client++;
       if (here->gone) Remove(here);
@@ -118,8 +117,8 @@ void Server::Run(int stop_fd) {
 }
 
 // One round: an inference, or a batch. How long the device was taken by it, and how long it would
-// have been without others on it.
-void Server::Round(Client& first) {
+// have been without others on it. `load`: what was done of it before, for which it rests, too.
+void Server::Round(Client& first, Duration load) {
   const bool one_thread = settings_.threads == 1;
   const TimePoint start = Now();
   const Duration before = one_thread ? ThreadCpuTime() : Duration{};
@@ -129,7 +128,8 @@ void Server::Round(Client& first) {
   Duration own = end - start;
   // By its own CPU time: what another on the core took of it is not charged.
   if (one_thread) own = FromMs(ToMs(ThreadCpuTime() - before) / settings_.share);
-  if (settings_.share < 1) rests_until_ = start + own;
+  const Duration rest = FromMs(ToMs(load) / settings_.share) - load;
+  if (settings_.share < 1) rests_until_ = start + own + rest;
   const auto items = static_cast<Duration::rep>(served_.size());
   for (const std::string& app : served_) figures_.Add(app, own / items, (end - start) / items);
 }
@@ -191,7 +191,6 @@ void Server::Handle(Client& client, wire::ExecutorMessage message, wire::Descrip
     client.deadline = infer->due;
     client.due = infer->due > Duration::zero() ? Now() + infer->due : kNever;
     client.arrival = ++arrivals_;
-    models_.Need(*client.entry);
   } else if (std::holds_alternative<wire::Ask>(message)) {
     client.gone = wire::Send(client.fd.get(), wire::Told{Status()}) != wire::Io::kOk;
   } else {
@@ -260,9 +259,12 @@ void Server::Refuse(Client& client, const std::string& reason) {
 }
 
 Server::Client* Server::Next() {
+  if (awaits_ != nullptr && awaits_->waiting && !awaits_->gone) {
+    return awaits_->entry->state == ModelEntry::State::kFailed ? nullptr : awaits_;
+  }
   Client* next = nullptr;
   for (Client& client : clients_) {
-    if (!client.waiting || client.gone || client.entry->state != ModelEntry::State::kReady) {
+    if (!client.waiting || client.gone || client.entry->state == ModelEntry::State::kFailed) {
       continue;
     }
     if (next == nullptr ||
@@ -404,6 +406,7 @@ bool Server::RunOne(Client& client) {
 
 void Server::Remove(ClientAt client) {
   if (client->entry) models_.Drop(client->entry);
+  if (awaits_ == &*client) awaits_ = nullptr;
   const std::string name = std::move(client->name);
   clients_.erase(client);
   if (std::ranges::count(clients_, name, &Client::name) == 0) figures_.Forget(name);

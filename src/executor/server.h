@@ -48,7 +48,7 @@ class Server {
   void FinishOpen(Client& client);
   void Refuse(Client& client, const std::string& reason);
   Client* Next();
-  void Round(Client& first);
+  void Round(Client& first, Duration load);
   void Serve(Client& first);
   bool RunOne(Client& client);
   static Work WorkOf(Client& client);
@@ -69,6 +69,9 @@ class Server {
   Batch batch_;
   int streak_ = 0;  // requests served since none other waited
   std::uint64_t arrivals_ = 0;
+  // Whose turn it is, and whose model is loaded again for it. Nobody else is served meanwhile: the
+  // load is part of its turn, which is what plans count with.
+  Client* awaits_ = nullptr;
   TimePoint rests_until_{};  // the rest of the core's time is others'
 };
 
