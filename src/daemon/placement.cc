@@ -62,6 +62,7 @@ Placement::Changed Placement::Settle(const std::string& cause, TimePoint now) {
     if (!fresh && Sorted(on) == Sorted(stream.on)) continue;
     const std::string from = PlaceOf(stream);
     stream.on = std::move(on);
+    stream.standby.clear();
     stream.since = now;
     stream.reason = explainer.Reason(i);
     changed.push_back(stream.need.name);
@@ -155,6 +156,7 @@ void Placement::DropDevices(pid_t owner) {
   };
   for (PlacedStream& stream : streams_) {
     renumber(&stream.on);
+    stream.standby.clear();  // it is found anew
     renumber(&stream.home);
   }
   std::erase_if(devices_, [&](const PlacedDevice& device) { return device.owner == owner; });
@@ -217,6 +219,7 @@ Placement::Changed Placement::DeviceBack(const std::string& name, TimePoint now)
     if (Sorted(before[i]) == Sorted(stream.on)) continue;
     ++stream.moves;
     stream.since = now;
+    stream.standby.clear();
     stream.reason = fmt::format("moved back: {} is here again", name);
     Note(fmt::format("{} moves back to {}: {} is here again", stream.need.name, PlaceOf(stream),
                      name),

@@ -42,7 +42,8 @@ struct PlacedStream {
   pid_t owner = 0;    // who asked for the place; when that process ends, the place is free
   // By index into devices(); of a gone one only until the change at hand is done.
   core::PlacedOn on;
-  core::PlacedOn home;  // where it was before a device of it went; empty: it is at home
+  core::PlacedOn home;     // where it was before a device of it went; empty: it is at home
+  core::PlacedOn standby;  // where it would be were a device of it gone; what has its model loaded
   std::string reason;
   std::uint64_t moves = 0;
   TimePoint since{};        // at this place, or without one
@@ -96,6 +97,10 @@ class Placement {
   Changed RemoveOwner(pid_t owner, TimePoint now);
   Changed DeviceGone(const std::string& name, const std::string& why, TimePoint now);
   Changed DeviceBack(const std::string& name, TimePoint now);
+
+  // Finds where those on this device would go were it gone, where there is memory for their models
+  // beside what is there. Whose standby is another now.
+  Changed PlanStandby(std::uint32_t device);
 
   // A stream that moved because of measurements stays for so long, whatever they say.
   static constexpr Duration kLeastStay = std::chrono::seconds{10};

@@ -13,6 +13,14 @@ namespace stagger::daemon {
 
 using nlohmann::json;
 
+namespace {
+
+// Models are not loaded while others move, or apps start.
+constexpr Duration kStandbyAfter = std::chrono::milliseconds{500};
+constexpr Duration kStandbyStep = std::chrono::milliseconds{10};
+
+}  // namespace
+
 PlacementDesk::~PlacementDesk() {
   for (auto& [pid, owner] : owners_) loop_->Unwatch(owner.watch);
 }
@@ -198,11 +206,13 @@ void PlacementDesk::OnOwnerGone(pid_t pid) {
 }
 
 void PlacementDesk::Apply(const Placement::Changed& changed) {
+  ++version_;
+  PlanStandbySoon();
   for (const std::string& name : changed) {
     const PlacedStream* stream = placement_.Find(name);
     if (stream == nullptr) continue;
     if (stream->need.kind == core::DeviceKind::kExecutor) {
-      assign_(name, SocketsOf(*stream), stream->reason);
+      assign_(name, SocketsOf(stream->on), stream->reason);
     } else {
       spdlog::info("stream '{}' is on {} from its next start on: {}", name,
                    placement_.PlaceOf(*stream), stream->reason);
@@ -211,9 +221,27 @@ void PlacementDesk::Apply(const Placement::Changed& changed) {
   }
 }
 
-std::vector<std::string> PlacementDesk::SocketsOf(const PlacedStream& stream) const {
+void PlacementDesk::PlanStandbySoon() {
+  if (!standby_timer_) {
+    auto timer = Timer::Create(loop_, [this] { PlanStandby(); });
+    if (!timer) return spdlog::warn("no models are loaded ahead: {}", timer.error().message);
+    standby_timer_ = std::move(timer).value();
+  }
+  standby_next_ = 0;
+  standby_timer_->ArmBy(Now() + kStandbyAfter);
+}
+
+void PlacementDesk::PlanStandby() {
+  for (const std::string& name : placement_.PlanStandby(standby_next_)) {
+    standby_(name, SocketsOf(placement_.Find(name)->standby));
+  }
+  acted_();
+  if (++standby_next_ < placement_.devices().size()) standby_timer_->ArmBy(Now() + kStandbyStep);
+}
+
+std::vector<std::string> PlacementDesk::SocketsOf(const core::PlacedOn& on) const {
   std::vector<std::string> sockets;
-  for (const std::uint32_t device : stream.on) {
+  for (const std::uint32_t device : on) {
     sockets.push_back(placement_.devices()[device].socket);
   }
   return sockets;
@@ -261,7 +289,7 @@ json PlacementDesk::PlacesOf(const std::vector<std::string>& names) const {
                       {"gpus", std::move(gpus)},
                       {"reason", stream->reason}});
   }
-  return {{"streams", std::move(places)}};
+  return {{"streams", std::move(places)}, {"version", version_}};
 }
 
 }  // namespace stagger::daemon

@@ -252,8 +252,13 @@ json Status::PlaceJson(const PlacedStream& stream, TimePoint now) const {
   for (const std::uint32_t device : stream.on) {
     devices.push_back(placement_->devices()[device].plan.name);
   }
+  json standby = json::array();
+  for (const std::uint32_t device : stream.standby) {
+    standby.push_back(placement_->devices()[device].plan.name);
+  }
   return {
       {"devices", std::move(devices)},
+      {"standby", std::move(standby)},
       {"reason", stream.reason},
       {"body_ms", ToMs(stream.need.body)},
       {"measured_body_ms",
