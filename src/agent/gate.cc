@@ -151,7 +151,7 @@ void Gate::Handle(const wire::Message& message, TimePoint now) {
       if (turn.phase == Phase::kHeld && turn.seq == expired->seq) turn.lease_end = now;
     }
   } else if (const auto* assign = std::get_if<wire::Assign>(&message)) {
-    if (route_ != nullptr) route_->Assign(assign->executors);
+    if (route_ != nullptr) route_->Assign(assign->executors, assign->standby);
   }
 }
 

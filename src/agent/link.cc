@@ -153,7 +153,7 @@ Link::Outcome Link::Connect() {
       if (!options_->serves.empty()) gate_->Tell(wire::Serves{options_->serves});
       if (options_->forwards) {
         route_->Report(true);
-        if (assign) route_->Assign(assign->executors);
+        if (assign) route_->Assign(assign->executors, assign->standby);
       }
       return Outcome::kAttached;
     }

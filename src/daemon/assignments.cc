@@ -44,6 +44,14 @@ Result<void> Assignments::Set(const std::string& name, Assignment assignment) {
   return {};
 }
 
+bool Assignments::SetStandby(const std::string& name, std::vector<std::string> sockets) {
+  const auto found = by_name_.find(name);
+  if (found == by_name_.end() || found->second.standby == sockets) return false;
+  if (sockets.size() > wire::kMaxExecutors) sockets.resize(wire::kMaxExecutors);
+  found->second.standby = std::move(sockets);
+  return true;
+}
+
 const Assignment* Assignments::Of(const StreamRecord& stream) const {
   auto found = by_name_.find(stream.name);
   if (found == by_name_.end()) found = by_name_.find(stream.asked_name);

@@ -18,6 +18,7 @@ namespace stagger::daemon {
 struct Assignment {
   std::vector<std::string> executors;  // sockets; none: the app runs its inferences itself
   std::string reason;                  // for people; may be empty
+  std::vector<std::string> standby{};  // sockets of those that serve while none of these can
   TimePoint since;
 };
 
@@ -27,6 +28,8 @@ class Assignments {
 
   // Error: one line; nothing has changed then.
   Result<void> Set(const std::string& name, Assignment assignment);
+  // Of a name that has been assigned some; whether it is new.
+  bool SetStandby(const std::string& name, std::vector<std::string> sockets);
   void Forget(const std::string& name) { by_name_.erase(name); }
 
   // Of the stream's own name, else of the one it asked for when another of that name was there.

@@ -93,7 +93,8 @@ std::string Driver::Join(ClientId client, const wire::Hello& hello, const std::s
                                                    spec.required_fps, ToMs(spec.deadline))
                                      : std::string("no rate stated"));
   // Before the Config that ends the greeting: it is to know where its first session's model goes.
-  if (assigned != nullptr) outbox_->Deliver(client, wire::Assign{assigned->executors});
+  if (assigned != nullptr)
+    outbox_->Deliver(client, wire::Assign{assigned->executors, assigned->standby});
   Apply(core::ClientJoined{client, spec}, client, now);
   return name;
 }
@@ -220,6 +221,15 @@ Result<void> Driver::Assign(const std::string& name, const std::vector<std::stri
     outbox_->Deliver(client, wire::Assign{assignment.executors});
   }
   return {};
+}
+
+void Driver::SetStandby(const std::string& name, std::vector<std::string> sockets) {
+  if (!assignments_.SetStandby(name, std::move(sockets))) return;
+  const Assignment& assignment = assignments_.all().at(name);
+  for (const auto& [client, record] : ledger_.streams()) {
+    if (assignments_.Of(record) != &assignment) continue;
+    outbox_->Deliver(client, wire::Assign{assignment.executors, assignment.standby});
+  }
 }
 
 bool Driver::OnFault(ClientId client, const wire::Faulted& faulted, TimePoint now) {

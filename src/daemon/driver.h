@@ -63,6 +63,8 @@ class Driver {
   // None: they run them themselves. Error: one line; nothing has changed then.
   Result<void> Assign(const std::string& name, const std::vector<std::string>& executors,
                       std::string reason, TimePoint now);
+  // Beside what it was assigned: executors that are to be ready for when none of those serves.
+  void SetStandby(const std::string& name, std::vector<std::string> sockets);
   // Streams of that name stay where they are; whoever joins with it later is told nothing.
   void Unassign(const std::string& name) { assignments_.Forget(name); }
   const Assignments& assignments() const { return assignments_; }

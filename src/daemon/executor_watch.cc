@@ -69,10 +69,11 @@ void ExecutorWatch::OnReady() {
     case wire::Io::kWouldBlock:
       return;
     case wire::Io::kOk:
-      if (std::holds_alternative<wire::Told>(message)) {
+      if (const auto* told = std::get_if<wire::Told>(&message)) {
         asked_ = kNever;
         // One that listens is not yet one that answers.
         if (std::exchange(gone_, false)) tells_.back();
+        tells_.told(told->chunk);
         return;
       }
       why_ = "it refuses this daemon";

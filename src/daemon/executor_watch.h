@@ -19,13 +19,14 @@ class ExecutorWatch {
   // Away for so long: whoever is on it is placed elsewhere.
   static constexpr Duration kGrace = std::chrono::milliseconds{250};
   // Asked that often; one that does not answer for so long hangs, which is as good as gone.
-  static constexpr Duration kAskEvery = std::chrono::seconds{1};
+  static constexpr Duration kAskEvery = std::chrono::milliseconds{500};
   static constexpr Duration kPatience = std::chrono::seconds{10};
 
   // Called from the loop, with why: `gone` at most once before `back`, and so on.
   struct Tells {
     std::function<void(const std::string& why)> gone;
     std::function<void()> back;
+    std::function<void(const std::string& status)> told;  // each time it answers, after `back`
   };
   static Result<std::unique_ptr<ExecutorWatch>> Create(EventLoop* loop, std::string socket,
                                                        Tells tells);

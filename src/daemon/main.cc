@@ -218,6 +218,9 @@ Result<void> Serve(const Options& options) {
         const auto assigned = (*driver)->Assign(stream, *sockets, why, Now());
         if (!assigned) spdlog::warn("{}", assigned.error().message);
       },
+      [&](const std::string& stream, std::vector<std::string> sockets) {
+        (*driver)->SetStandby(stream, std::move(sockets));
+      },
       [&] { server.Settle(); });
   desk = &placement;
   (*driver)->KnowExecutors([&](const std::string& socket) {

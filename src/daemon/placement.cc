@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 #include <optional>
 #include <set>
 #include <utility>
 
 #include "core/placement/explain.h"
 #include "core/placement/planner.h"
+#include "daemon/placement_view.h"
 
 namespace stagger::daemon {
 
@@ -23,13 +23,6 @@ core::PlacedOn Sorted(core::PlacedOn on) {
 }
 
 }  // namespace
-
-struct Placement::View {
-  core::PlacementProblem problem;
-  core::Plan current;
-  std::vector<std::uint32_t> devices;  // of the problem, as indices into devices_
-  std::vector<std::uint32_t> streams;  // likewise
-};
 
 const PlacedStream* Placement::Find(const std::string& name) const {
   const auto found = std::ranges::find(
@@ -56,33 +49,6 @@ std::string Placement::PlaceOf(const PlacedStream& stream) const {
   return text.empty() ? "no device" : text;
 }
 
-Placement::View Placement::Look() const {
-  View view;
-  std::vector<std::optional<std::uint32_t>> number(devices_.size());
-  for (std::uint32_t i = 0; i < devices_.size(); ++i) {
-    if (!devices_[i].here) continue;
-    number[i] = static_cast<std::uint32_t>(view.devices.size());
-    view.devices.push_back(i);
-    view.problem.devices.push_back(devices_[i].plan);
-  }
-  view.streams.resize(streams_.size());
-  std::iota(view.streams.begin(), view.streams.end(), 0);
-  std::ranges::stable_sort(view.streams, [&](std::uint32_t a, std::uint32_t b) {
-    return streams_[a].weight > streams_[b].weight;
-  });
-  for (const std::uint32_t stream : view.streams) {
-    view.problem.streams.push_back(streams_[stream].need);
-    core::PlacedOn on;
-    for (const std::uint32_t device : streams_[stream].on) {
-      if (number[device]) on.push_back(*number[device]);
-    }
-    // A part that is gone: the whole of it is placed anew.
-    if (on.size() < streams_[stream].on.size()) on.clear();
-    view.current.streams.push_back(std::move(on));
-  }
-  return view;
-}
-
 Placement::Changed Placement::Settle(const std::string& cause, TimePoint now) {
   const View view = Look();
   const core::MadePlan made = core::KeepPlan(view.problem, view.current);
@@ -96,6 +62,7 @@ Placement::Changed Placement::Settle(const std::string& cause, TimePoint now) {
     if (!fresh && Sorted(on) == Sorted(stream.on)) continue;
     const std::string from = PlaceOf(stream);
     stream.on = std::move(on);
+    stream.standby.clear();
     stream.since = now;
     stream.reason = explainer.Reason(i);
     changed.push_back(stream.need.name);
@@ -189,6 +156,7 @@ void Placement::DropDevices(pid_t owner) {
   };
   for (PlacedStream& stream : streams_) {
     renumber(&stream.on);
+    stream.standby.clear();  // it is found anew
     renumber(&stream.home);
   }
   std::erase_if(devices_, [&](const PlacedDevice& device) { return device.owner == owner; });
@@ -208,6 +176,9 @@ Placement::Changed Placement::DeviceGone(const std::string& name, const std::str
     devices_[device].here = false;
   }
   devices_[device].since = now;
+  // Its successor is measured anew.
+  devices_[device].slower = devices_[device].shorter = {};
+  devices_[device].overfull.clear();
   Note(fmt::format("{} is gone: {}", what, why), now);
   for (PlacedStream& stream : streams_) {
     if (shared && stream.need.kind != core::DeviceKind::kExecutor) continue;
@@ -219,17 +190,17 @@ Placement::Changed Placement::DeviceGone(const std::string& name, const std::str
 // Those that had to leave it, if all of them fit as things stand.
 void Placement::GoHome(std::uint32_t device) {
   View view = Look();
-  std::vector<std::uint32_t> number(devices_.size());
+  std::vector<std::optional<std::uint32_t>> number(devices_.size());
   for (std::uint32_t i = 0; i < view.devices.size(); ++i) number[view.devices[i]] = i;
   for (std::uint32_t i = 0; i < view.streams.size(); ++i) {
     const PlacedStream& stream = streams_[view.streams[i]];
     const bool can =
         std::ranges::count(stream.home, device) > 0 &&
         (stream.need.kind != core::DeviceKind::kGpu || stream.restarts) &&
-        std::ranges::all_of(stream.home, [&](std::uint32_t d) { return devices_[d].here; });
+        std::ranges::all_of(stream.home, [&](std::uint32_t d) { return number[d].has_value(); });
     if (!can) continue;
     view.current.streams[i].clear();
-    for (const std::uint32_t d : stream.home) view.current.streams[i].push_back(number[d]);
+    for (const std::uint32_t d : stream.home) view.current.streams[i].push_back(*number[d]);
   }
   if (core::FaultOf(view.problem, view.current)) return;
   for (std::uint32_t i = 0; i < view.streams.size(); ++i) {
@@ -264,6 +235,7 @@ Placement::Changed Placement::DeviceBack(const std::string& name, TimePoint now)
     if (Sorted(before[i]) == Sorted(stream.on)) continue;
     ++stream.moves;
     stream.since = now;
+    stream.standby.clear();
     stream.reason = fmt::format("moved back: {} is here again", what);
     Note(fmt::format("{} moves back to {}: {} is here again", stream.need.name, PlaceOf(stream),
                      what),
@@ -278,6 +250,7 @@ Placement::Changed Placement::DeviceBack(const std::string& name, TimePoint now)
 
 void Placement::Note(std::string text, TimePoint now) {
   events_.push_back({now, std::move(text)});
+  ++noted_;
   if (events_.size() > kMostEvents) events_.pop_front();
 }
 

@@ -7,12 +7,14 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "base/time.h"
 #include "core/placement/model.h"
+#include "daemon/drift.h"
 
 namespace stagger::daemon {
 
@@ -24,6 +26,14 @@ struct PlacedDevice {
   pid_t owner = 0;     // who named it
   bool here = true;
   TimePoint since{};  // here, or gone
+  // As measured: how many times slower than stated, and how many times less memory is left for it.
+  Drift slower;
+  Drift shorter;
+  // Not all that it serves ends in time any more, and nothing else passes: why. Empty: it is not
+  // so.
+  std::string overfull;
+  TimePoint measured{};      // its speed, last
+  TimePoint try_again_at{};  // to relieve it
 
   // A GPU that apps use themselves, too. While its executor is gone it is here, and of their kind.
   bool shared_with_executor() const { return !uuid.empty() && !socket.empty(); }
@@ -38,10 +48,29 @@ struct PlacedStream {
   pid_t owner = 0;  // who asked for the place; when that process ends, the place is free
   // By index into devices(); of a gone one only until the change at hand is done.
   core::PlacedOn on;
-  core::PlacedOn home;  // where it was before a device of it went; empty: it is at home
+  core::PlacedOn home;     // where it was before a device of it went; empty: it is at home
+  core::PlacedOn standby;  // where it would be were a device of it gone; what has its model loaded
   std::string reason;
   std::uint64_t moves = 0;
-  TimePoint since{};  // at this place, or without one
+  TimePoint since{};        // at this place, or without one
+  Drift growth;             // of its body over what the plan was made with, as measured
+  TimePoint relieved_at{};  // when it last moved because of measurements
+};
+
+// As plans count them: with what was measured.
+core::StreamNeed NeedOf(const PlacedStream& stream);
+core::PlanDevice PlanOf(const PlacedDevice& device);
+
+// What a device says of itself, or its executor does.
+struct DeviceFigures {
+  // The share of the device's time that is its own, where something ran since the last figures.
+  std::optional<double> pace;
+  double available_gb = 0;  // memory for it, with what it has; 0: not known
+  struct App {
+    std::string name;
+    Duration body{};  // on this device as it is stated to be
+  };
+  std::vector<App> apps;  // those that ran since the last figures, and often enough
 };
 
 class Placement {
@@ -56,6 +85,7 @@ class Placement {
   const std::vector<PlacedDevice>& devices() const { return devices_; }
   const std::vector<PlacedStream>& streams() const { return streams_; }
   const std::deque<Event>& events() const { return events_; }  // the latest, oldest first
+  std::uint64_t noted() const { return noted_; }               // so many ever
   bool empty() const { return devices_.empty() && streams_.empty(); }
   const PlacedStream* Find(const std::string& name) const;
   const PlacedDevice* FindDevice(const std::string& name) const;
@@ -74,9 +104,26 @@ class Placement {
   Changed DeviceGone(const std::string& name, const std::string& why, TimePoint now);
   Changed DeviceBack(const std::string& name, TimePoint now);
 
+  // Finds where those on this device would go were it gone, where there is memory for their models
+  // beside what is there. Whose standby is another now.
+  Changed PlanStandby(std::uint32_t device);
+
+  // A stream that moved because of measurements stays for so long, whatever they say.
+  static constexpr Duration kLeastStay = std::chrono::seconds{10};
+  // Where a device's measured figures no longer pass the test: moves as few streams as it can, to
+  // where they pass with the same figures. Where nothing passes all stay, and the device says so.
+  Changed Measure(const std::string& device, const DeviceFigures& figures, TimePoint now);
+
  private:
-  struct View;  // the devices that are here, and the streams in the order they are placed in
-  View Look() const;
+  // The devices that are here and within the test, and the streams that are on them or nowhere, in
+  // the order they are placed in.
+  struct View;
+  // `with`: this device, too, whatever the test says of it.
+  View Look(std::optional<std::uint32_t> with = std::nullopt) const;
+  std::vector<bool> Overfull() const;
+  Changed Relieve(TimePoint now);
+  bool ReliefOf(std::uint32_t device, TimePoint now, Changed* changed);
+  std::string CauseOf(std::uint32_t device) const;
   // Places who has none and notes what changed, with that cause: "b is gone".
   Changed Settle(const std::string& cause, TimePoint now);
   void GoHome(std::uint32_t device);
@@ -86,6 +133,7 @@ class Placement {
   std::vector<PlacedDevice> devices_;
   std::vector<PlacedStream> streams_;
   std::deque<Event> events_;
+  std::uint64_t noted_ = 0;
 };
 
 }  // namespace stagger::daemon

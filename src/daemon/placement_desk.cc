@@ -13,6 +13,14 @@ namespace stagger::daemon {
 
 using nlohmann::json;
 
+namespace {
+
+// Models are not loaded while others move, or apps start.
+constexpr Duration kStandbyAfter = std::chrono::milliseconds{500};
+constexpr Duration kStandbyStep = std::chrono::milliseconds{10};
+
+}  // namespace
+
 PlacementDesk::~PlacementDesk() {
   for (auto& [pid, owner] : owners_) loop_->Unwatch(owner.watch);
 }
@@ -150,22 +158,38 @@ Result<json> PlacementDesk::Place(const json& body, pid_t owner, TimePoint now) 
 Result<void> PlacementDesk::Watch(const PlacedDevice& device) {
   if (device.socket.empty()) return WatchGpu(device);
   const std::string name = device.plan.name;
-  auto watch = ExecutorWatch::Create(loop_, device.socket,
-                                     {.gone =
-                                          [this, name](const std::string& why) {
-                                            spdlog::warn("{} is gone: {}", name, why);
-                                            Apply(placement_.DeviceGone(name, why, Now()));
-                                            acted_();
-                                          },
-                                      .back =
-                                          [this, name] {
-                                            spdlog::info("{} is here again", name);
-                                            Apply(placement_.DeviceBack(name, Now()));
-                                            acted_();
-                                          }});
+  auto watch = ExecutorWatch::Create(
+      loop_, device.socket,
+      {.gone =
+           [this, name](const std::string& why) {
+             spdlog::warn("{} is gone: {}", name, why);
+             Apply(placement_.DeviceGone(name, why, Now()));
+             acted_();
+           },
+       .back =
+           [this, name] {
+             spdlog::info("{} is here again", name);
+             Apply(placement_.DeviceBack(name, Now()));
+             acted_();
+           },
+       .told = [this, name, figures = ExecutorFigures()](
+                   const std::string& status) mutable { OnFigures(name, figures.Read(status)); }});
   if (!watch) return watch.error();
   watches_[name] = std::move(watch).value();
   return {};
+}
+
+void PlacementDesk::OnFigures(const std::string& device, const DeviceFigures& figures) {
+  const std::uint64_t noted = placement_.noted();
+  const Placement::Changed changed = placement_.Measure(device, figures, Now());
+  if (placement_.noted() == noted) return;
+  const std::size_t fresh =
+      std::min<std::size_t>(placement_.noted() - noted, placement_.events().size());
+  for (std::size_t i = placement_.events().size() - fresh; i < placement_.events().size(); ++i) {
+    spdlog::warn("{}", placement_.events()[i].text);
+  }
+  Apply(changed);
+  acted_();
 }
 
 void PlacementDesk::OnOwnerGone(pid_t pid) {
@@ -188,11 +212,13 @@ void PlacementDesk::OnOwnerGone(pid_t pid) {
 }
 
 void PlacementDesk::Apply(const Placement::Changed& changed) {
+  ++version_;
+  PlanStandbySoon();
   for (const std::string& name : changed) {
     const PlacedStream* stream = placement_.Find(name);
     if (stream == nullptr) continue;
     if (stream->need.kind == core::DeviceKind::kExecutor) {
-      assign_(name, SocketsOf(*stream), stream->reason);
+      assign_(name, SocketsOf(stream->on), stream->reason);
     } else {
       spdlog::info("stream '{}' is on {} from its next start on: {}", name,
                    placement_.PlaceOf(*stream), stream->reason);
@@ -201,9 +227,27 @@ void PlacementDesk::Apply(const Placement::Changed& changed) {
   }
 }
 
-std::vector<std::string> PlacementDesk::SocketsOf(const PlacedStream& stream) const {
+void PlacementDesk::PlanStandbySoon() {
+  if (!standby_timer_) {
+    auto timer = Timer::Create(loop_, [this] { PlanStandby(); });
+    if (!timer) return spdlog::warn("no models are loaded ahead: {}", timer.error().message);
+    standby_timer_ = std::move(timer).value();
+  }
+  standby_next_ = 0;
+  standby_timer_->ArmBy(Now() + kStandbyAfter);
+}
+
+void PlacementDesk::PlanStandby() {
+  for (const std::string& name : placement_.PlanStandby(standby_next_)) {
+    standby_(name, SocketsOf(placement_.Find(name)->standby));
+  }
+  acted_();
+  if (++standby_next_ < placement_.devices().size()) standby_timer_->ArmBy(Now() + kStandbyStep);
+}
+
+std::vector<std::string> PlacementDesk::SocketsOf(const core::PlacedOn& on) const {
   std::vector<std::string> sockets;
-  for (const std::uint32_t device : stream.on) {
+  for (const std::uint32_t device : on) {
     sockets.push_back(placement_.devices()[device].socket);
   }
   return sockets;
@@ -252,7 +296,7 @@ json PlacementDesk::PlacesOf(const std::vector<std::string>& names) const {
                       {"gpus", std::move(gpus)},
                       {"reason", stream->reason}});
   }
-  return {{"streams", std::move(places)}};
+  return {{"streams", std::move(places)}, {"version", version_}};
 }
 
 }  // namespace stagger::daemon

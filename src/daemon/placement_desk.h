@@ -15,6 +15,7 @@
 #include "daemon/executor_watch.h"
 #include "daemon/gpu_presence.h"
 #include "daemon/placement.h"
+#include "daemon/placement_figures.h"
 #include "daemon/placement_request.h"
 
 namespace stagger::daemon {
@@ -29,12 +30,15 @@ class PlacementDesk {
   using Assign = std::function<void(const std::string& stream,
                                     const std::optional<std::vector<std::string>>& sockets,
                                     const std::string& why)>;
+  // Executors that are to have its model ready beside those.
+  using Standby = std::function<void(const std::string& stream, std::vector<std::string> sockets)>;
   // `acted` is called after the desk acted by itself, outside of a request.
   PlacementDesk(EventLoop* loop, std::vector<device::Device> devices, Assign assign,
-                std::function<void()> acted)
+                Standby standby, std::function<void()> acted)
       : loop_(loop),
         devices_(std::move(devices)),
         assign_(std::move(assign)),
+        standby_(std::move(standby)),
         acted_(std::move(acted)) {}
   ~PlacementDesk();
 
@@ -63,18 +67,25 @@ class PlacementDesk {
   std::optional<core::DeviceKind> OnlyKind() const;  // of all devices
   Result<void> Watch(const PlacedDevice& device);
   Result<void> WatchGpu(const PlacedDevice& device);
+  void OnFigures(const std::string& device, const DeviceFigures& figures);
   void OnOwnerGone(pid_t pid);
   void Apply(const Placement::Changed& changed);
+  void PlanStandbySoon();
+  void PlanStandby();  // of one device; the next one a moment later
   // Before their places are taken away.
   void Forget(const std::vector<std::string>& streams);
-  std::vector<std::string> SocketsOf(const PlacedStream& stream) const;
+  std::vector<std::string> SocketsOf(const core::PlacedOn& on) const;
   nlohmann::json PlacesOf(const std::vector<std::string>& names) const;
 
   EventLoop* loop_;
   std::vector<device::Device> devices_;
   Assign assign_;
+  Standby standby_;
   std::function<void()> acted_;
   Placement placement_;
+  std::uint64_t version_ = 0;  // changes with every place that does
+  std::unique_ptr<Timer> standby_timer_;
+  std::uint32_t standby_next_ = 0;  // device
   std::map<pid_t, Owner> owners_;
   std::map<std::string, std::unique_ptr<ExecutorWatch>> watches_;  // by device
   std::unique_ptr<GpuPresence> gpus_;                              // null: no plan has had any

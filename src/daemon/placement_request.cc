@@ -115,7 +115,7 @@ PlacedDevice ReadDevice(const json& map, const std::string& where,
 PlacedStream ReadStream(const json& map, const std::string& where) {
   CheckKeys(map, where,
             {"name", "app", "fps", "deadline_ms", "weight", "pre_ms", "body_ms", "post_ms",
-             "memory_gb", "executor", "devices", "like", "pipeline", "restarts"});
+             "load_ms", "memory_gb", "executor", "devices", "like", "pipeline", "restarts"});
   PlacedStream stream;
   core::StreamNeed& need = stream.need;
   need.name = Text(map, where, "name", wire::kMaxName, true);
@@ -129,6 +129,7 @@ PlacedStream ReadStream(const json& map, const std::string& where) {
   need.post = FromMs(Number(map, where, "post_ms", -1e-9, kMostMs, 0));
   if (need.body <= Duration{} && !like) Fail(where, map, "body_ms, or like");
   need.deadline = FromMs(Number(map, where, "deadline_ms", -1e-9, kMostMs, 0));
+  need.load = FromMs(Number(map, where, "load_ms", -1e-9, kMostMs, 0));
   need.memory_gb = Number(map, where, "memory_gb", -1e-9, kMostGb, 0);
   if (map.contains("executor")) {
     need.kind = Flag(map, where, "executor") ? core::DeviceKind::kExecutor : core::DeviceKind::kGpu;

@@ -256,10 +256,19 @@ json Status::PlaceJson(const PlacedStream& stream, TimePoint now) const {
   for (const std::uint32_t device : stream.on) {
     devices.push_back(placement_->devices()[device].plan.name);
   }
-  return {{"devices", std::move(devices)},
-          {"reason", stream.reason},
-          {"moves", stream.moves},
-          {"for_s", Seconds(now - stream.since)}};
+  json standby = json::array();
+  for (const std::uint32_t device : stream.standby) {
+    standby.push_back(placement_->devices()[device].plan.name);
+  }
+  return {
+      {"devices", std::move(devices)},
+      {"standby", std::move(standby)},
+      {"reason", stream.reason},
+      {"body_ms", ToMs(stream.need.body)},
+      {"measured_body_ms",
+       stream.growth.factor() > 1 ? json(Rounded(ToMs(NeedOf(stream).body), 1000)) : json(nullptr)},
+      {"moves", stream.moves},
+      {"for_s", Seconds(now - stream.since)}};
 }
 
 // An app that uses its device itself, and is still on another one than its place.
@@ -291,6 +300,12 @@ json Status::PlacementJson(TimePoint now) const {
          {"speed", device.plan.speed},
          {"memory_gb", device.plan.memory_gb > 0 ? json(device.plan.memory_gb) : json(nullptr)},
          {"here", device.here},
+         {"measured_speed",
+          device.slower.factor() > 1 ? json(Rounded(PlanOf(device).speed, 1000)) : json(nullptr)},
+         {"measured_memory_gb", device.shorter.factor() > 1
+                                    ? json(Rounded(PlanOf(device).memory_gb, 1000))
+                                    : json(nullptr)},
+         {"overfull", device.overfull.empty() ? json(nullptr) : json(device.overfull)},
          {"for_s", Seconds(now - device.since)},
          {"streams", std::move(serves[devices.size()])}});
   }

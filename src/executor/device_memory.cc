@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <string>
 #include <utility>
 
 #include "device/nvidia.h"
@@ -48,6 +49,17 @@ std::uint64_t ResidentBytes() {
   std::uint64_t resident = 0;
   statm >> size >> resident;
   return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+std::uint64_t AvailableBytes() {
+  std::ifstream facts("/proc/meminfo");
+  std::string field;
+  std::uint64_t kib = 0;
+  while (facts >> field >> kib) {
+    if (field == "MemAvailable:") return kib << 10;
+    facts.ignore(64, '\n');
+  }
+  return 0;
 }
 
 std::unique_ptr<DeviceMemory> DeviceMemory::Of(const Target& target) {

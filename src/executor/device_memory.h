@@ -11,7 +11,9 @@
 namespace stagger::executor {
 
 // Of the machine's memory, bytes.
-std::uint64_t ResidentBytes();
+std::uint64_t ResidentBytes();  // that this process has
+// What nobody has taken, as the kernel estimates it; 0: not known.
+std::uint64_t AvailableBytes();
 
 class DeviceMemory {
  public:

@@ -38,6 +38,7 @@ Result<std::shared_ptr<ModelEntry>> Models::Add(const wire::Open& open, UniqueFd
 void Models::Need(ModelEntry& entry) {
   entry.needed = Now();
   if (entry.state != ModelEntry::State::kUnloaded) return;
+  MakeRoom(entry, entry.memory);
   entry.state = ModelEntry::State::kLoading;
   loader_.Start(entry.job);
 }
@@ -94,11 +95,11 @@ void Models::Settle(ModelEntry& entry, LoadResult result) {
   entry.load_time = result.took;
   entry.load_total += result.took;
   ++entry.loads;
-  MakeRoom(entry);
+  MakeRoom(entry, 0);
 }
 
-void Models::MakeRoom(const ModelEntry& keep) {
-  while (limit_ > 0 && loaded_bytes() > limit_) {
+void Models::MakeRoom(const ModelEntry& keep, std::uint64_t for_more) {
+  while (limit_ > 0 && loaded_bytes() + for_more > limit_) {
     ModelEntry* oldest = nullptr;
     for (const auto& [key, entry] : entries_) {
       if (entry.get() == &keep || entry->state != ModelEntry::State::kReady) continue;

@@ -58,7 +58,7 @@ class Models {
   std::shared_ptr<ModelEntry> Find(const wire::Open& open);
   // Starts loading it. An error if the bytes did not come as sealed memory.
   Result<std::shared_ptr<ModelEntry>> Add(const wire::Open& open, UniqueFd bytes);
-  // It is needed now: loaded again, if it was unloaded.
+  // It is needed now: loaded again, if it was unloaded, in the place of others where it must.
   void Need(ModelEntry& entry);
   // One user fewer; without any it goes.
   void Drop(const std::shared_ptr<ModelEntry>& entry);
@@ -71,7 +71,7 @@ class Models {
  private:
   static std::string KeyOf(const wire::Open& open);
   void Settle(ModelEntry& entry, LoadResult result);
-  void MakeRoom(const ModelEntry& keep);
+  void MakeRoom(const ModelEntry& keep, std::uint64_t for_more);
 
   std::uint64_t limit_;
   std::unique_ptr<DeviceMemory> memory_;  // the loader's thread asks it

@@ -28,6 +28,8 @@ constexpr std::uint64_t kLargestBatch = std::uint64_t{256} << 20;
 // Where so many were served and others always waited, requests come faster than they are served;
 // apps that start together do that for a moment too.
 constexpr int kSaturated = 64;
+constexpr std::size_t kMostTold = 200;  // of a kind, in a status
+constexpr std::size_t kLongestStatus = wire::kMaxPacket - 1024;
 
 struct RegionSize {
   std::uint64_t capacity = 0;
@@ -88,7 +90,7 @@ void Server::Run(int stop_fd) {
                     {listener_.socket.get(), POLLIN, 0}});
     for (const Client& client : clients_) entries.push_back({client.fd.get(), POLLIN, 0});
     int wait_ms = -1;
-    if (Next() != nullptr) {
+    if (awaits_ == nullptr && Next() != nullptr) {
       wait_ms = static_cast<int>(std::ceil(std::max(ToMs(rests_until_ - Now()), 0.0)));
     }
     poll(entries.data(), entries.size(), wait_ms);
@@ -100,29 +102,36 @@ void Server::Run(int stop_fd) {
     if (entries[1].revents != 0) {
       for (const auto& entry : models_.Collect()) Loaded(entry);
     }
-    // One that was unloaded while somebody waited for it.
-    for (Client& client : clients_) {
-      if (client.waiting && client.entry->state == ModelEntry::State::kUnloaded) {
-        models_.Need(*client.entry);
-      }
-    }
     if (entries[2].revents != 0) Accept();
     if (Client* next = Now() >= rests_until_ ? Next() : nullptr) {
-      if (settings_.share < 1) {
-        const TimePoint start = Now();
-        const Duration worked = ThreadCpuTime();
-        Serve(*next);
-        // By its own CPU time: what another on the core took of it is not charged.
-        rests_until_ = start + FromMs(ToMs(ThreadCpuTime() - worked) / settings_.share);
-      } else {
-        Serve(*next);
-      }
+      models_.Need(*next->entry);
+      const bool loads = next->entry->state == ModelEntry::State::kLoading;
+      const bool loaded = std::exchange(awaits_, loads ? next : nullptr) == next;
+      if (!loads) Round(*next, loaded ? next->entry->load_time : Duration{});
     }
     for (auto client = clients_.begin(); client != clients_.end();) {
       const auto here = client++;
       if (here->gone) Remove(here);
     }
   }
+}
+
+// One round: an inference, or a batch. How long the device was taken by it, and how long it would
+// have been without others on it. `load`: what was done of it before, for which it rests, too.
+void Server::Round(Client& first, Duration load) {
+  const bool one_thread = settings_.threads == 1;
+  const TimePoint start = Now();
+  const Duration before = one_thread ? ThreadCpuTime() : Duration{};
+  served_.clear();
+  Serve(first);
+  const TimePoint end = Now();
+  Duration own = end - start;
+  // By its own CPU time: what another on the core took of it is not charged.
+  if (one_thread) own = FromMs(ToMs(ThreadCpuTime() - before) / settings_.share);
+  const Duration rest = FromMs(ToMs(load) / settings_.share) - load;
+  if (settings_.share < 1) rests_until_ = start + own + rest;
+  const auto items = static_cast<Duration::rep>(served_.size());
+  for (const std::string& app : served_) figures_.Add(app, own / items, (end - start) / items);
 }
 
 void Server::Accept() {
@@ -182,7 +191,6 @@ void Server::Handle(Client& client, wire::ExecutorMessage message, wire::Descrip
     client.deadline = infer->due;
     client.due = infer->due > Duration::zero() ? Now() + infer->due : kNever;
     client.arrival = ++arrivals_;
-    models_.Need(*client.entry);
   } else if (std::holds_alternative<wire::Ask>(message)) {
     client.gone = wire::Send(client.fd.get(), wire::Told{Status()}) != wire::Io::kOk;
   } else {
@@ -251,9 +259,12 @@ void Server::Refuse(Client& client, const std::string& reason) {
 }
 
 Server::Client* Server::Next() {
+  if (awaits_ != nullptr && awaits_->waiting && !awaits_->gone) {
+    return awaits_->entry->state == ModelEntry::State::kFailed ? nullptr : awaits_;
+  }
   Client* next = nullptr;
   for (Client& client : clients_) {
-    if (!client.waiting || client.gone || client.entry->state != ModelEntry::State::kReady) {
+    if (!client.waiting || client.gone || client.entry->state == ModelEntry::State::kFailed) {
       continue;
     }
     if (next == nullptr ||
@@ -377,6 +388,7 @@ void Server::RunBatch(ModelEntry& entry, const std::vector<Client*>& members, in
     const wire::Inferred done{.seq = client->waiting->seq, .ok = true, .body = took};
     client->waiting.reset();
     ++client->runs;
+    served_.push_back(client->name);
     client->gone = wire::Send(client->fd.get(), done) != wire::Io::kOk;
   }
 }
@@ -400,6 +412,7 @@ bool Server::RunOne(Client& client) {
   entry.needed = Now();
   ++entry.runs;
   ++client.runs;
+  served_.push_back(client.name);
   entry.body_total += done.body;
   client.gone = wire::Send(client.fd.get(), done) != wire::Io::kOk;
   return done.ok;
@@ -407,7 +420,10 @@ bool Server::RunOne(Client& client) {
 
 void Server::Remove(ClientAt client) {
   if (client->entry) models_.Drop(client->entry);
+  if (awaits_ == &*client) awaits_ = nullptr;
+  const std::string name = std::move(client->name);
   clients_.erase(client);
+  if (std::ranges::count(clients_, name, &Client::name) == 0) figures_.Forget(name);
   if (models_.all().empty()) batch_ = Batch();  // its memory
 }
 
@@ -420,6 +436,17 @@ std::string Server::Status() const {
   status["shared_memory_bytes"] = budget_.taken;
   status["model_memory_bytes"] = models_.loaded_bytes();
   status["resident_bytes"] = ResidentBytes();
+  status["available_bytes"] = AvailableBytes();
+  status["pace_ratio"] = figures_.pace();
+  status["inferences"] = figures_.inferences();
+  status["apps"] = nlohmann::json::array();
+  for (const auto& [name, app] : figures_.Apps()) {
+    status["apps"].push_back({{"name", name},
+                              {"inferences", app.inferences},
+                              {"samples", app.samples},
+                              {"body_ms", ToMs(app.body)}});
+    if (status["apps"].size() == kMostTold) break;
+  }
   status["models"] = nlohmann::json::array();
   for (const auto& [key, entry] : models_.all()) {
     constexpr const char* kStates[] = {"loading", "ready", "unloaded", "failed"};
@@ -461,7 +488,11 @@ std::string Server::Status() const {
     lane["pid"] = client.pid;
     lane["inferences"] = client.runs;
     status["lanes"].push_back(std::move(lane));
-    if (status["lanes"].size() == 200) break;  // one packet
+    if (status["lanes"].size() == kMostTold) break;
+  }
+  // One packet, whatever is in it: what planning needs before what people look at.
+  for (const char* field : {"lanes", "models"}) {
+    if (status.dump().size() > kLongestStatus) status[field] = nlohmann::json::array();
   }
   return status.dump();
 }

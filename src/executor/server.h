@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "executor/batch.h"
+#include "executor/figures.h"
 #include "executor/models.h"
 #include "executor/shared_memory.h"
 #include "wire/executor_channel.h"
@@ -48,6 +49,7 @@ class Server {
   void FinishOpen(Client& client);
   void Refuse(Client& client, const std::string& reason);
   Client* Next();
+  void Round(Client& first, Duration load);
   void Serve(Client& first);
   bool RunOne(Client& client);
   static Work WorkOf(Client& client);
@@ -63,10 +65,15 @@ class Server {
   ServerSettings settings_;
   Budget budget_;
   Models models_;
+  Figures figures_;
+  std::vector<std::string> served_;  // in the round at hand: whose inferences ran
   std::list<Client> clients_;
   Batch batch_;
   int streak_ = 0;  // requests served since none other waited
   std::uint64_t arrivals_ = 0;
+  // Whose turn it is, and whose model is loaded again for it. Nobody else is served meanwhile: the
+  // load is part of its turn, which is what plans count with.
+  Client* awaits_ = nullptr;
   TimePoint rests_until_{};  // the rest of the core's time is others'
 };
 

@@ -15,6 +15,7 @@ Scenario ScenarioOf(const core::PlacementProblem& problem, const core::Plan& pla
   scenario.deadline_from = DeadlineFrom::kArrival;
   constexpr std::size_t kUnseen = std::numeric_limits<std::size_t>::max();
   std::vector<std::size_t> number(problem.devices.size(), kUnseen);
+  const std::vector<core::DeviceTasks> tasks = core::TasksOf(problem, plan);
   for (std::size_t i = 0; i < plan.streams.size(); ++i) {
     const core::StreamNeed& need = problem.streams[i];
     const int parts = static_cast<int>(plan.streams[i].size());
@@ -28,9 +29,10 @@ Scenario ScenarioOf(const core::PlacementProblem& problem, const core::Plan& pla
       scaled.post = scaled.body = Duration{};
       StreamModel stream;
       stream.pre = core::CycleOn(scaled, on.speed);
-      scaled.body = need.body;
+      scaled.body = need.body + (tasks[device].swaps ? need.load : Duration{});
       stream.body = core::CycleOn(scaled, on.speed) - stream.pre;
-      stream.post = core::CycleOn(need, on.speed) - stream.body - stream.pre;
+      scaled.post = need.post;
+      stream.post = core::CycleOn(scaled, on.speed) - stream.body - stream.pre;
       stream.name = stream.group = need.name;
       stream.device = number[device];
       if (const auto task = core::PartOn(need, parts, on.speed)) {

@@ -174,6 +174,7 @@ void Fields(A& a, Ref<A, Serves> m) {
 template <typename A>
 void Fields(A& a, Ref<A, Assign> m) {
   SocketPaths(a, m.executors);
+  SocketPaths(a, m.standby);
 }
 
 // The size the packet needs, whether or not it fits; 0 if a field exceeds its bound.

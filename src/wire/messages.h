@@ -223,6 +223,8 @@ struct Expired {
 // with a name that has been assigned some. Ignored by processes that don't forward.
 struct Assign {
   std::vector<std::string> executors;  // at most kMaxExecutors
+  // Likewise: they are to have its models loaded, and serve while none of the others can.
+  std::vector<std::string> standby{};
   friend bool operator==(const Assign&, const Assign&) = default;
 };
 

@@ -17,6 +17,7 @@ constexpr Duration kFirstPause = std::chrono::milliseconds{50};
 constexpr Duration kLastPause = std::chrono::milliseconds{400};
 // A refusal costs the executor a load; it may be another that listens there later.
 constexpr Duration kRefusedPause = std::chrono::minutes{1};
+constexpr Duration kStandbyPause = std::chrono::seconds{5};  // no call waits for one
 
 // One for all sessions: it guards a few words at a time, and fork must take it.
 Mutex mutex;
@@ -42,7 +43,7 @@ Remote::Remote(Route* route, const std::vector<std::string>& sockets, wire::Open
       open_(std::move(open)),
       path_(std::move(path)),
       generation_(process_generation) {
-  for (const std::string& socket : sockets) Name(socket);
+  for (const std::string& socket : sockets) Know(socket, false);
 }
 
 bool Remote::batch() const {
@@ -52,8 +53,9 @@ bool Remote::batch() const {
 
 std::size_t Remote::executors() const {
   MutexLock lock(&mutex);
-  return static_cast<std::size_t>(std::ranges::count_if(
-      executors_, [](const auto& one) { return !one->leaving && !one->background; }));
+  return static_cast<std::size_t>(std::ranges::count_if(executors_, [](const auto& one) {
+    return !one->leaving && !one->background && !one->standby;
+  }));
 }
 
 std::shared_ptr<const Mapping> Remote::model() const {
@@ -63,8 +65,14 @@ std::shared_ptr<const Mapping> Remote::model() const {
 
 void Remote::AddUsed(std::vector<std::string>* sockets) const {
   MutexLock lock(&mutex);
-  for (const auto& one : executors_) {
-    if (!one->leaving && !one->background) sockets->push_back(one->socket);
+  for (const bool standby : {false, true}) {
+    bool any = false;
+    for (const auto& one : executors_) {
+      if (one->leaving || one->background || one->standby != standby) continue;
+      sockets->push_back(one->socket);
+      any = true;
+    }
+    if (any) return;
   }
 }
 
@@ -74,11 +82,13 @@ Remote::Executor* Remote::Find(unsigned id) {
   return found != executors_.end() ? found->get() : nullptr;
 }
 
-// The one with this socket, from now on named.
-Remote::Executor& Remote::Name(const std::string& socket) {
+// The one with this socket, from now on named, or on standby.
+Remote::Executor& Remote::Know(const std::string& socket, bool standby) {
   for (const auto& one : executors_) {
     if (one->socket != socket) continue;
-    one->named = true;
+    if (one->standby && !standby) one->retry_at = {};  // calls may need it now
+    one->named = !standby;
+    one->standby = standby;
     one->leaving = false;  // if it was: it has a lane of ours still, and so the model
     return *one;
   }
@@ -86,6 +96,8 @@ Remote::Executor& Remote::Name(const std::string& socket) {
   Executor& added = *executors_.back();
   added.id = ++last_id_;
   added.socket = socket;
+  added.named = !standby;
+  added.standby = standby;
   return added;
 }
 
@@ -129,20 +141,26 @@ void Remote::ForgetParents() {
 void Remote::Failed(Executor& executor, bool refused) {
   executor.background = true;
   executor.pause =
-      refused ? kRefusedPause : std::clamp(executor.pause * 2, kFirstPause, kLastPause);
+      refused            ? kRefusedPause
+      : executor.standby ? kStandbyPause
+                         : std::clamp(executor.pause * 2, kFirstPause, kLastPause);
   executor.retry_at = Now() + executor.pause;
 }
 
-// With the lock. First among those that serve; where none does, one that a call has to wait for.
+// With the lock. First among those that serve, then those on standby; where none does, one that a
+// call has to wait for.
 Remote::Executor* Remote::Choose(TimePoint now, const std::vector<unsigned>& tried) {
   // Where all are alike, one after the other: apps that call one frame at a time spread too.
   ++turn_;
-  for (const bool waits : {false, true}) {
+  for (const auto [standby, waits] : {std::pair{false, false}, {true, false}, {false, true}}) {
     if (waits && stand_in_.load()) break;
     Executor* best = nullptr;
     for (std::size_t k = 0; k < executors_.size(); ++k) {
       Executor& executor = *executors_[(turn_ + k) % executors_.size()];
-      if (executor.leaving || executor.background != waits || (waits && !executor.named)) continue;
+      if (executor.leaving || executor.background != waits || (waits && !executor.named) ||
+          executor.standby != standby) {
+        continue;
+      }
       const bool can_open = executor.retry_at <= now && executor.busy < kMostLanes;
       const bool failed = std::ranges::count(tried, executor.id) > 0;
       if (failed || (executor.idle.empty() && !can_open)) continue;
@@ -168,7 +186,7 @@ std::unique_ptr<Lane> Remote::Acquire() {
       Executor* best = Choose(now, tried);
       has_to_wait = best != nullptr && best->background;
       for_the_mover = !has_to_wait && std::ranges::any_of(executors_, [now](const auto& one) {
-        return one->named && one->background && one->retry_at <= now;
+        return (one->named || one->standby) && one->background && one->retry_at <= now;
       });
       if (best != nullptr) {
         ++best->busy;
@@ -267,21 +285,26 @@ void Remote::Lose(std::unique_ptr<Lane> lane) {
   route_->Kick();
 }
 
-void Remote::MoveTo(const std::vector<std::string>& sockets, const std::atomic<bool>* give_up) {
+void Remote::MoveTo(const std::vector<std::string>& sockets,
+                    const std::vector<std::string>& standby, const std::atomic<bool>* give_up) {
   std::vector<std::pair<unsigned, std::string>> to_open;
   {
     MutexLock lock(&mutex);
     ForgetParents();
     const TimePoint now = Now();
-    for (const auto& one : executors_) one->named = false;
-    for (const std::string& socket : sockets) {
+    for (const auto& one : executors_) one->named = one->standby = false;
+    const auto know = [&](const std::string& socket, bool stands_by) {
       const bool known = std::ranges::any_of(
           executors_, [&socket](const auto& one) { return one->socket == socket; });
-      Executor& executor = Name(socket);
+      Executor& executor = Know(socket, stands_by);
       if (!known) executor.background = true;
-      if (!executor.background || executor.retry_at > now) continue;
+      if (!executor.background || executor.retry_at > now) return;
       ++executor.busy;
       to_open.emplace_back(executor.id, socket);
+    };
+    for (const std::string& socket : sockets) know(socket, false);
+    for (const std::string& socket : standby) {
+      if (std::ranges::count(sockets, socket) == 0) know(socket, true);
     }
   }
   for (const auto& [id, socket] : to_open) {
@@ -301,7 +324,7 @@ void Remote::LeaveUnnamed(std::vector<std::unique_ptr<Lane>>* closing) {
   }
   if (named && !served) return;  // better there than nowhere
   for (const auto& one : executors_) {
-    if (one->named) continue;
+    if (one->named || one->standby) continue;
     one->leaving = true;
     std::ranges::move(one->idle, std::back_inserter(*closing));
     one->idle.clear();

@@ -4,7 +4,8 @@
 //
 // An executor that is new, or was lost, is opened by the mover (route.h) while another one serves:
 // no call waits for its model to load. Those no longer named serve until one that is named does;
-// then their idle lanes close, and the others as soon as their inference is over.
+// then their idle lanes close, and the others as soon as their inference is over. One on standby
+// has the model loaded and an idle lane open, and gets calls only while no other one serves.
 #pragma once
 
 #include <atomic>
@@ -40,7 +41,8 @@ class Remote {
 
   // The mover: has the model loaded where it is not yet, then leaves those that are not named.
   // It gives up what takes long once `give_up` is set.
-  void MoveTo(const std::vector<std::string>& sockets, const std::atomic<bool>* give_up);
+  void MoveTo(const std::vector<std::string>& sockets, const std::vector<std::string>& standby,
+              const std::atomic<bool>* give_up);
   // The executors that calls go to now.
   void AddUsed(std::vector<std::string>* sockets) const;
 
@@ -60,6 +62,7 @@ class Remote {
     unsigned id = 0;
     std::string socket;
     bool named = true;        // by the list in force
+    bool standby = false;     // by the other list in force, and not by that one
     bool leaving = false;     // gets no more calls; it goes with its last lane
     bool background = false;  // not open: the mover opens it while another one serves
     std::vector<std::unique_ptr<Lane>> idle{};
@@ -70,7 +73,7 @@ class Remote {
 
   Executor* Find(unsigned id);
   Executor* Choose(TimePoint now, const std::vector<unsigned>& tried);
-  Executor& Name(const std::string& socket);
+  Executor& Know(const std::string& socket, bool standby);
   void LeaveUnnamed(std::vector<std::unique_ptr<Lane>>* closing);
   void ForgetParents();
   void Failed(Executor& executor, bool refused);

@@ -14,9 +14,11 @@
 
 namespace stagger::agent {
 
-void Route::Assign(const std::vector<std::string>& executors) {
+void Route::Assign(const std::vector<std::string>& executors,
+                   const std::vector<std::string>& standby) {
   MutexLock lock(&mutex_);
   executors_ = executors;
+  standby_ = standby;
   assigned_anew_.store(true);
   kicked_.store(true);
   Wake();
@@ -32,7 +34,7 @@ void Route::Add(std::weak_ptr<Remote> remote, const std::vector<std::string>& be
     MutexLock lock(&mutex_);
     std::erase_if(remotes_, [](const auto& one) { return one.expired(); });
     remotes_.push_back(std::move(remote));
-    if (executors_ != began_with) {
+    if (executors_ != began_with || !standby_.empty()) {
       kicked_.store(true);
       Wake();
     }
@@ -66,17 +68,19 @@ void Route::Run() {
   while (true) {
     std::vector<std::shared_ptr<Remote>> remotes;
     std::vector<std::string> executors;
+    std::vector<std::string> standby;
     {
       MutexLock lock(&mutex_);
       while (!kicked_.load()) woken_.WaitUntil(&mutex_, Now() + std::chrono::hours{1});
       kicked_.store(false);
       assigned_anew_.store(false);
       executors = executors_;
+      standby = standby_;
       for (const auto& one : remotes_) {
         if (auto remote = one.lock()) remotes.push_back(std::move(remote));
       }
     }
-    for (const auto& remote : remotes) remote->MoveTo(executors, &assigned_anew_);
+    for (const auto& remote : remotes) remote->MoveTo(executors, standby, &assigned_anew_);
     Report(false);
   }
 }

@@ -24,7 +24,8 @@ class Route {
   void Begin(std::vector<std::string> executors) { executors_ = std::move(executors); }
 
   // The daemon says so. Only takes note and wakes the mover: the gate's lock is held.
-  void Assign(const std::vector<std::string>& executors);
+  // `standby` are to be ready for when none of the others serves.
+  void Assign(const std::vector<std::string>& executors, const std::vector<std::string>& standby);
   std::vector<std::string> executors();
 
   // One more session, which has begun with what executors() said.
@@ -51,6 +52,7 @@ class Route {
   Mutex mutex_;
   Condition woken_;
   std::vector<std::string> executors_;
+  std::vector<std::string> standby_;
   std::vector<std::weak_ptr<Remote>> remotes_;
   bool started_ = false;
   std::atomic<bool> kicked_{false};

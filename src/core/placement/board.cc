@@ -28,9 +28,9 @@ void TakeFrom(Pattern& pattern, ClassId of) {
 
 }  // namespace
 
-Board::Board(std::vector<PlanDevice> devices)
+Board::Board(std::vector<PlanDevice> devices, bool swapping)
     : devices_(std::move(devices)),
-      catalogue_(std::make_unique<Catalogue>(devices_)),
+      catalogue_(std::make_unique<Catalogue>(devices_, swapping)),
       test_(*catalogue_),
       costs_(CostOfTypes(*catalogue_)),
       served_(devices_.size()),
@@ -130,8 +130,11 @@ std::optional<std::uint32_t> Board::BestFit(std::uint32_t stream, std::uint32_t 
     const Served& served = served_[device];
     if (device == not_on || !part.fits || served.share + part.share > 1 + 1e-9) continue;
     const double size = catalogue_->types()[type].memory_gb;
-    if (size > 0 && served.memory + its.need.memory_gb > size + 1e-6) continue;
-    able.emplace_back(-served.share - (size > 0 ? served.memory / size : 0), device);
+    const bool swaps = size > 0 && served.memory + its.need.memory_gb > size + 1e-6;
+    if (swaps && !part.loading) continue;
+    // Only where no other takes it: everybody there would pay for it.
+    const double last = swaps ? 1e6 : 0;
+    able.emplace_back(last - served.share - (size > 0 ? served.memory / size : 0), device);
   }
   std::ranges::sort(able);
   KnownPatterns failed;

@@ -20,7 +20,8 @@ struct MovedStream {
 
 class Board {
  public:
-  explicit Board(std::vector<PlanDevice> devices);
+  // `swapping` as Catalogue has it.
+  explicit Board(std::vector<PlanDevice> devices, bool swapping = false);
 
   // Knows it from now on, without a place. Its index.
   std::uint32_t Add(const StreamNeed& need);

@@ -5,7 +5,7 @@
 
 namespace stagger::core {
 
-Catalogue::Catalogue(std::span<const PlanDevice> devices) {
+Catalogue::Catalogue(std::span<const PlanDevice> devices, bool swapping) : swapping_(swapping) {
   std::map<std::tuple<double, double, DeviceKind>, TypeId> known;
   for (std::uint32_t i = 0; i < devices.size(); ++i) {
     const PlanDevice& device = devices[i];
@@ -25,9 +25,12 @@ std::vector<Part> Catalogue::Split(const StreamNeed& need, int parts) const {
     if (!task || !Suits(need.kind, types_[type].kind) || !FitsMemory(type, need.memory_gb)) {
       continue;
     }
-    on[type] = {
-        true, *task,
-        static_cast<double>(task->body.count()) / static_cast<double>(task->period.count())};
+    on[type] = {true, *task,
+                static_cast<double>(task->body.count()) / static_cast<double>(task->period.count()),
+                std::nullopt};
+    if (swapping_ && MaySwap(need, types_[type].kind)) {
+      on[type].loading = PartOn(need, parts, types_[type].speed, true);
+    }
   }
   return on;
 }
@@ -35,7 +38,7 @@ std::vector<Part> Catalogue::Split(const StreamNeed& need, int parts) const {
 ClassId Catalogue::ClassOf(const StreamNeed& need, int asked) {
   const auto [found, fresh] =
       known_.emplace(Key{need.fps, need.pre, need.body, need.post, need.deadline, need.memory_gb,
-                         need.kind, need.most_parts, asked},
+                         need.kind, need.most_parts, asked, swapping_ ? need.load : Duration{}},
                      static_cast<ClassId>(classes_.size()));
   if (!fresh) return found->second;
   StreamClass made{need, 0, std::vector<Part>(types_.size())};

@@ -22,6 +22,8 @@ struct Part {
   bool fits = false;  // alone, with its memory
   Task task;
   double share = 0;  // of the device's time
+  // Where the device swaps; nullopt: it cannot be there then.
+  std::optional<Task> loading{};
 };
 
 struct StreamClass {
@@ -39,12 +41,14 @@ struct DeviceType {
 
 class Catalogue {
  public:
-  explicit Catalogue(std::span<const PlanDevice> devices);
+  // `swapping`: devices may; else memory is a limit.
+  explicit Catalogue(std::span<const PlanDevice> devices, bool swapping = false);
 
   // The class of a stream, new or known. `parts`: into as many as that, rather than as few as it
   // can be.
   ClassId ClassOf(const StreamNeed& need, int parts = 0);
 
+  bool swapping() const { return swapping_; }
   const std::vector<DeviceType>& types() const { return types_; }
   TypeId type_of(std::uint32_t device) const { return type_of_[device]; }
   const std::vector<StreamClass>& classes() const { return classes_; }
@@ -54,10 +58,11 @@ class Catalogue {
   }
 
  private:
-  using Key =
-      std::tuple<double, Duration, Duration, Duration, Duration, double, DeviceKind, int, int>;
+  using Key = std::tuple<double, Duration, Duration, Duration, Duration, double, DeviceKind, int,
+                         int, Duration>;
   std::vector<Part> Split(const StreamNeed& need, int parts) const;
 
+  bool swapping_;
   std::vector<DeviceType> types_;
   std::vector<TypeId> type_of_;
   std::vector<StreamClass> classes_;

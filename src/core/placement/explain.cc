@@ -31,11 +31,12 @@ std::string Up(double value) {
 }
 
 bool Fits(const PlanDevice& device, const DeviceTasks& serves, const StreamNeed& need, int parts) {
-  const std::optional<Task> task = PartOn(need, parts, device.speed);
+  const std::optional<Task> task = PartOn(need, parts, device.speed, serves.swaps);
   if (!task || !Suits(need.kind, device.kind) || !MaySplit(need, parts)) return false;
-  if (device.memory_gb > 0 && serves.memory_gb + need.memory_gb > device.memory_gb + kMemorySlack) {
-    return false;
-  }
+  // A device that does not swap yet does not begin to for what is only asked.
+  const double memory = need.memory_gb + (serves.swaps ? 0 : serves.memory_gb);
+  if (device.memory_gb > 0 && memory > device.memory_gb + kMemorySlack) return false;
+  if (serves.swaps && !MaySwap(need, device.kind)) return false;
   std::vector<Task> tasks = serves.tasks;
   tasks.push_back(*task);
   return Admit(tasks).admitted;
@@ -89,7 +90,7 @@ std::uint32_t RoomFor(const PlacementProblem& problem, const DeviceTasks& serves
   DeviceTasks more = serves;
   const StreamNeed& need = problem.streams[like];
   const PlanDevice& on = problem.devices[device];
-  const std::optional<Task> task = PartOn(need, 1, on.speed);
+  const std::optional<Task> task = PartOn(need, 1, on.speed, serves.swaps);
   for (std::uint32_t room = 0; room < most; ++room) {
     if (!task || !Fits(on, more, need, 1)) return room;
     more.tasks.push_back(*task);
@@ -195,7 +196,10 @@ std::string Explainer::Placed(std::uint32_t stream) const {
   const std::size_t others = serves.tasks.size() - 1;
   return "beside " + std::to_string(others) + (others == 1 ? " other on " : " others on ") +
          problem_.devices[device].name + ": bodies fill " + Percent(used) +
-         " of it, and every one ends in time";
+         " of it, and every one ends in time" +
+         (serves.swaps
+              ? "; memory is short of all their models, so each may have to be loaded first"
+              : "");
 }
 
 bool Explainer::FitsSomewhere(const StreamNeed& need) const {

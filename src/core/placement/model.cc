@@ -15,6 +15,11 @@ Duration Scaled(Duration time, double speed) {
   return Up(static_cast<double>(time.count()) / speed);
 }
 
+bool HasMemory(const PlanDevice& device, const DeviceTasks& serves) {
+  return device.memory_gb == 0 || serves.swaps ||
+         serves.memory_gb <= device.memory_gb + kMemorySlack;
+}
+
 }  // namespace
 
 Duration CycleOn(const StreamNeed& need, double speed) {
@@ -26,10 +31,14 @@ int PartsOn(const StreamNeed& need, double speed) {
   return std::max(1, static_cast<int>(std::ceil(periods - 1e-7)));
 }
 
-std::optional<Task> PartOn(const StreamNeed& need, int parts, double speed) {
+bool MaySwap(const StreamNeed& need, DeviceKind device) {
+  return need.load > Duration{} && need.kind != DeviceKind::kGpu && device != DeviceKind::kGpu;
+}
+
+std::optional<Task> PartOn(const StreamNeed& need, int parts, double speed, bool loading) {
   Task task;
   task.period = Duration{static_cast<Ns>(std::floor(1e9 * parts / need.fps + 1e-3))};
-  task.body = Scaled(need.body, speed);
+  task.body = Scaled(loading ? need.load + need.body : need.body, speed);
   const Duration due =
       need.deadline > Duration{} ? std::min(need.deadline, task.period) : task.period;
   task.deadline = due - Scaled(need.pre, speed) - Scaled(need.post, speed);
@@ -39,16 +48,30 @@ std::optional<Task> PartOn(const StreamNeed& need, int parts, double speed) {
 
 std::vector<DeviceTasks> TasksOf(const PlacementProblem& problem, const Plan& plan) {
   std::vector<DeviceTasks> devices(problem.devices.size());
+  std::vector<bool> may_swap(devices.size(), true);
+  for (std::uint32_t stream = 0; stream < plan.streams.size(); ++stream) {
+    const StreamNeed& need = problem.streams[stream];
+    for (const std::uint32_t device : plan.streams[stream]) {
+      const PlanDevice& on = problem.devices[device];
+      devices[device].memory_gb += need.memory_gb;
+      if (!MaySwap(need, on.kind) || need.memory_gb > on.memory_gb + kMemorySlack) {
+        may_swap[device] = false;
+      }
+    }
+  }
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    const double memory = problem.devices[i].memory_gb;
+    devices[i].swaps = memory > 0 && devices[i].memory_gb > memory + kMemorySlack && may_swap[i];
+  }
   for (std::uint32_t stream = 0; stream < plan.streams.size(); ++stream) {
     const PlacedOn& on = plan.streams[stream];
     const StreamNeed& need = problem.streams[stream];
     for (const std::uint32_t device : on) {
-      const std::optional<Task> task =
-          PartOn(need, static_cast<int>(on.size()), problem.devices[device].speed);
+      const std::optional<Task> task = PartOn(need, static_cast<int>(on.size()),
+                                              problem.devices[device].speed, devices[device].swaps);
       // One that is late by itself is shown to the test as it is: due before it can be done.
       devices[device].tasks.push_back(task ? *task : Task{Duration{1}, Duration{2}, Duration{1}});
       devices[device].streams.push_back(stream);
-      devices[device].memory_gb += need.memory_gb;
     }
   }
   return devices;
@@ -79,12 +102,14 @@ std::optional<std::string> FaultOf(const PlacementProblem& problem, const Plan& 
   const std::vector<DeviceTasks> devices = TasksOf(problem, plan);
   for (std::size_t i = 0; i < devices.size(); ++i) {
     const PlanDevice& device = problem.devices[i];
-    if (device.memory_gb > 0 && devices[i].memory_gb > device.memory_gb + kMemorySlack) {
-      return device.name + ": more than its memory";
-    }
+    if (!HasMemory(device, devices[i])) return device.name + ": more than its memory";
     if (!Admit(devices[i].tasks).admitted) return device.name + ": fails the admission test";
   }
   return std::nullopt;
+}
+
+bool Passes(const PlanDevice& device, const DeviceTasks& serves) {
+  return HasMemory(device, serves) && Admit(serves.tasks).admitted;
 }
 
 std::size_t DevicesUsed(const Plan& plan) {

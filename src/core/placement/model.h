@@ -32,6 +32,7 @@ struct StreamNeed {
   double memory_gb = 0;
   DeviceKind kind = DeviceKind::kAny;  // that it can be on
   int most_parts = 0;                  // it can be split in; 0: in as many as it must
+  Duration load{};                     // of its model, at speed 1; 0: not known
   friend bool operator==(const StreamNeed&, const StreamNeed&) = default;
 };
 
@@ -73,7 +74,15 @@ int PartsOn(const StreamNeed& need, double speed);
 // frame's deadline less pre and post. A frame that comes while its part's last one is under way
 // would be lost, so a deadline after the next frame counts as that. Rounded to whole ns against the
 // stream. nullopt: even alone it would be late, or lose frames.
-std::optional<Task> PartOn(const StreamNeed& need, int parts, double speed);
+// `loading`: as on a device that swaps: its model may have to be loaded first, each time.
+std::optional<Task> PartOn(const StreamNeed& need, int parts, double speed, bool loading = false);
+
+// A device whose memory is short of all its streams' models *swaps*: the executor unloads the model
+// least recently needed and loads it again when it is needed, which blocks the device. Since any
+// may have been unloaded, each stream's body counts as load + body there; each model must find the
+// memory by itself. Only where all of them say what a load takes, and never where apps hold their
+// models themselves.
+bool MaySwap(const StreamNeed& need, DeviceKind device);
 
 // Sums of memory may be off by rounding, by so much.
 inline constexpr double kMemorySlack = 1e-9;
@@ -88,8 +97,12 @@ struct DeviceTasks {
   std::vector<Task> tasks;
   std::vector<std::uint32_t> streams;
   double memory_gb = 0;
+  bool swaps = false;  // the tasks' bodies hold their loads, and one model at a time finds memory
 };
 std::vector<DeviceTasks> TasksOf(const PlacementProblem& problem, const Plan& plan);
+
+// Whether they all end in time there, and find its memory.
+bool Passes(const PlanDevice& device, const DeviceTasks& serves);
 
 std::size_t DevicesUsed(const Plan& plan);
 std::size_t StreamsPlaced(const Plan& plan);

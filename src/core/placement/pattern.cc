@@ -21,19 +21,24 @@ bool PatternTest::Passes(TypeId type, std::span<const Portion> pattern) const {
   long double used = 0;
   double memory = 0;
   for (const Portion& portion : pattern) {
+    memory += catalogue_.at(portion.of).need.memory_gb * portion.count;
+  }
+  const bool swaps = !catalogue_.FitsMemory(type, memory);
+  if (swaps && !catalogue_.swapping()) return false;
+  for (const Portion& portion : pattern) {
     const StreamClass& serves = catalogue_.at(portion.of);
     const Part& part = serves.on[type];
-    if (!part.fits) return false;
-    const Ns body = part.task.body.count();
+    if (!part.fits || (swaps && !part.loading)) return false;
+    const Task& task = swaps ? *part.loading : part.task;
+    const Ns body = task.body.count();
     const Ns bodies = body * portion.count;
-    used += static_cast<long double>(bodies) / part.task.period.count();
-    memory += serves.need.memory_gb * portion.count;
-    const Item item{part.task.deadline.count(), part.task.period.count(), body, bodies};
+    used += static_cast<long double>(bodies) / task.period.count();
+    const Item item{task.deadline.count(), task.period.count(), body, bodies};
     auto at = items_.end();
     while (at != items_.begin() && std::prev(at)->due > item.due) --at;
     items_.insert(at, item);
   }
-  if (used > 1 + kSlack || !catalogue_.FitsMemory(type, memory)) return false;
+  if (used > 1 + kSlack) return false;
   // longest_[i]: of the items from i on.
   longest_.assign(items_.size() + 1, 0);
   for (std::size_t i = items_.size(); i-- > 0;) {

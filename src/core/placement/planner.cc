@@ -75,7 +75,8 @@ std::uint32_t LeastByVolume(const Board& board, const Catalogue& catalogue) {
     time += least * its.parts;
     memory += its.need.memory_gb * its.parts;
   }
-  const double devices = std::max(time, largest > 0 ? memory / largest : 0);
+  const bool limited = largest > 0 && !catalogue.swapping();
+  const double devices = std::max(time, limited ? memory / largest : 0);
   return static_cast<std::uint32_t>(std::ceil(devices - 1e-6));
 }
 
@@ -88,8 +89,9 @@ void PlaceTheRest(Board& board) {
   }
 }
 
-Plan PlanByFilling(const PlacementProblem& problem, const NewLinearProgram& new_program) {
-  Board board(problem.devices);
+Plan PlanByFilling(const PlacementProblem& problem, const NewLinearProgram& new_program,
+                   bool swapping) {
+  Board board(problem.devices, swapping);
   for (const StreamNeed& need : problem.streams) board.Add(need);
   const Catalogue& catalogue = board.catalogue();
   PlacementDemand demand = DemandOf(board, catalogue);
@@ -142,7 +144,7 @@ Plan PlanByChunks(const PlacementProblem& problem, const Catalogue& catalogue,
     }
     std::vector<bool> used(devices.size(), false);
     const bool search = new_program && !budget.enough();
-    const Plan made = PlanByFilling(part, search ? new_program : nullptr);
+    const Plan made = PlanByFilling(part, search ? new_program : nullptr, catalogue.swapping());
     for (std::size_t i = 0; i < streams.size(); ++i) {
       for (const std::uint32_t device : made.streams[i]) {
         plan.streams[streams[i]].push_back(devices[device]);
@@ -162,12 +164,10 @@ Plan PlanByChunks(const PlacementProblem& problem, const Catalogue& catalogue,
   return plan;
 }
 
-}  // namespace
-
-MadePlan MakePlan(const PlacementProblem& problem, const NewLinearProgram& new_program,
-                  const PatternBudget& budget) {
+MadePlan MakeOne(const PlacementProblem& problem, const NewLinearProgram& new_program,
+                 const PatternBudget& budget, bool swapping) {
   MadePlan made;
-  Board board(problem.devices);
+  Board board(problem.devices, swapping);
   for (const StreamNeed& need : problem.streams) board.Add(need);
   const Catalogue& catalogue = board.catalogue();
   PlacementDemand demand = DemandOf(board, catalogue);
@@ -195,10 +195,15 @@ MadePlan MakePlan(const PlacementProblem& problem, const NewLinearProgram& new_p
   return made;
 }
 
-MadePlan KeepPlan(const PlacementProblem& problem, const Plan& current) {
+bool AnyLoad(const PlacementProblem& problem) {
+  return std::ranges::any_of(problem.streams,
+                             [](const StreamNeed& need) { return need.load > Duration{}; });
+}
+
+MadePlan KeepOne(const PlacementProblem& problem, const Plan& current, bool swapping) {
   MadePlan made;
   made.method = PlanMethod::kKept;
-  Board board(problem.devices);
+  Board board(problem.devices, swapping);
   for (const StreamNeed& need : problem.streams) board.Add(need);
   for (std::uint32_t i = 0; i < current.streams.size(); ++i) {
     if (!current.streams[i].empty()) board.Put(i, current.streams[i]);
@@ -212,6 +217,35 @@ MadePlan KeepPlan(const PlacementProblem& problem, const Plan& current) {
     std::ranges::sort(now);
     if (before != now) made.moved.push_back({i, current.streams[i], made.plan.streams[i]});
   }
+  return made;
+}
+
+}  // namespace
+
+MadePlan MakePlan(const PlacementProblem& problem, const NewLinearProgram& new_program,
+                  const PatternBudget& budget) {
+  MadePlan made = MakeOne(problem, new_program, budget, false);
+  if (!AnyLoad(problem)) return made;
+  const auto result = [](const MadePlan& plan) {
+    return std::pair(StreamsPlaced(plan.plan), -static_cast<long>(DevicesUsed(plan.plan)));
+  };
+  // Loads cost time: only where they save a device, or place who had no place.
+  MadePlan swapping = MakeOne(problem, new_program, budget, true);
+  const std::uint32_t least = std::min(made.least_devices, swapping.least_devices);
+  if (result(swapping) > result(made)) made = std::move(swapping);
+  made.least_devices = least;
+  return made;
+}
+
+MadePlan KeepPlan(const PlacementProblem& problem, const Plan& current) {
+  MadePlan made = KeepOne(problem, current, false);
+  if (!AnyLoad(problem)) return made;
+  const auto result = [](const MadePlan& plan) {
+    return std::pair(StreamsPlaced(plan.plan), -static_cast<long>(plan.moved.size()));
+  };
+  // Likewise for who has no place without, and for a plan in force that swaps.
+  MadePlan swapping = KeepOne(problem, current, true);
+  if (result(swapping) > result(made)) made = std::move(swapping);
   return made;
 }
 

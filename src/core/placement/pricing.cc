@@ -34,7 +34,8 @@ Pricer::Pricer(const Catalogue& catalogue, const PatternTest& test, TypeId type,
     rows_.push_back(std::move(values));
   };
   row([&](const StreamClass& stream) { return stream.on[type].share; });
-  if (const double size = catalogue.types()[type].memory_gb; size > 0) {
+  // Where a device may swap, memory is no limit to begin with.
+  if (const double size = catalogue.types()[type].memory_gb; size > 0 && !catalogue.swapping()) {
     row([&](const StreamClass& stream) { return stream.need.memory_gb / size; });
   }
   const std::size_t every = deadlines.size() / kMostDeadlines + 1;

@@ -1,0 +1,207 @@
+// Devices that no longer keep to the plan, as measured: who moves, and who does not.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "daemon/drift.h"
+#include "daemon/placement.h"
+#include "daemon/placement_figures.h"
+
+namespace stagger::daemon {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr Duration kHalf = std::chrono::milliseconds{500};
+
+PlacedDevice Core(const std::string& name, double speed, double memory_gb = 0) {
+  PlacedDevice device;
+  device.plan = {name, speed, memory_gb, core::DeviceKind::kExecutor};
+  device.on = "cpu:0";
+  device.socket = "/" + name;
+  return device;
+}
+
+PlacedStream Stream(const std::string& name, double fps, double body_ms, core::PlacedOn on,
+                    double memory_gb = 0) {
+  PlacedStream stream;
+  stream.need.name = stream.need.app = name;
+  stream.need.fps = fps;
+  stream.need.body = FromMs(body_ms);
+  stream.need.kind = core::DeviceKind::kExecutor;
+  stream.need.most_parts = 1;
+  stream.need.memory_gb = memory_gb;
+  stream.on = std::move(on);
+  return stream;
+}
+
+TEST(DriftTest, NoiseChangesNothingAndWhatLastsDoes) {
+  Drift drift;
+  for (int i = 0; i < 1000; ++i) {
+    EXPECT_FALSE(drift.Take(i % 2 == 0 ? 3 : 1));      // every second one
+    EXPECT_FALSE(drift.Take(i % 3 == 0 ? 0.5 : 1.1));  // within the tolerance, or less than planned
+  }
+  EXPECT_EQ(drift.factor(), 1);
+  EXPECT_FALSE(drift.Take(2.2));
+  EXPECT_TRUE(drift.Take(2));
+  EXPECT_EQ(drift.factor(), 2) << "the least of them";
+  // It takes longer to believe in less, and what is in between is not news.
+  for (int i = 0; i < 9; ++i) EXPECT_FALSE(drift.Take(1));
+  EXPECT_FALSE(drift.Take(1.9));
+  for (int i = 0; i < 9; ++i) EXPECT_FALSE(drift.Take(1.05));
+  EXPECT_TRUE(drift.Take(1));
+  EXPECT_EQ(drift.factor(), 1);
+  EXPECT_FALSE(drift.Take(NAN));
+}
+
+class ReliefTest : public testing::Test {
+ protected:
+  void Plan(std::vector<PlacedDevice> devices, std::vector<PlacedStream> streams) {
+    const auto added = placement_.Add(std::move(devices), std::move(streams), false, now_);
+    ASSERT_TRUE(added) << added.error().message;
+  }
+  // As an executor's figures come: each half second.
+  Placement::Changed Measure(const std::string& device, DeviceFigures figures, int times = 1) {
+    Placement::Changed changed;
+    for (int i = 0; i < times; ++i) {
+      now_ = now_ + kHalf;
+      for (std::string& name : placement_.Measure(device, figures, now_)) changed.push_back(name);
+    }
+    return changed;
+  }
+  Placement::Changed Body(const std::string& device, const std::string& stream, double body_ms,
+                          int times = 1) {
+    return Measure(device, {.pace = 1, .available_gb = 0, .apps = {{stream, FromMs(body_ms)}}},
+                   times);
+  }
+  std::string On(const std::string& name) const {
+    return placement_.PlaceOf(*placement_.Find(name));
+  }
+  Placement placement_;
+  TimePoint now_{std::chrono::seconds{100}};
+};
+
+TEST_F(ReliefTest, AStreamWhoseBodyGrowsMovesWithinASecondOfBeingSeen) {
+  Plan({Core("a", 1), Core("b", 1)},
+       {Stream("one", 10, 30, {0}), Stream("two", 10, 20, {0}), Stream("three", 10, 20, {1})});
+  EXPECT_THAT(Body("a", "one", 31, 100), IsEmpty()) << "as planned";
+  EXPECT_THAT(Body("a", "one", 60), IsEmpty()) << "once is noise";
+  EXPECT_THAT(Body("a", "one", 31), IsEmpty());
+  // 70 of 100 ms with "two", and 20 more: it still fits where it is. It stays.
+  EXPECT_THAT(Body("a", "one", 70, 4), IsEmpty());
+  EXPECT_EQ(On("one"), "a");
+  EXPECT_THAT(Body("a", "one", 85, 2), ElementsAre("two"))
+      << "with 85 ms it passes nowhere but by itself";
+  EXPECT_EQ(On("two"), "b");
+  EXPECT_THAT(placement_.Find("two")->reason,
+              HasSubstr("moved from a: the body of one takes 85 ms there, not 30; beside 1 other"));
+  EXPECT_EQ(placement_.Find("one")->moves, 0U);
+  EXPECT_EQ(placement_.events().size(), 1U) << "the fewest there can be";
+}
+
+TEST_F(ReliefTest, TheGrownOneGoesWhereItCan) {
+  Plan({Core("a", 1), Core("b", 1)},
+       {Stream("one", 10, 30, {0}), Stream("two", 10, 45, {0}), Stream("three", 10, 20, {1})});
+  EXPECT_THAT(Body("a", "one", 60, 2), ElementsAre("one"));
+  EXPECT_EQ(On("one"), "b");
+  // What it takes there is as much: nothing further moves.
+  EXPECT_THAT(Body("b", "one", 60, 100), IsEmpty());
+}
+
+TEST_F(ReliefTest, ADeviceThatOthersUseIsSlower) {
+  // At half its speed "a" has no time for both; at its own, "b" has time for one of them only.
+  Plan({Core("a", 1), Core("b", 1)},
+       {Stream("one", 10, 30, {0}), Stream("two", 10, 35, {0}), Stream("three", 10, 50, {1})});
+  const DeviceFigures slow{.pace = 0.5, .available_gb = 0, .apps = {{"one", FromMs(30)}}};
+  EXPECT_THAT(Measure("a", slow), IsEmpty());
+  const auto moved = Measure("a", slow);
+  ASSERT_EQ(moved.size(), 1U);
+  EXPECT_EQ(On(moved.front()), "b");
+  EXPECT_THAT(placement_.Find(moved.front())->reason, HasSubstr("a has 50 % of its speed left"));
+  EXPECT_THAT(Measure("a", slow, 100), IsEmpty());
+}
+
+TEST_F(ReliefTest, ASlowDeviceIsNoPlaceToGoTo) {
+  Plan({Core("a", 1), Core("b", 0.5)}, {Stream("one", 10, 30, {0}), Stream("two", 10, 30, {0})});
+  // On b it would take 120 ms, a frame every 100.
+  EXPECT_THAT(Body("a", "one", 75, 2), ElementsAre("two"));
+  EXPECT_EQ(On("two"), "b") << "60 ms there";
+}
+
+TEST_F(ReliefTest, WhereNothingFitsAllStayAndItIsSaidOnce) {
+  Plan({Core("a", 1), Core("b", 1)},
+       {Stream("one", 10, 45, {0}), Stream("two", 10, 45, {0}), Stream("three", 10, 90, {1})});
+  EXPECT_THAT(Body("a", "one", 60, 200), IsEmpty());
+  EXPECT_EQ(On("one"), "a");
+  EXPECT_EQ(On("two"), "a");
+  EXPECT_THAT(
+      placement_.FindDevice("a")->overfull,
+      HasSubstr("the body of one takes 60 ms there, not 45; not all that it serves ends in "
+                "time, and nothing is moved: one does not fit anywhere: lower body from 60"));
+  EXPECT_EQ(placement_.events().size(), 1U);
+  // Others come and go meanwhile: those on the full device stay.
+  ASSERT_TRUE(placement_.Add({}, {Stream("four", 10, 5, {})}, false, now_));
+  EXPECT_EQ(On("four"), "b");
+  EXPECT_EQ(On("two"), "a");
+  // Room elsewhere: now it can.
+  placement_.Remove({"three"}, now_);
+  EXPECT_THAT(Body("a", "one", 60, 5), ElementsAre("one"));
+  EXPECT_EQ(placement_.FindDevice("a")->overfull, "");
+  EXPECT_EQ(On("one"), "b");
+}
+
+TEST_F(ReliefTest, WhatShrinksAgainIsWithinTheTestAgain) {
+  Plan({Core("a", 1)}, {Stream("one", 10, 45, {0}), Stream("two", 10, 45, {0})});
+  Body("a", "one", 60, 4);
+  EXPECT_NE(placement_.FindDevice("a")->overfull, "");
+  Body("a", "one", 45, 10);
+  EXPECT_EQ(placement_.FindDevice("a")->overfull, "");
+  EXPECT_EQ(placement_.events().back().text, "a: all that it serves ends in time again");
+}
+
+TEST_F(ReliefTest, AStreamThatMovedStaysForAWhile) {
+  Plan({Core("a", 1), Core("b", 1)},
+       {Stream("one", 10, 30, {0}), Stream("two", 10, 45, {0}), Stream("three", 10, 20, {1})});
+  ASSERT_THAT(Body("a", "one", 60, 2), ElementsAre("one"));
+  const TimePoint moved = now_;
+  // "b" gets slow at once: of what is there only "three" may go, and that is not enough.
+  const DeviceFigures slow{.pace = 0.5, .available_gb = 0, .apps = {}};
+  EXPECT_THAT(Measure("b", slow, 3), IsEmpty());
+  while (now_ - moved < Placement::kLeastStay - kHalf) EXPECT_THAT(Measure("b", slow), IsEmpty());
+  // A twentieth of a second under load: never back and forth.
+  Measure("b", slow, 20);
+  EXPECT_LE(placement_.Find("one")->moves, 2U);
+}
+
+TEST_F(ReliefTest, MemoryThatOthersTook) {
+  Plan({Core("a", 1, 4), Core("b", 1, 4)},
+       {Stream("one", 10, 10, {0}, 1.5), Stream("two", 10, 10, {0}, 1),
+        Stream("three", 10, 10, {1}, 1)});
+  const DeviceFigures less{.pace = 1, .available_gb = 2, .apps = {}};
+  EXPECT_EQ(Measure("a", less, 2).size(), 1U);
+  EXPECT_THAT(placement_.events().back().text, HasSubstr("a has 2 of its 4 GB left"));
+}
+
+TEST(ExecutorFiguresTest, OnlyWhatRanSinceAndOftenEnough) {
+  ExecutorFigures reader;
+  const std::string status =
+      R"({"inferences": 40, "pace_ratio": 0.5, "available_bytes": 3e9, "model_memory_bytes": 1000000000,
+          "apps": [{"name": "gate", "inferences": 30, "samples": 25, "body_ms": 12.5},
+                   {"name": "new", "inferences": 10, "samples": 5, "body_ms": 80}, 7]})";
+  const DeviceFigures first = reader.Read(status);
+  EXPECT_EQ(first.pace, 0.5);
+  EXPECT_NEAR(first.available_gb, 4, 1e-9);
+  ASSERT_EQ(first.apps.size(), 1U);
+  EXPECT_EQ(first.apps[0].name, "gate");
+  EXPECT_EQ(first.apps[0].body, FromMs(12.5));
+  const DeviceFigures again = reader.Read(status);
+  EXPECT_EQ(again.pace, std::nullopt);
+  EXPECT_TRUE(again.apps.empty());
+  EXPECT_TRUE(reader.Read("nonsense").apps.empty());
+}
+
+}  // namespace
+}  // namespace stagger::daemon
