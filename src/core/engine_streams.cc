@@ -46,7 +46,11 @@ void Engine::Impl::On(const ClientLeft& event) {
   for (std::uint32_t id = 0; id < devices.size(); ++id) {
     if (stream.seats[id].holds == Seat::Holds::kRuns) freed.push_back(DeviceId{id});
     Leave(devices[id], event.client, stream.seats[id]);
-    if (devices[id].sole.user == event.client) devices[id].sole = {.user = {}, .since = now};
+    SoleUse& sole = devices[id].sole;
+    if (sole.user != event.client) continue;
+    sole.user.reset();
+    sole.begins = false;
+    sole.since = now;
   }
   leases -= stream.lease;
   streams.erase(found);

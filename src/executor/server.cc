@@ -119,7 +119,7 @@ void Server::Run(int stop_fd) {
 // One round: an inference, or a batch. How long the device was taken by it, and how long it would
 // have been without others on it. `load`: what was done of it before, for which it rests, too.
 void Server::Round(Client& first, Duration load) {
-  const bool one_thread = settings_.threads == 1;
+  const bool one_thread = settings_.target.threads == 1 && !settings_.target.gpu;
   const TimePoint start = Now();
   const Duration before = one_thread ? ThreadCpuTime() : Duration{};
   served_.clear();

@@ -78,8 +78,8 @@ TEST(Swap, APlanInForceSwapsForWhoHasNoOtherPlace) {
 
 // An executor as it is: the request that is due first, its model loaded first where it is not
 // there, the one least recently needed unloaded for it. How many results are late.
-int LateOn(const PlanDevice& device, const PlacementProblem& site, const Plan& plan,
-           const DeviceTasks& serves, std::uint64_t seed, int* loads) {
+int LateOn(const PlanDevice& device, const PlacementProblem& site, const DeviceTasks& serves,
+           std::uint64_t seed, int* loads) {
   struct Request {
     double due;
     double ready;
@@ -157,7 +157,7 @@ TEST(Swap, RandomSitesMissNothingOnExecutorsThatUnloadTheLeastRecentlyNeeded) {
       if (!devices[i].swaps) continue;
       ++swapping;
       for (std::uint64_t phases = 0; phases < 5; ++phases) {
-        EXPECT_EQ(LateOn(site.devices[i], site, plan, devices[i], seed * 100 + phases, &loads), 0);
+        EXPECT_EQ(LateOn(site.devices[i], site, devices[i], seed * 100 + phases, &loads), 0);
       }
     }
     // And on the simulated engine, each body with its load.

@@ -140,10 +140,9 @@ void Remote::ForgetParents() {
 // `refused`: it is there, and does not take this model.
 void Remote::Failed(Executor& executor, bool refused) {
   executor.background = true;
-  executor.pause =
-      refused            ? kRefusedPause
-      : executor.standby ? kStandbyPause
-                         : std::clamp(executor.pause * 2, kFirstPause, kLastPause);
+  executor.pause = refused            ? kRefusedPause
+                   : executor.standby ? kStandbyPause
+                                      : std::clamp(executor.pause * 2, kFirstPause, kLastPause);
   executor.retry_at = Now() + executor.pause;
 }
 
@@ -152,7 +151,7 @@ void Remote::Failed(Executor& executor, bool refused) {
 Remote::Executor* Remote::Choose(TimePoint now, const std::vector<unsigned>& tried) {
   // Where all are alike, one after the other: apps that call one frame at a time spread too.
   ++turn_;
-  for (const auto [standby, waits] : {std::pair{false, false}, {true, false}, {false, true}}) {
+  for (const auto& [standby, waits] : {std::pair{false, false}, {true, false}, {false, true}}) {
     if (waits && stand_in_.load()) break;
     Executor* best = nullptr;
     for (std::size_t k = 0; k < executors_.size(); ++k) {
