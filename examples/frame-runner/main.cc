@@ -29,6 +29,8 @@ struct Settings {
   double fps = 0;
   double deadline_ms = 0;
   int batch = 1;
+  double grow_after = 0;  // seconds; 0: never
+  int grow_to = 1;
   int threads = 0;
   int core = -1;
   std::string results;
@@ -55,7 +57,13 @@ class Runner {
     }
     const int kinds = settings.calls.empty() ? kKinds : kKindsOfCalls;
     for (int kind = 0; kind < kinds; ++kind) frames_.push_back(Make(kind, settings.batch));
+    for (int kind = 0; kind < kinds && settings.grow_after > 0; ++kind) {
+      grown_.push_back(Make(kind, settings.grow_to));
+    }
   }
+
+  // From now on frames have so many items as they grow to.
+  void Grow() { frames_.swap(grown_); }
 
   std::vector<Ort::Value> Run(int number) {
     const std::vector<const char*> inputs = Pointers(names_);
@@ -99,6 +107,7 @@ class Runner {
   std::vector<std::string> names_;
   std::vector<std::string> output_names_;
   std::vector<Frame> frames_;
+  std::vector<Frame> grown_;
 };
 
 // A line per frame: each output's sum of values and of their squares.
@@ -151,6 +160,7 @@ int Measure(const Settings& settings) {
   const double deadline_ms = settings.deadline_ms > 0 ? settings.deadline_ms : 1000 / settings.fps;
   Clock::time_point start = Clock::now();
   double elapsed = 0;
+  bool grown = false;
   for (int number = 0; elapsed < settings.seconds || number <= kWarmup; ++number) {
     if (number == kWarmup) {
       std::puts("ready");
@@ -161,6 +171,12 @@ int Measure(const Settings& settings) {
       std::this_thread::sleep_until(
           start + std::chrono::duration_cast<Clock::duration>(
                       std::chrono::duration<double>((number - kWarmup) / settings.fps)));
+    }
+    if (settings.grow_after > 0 && !grown && elapsed > settings.grow_after) {
+      grown = true;
+      runner.Grow();
+      std::puts("grown");
+      std::fflush(stdout);
     }
     const Clock::time_point call = Clock::now();
     std::vector<Ort::Value> outputs = runner.Run(number);
@@ -216,6 +232,9 @@ int main(int argc, char** argv) {
                  "items per call, where the model's first dimension is free")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  app.add_option("--grow-after", settings.grow_after,
+                 "after so many seconds calls have as many items as --grow-to says");
+  app.add_option("--grow-to", settings.grow_to)->check(CLI::Range(1, 65536))->capture_default_str();
   app.add_option("--threads", settings.threads, "of one inference; 0: the runtime's default");
   app.add_option("--core", settings.core, "stay on this core");
   app.add_option("--results", settings.results, "write the first frames' results there");

@@ -26,6 +26,7 @@ struct StreamSettings {
   bool forwards = false;                 // the daemon may send them to executors while it runs
   int pipeline = 0;                      // a result comes so many calls later
   std::optional<Excess> excess{};        // what happens to calls beyond `fps`; default: kPace
+  friend bool operator==(const StreamSettings&, const StreamSettings&) = default;
 };
 
 // As site files and options take them.

@@ -24,6 +24,7 @@ using nlohmann::json;
 constexpr std::size_t kStreamsAtOnce = 60;  // in one request, which is one packet
 constexpr std::size_t kMostShown = 8;       // streams that do not fit
 constexpr std::size_t kMostParts = 8;       // executors of one app
+constexpr Duration kTakeOverLimit = std::chrono::milliseconds{300};  // the apps' output waits
 
 // Error: a core that this process may not use.
 Result<void> CheckCores(const Site& site) {
@@ -94,40 +95,65 @@ bool HasPlan(const Site& site) {
   return !site.declared.empty() && !site.declared.front().on.empty();
 }
 
-Result<SitePlan> SitePlan::Make(const Site& site, bool partial, double seconds) {
+Result<SitePlan> SitePlan::Begin(const Site& site) {
   if (const auto cores = CheckCores(site); !cores) return cores.error();
   const Result<PlanSite> planned = PlanSiteOf(site);
   if (!planned) return planned.error();
   SitePlan plan;
   plan.devices_ = site.declared;
   plan.problem_ = planned->Problem();
-  for (std::size_t i = 0; i < site.apps.size(); ++i) {
-    const std::string why =
-        WhyNotSplit(site.apps[i].stream, LeastParts(plan.problem_, i), site.apps[i].executor);
-    if (!why.empty()) return Error{why};
-  }
-  const TimePoint end = Now() + FromMs(seconds * 1000);
-  core::PatternBudget budget;
-  budget.enough = [end] { return Now() >= end; };
-  plan.made_ = core::MakePlan(plan.problem_, planner::NewClp, budget);
-  if (const auto fault = core::FaultOf(plan.problem_, plan.made_.plan)) {
-    return Error{"the plan found is wrong, which is a bug: " + *fault};
-  }
   plan.restarts_ = site.restart_on_move;
   for (std::size_t i = 0; i < site.apps.size(); ++i) {
     const SiteApp& app = site.apps[i];
+    const std::string why = WhyNotSplit(app.stream, LeastParts(plan.problem_, i), app.executor);
+    if (!why.empty()) return Error{why};
     plan.weights_[app.stream.name] = app.stream.weight.value_or(1);
   }
-  const std::size_t placed = core::StreamsPlaced(plan.made_.plan);
-  if (placed == plan.problem_.streams.size()) return plan;
-  const PlanReport report = ReportOf(plan.problem_, plan.made_);
+  return plan;
+}
+
+Result<SitePlan> SitePlan::Make(const Site& site, bool partial, double seconds) {
+  Result<SitePlan> plan = Begin(site);
+  if (!plan) return plan;
+  const TimePoint end = Now() + FromMs(seconds * 1000);
+  core::PatternBudget budget;
+  budget.enough = [end] { return Now() >= end; };
+  plan->made_ = core::MakePlan(plan->problem_, planner::NewClp, budget);
+  if (const Result<void> good = plan->Check(partial); !good) return good.error();
+  return plan;
+}
+
+Result<SitePlan> SitePlan::ChangedTo(const Site& site, bool partial) const {
+  Result<SitePlan> plan = Begin(site);
+  if (!plan) return plan;
+  std::map<std::string, std::uint32_t> known;
+  for (std::uint32_t i = 0; i < problem_.streams.size(); ++i) known[problem_.streams[i].name] = i;
+  core::Plan current{std::vector<core::PlacedOn>(plan->problem_.streams.size())};
+  for (std::uint32_t i = 0; i < current.streams.size(); ++i) {
+    const auto found = known.find(plan->problem_.streams[i].name);
+    if (found != known.end()) current.streams[i] = made_.plan.streams[found->second];
+  }
+  plan->made_ = core::KeepPlan(plan->problem_, current);
+  plan->finished_ = finished_;
+  plan->daemon_ = daemon_;
+  plan->sockets_ = sockets_;
+  if (const Result<void> good = plan->Check(partial); !good) return good.error();
+  return plan;
+}
+
+Result<void> SitePlan::Check(bool partial) {
+  if (const auto fault = core::FaultOf(problem_, made_.plan)) {
+    return Error{"the plan found is wrong, which is a bug: " + *fault};
+  }
+  if (core::StreamsPlaced(made_.plan) == problem_.streams.size()) return {};
+  const PlanReport report = ReportOf(problem_, made_);
   std::vector<std::string> lines;
   for (const PlanReport::Stream& stream : report.streams) {
     if (!stream.devices.empty()) continue;
-    plan.why_not_[stream.name] = stream.reason;
+    why_not_[stream.name] = stream.reason;
     lines.push_back(fmt::format("  {} {}", stream.name, stream.reason));
   }
-  if (partial) return plan;
+  if (partial) return {};
   const std::size_t left = lines.size();
   if (left > kMostShown) {
     lines.resize(kMostShown);
@@ -146,33 +172,32 @@ bool SitePlan::Has(const std::string& stream, std::string* reason) const {
   return found == why_not_.end();
 }
 
-Result<void> SitePlan::Apply(const std::string& daemon,
-                             const std::map<std::string, std::string>& sockets) {
-  daemon_ = daemon;
-  sockets_ = sockets;
-  json request{{"partial", !why_not_.empty()}, {"devices", json::array()}};
+Result<void> SitePlan::Place(bool devices, bool partial,
+                             const std::function<bool(const std::string& stream)>& which) const {
+  json request{{"partial", partial}};
   const auto send = [&](bool more) -> Result<void> {
     request["more"] = more;
-    const Result<json> answer = AskDaemon(daemon, "place", request);
-    request = {{"partial", !why_not_.empty()}};
+    const Result<json> answer = AskDaemon(daemon_, "place", request);
+    request = {{"partial", partial}};
     if (!answer) return answer.error();
     return {};
   };
   std::size_t waiting = 0;
   for (const SiteDevice& device : devices_) {
+    if (!devices) break;
     json entry{{"name", device.plan.name},
                {"on", device.on},
                {"speed", device.plan.speed},
                {"memory_gb", device.plan.memory_gb}};
-    const auto socket = sockets.find(device.plan.name);
-    if (socket != sockets.end()) entry["socket"] = socket->second;
+    const auto socket = sockets_.find(device.plan.name);
+    if (socket != sockets_.end()) entry["socket"] = socket->second;
     request["devices"].push_back(std::move(entry));
     if (++waiting % kStreamsAtOnce != 0) continue;
     if (const auto sent = send(true); !sent) return sent;
   }
   for (std::size_t i = 0; i < problem_.streams.size(); ++i) {
     const core::StreamNeed& need = problem_.streams[i];
-    if (why_not_.contains(need.name)) continue;
+    if (why_not_.contains(need.name) || !which(need.name)) continue;
     json entry{{"name", need.name},
                {"app", need.app},
                {"fps", need.fps},
@@ -180,6 +205,7 @@ Result<void> SitePlan::Apply(const std::string& daemon,
                {"body_ms", ToMs(need.body)},
                {"post_ms", ToMs(need.post)},
                {"deadline_ms", ToMs(need.deadline)},
+               {"load_ms", ToMs(need.load)},
                {"memory_gb", need.memory_gb},
                {"weight", weights_.at(need.name)},
                {"pipeline", need.most_parts - 1},
@@ -193,7 +219,17 @@ Result<void> SitePlan::Apply(const std::string& daemon,
     if (++waiting % kStreamsAtOnce != 0) continue;
     if (const auto sent = send(true); !sent) return sent;
   }
-  if (const auto sent = send(false); !sent) return sent;
+  return send(false);
+}
+
+Result<void> SitePlan::Apply(const std::string& daemon,
+                             const std::map<std::string, std::string>& sockets) {
+  daemon_ = daemon;
+  sockets_ = sockets;
+  // One that lost its place while the plan was in force is not to keep the others from theirs.
+  const bool partial = core::StreamsPlaced(made_.plan) < problem_.streams.size();
+  const auto runs = [this](const std::string& stream) { return !finished_.contains(stream); };
+  if (const auto placed = Place(true, partial, runs); !placed) return placed;
   // Kept open, and silent from now on.
   Result<UniqueFd> line = wire::Connect(daemon);
   if (!line) return line.error();
@@ -205,7 +241,7 @@ Result<void> SitePlan::Apply(const std::string& daemon,
   return {};
 }
 
-bool SitePlan::ApplyAgainIfForgotten() {
+bool SitePlan::KeepInStep() {
   if (line_.valid()) {
     pollfd entry{line_.get(), POLLIN, 0};
     while (poll(&entry, 1, 0) > 0) {
@@ -214,9 +250,62 @@ bool SitePlan::ApplyAgainIfForgotten() {
       line_.Reset();
       break;
     }
-    if (line_.valid()) return false;
+    if (line_.valid()) {
+      TakeOver();
+      return false;
+    }
   }
   return DaemonListens(daemon_).has_value() && Apply(daemon_, sockets_).has_value();
+}
+
+void SitePlan::TakeOver() {
+  const auto ask = [this](const json& names) {
+    return AskDaemon(daemon_, "places", {{"streams", names}}, kTakeOverLimit);
+  };
+  const Result<json> latest = ask(json::array());
+  const std::uint64_t version = latest ? latest->value("version", version_) : version_;
+  if (version == version_) return;
+  std::map<std::string, std::uint32_t> number;
+  for (std::uint32_t i = 0; i < problem_.devices.size(); ++i) number[problem_.devices[i].name] = i;
+  core::Plan plan = made_.plan;
+  for (std::size_t first = 0; first < problem_.streams.size(); first += kStreamsAtOnce) {
+    const std::size_t end = std::min(first + kStreamsAtOnce, problem_.streams.size());
+    json names = json::array();
+    for (std::size_t i = first; i < end; ++i) names.push_back(problem_.streams[i].name);
+    const Result<json> answer = ask(names);
+    if (!answer) return;  // a second later, then
+    for (std::size_t i = first; i < end; ++i) {
+      const Result<stagger::cli::Place> place = PlaceOf(*answer, problem_.streams[i].name);
+      if (!place) continue;
+      core::PlacedOn on;
+      for (const std::string& device : place->devices) {
+        if (const auto found = number.find(device); found != number.end()) {
+          on.push_back(found->second);
+        }
+      }
+      plan.streams[i] = std::move(on);
+    }
+  }
+  made_.plan = std::move(plan);
+  version_ = version;
+}
+
+Result<void> SitePlan::ApplyChange(SitePlan* before, const std::vector<std::string>& gone,
+                                   const std::vector<std::string>& fresh) {
+  for (const std::string& stream : gone) GiveUpPlace(daemon_, stream);
+  const std::set<std::string> names(fresh.begin(), fresh.end());
+  const auto is_fresh = [&](const std::string& stream) { return names.contains(stream); };
+  for (const std::string& stream : fresh) finished_.erase(stream);
+  if (!fresh.empty()) {
+    if (const auto placed = Place(false, !why_not_.empty(), is_fresh); !placed) {
+      const std::set<std::string> left(gone.begin(), gone.end());
+      (void)before->Place(false, true,
+                          [&](const std::string& name) { return left.contains(name); });
+      return placed;
+    }
+  }
+  line_ = std::move(before->line_);
+  return {};
 }
 
 Result<Place> AskPlace(const std::string& daemon, const std::string& stream, Duration timeout) {

@@ -2,9 +2,13 @@
 // app as it starts, since the daemon may have changed it meanwhile.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/fd.h"
@@ -39,11 +43,28 @@ class SitePlan {
 
   // Gives it to the daemon; `sockets` are the executors', by device. Later calls give it again.
   Result<void> Apply(const std::string& daemon, const std::map<std::string, std::string>& sockets);
-  // A daemon that came back has forgotten all: gives it the plan again. True: it has now.
-  bool ApplyAgainIfForgotten();
+  // Once a second: a daemon that came back has forgotten all, so it gets the plan again, as it was
+  // last (true: it has now); else what the daemon changed of it is taken over.
+  bool KeepInStep();
+  // The stream will not come back.
+  void Finished(const std::string& stream) { finished_.insert(stream); }
+
+  // The same plan for a site that has changed in its apps: streams stay where they are as far as
+  // the test allows. The daemon has not been told. Error: as Make.
+  Result<SitePlan> ChangedTo(const Site& site, bool partial) const;
+  // Tells the daemon to have this plan instead of `before`: `gone` leave, `fresh` come. Error: the
+  // daemon refuses, and keeps what it had.
+  Result<void> ApplyChange(SitePlan* before, const std::vector<std::string>& gone,
+                           const std::vector<std::string>& fresh);
 
  private:
   SitePlan() = default;
+  static Result<SitePlan> Begin(const Site& site);  // without a plan yet
+  Result<void> Check(bool partial);                 // of the plan that was made
+  // Places for the streams that `which` holds for; with the devices.
+  Result<void> Place(bool devices, bool partial,
+                     const std::function<bool(const std::string& stream)>& which) const;
+  void TakeOver();
 
   std::vector<SiteDevice> devices_;
   core::PlacementProblem problem_;
@@ -51,6 +72,8 @@ class SitePlan {
   std::map<std::string, double> weights_;
   std::map<std::string, std::string> why_not_;
   bool restarts_ = false;  // apps whose place changes are started again
+  std::set<std::string> finished_;
+  std::uint64_t version_ = 0;  // of the daemon's places, as last heard of
   std::string daemon_;
   std::map<std::string, std::string> sockets_;
   UniqueFd line_;  // to the daemon that has the plan: its end is that daemon's

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "cli/arguments.h"
+#include "cli/auto_devices.h"
 #include "cli/placing.h"
 #include "cli/plan_report.h"
 #include "cli/plan_site.h"
@@ -86,6 +87,10 @@ int PlanVerb(const Arguments& arguments) {
   Result<Site> read = ReadSite(file);
   if (!read) {
     PrintError(read.error().message);
+    return kExitUsage;
+  }
+  if (const Result<void> found = DeclareAuto(&*read); !found) {
+    PrintError(fmt::format("plan: {}: {}", file, found.error().message));
     return kExitUsage;
   }
   if (probe && NeedsProbe(*read)) {

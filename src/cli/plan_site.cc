@@ -168,6 +168,7 @@ Result<PlanSite> PlanSiteOf(const Site& site) {
       need.body = std::max(FromMs(app.profile->body_ms), Duration{1});
       need.post = FromMs(app.profile->post_ms);
       if (app.stream.deadline_ms) need.deadline = FromMs(*app.stream.deadline_ms);
+      need.load = FromMs(app.profile->load_ms);
       need.memory_gb = app.profile->memory_gb;
       if (kinds) {
         need.kind = app.executor ? core::DeviceKind::kExecutor : core::DeviceKind::kGpu;

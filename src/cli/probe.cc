@@ -75,10 +75,13 @@ Result<SiteProfile> ProbeApp(Workplace& place, const Site& site, const SiteApp& 
   found.pre_ms = ToMs(best.pre.p99) * speed;
   found.body_ms = std::max(ToMs(best.body.p99) * speed, 1e-3);
   found.post_ms = ToMs(best.post.p99) * speed;
-  fmt::print(stderr,
-             "stagger: {}: profile: {{pre_ms: {:.3g}, body_ms: {:.3g}, post_ms: {:.3g}}}  # p99 of "
-             "{} inferences, memory not seen\n",
-             app.app, found.pre_ms, found.body_ms, found.post_ms, best.inferences);
+  fmt::print(
+      stderr,
+      "stagger: {}: profile: {{pre_ms: {:.3g}, body_ms: {:.3g}, post_ms: {:.3g}{}}}  # p99 of "
+      "{} inferences, memory not seen\n",
+      app.app, found.pre_ms, found.body_ms, found.post_ms, speed == 1 ? ", here: true" : "",
+      best.inferences);
+  found.here = true;
   return found;
 }
 

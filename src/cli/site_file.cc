@@ -126,7 +126,7 @@ class SiteReader : private YamlReader {
       if (device.kind != core::DeviceKind::kGpu) {
         Fail(value, where + ".executor: only beside a GPU, as in on: gpu:0; a core always has one");
       }
-      if (Flag(value, where + ".executor")) device.kind = core::DeviceKind::kAny;
+      if (Truth(value, where + ".executor")) device.kind = core::DeviceKind::kAny;
     }
     if (const YAML::Node value = node["share"]) {
       if (!IsCore(backed.on)) {
@@ -203,7 +203,8 @@ class SiteReader : private YamlReader {
 
   SiteProfile Profile(const YAML::Node& node, const std::string& where) const {
     if (!node.IsMap()) Fail(node, where + ".profile: expected a map with body_ms");
-    CheckKeys(node, where + ".profile", {"pre_ms", "body_ms", "post_ms", "memory_gb"});
+    CheckKeys(node, where + ".profile",
+              {"pre_ms", "body_ms", "post_ms", "load_ms", "memory_gb", "here"});
     SiteProfile profile;
     if (!node["body_ms"])
       Fail(node, where + ".profile: no body_ms; expected how long a body takes");
@@ -216,7 +217,11 @@ class SiteReader : private YamlReader {
     read("body_ms", kMaxMs, &profile.body_ms);
     read("pre_ms", kMaxMs, &profile.pre_ms);
     read("post_ms", kMaxMs, &profile.post_ms);
+    read("load_ms", kMaxMs, &profile.load_ms);
     read("memory_gb", kMaxMs, &profile.memory_gb);
+    if (const YAML::Node here = node["here"]) {
+      profile.here = Truth(here, where + ".profile.here");
+    }
     return profile;
   }
 
@@ -340,10 +345,10 @@ class SiteReader : private YamlReader {
 
   void Executor(const YAML::Node& node, const std::string& where, const Site& site,
                 SiteApp* app) const {
-    app->executor = Flag(node, where + ".executor");
+    app->executor = Truth(node, where + ".executor");
     const bool declared = std::ranges::any_of(
         site.declared, [](const SiteDevice& device) { return device.has_executor(); });
-    if (app->executor && site.cores.empty() && !declared) {
+    if (app->executor && site.cores.empty() && !declared && site.devices != "auto") {
       Fail(node, where +
                      ".executor: needs cores to run on, as in devices: [cpu:0, cpu:1], or {name: "
                      "a, on: cpu:0, ...}, or a GPU that has one: {name: g, on: gpu:0, executor: "
@@ -351,10 +356,10 @@ class SiteReader : private YamlReader {
     }
   }
 
-  bool Flag(const YAML::Node& node, const std::string& field) const {
+  bool Truth(const YAML::Node& node, const std::string& where) const {
     const std::string word = node.IsScalar() ? node.Scalar() : "";
     if (word != "true" && word != "false") {
-      Fail(node, fmt::format("{}: {} is neither true nor false", field, Shown(node)));
+      Fail(node, fmt::format("{}: {} is neither true nor false", where, Shown(node)));
     }
     return word == "true";
   }

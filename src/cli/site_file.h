@@ -19,7 +19,10 @@ struct SiteProfile {
   double pre_ms = 0;
   double body_ms = 0;
   double post_ms = 0;
+  double load_ms = 0;  // of its model; 0: not stated
   double memory_gb = 0;
+  bool here = false;  // taken on this machine, so that its own devices have speed 1
+  friend bool operator==(const SiteProfile&, const SiteProfile&) = default;
 };
 
 // One process to run: an app of the file, or one of its copies.
@@ -31,6 +34,7 @@ struct SiteApp {
   std::optional<SiteProfile> profile;
   Environment environment;
   bool executor = false;  // its inferences run on the site's cores or GPUs, in executors
+  friend bool operator==(const SiteApp&, const SiteApp&) = default;
 };
 
 // A device with its speed, for plans.
@@ -42,6 +46,7 @@ struct SiteDevice {
   // Whether an executor runs there: on every core, and on GPUs that say so. Such a GPU is of no
   // kind: it takes apps that use it themselves, too.
   bool has_executor() const { return !on.empty() && plan.kind != core::DeviceKind::kGpu; }
+  friend bool operator==(const SiteDevice&, const SiteDevice&) = default;
 };
 
 struct Site {

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <utility>
 
 #include "base/clock.h"
 
@@ -26,8 +27,20 @@ Result<StopSignal> StopSignal::Block() {
 
 bool StopSignal::Raised() {
   signalfd_siginfo info;
-  while (read(fd_.get(), &info, sizeof info) == sizeof info) raised_ = true;
+  while (read(fd_.get(), &info, sizeof info) == sizeof info) {
+    const bool sent = info.ssi_code <= 0;  // the kernel's own are SI_KERNEL
+    if (reloads_ && info.ssi_signo == SIGHUP && sent) {
+      reload_ = true;
+    } else {
+      raised_ = true;
+    }
+  }
   return raised_;
+}
+
+bool StopSignal::TakeReload() {
+  (void)Raised();
+  return std::exchange(reload_, false);
 }
 
 bool StopSignal::WaitFor(Duration duration) {

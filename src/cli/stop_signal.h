@@ -1,4 +1,6 @@
-// SIGINT, SIGTERM and SIGHUP as something to poll: blocked, then read from a descriptor.
+// SIGINT, SIGTERM and SIGHUP as something to poll: blocked, then read from a descriptor. For who
+// asks for it, a SIGHUP that some process sent (kill -HUP) means to read again what there is to
+// read; the one that comes of a terminal that is closed still means to stop.
 // One per program, made before any child is started. Children must unblock signals again
 // (ChildProcess does).
 #pragma once
@@ -15,6 +17,8 @@ class StopSignal {
 
   int fd() const { return fd_.get(); }  // readable once one came
   bool Raised();                        // stays true from then on
+  void HangupsMeanReload() { reloads_ = true; }
+  bool TakeReload();  // whether one was asked for since the last call
   // Sleeps; true as soon as a signal comes.
   bool WaitFor(Duration duration);
 
@@ -22,6 +26,8 @@ class StopSignal {
   explicit StopSignal(UniqueFd fd) : fd_(std::move(fd)) {}
   UniqueFd fd_;
   bool raised_ = false;
+  bool reloads_ = false;
+  bool reload_ = false;
 };
 
 }  // namespace stagger::cli

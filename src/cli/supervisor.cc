@@ -89,6 +89,10 @@ struct Supervisor::App {
   int faults_caused = 0;
   bool moving = false;  // to another place: nothing that happened at the old one holds it up
   TimePoint held_until = kNever;
+
+  bool retired = false;  // it is to end for good
+  TimePoint kill_at = kNever;
+  std::optional<Supervised> successor;  // started once it has
 };
 
 Duration Backoff(int failures) {
@@ -160,6 +164,10 @@ void Supervisor::Ended(App& app, const ExitStatus& status) {
   Write(stdout, app.out.Rest());
   Write(stderr, app.err.Rest());
   app.process.reset();
+  if (app.retired) {
+    Say(app.name, fmt::format("stopped ({})", ToString(status)));
+    return;
+  }
   if (status.ok() && !app.stopping) {
     app.finished = true;
     Say(app.name, "finished");
@@ -300,6 +308,43 @@ bool Supervisor::MustWait(App& app) {
   return false;
 }
 
+void Supervisor::Retire(App& app) {
+  const TimePoint now = Now();
+  if (app.kill_at == kNever) {
+    app.retired = true;
+    app.next_start = app.judge_at = kNever;
+    app.kill_at = now + kStopGrace;
+    if (app.process) app.process->SignalGroup(SIGTERM);
+  } else if (app.process && now >= app.kill_at) {
+    Say(app.name, "did not end within 5 s: killed");
+    app.kill_at = now + kStopGrace;
+    app.process->SignalGroup(SIGKILL);
+  }
+}
+
+void Supervisor::Reload() {
+  Result<SiteChange> change = hooks_.reload();
+  if (!change) {
+    fmt::print(stderr, "stagger: reload: {}\nstagger: reload: nothing was changed\n",
+               change.error().message);
+    return;
+  }
+  for (const std::string& name : change->stop) {
+    const auto app = std::ranges::find(apps_, name, &App::name);
+    if (app != apps_.end() && !app->retired) Retire(*app);
+  }
+  for (Supervised& what : change->start) {
+    const auto app = std::ranges::find(apps_, what.name, &App::name);
+    if (app == apps_.end()) {
+      Start(apps_.emplace_back(std::move(what)));
+    } else {
+      app->successor = std::move(what);  // of a retired one
+    }
+  }
+  fmt::print(stderr, "stagger: reload: {} stopped, {} started, the others run on\n",
+             change->stop.size(), change->start.size());
+}
+
 void Supervisor::Forward(App& app) {
   if (!app.process) return;
   app.out_open = app.out_open && Pass(app.process->out_fd(), &app.out, stdout);
@@ -308,7 +353,7 @@ void Supervisor::Forward(App& app) {
 
 Duration Supervisor::Wait() const {
   TimePoint next = kNever;
-  for (const App& app : apps_) next = std::min({next, app.next_start, app.judge_at});
+  for (const App& app : apps_) next = std::min({next, app.next_start, app.judge_at, app.kill_at});
   if (ask_faults_) next = std::min(next, next_look_);
   if (hooks_.every_second) next = std::min(next, next_second_);
   return next == kNever ? Duration{std::chrono::hours{1}}
@@ -332,8 +377,9 @@ Result<void> Supervisor::Run(ChildProcess* daemon) {
   LinePrefix daemon_log("staggerd | ");
   Result<void> result;
   while (!stop_.Raised()) {
-    if (std::all_of(apps_.begin(), apps_.end(),
-                    [](const App& app) { return app.finished || !app.serves.empty(); })) {
+    if (std::all_of(apps_.begin(), apps_.end(), [](const App& app) {
+          return (app.finished && !app.successor) || !app.serves.empty();
+        })) {
       break;
     }
     std::vector<pollfd> entries{{stop_.fd(), POLLIN, 0}};
@@ -366,6 +412,14 @@ Result<void> Supervisor::Run(ChildProcess* daemon) {
         Start(app);
       }
     }
+    for (App& app : apps_) {
+      if (app.retired && app.process && app.kill_at <= Now()) Retire(app);
+      if (!app.retired || app.process || !app.successor) continue;
+      app = App(*std::exchange(app.successor, std::nullopt));
+      Start(app);
+    }
+    std::erase_if(apps_, [](const App& app) { return app.retired && !app.process; });
+    if (hooks_.reload && stop_.TakeReload()) Reload();
     if (ask_faults_ && next_look_ <= Now()) LookForFaults();
     if (hooks_.every_second && next_second_ <= Now()) {
       hooks_.every_second();

@@ -31,6 +31,12 @@ struct Supervised {
   std::string serves;
 };
 
+// What is to be another way while the rest goes on. A name in both lists is started again.
+struct SiteChange {
+  std::vector<std::string> stop;
+  std::vector<Supervised> start;
+};
+
 // What else is to be done at times; each may be empty. None may take long: the apps' output waits.
 struct SupervisorHooks {
   // Those that others need listen. Error: no app is started, and Run returns it.
@@ -43,6 +49,8 @@ struct SupervisorHooks {
   // Of these apps, those that are to be somewhere else than where they started, with why.
   std::function<std::map<std::string, std::string>(const std::vector<std::string>&)> moved;
   bool restart_moved = false;  // while they run, too; else at their next start
+  // Asked for by SIGHUP. Error: why nothing changes.
+  std::function<Result<SiteChange>()> reload;
 };
 
 class Supervisor {
@@ -75,6 +83,8 @@ class Supervisor {
   const GpuFault* FaultOf(const App& app) const;
   // Broken clients of a GPU that still run: whoever starts now would be refused.
   bool MustWait(App& app);
+  void Reload();
+  void Retire(App& app);  // tells it to end, and later makes it
   void Forward(App& app);
   Duration Wait() const;
   void AwaitServices();

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "cli/arguments.h"
+#include "cli/auto_devices.h"
 #include "cli/daemon_control.h"
 #include "cli/gpu_faults.h"
 #include "cli/installation.h"
@@ -87,6 +89,11 @@ Result<std::vector<Supervised>> PrepareExecutors(const Site& site, const Install
     executor.spec.argv = {
         "stagger-executor", "--device",     device.on, "--share", fmt::format("{}", device.share),
         "--socket",         executor.serves};
+    if (device.plan.memory_gb > 0) {
+      executor.spec.argv.push_back("--memory");
+      executor.spec.argv.push_back(
+          fmt::format("{}", std::max(1.0, device.plan.memory_gb * 1e9 / (1 << 20))));
+    }
     executor.spec.pipe_output = true;
     if (IsGpu(device)) {
       executor.spec.environment = AppEnvironment(
@@ -97,18 +104,14 @@ Result<std::vector<Supervised>> PrepareExecutors(const Site& site, const Install
   return executors;
 }
 
-// The executors, then the apps; those that have no place in the plan are left out, which is said.
-Result<std::vector<Supervised>> Prepare(const Site& site, const SitePlan* plan,
-                                        const Installation& installation, const std::string& socket,
-                                        const ScratchDir& scratch) {
+// Those that have no place in the plan are left out, which is said. `sockets`: the executors'.
+Result<std::vector<Supervised>> PrepareApps(const Site& site, const SitePlan* plan,
+                                            const Installation& installation,
+                                            const std::string& socket,
+                                            const std::vector<std::string>& sockets) {
   const Result<std::string> agent = installation.Agents();
   if (!agent) return agent.error();
-  Result<std::vector<Supervised>> executors =
-      PrepareExecutors(site, installation, *agent, socket, scratch);
-  if (!executors) return executors.error();
-  std::vector<std::string> sockets;
-  for (const Supervised& executor : *executors) sockets.push_back(executor.serves);
-  std::vector<Supervised> apps = std::move(executors).value();
+  std::vector<Supervised> apps;
   for (const SiteApp& app : site.apps) {
     if (app.command.empty())
       return Error{app.stream.name + ": no command; a profile alone is for stagger plan"};
@@ -145,6 +148,23 @@ Result<std::vector<Supervised>> Prepare(const Site& site, const SitePlan* plan,
     apps.push_back(std::move(supervised));
   }
   return apps;
+}
+
+// The executors, then the apps.
+Result<std::vector<Supervised>> Prepare(const Site& site, const SitePlan* plan,
+                                        const Installation& installation, const std::string& socket,
+                                        const ScratchDir& scratch,
+                                        std::vector<std::string>* sockets) {
+  const Result<std::string> agent = installation.Agents();
+  if (!agent) return agent.error();
+  Result<std::vector<Supervised>> all =
+      PrepareExecutors(site, installation, *agent, socket, scratch);
+  if (!all) return all.error();
+  for (const Supervised& executor : *all) sockets->push_back(executor.serves);
+  Result<std::vector<Supervised>> apps = PrepareApps(site, plan, installation, socket, *sockets);
+  if (!apps) return apps.error();
+  std::ranges::move(*apps, std::back_inserter(*all));
+  return all;
 }
 
 // A daemon that runs already keeps its devices: those the site names must be among them.
@@ -233,19 +253,118 @@ SupervisorHooks HooksOf(const Site& site, SitePlan* plan, const std::string& soc
                place->reason);
     return {};
   };
-  hooks.finished = [socket](const std::string& name) { GiveUpPlace(socket, name); };
+  hooks.finished = [plan, socket](const std::string& name) {
+    plan->Finished(name);
+    GiveUpPlace(socket, name);
+  };
   hooks.every_second = [plan] {
-    if (plan->ApplyAgainIfForgotten()) {
+    if (plan->KeepInStep()) {
       fmt::print(stderr, "stagger: the daemon is back, and has the plan again\n");
     }
   };
   return hooks;
 }
 
-Result<void> RunSite(Site site, bool partial, const std::string& socket, const std::string& http) {
+// What a reload needs of a site that runs.
+struct RunningSite {
+  std::string file;
+  Site site;  // as it runs
+  SitePlan* plan = nullptr;
+  bool partial = false;
+  const Installation* installation = nullptr;
+  std::string socket;
+  std::vector<std::string> executors;  // sockets
+};
+
+// The file as it is now; what has to be asked of the machine is as it was.
+Result<Site> ReadAgain(const RunningSite& running) {
+  Result<Site> next = ReadSite(running.file);
+  if (!next) return next;
+  const Site& now = running.site;
+  if (running.plan != nullptr && next->devices == "auto" && next->declared.empty()) {
+    next->declared = now.declared;
+    next->devices = now.devices;
+  }
+  if (next->devices != now.devices || next->declared != now.declared || next->cores != now.cores) {
+    return Error{
+        "devices: changed, which a site that runs cannot follow; stop it and start it again"};
+  }
+  if (next->mps != now.mps) {
+    return Error{"mps: changed, which a site that runs cannot follow; stop it and start it again"};
+  }
+  if (next->restart_on_move != now.restart_on_move) {
+    return Error{
+        "on_move: changed, which a site that runs cannot follow; stop it and start it again"};
+  }
+  for (SiteApp& app : next->apps) {
+    if (app.profile || running.plan == nullptr) continue;
+    const auto same = std::ranges::find(now.apps, app.stream.name,
+                                        [](const SiteApp& each) { return each.stream.name; });
+    const auto known =
+        same != now.apps.end() ? same : std::ranges::find(now.apps, app.app, &SiteApp::app);
+    if (known == now.apps.end() || (known == same && known->command != app.command)) {
+      return Error{app.stream.name +
+                   ": no profile, and nothing is tried while the site runs; expected a profile"};
+    }
+    app.profile = known->profile;
+  }
+  return next;
+}
+
+Result<SiteChange> Reload(RunningSite* running) {
+  Result<Site> next = ReadAgain(*running);
+  if (!next) return next.error();
+  SiteChange change;
+  std::vector<std::string> fresh;
+  Site started = *next;
+  started.apps.clear();
+  for (const SiteApp& app : next->apps) {
+    const auto before = std::ranges::find(running->site.apps, app.stream.name,
+                                          [](const SiteApp& each) { return each.stream.name; });
+    if (before != running->site.apps.end() && *before == app) continue;
+    if (before != running->site.apps.end()) change.stop.push_back(app.stream.name);
+    fresh.push_back(app.stream.name);
+    started.apps.push_back(app);
+  }
+  for (const SiteApp& app : running->site.apps) {
+    const bool stays = std::ranges::any_of(
+        next->apps, [&](const SiteApp& each) { return each.stream.name == app.stream.name; });
+    if (!stays) change.stop.push_back(app.stream.name);
+  }
+  std::optional<SitePlan> plan;
+  if (running->plan != nullptr) {
+    Result<SitePlan> made = running->plan->ChangedTo(*next, running->partial);
+    if (!made) return made.error();
+    plan.emplace(std::move(made).value());
+  }
+  Result<std::vector<Supervised>> apps =
+      PrepareApps(started, plan ? &*plan : nullptr, *running->installation, running->socket,
+                  running->executors);
+  if (!apps) return apps.error();
+  if (const Result<void> applied = ApplyPolicy(*next, running->socket); !applied) {
+    return applied.error();
+  }
+  if (const Result<void> mps = ApplyMps(*next, running->socket, &*apps); !mps) return mps.error();
+  if (plan) {
+    if (const Result<void> applied = plan->ApplyChange(running->plan, change.stop, fresh);
+        !applied) {
+      return applied.error();
+    }
+    *running->plan = std::move(*plan);
+  }
+  change.start = std::move(apps).value();
+  running->site = std::move(next).value();
+  return change;
+}
+
+Result<void> RunSite(const std::string& file, Site site, bool partial, const std::string& socket,
+                     const std::string& http) {
   Result<Workplace> place = Workplace::Open();
   if (!place) return place.error();
   std::optional<SitePlan> plan;
+  if (AutoNeedsPlan(site)) {
+    if (const Result<void> found = DeclareAuto(&site); !found) return found;
+  }
   if (HasPlan(site)) {
     if (NeedsProbe(site)) {
       if (const Result<void> probed = Probe(*place, &site); !probed) return probed.error();
@@ -260,8 +379,9 @@ Result<void> RunSite(Site site, bool partial, const std::string& socket, const s
   }
   Result<ScratchDir> scratch = ScratchDir::Make(place->keeper);
   if (!scratch) return scratch.error();
+  std::vector<std::string> executors;
   Result<std::vector<Supervised>> apps =
-      Prepare(site, plan ? &*plan : nullptr, place->installation, socket, *scratch);
+      Prepare(site, plan ? &*plan : nullptr, place->installation, socket, *scratch, &executors);
   if (!apps) return apps.error();
 
   std::optional<PrivateDaemon> daemon;
@@ -297,7 +417,13 @@ Result<void> RunSite(Site site, bool partial, const std::string& socket, const s
   // Where no driver loads there is no GPU that could fail.
   const bool gpus = *place->installation.Agents() != *place->installation.Agent();
   if (gpus) supervisor.WatchFaults(ask_faults);
-  if (plan) supervisor.Hook(HooksOf(site, &*plan, socket, *scratch));
+  SupervisorHooks hooks;
+  if (plan) hooks = HooksOf(site, &*plan, socket, *scratch);
+  RunningSite running{file,   site,     plan ? &*plan : nullptr, partial, &place->installation,
+                      socket, executors};
+  hooks.reload = [&running] { return Reload(&running); };
+  place->stop.HangupsMeanReload();
+  supervisor.Hook(std::move(hooks));
   return supervisor.Run(daemon ? &daemon->process() : nullptr);
 }
 
@@ -307,7 +433,9 @@ int UpVerb(const Arguments& arguments) {
   CLI::App app{
       "Starts every app of a site file under control, and a daemon if none runs. An app that fails "
       "is "
-      "started again; Ctrl-C stops all of it.",
+      "started again; Ctrl-C stops all of it. After a change of the file, kill -HUP has it read "
+      "again: "
+      "only the apps that changed are started or stopped.",
       "stagger up"};
   std::string file;
   std::string socket;
@@ -326,7 +454,7 @@ int UpVerb(const Arguments& arguments) {
     PrintError(site.error().message);
     return kExitUsage;
   }
-  const Result<void> ran = RunSite(*site, partial, SocketPath(socket), http);
+  const Result<void> ran = RunSite(file, *site, partial, SocketPath(socket), http);
   if (!ran) {
     PrintError("up: " + ran.error().message);
     return kExitFailed;

@@ -45,7 +45,7 @@ double Figures::pace() const {
     sum.own += one.own;
     sum.took += one.took;
   }
-  if (sum.took <= Duration{}) return 1;
+  if (sum.own < kLeastTime) return 1;
   return static_cast<double>(sum.own.count()) / static_cast<double>(sum.took.count());
 }
 

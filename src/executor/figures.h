@@ -16,6 +16,9 @@ class Figures {
  public:
   static constexpr std::size_t kWindow = 32;  // inferences, of each app
   static constexpr int kWarmup = 5;           // first ones of each app, left out
+  // Less of the device's time in the window says nothing of its pace: to a few short inferences one
+  // moment without the core looks like much.
+  static constexpr Duration kLeastTime = std::chrono::milliseconds{100};
 
   struct App {
     std::uint64_t inferences = 0;  // ever, those left out too
@@ -30,7 +33,7 @@ class Figures {
 
   std::map<std::string, App> Apps() const;
   // The share of what they took that the latest inferences of all apps needed: 0.5 where somebody
-  // else has half of the device. 1 before there are any.
+  // else has half of the device. 1 where they were too short to tell.
   double pace() const;
   std::uint64_t inferences() const { return inferences_; }
 

@@ -150,6 +150,9 @@ class Applied(SiteTest):
         self.assertIn("'huge' was not started: huge does not fit anywhere: lower body from 60",
                       refused.stderr)
 
+        # Where each would go is known, and its model is loaded there.
+        harness.wait_until(lambda: (p := up.placement()) and all(s["standby"] for s in p["streams"]),
+                           "standby for all")
         # The busiest device dies, and dies again as soon as it is started again.
         victim = max(used, key=lambda name: sum(on == [name] for on in before.values()))
         pid = int(up.wait_for(rf"executor-{victim}: started, pid (\d+)")[-1][1])
@@ -180,6 +183,11 @@ class Applied(SiteTest):
             "all are home again")
         self.assertTrue(home)
 
+        # Nobody's inferences ran in the app meanwhile.
+        here = {s["name"]: n for s in up.status()["streams"]
+                if (n := s["granted"] + s["ungated"] + s["warmup"])}
+        self.assertEqual(here, {}, "inferences in apps")
+
         self.assertEqual(one_more.end()[0], 0)
         self.assertEqual(up.end(), 0, "\n".join(up.lines[-20:]))
         text = "\n".join(up.lines)
@@ -193,8 +201,9 @@ class Applied(SiteTest):
             late += summary["late"]
         extra = json.loads(one_more.lines[-1])
         self.assertGreaterEqual(extra["frames"], (SECONDS - 3) * 5)
+        print(f"{late} of {frames} frames late")
         # Two deaths and two returns; on an idle machine none is late.
-        self.assertLessEqual(late, frames // 50,
+        self.assertLessEqual(late, frames // 100,
                              f"{late} of {frames}: " + str({n: s["late_s"] for n, s in summaries.items()}))
         self.assertNotIn("runs in the app", text)
 
@@ -221,7 +230,7 @@ class Probed(SiteTest):
         apps = "\n".join(line for line in apps.split("\n") if "profile" not in line)
         site = self.devices() + "apps:" + apps
         up = Up(self, site)
-        [found] = up.wait_for(r"gate: profile: \{pre_ms: 0, body_ms: ([\d.e-]+), post_ms: 0\}")
+        [found] = up.wait_for(r"gate: profile: \{pre_ms: 0, body_ms: ([\d.e-]+), post_ms: 0(, here: true)?\}")
         self.assertGreater(float(found[1]), 0)
         self.assertLess(float(found[1]), 100)
         up.wait_for(r"^\S+ \| ready", 2)
