@@ -112,7 +112,13 @@ class Reader {
           Has(rate_, "lowered_s")
               ? fmt::format(", for {} now", Time(Value(rate_, "lowered_s") * 1000))
               : "";
-      if (Has(rate_, "cap_fps")) {
+      const json place = Part(stream_, "placement");
+      if (Has(rate_, "cap_fps") && Has(place, "lowered_fps")) {
+        said.Say(
+            fmt::format("Its rate is lowered to {} of {} fps, since its device has more to do than "
+                        "was planned and nothing else has room.{}",
+                        Fps(assigned), Plain(required), least));
+      } else if (Has(rate_, "cap_fps")) {
         said.Say(
             fmt::format("Strict admission holds it at {} fps{}: it came when there was room "
                         "for no more beside those before it.{}",

@@ -232,6 +232,17 @@ void Driver::SetStandby(const std::string& name, std::vector<std::string> socket
   }
 }
 
+void Driver::CapForwarded(const std::string& name, double fps, TimePoint now) {
+  std::vector<core::RateCapped> capped;
+  for (const auto& [client, record] : ledger_.streams()) {
+    if (record.name != name || !record.uses) continue;
+    const core::Stream& stream = engine_.streams().at(client);
+    const double cap = fps > 0 ? std::max(fps, stream.spec.min_fps) : 0;
+    if (stream.cap_fps != cap) capped.push_back({client, cap});
+  }
+  for (const core::RateCapped& cap : capped) Apply(cap, cap.client, now);
+}
+
 bool Driver::OnFault(ClientId client, const wire::Faulted& faulted, TimePoint now) {
   const StreamRecord* record = ledger_.Find(client);
   if (record == nullptr || faulted.device.value >= engine_.devices().size()) return false;

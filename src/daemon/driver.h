@@ -65,6 +65,8 @@ class Driver {
                       std::string reason, TimePoint now);
   // Beside what it was assigned: executors that are to be ready for when none of those serves.
   void SetStandby(const std::string& name, std::vector<std::string> sockets);
+  // Of streams with that name whose inferences go elsewhere: no more than this; 0: as they need.
+  void CapForwarded(const std::string& name, double fps, TimePoint now);
   // Streams of that name stay where they are; whoever joins with it later is told nothing.
   void Unassign(const std::string& name) { assignments_.Forget(name); }
   const Assignments& assignments() const { return assignments_; }

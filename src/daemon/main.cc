@@ -221,6 +221,7 @@ Result<void> Serve(const Options& options) {
       [&](const std::string& stream, std::vector<std::string> sockets) {
         (*driver)->SetStandby(stream, std::move(sockets));
       },
+      [&](const std::string& stream, double fps) { (*driver)->CapForwarded(stream, fps, Now()); },
       [&] { server.Settle(); });
   desk = &placement;
   (*driver)->KnowExecutors([&](const std::string& socket) {

@@ -55,6 +55,7 @@ struct PlacedStream {
   TimePoint since{};        // at this place, or without one
   Drift growth;             // of its body over what the plan was made with, as measured
   TimePoint relieved_at{};  // when it last moved because of measurements
+  double lowered_fps = 0;   // what a device with too much to do leaves of its rate; 0: all of it
 };
 
 // As plans count them: with what was measured.
@@ -111,7 +112,8 @@ class Placement {
   // A stream that moved because of measurements stays for so long, whatever they say.
   static constexpr Duration kLeastStay = std::chrono::seconds{10};
   // Where a device's measured figures no longer pass the test: moves as few streams as it can, to
-  // where they pass with the same figures. Where nothing passes all stay, and the device says so.
+  // where they pass with the same figures. Where nothing passes all stay, the device says so, and
+  // its streams' rates are lowered by the elastic law (core/elastic.h) until it passes.
   Changed Measure(const std::string& device, const DeviceFigures& figures, TimePoint now);
 
  private:
@@ -122,6 +124,7 @@ class Placement {
   View Look(std::optional<std::uint32_t> with = std::nullopt) const;
   std::vector<bool> Overfull() const;
   Changed Relieve(TimePoint now);
+  void LowerRates(TimePoint now);
   bool ReliefOf(std::uint32_t device, TimePoint now, Changed* changed);
   std::string CauseOf(std::uint32_t device) const;
   // Places who has none and notes what changed, with that cause: "b is gone".

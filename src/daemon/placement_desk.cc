@@ -182,6 +182,7 @@ Result<void> PlacementDesk::Watch(const PlacedDevice& device) {
 void PlacementDesk::OnFigures(const std::string& device, const DeviceFigures& figures) {
   const std::uint64_t noted = placement_.noted();
   const Placement::Changed changed = placement_.Measure(device, figures, Now());
+  TellRates();
   if (placement_.noted() == noted) return;
   const std::size_t fresh =
       std::min<std::size_t>(placement_.noted() - noted, placement_.events().size());
@@ -190,6 +191,13 @@ void PlacementDesk::OnFigures(const std::string& device, const DeviceFigures& fi
   }
   Apply(changed);
   acted_();
+}
+
+// Again and again: whoever has just joined has not heard of it.
+void PlacementDesk::TellRates() {
+  for (const PlacedStream& stream : placement_.streams()) {
+    cap_(stream.need.name, stream.lowered_fps);
+  }
 }
 
 void PlacementDesk::OnOwnerGone(pid_t pid) {

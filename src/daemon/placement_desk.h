@@ -32,13 +32,16 @@ class PlacementDesk {
                                     const std::string& why)>;
   // Executors that are to have its model ready beside those.
   using Standby = std::function<void(const std::string& stream, std::vector<std::string> sockets)>;
+  // What it may ask for at most, frames a second; 0: what it needs.
+  using Cap = std::function<void(const std::string& stream, double fps)>;
   // `acted` is called after the desk acted by itself, outside of a request.
   PlacementDesk(EventLoop* loop, std::vector<device::Device> devices, Assign assign,
-                Standby standby, std::function<void()> acted)
+                Standby standby, Cap cap, std::function<void()> acted)
       : loop_(loop),
         devices_(std::move(devices)),
         assign_(std::move(assign)),
         standby_(std::move(standby)),
+        cap_(std::move(cap)),
         acted_(std::move(acted)) {}
   ~PlacementDesk();
 
@@ -68,6 +71,7 @@ class PlacementDesk {
   Result<void> Watch(const PlacedDevice& device);
   Result<void> WatchGpu(const PlacedDevice& device);
   void OnFigures(const std::string& device, const DeviceFigures& figures);
+  void TellRates();
   void OnOwnerGone(pid_t pid);
   void Apply(const Placement::Changed& changed);
   void PlanStandbySoon();
@@ -81,6 +85,7 @@ class PlacementDesk {
   std::vector<device::Device> devices_;
   Assign assign_;
   Standby standby_;
+  Cap cap_;
   std::function<void()> acted_;
   Placement placement_;
   std::uint64_t version_ = 0;  // changes with every place that does

@@ -267,6 +267,8 @@ json Status::PlaceJson(const PlacedStream& stream, TimePoint now) const {
       {"body_ms", ToMs(stream.need.body)},
       {"measured_body_ms",
        stream.growth.factor() > 1 ? json(Rounded(ToMs(NeedOf(stream).body), 1000)) : json(nullptr)},
+      {"lowered_fps",
+       stream.lowered_fps > 0 ? json(Rounded(stream.lowered_fps, 1000)) : json(nullptr)},
       {"moves", stream.moves},
       {"for_s", Seconds(now - stream.since)}};
 }

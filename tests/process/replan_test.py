@@ -67,6 +67,29 @@ class Drifting(ReplanTest):
         daemon.stop()
 
 
+    def test_where_nothing_else_has_room_rates_go_down_and_what_runs_is_in_time(self):
+        # Stated: 10 + 15 of 50 ms on the only device. In truth the first takes 45 from its third second on.
+        daemon = harness.Daemon(self)
+        apps = self.app("grows", 1, 20, 150, 10, 0, seconds=60).replace(
+            '"--deadline-ms"', f'"--grow-after", "3", "--grow-to", "{self.items_that_take(45)}", "--deadline-ms"')
+        one = "devices:\n  - {name: a, on: \"cpu:%s\", memory_gb: 4}\napps:" % CORES[0]
+        up = Up(self, one + apps + self.app("steady", 1, 20, 150, 15, 0, seconds=60))
+        up.wait_for(r"^grows-1 \| grown")
+        rates = lambda: {s["name"]: s for s in up.status()["streams"] if s["name"] in ("grows-1", "steady-1")}
+        harness.wait_until(lambda: all((s["fps_assigned"] or 20) < 19 for s in rates().values()), "lower rates")
+        before = rates()
+        harness.wait_until(lambda: all(s["held"] > before[n]["held"] + 10 for n, s in rates().items()),
+                           "the agents keep them")
+        harness.wait_until(lambda: all(s["fps"] < s["fps_assigned"] + 1 for s in rates().values()),
+                           "and so it is, over five seconds")
+        said = subprocess.run([os.environ["STAGGER"], "why", "grows-1", "--socket", up.socket],
+                              capture_output=True, text=True).stdout
+        self.assertIn("since its device has more to do than was planned", " ".join(said.split()))
+        self.assertIn("its rate is lowered to", daemon.log())
+        up.stop()
+        daemon.stop()
+
+
 class Reloading(ReplanTest):
     def reload(self, up, site, said, count=1):
         with open(up.path, "w") as file:
