@@ -444,9 +444,7 @@ class Reader {
     const std::vector<std::string> told = Names(stream_, "assigned_to");
     if (Has(stream_, "on")) {
       said.Say(on.empty() ? "Its inferences run in the app itself, though they could be forwarded."
-                          : fmt::format("Its inferences run in {}; what they wait for there, "
-                                        "'stagger why {}' says.",
-                                        Listed(on), on.front()));
+                          : fmt::format("Its inferences run in {}{}.", Listed(on), WaitThere()));
     }
     if (Has(stream_, "assigned_to")) {
       said.Say(fmt::format("They are to run in {}{}{}.",
@@ -463,6 +461,12 @@ class Reader {
                                           : " and runs the inferences of " + Listed(served)));
     }
     return said;
+  }
+
+  std::string WaitThere() const {
+    const std::vector<std::string> asking = Names(one_, "on_streams");
+    if (asking.empty()) return ", which asks for no turns: it has its part of a device to itself";
+    return fmt::format("; what they wait for there, 'stagger why {}' says", asking.front());
   }
 
   static std::vector<std::string> Names(const json& object, const char* key) {

@@ -144,6 +144,18 @@ json ServedBy(const json& streams, const json& executor) {
   return served;
 }
 
+// Of the executors that it uses, those that ask for turns here; others have their part of a device
+// to themselves.
+json ThatAsk(const json& streams, const json& stream) {
+  json names = json::array();
+  const auto on = stream.find("on");
+  if (on == stream.end() || !on->is_array()) return names;
+  for (const json& name : *on) {
+    if (!NamedIn(streams, name).is_null()) names.push_back(name);
+  }
+  return names;
+}
+
 // Faults of GPUs that it was among.
 json FaultsOf(const json& faults, const json& stream) {
   json own = json::array();
@@ -187,6 +199,7 @@ Result<json> Why(const Driver& driver, const json& status, const std::string& na
            {"occupied_ms", Ms(stream.occupied)},
            {"lowered_s", lowered ? json(Seconds(now - stream.lowered_since)) : json(nullptr)}}},
          {"served", ServedBy(status["streams"], facts)},
+         {"on_streams", ThatAsk(status["streams"], facts)},
          {"lease_ms", Ms(stream.lease)},
          {"wait_bound_ms", Ms(stream.told_bound)},
          {"waits", WaitsJson(driver, stream, client, now)},

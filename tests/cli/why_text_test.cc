@@ -195,6 +195,9 @@ TEST(Why, KnowsWhereItWasPutAndWhatForwardsIt) {
   stream["on"] = {"executor-cpu:0"};
   stream["assigned_to"] = {"executor-cpu:1"};
   stream["assigned_why"] = "it fits there";
+  EXPECT_THAT(Said(answer), HasSubstr("Its inferences run in executor-cpu:0, which asks for no "
+                                      "turns: it has its part of a device to itself."));
+  One(answer)["on_streams"] = {"executor-cpu:0"};
   const std::string said = Said(answer);
   EXPECT_THAT(said, HasSubstr("The plan puts it on a and b: it is split; it has moved 2 times."));
   EXPECT_THAT(said, HasSubstr("Its inferences run in executor-cpu:0; what they wait for there, "

@@ -85,6 +85,7 @@ class Drifting(ReplanTest):
         said = subprocess.run([os.environ["STAGGER"], "why", "grows-1", "--socket", up.socket],
                               capture_output=True, text=True).stdout
         self.assertIn("since its device has more to do than was planned", " ".join(said.split()))
+        self.assertIn("Its inferences run in a, which asks for no turns", " ".join(said.split()))
         self.assertIn("its rate is lowered to", daemon.log())
         up.stop()
         daemon.stop()
