@@ -68,7 +68,8 @@ TEST_P(KnownApp, IsJudgedTheSameTheShortWay) {
     }
   }
   // Where the end of bodies is known, most launches are of the kind.
-  EXPECT_TRUE(known > launches / 2 || GetParam().name == "one_graph") << known << " of " << launches;
+  EXPECT_TRUE(known > launches / 2 || GetParam().name == "one_graph")
+      << known << " of " << launches;
 }
 
 INSTANTIATE_TEST_SUITE_P(Apps, KnownApp, testing::ValuesIn(SteadyApps()),
