@@ -9,7 +9,6 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -18,6 +17,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/stop_signals.h"
 #include "core/policies.h"
 #include "daemon/control.h"
 #include "daemon/driver.h"
@@ -106,18 +106,6 @@ void RaiseFileLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// Signals become reads. Before any thread starts, so that all of them inherit the mask.
-Result<UniqueFd> TakeSignals() {
-  std::signal(SIGPIPE, SIG_IGN);
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  UniqueFd fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
-  if (!fd.valid()) return Error{"cannot take signals"};
-  return fd;
-}
-
 // Clients come once it is known whether there is MPS: they must know before they use the GPU. The
 // loop runs meanwhile, so that a signal still ends the daemon.
 Result<void> AwaitMps(EventLoop* loop, Mps* mps) {
@@ -141,7 +129,7 @@ Result<void> Serve(const Options& options) {
     if (!gid) return gid.error();
     group = *gid;
   }
-  auto signals = TakeSignals();
+  auto signals = TakeStopSignals();
   if (!signals) return signals.error();
   RaiseFileLimit();
   auto listener = wire::Listen(path, options.group);

@@ -9,6 +9,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -122,6 +123,8 @@ class Placement {
   struct View;
   // `with`: this device, too, whatever the test says of it.
   View Look(std::optional<std::uint32_t> with = std::nullopt) const;
+  // All devices and streams, as plans count them with what was measured.
+  std::pair<core::PlacementProblem, core::Plan> AsMeasured() const;
   std::vector<bool> Overfull() const;
   Changed Relieve(TimePoint now);
   void LowerRates(TimePoint now);

@@ -160,23 +160,25 @@ Result<void> PlacementDesk::Watch(const PlacedDevice& device) {
   const std::string name = device.plan.name;
   auto watch = ExecutorWatch::Create(
       loop_, device.socket,
-      {.gone =
-           [this, name](const std::string& why) {
-             spdlog::warn("{} is gone: {}", name, why);
-             Apply(placement_.DeviceGone(name, why, Now()));
-             acted_();
-           },
-       .back =
-           [this, name] {
-             spdlog::info("{} is here again", name);
-             Apply(placement_.DeviceBack(name, Now()));
-             acted_();
-           },
+      {.gone = [this, name](const std::string& why) { OnGone(name, why); },
+       .back = [this, name] { OnBack(name); },
        .told = [this, name, figures = ExecutorFigures()](
                    const std::string& status) mutable { OnFigures(name, figures.Read(status)); }});
   if (!watch) return watch.error();
   watches_[name] = std::move(watch).value();
   return {};
+}
+
+void PlacementDesk::OnGone(const std::string& device, const std::string& why) {
+  spdlog::warn("{} is gone: {}", device, why);
+  Apply(placement_.DeviceGone(device, why, Now()));
+  acted_();
+}
+
+void PlacementDesk::OnBack(const std::string& device) {
+  spdlog::info("{} is here again", device);
+  Apply(placement_.DeviceBack(device, Now()));
+  acted_();
 }
 
 void PlacementDesk::OnFigures(const std::string& device, const DeviceFigures& figures) {

@@ -70,6 +70,8 @@ class PlacementDesk {
   std::optional<core::DeviceKind> OnlyKind() const;  // of all devices
   Result<void> Watch(const PlacedDevice& device);
   Result<void> WatchGpu(const PlacedDevice& device);
+  void OnGone(const std::string& device, const std::string& why);
+  void OnBack(const std::string& device);
   void OnFigures(const std::string& device, const DeviceFigures& figures);
   void TellRates();
   void OnOwnerGone(pid_t pid);

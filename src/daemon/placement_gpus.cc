@@ -1,9 +1,6 @@
 // GPUs as devices of a plan: one that fails is a device that goes.
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 
-#include "base/clock.h"
 #include "daemon/placement_desk.h"
 
 namespace stagger::daemon {
@@ -20,18 +17,8 @@ Result<void> PlacementDesk::WatchGpu(const PlacedDevice& device) {
   }
   const std::string name = device.plan.name;
   gpus_->Watch(name, *known->gpu,
-               {.gone =
-                    [this, name](const std::string& why) {
-                      spdlog::warn("{} is gone: {}", name, why);
-                      Apply(placement_.DeviceGone(name, why, Now()));
-                      acted_();
-                    },
-                .back =
-                    [this, name] {
-                      spdlog::info("{} is here again", name);
-                      Apply(placement_.DeviceBack(name, Now()));
-                      acted_();
-                    }});
+               {.gone = [this, name](const std::string& why) { OnGone(name, why); },
+                .back = [this, name] { OnBack(name); }});
   return {};
 }
 

@@ -79,7 +79,7 @@ core::PlanDevice PlanOf(const PlacedDevice& device) {
   return plan;
 }
 
-std::vector<bool> Placement::Overfull() const {
+std::pair<core::PlacementProblem, core::Plan> Placement::AsMeasured() const {
   core::PlacementProblem problem;
   core::Plan plan;
   for (const PlacedDevice& device : devices_) problem.devices.push_back(PlanOf(device));
@@ -88,6 +88,11 @@ std::vector<bool> Placement::Overfull() const {
     // One that is only now coming has not been tested yet.
     plan.streams.push_back(stream.reason.empty() ? core::PlacedOn() : stream.on);
   }
+  return {std::move(problem), std::move(plan)};
+}
+
+std::vector<bool> Placement::Overfull() const {
+  const auto [problem, plan] = AsMeasured();
   const std::vector<core::DeviceTasks> tasks = core::TasksOf(problem, plan);
   std::vector<bool> overfull;
   for (std::size_t i = 0; i < devices_.size(); ++i) {
@@ -180,13 +185,7 @@ Placement::Changed Placement::Measure(const std::string& name, const DeviceFigur
 
 // Streams that are split keep their rates: the parts of one would have to agree.
 void Placement::LowerRates(TimePoint now) {
-  core::PlacementProblem problem;
-  core::Plan plan;
-  for (const PlacedDevice& device : devices_) problem.devices.push_back(PlanOf(device));
-  for (const PlacedStream& stream : streams_) {
-    problem.streams.push_back(NeedOf(stream));
-    plan.streams.push_back(stream.reason.empty() ? core::PlacedOn() : stream.on);
-  }
+  const auto [problem, plan] = AsMeasured();
   std::vector<double> lowered(streams_.size(), 0);
   const std::vector<core::DeviceTasks> tasks = core::TasksOf(problem, plan);
   for (std::uint32_t d = 0; d < devices_.size(); ++d) {

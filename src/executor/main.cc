@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 
 #include "agent/interface.h"
+#include "base/stop_signals.h"
 #include "device/nvidia.h"
 #include "executor/options.h"
 #include "executor/server.h"
@@ -31,18 +31,6 @@ Result<void> StayOn(const std::vector<unsigned>& cores) {
   if (sched_setaffinity(0, sizeof set, &set) != 0)
     return Error{"cannot stay on the device's cores"};
   return {};
-}
-
-Result<UniqueFd> TakeSignals() {
-  std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is an error to report, not an end
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  UniqueFd fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
-  if (!fd.valid()) return Error{"cannot take signals"};
-  return fd;
 }
 
 // Null: no agent is preloaded.
@@ -97,7 +85,7 @@ Result<void> Serve(const Options& options) {
   // Ours to run, not to forward: an agent in this process asks for turns and nothing else.
   unsetenv("STAGGER_EXECUTOR");
   unsetenv("STAGGER_PIPELINE");
-  Result<UniqueFd> signals = TakeSignals();
+  Result<UniqueFd> signals = TakeStopSignals();
   if (!signals) return signals.error();
   if (const auto placed = StayOn(options.cores); !placed) return placed;
   Result<wire::Listener> listener = wire::Listen(options.socket, "");
