@@ -251,12 +251,14 @@ class Batching(ExecutorTest):
         executor = Executor(self)
         # One of them sends three items at once.
         apps = self.start_checking(executor, self.model_of("wide"), [1] * 7 + [3])
-        model = harness.wait_until(lambda: (m := self.the_model(executor))["batched_inferences"] > 150 and m,
-                                   "batches")
+        # Which sizes come about depends on how the apps meet: of eight that are always busy, one may be
+        # served alone each time, and then there are never eight items.
+        sizes = lambda model: {point["size"] for point in model["batching"]}
+        model = harness.wait_until(lambda: (m := self.the_model(executor))["batched_inferences"] > 150 and
+                                   sizes(m) >= {1, 2, 4} and m, "batches")
         self.end_checking(apps)
         self.assertIsNone(model["no_batches_because"])
         self.assertGreater(model["batched_inferences"], 2 * model["batches"], "more than pairs")
-        self.assertGreaterEqual({p["size"] for p in model["batching"]}, {1, 2, 4, 8})
         self.assertEqual(executor.log().count("failed"), 0)
 
     def test_without_batches_each_runs_alone(self):
