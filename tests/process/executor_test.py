@@ -314,7 +314,7 @@ class Split(ExecutorTest):
         executors = [Executor(self, f"e{i}") for i in range(2)]
         arguments = ("threads", self.small, 40, 8, 2)
         bare = self.bare(*arguments)
-        self.assertEqual(bare[1][-1], "good 160 of 160")
+        self.assertEqual((bare[0], bare[1][-1]), (0, "good 160 of 160"), bare)
         self.assertEqual(self.app(executors, *arguments).end(), bare)
         arguments = ("run", self.small, 5, 8, 7, 4)
         seen = []

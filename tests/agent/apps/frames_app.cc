@@ -64,18 +64,19 @@ class Frames {
 
   OrtSession* session() { return session_; }
 
-  // All values of all outputs.
+  // All values of the last output.
   std::vector<float> Values(int frame, int64_t size, int64_t batch) {
-    values_.clear();
-    Run(frame, size, batch);
-    return values_;
+    std::vector<float> values;
+    Run(frame, size, batch, false, nullptr, &values);
+    return values;
   }
 
   // Every output's first, last and added-up value. Dimensions without a number get `size`, the
   // first one `batch`.
   // `kept`: tensors for the outputs, made by the first call and brought by those after it.
+  // `last`: the last output's values. Several threads may call it.
   std::string Run(int frame, int64_t size, int64_t batch, bool own_outputs = false,
-                  std::vector<OrtValue*>* kept = nullptr) {
+                  std::vector<OrtValue*>* kept = nullptr, std::vector<float>* last = nullptr) {
     std::vector<std::vector<float>> data(inputs_.size());
     std::vector<OrtValue*> values;
     std::vector<const char*> names;
@@ -108,7 +109,7 @@ class Frames {
     results = Run(names, values, wanted, results);
     std::string text;
     for (OrtValue* result : results) {
-      text += Shown(result, &values_);
+      text += Shown(result, last);
       if (kept == nullptr) api->ReleaseValue(result);
     }
     if (kept != nullptr) *kept = results;
@@ -175,7 +176,7 @@ class Frames {
     Check(api->GetTensorShapeElementCount(shape, &count));
     api->ReleaseTensorTypeAndShapeInfo(shape);
     const auto* numbers = static_cast<const float*>(at);
-    values->assign(numbers, numbers + count);
+    if (values != nullptr) values->assign(numbers, numbers + count);
     double sum = 0;
     for (std::size_t i = 0; i < count; ++i) sum += static_cast<double>(numbers[i]);
     char text[128];
@@ -274,7 +275,6 @@ class Frames {
   OrtMemoryInfo* memory_ = nullptr;
   std::vector<Port> inputs_;
   std::vector<Port> outputs_;
-  std::vector<float> values_;  // of the last output
 };
 
 // COUNT frames of SIZE, a pause before each numbered one that follows.
