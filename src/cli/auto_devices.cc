@@ -1,10 +1,10 @@
 #include "cli/auto_devices.h"
 
 #include <fmt/core.h>
-#include <sched.h>
 
 #include <algorithm>
 
+#include "base/cores.h"
 #include "core/device_choice.h"
 
 namespace stagger::cli {
@@ -12,17 +12,6 @@ namespace {
 
 bool IsAuto(const Site& site) { return site.devices == "auto" && site.declared.empty(); }
 bool Runs(const SiteApp& app, bool executor) { return app.executor == executor; }
-
-std::vector<unsigned> Cores() {
-  std::vector<unsigned> cores;
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return cores;
-  for (unsigned core = 0; core < CPU_SETSIZE; ++core) {
-    if (CPU_ISSET(core, &set)) cores.push_back(core);
-  }
-  return cores;
-}
 
 }  // namespace
 
@@ -36,7 +25,7 @@ bool AutoNeedsPlan(const Site& site) {
 Result<void> DeclareAuto(Site* site) {
   if (!IsAuto(*site)) return {};
   const Result<std::unique_ptr<device::Nvidia>> nvidia = device::Nvidia::Open();
-  return Declare(Cores(), nvidia ? (*nvidia)->gpus() : std::vector<device::Gpu>(),
+  return Declare(UsableCores(), nvidia ? (*nvidia)->gpus() : std::vector<device::Gpu>(),
                  nvidia ? "NVML finds none" : nvidia.error().message, site);
 }
 

@@ -79,6 +79,7 @@ struct Engine::Impl {
   void NoteUser(DeviceState& device, ClientId client);
   void LetBegin(DeviceId id, ClientId client, Stream& stream);
   void EndSole(DeviceState& device, Reason reason);
+  void ForgetUser(DeviceState& device, ClientId client);
   void EndSoleEverywhere(Reason reason);
   void BeginAtOnce(DeviceId id, Stream& stream, const TurnRequested& event);
 

@@ -50,9 +50,16 @@ void Engine::Impl::EndSole(DeviceState& device, Reason reason) {
   if (device.sole.begins) {
     device.sole.begins = false;
     device.sole.settle_until = now + kSettle;
-    const auto user = streams.find(*device.sole.user);
-    if (user != streams.end()) Tell(user->first, user->second, reason);
+    Tell(*device.sole.user, streams.at(*device.sole.user), reason);
   }
+  device.sole.since = now;
+}
+
+// It has left: there is nobody to tell, and nothing of its is under way.
+void Engine::Impl::ForgetUser(DeviceState& device, ClientId client) {
+  if (device.sole.user != client) return;
+  device.sole.user.reset();
+  device.sole.begins = false;
   device.sole.since = now;
 }
 

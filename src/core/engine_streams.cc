@@ -46,11 +46,7 @@ void Engine::Impl::On(const ClientLeft& event) {
   for (std::uint32_t id = 0; id < devices.size(); ++id) {
     if (stream.seats[id].holds == Seat::Holds::kRuns) freed.push_back(DeviceId{id});
     Leave(devices[id], event.client, stream.seats[id]);
-    SoleUse& sole = devices[id].sole;
-    if (sole.user != event.client) continue;
-    sole.user.reset();
-    sole.begins = false;
-    sole.since = now;
+    ForgetUser(devices[id], event.client);
   }
   leases -= stream.lease;
   streams.erase(found);

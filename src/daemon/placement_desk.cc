@@ -195,9 +195,14 @@ void PlacementDesk::OnFigures(const std::string& device, const DeviceFigures& fi
   acted_();
 }
 
-// Again and again: whoever has just joined has not heard of it.
+// Those that are lowered again and again: whoever has just joined has not heard of it.
 void PlacementDesk::TellRates() {
   for (const PlacedStream& stream : placement_.streams()) {
+    if (stream.lowered_fps > 0) {
+      lowered_.insert(stream.need.name);
+    } else if (lowered_.erase(stream.need.name) == 0) {
+      continue;
+    }
     cap_(stream.need.name, stream.lowered_fps);
   }
 }

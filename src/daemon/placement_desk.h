@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -88,6 +89,7 @@ class PlacementDesk {
   Assign assign_;
   Standby standby_;
   Cap cap_;
+  std::set<std::string> lowered_;  // streams that `cap_` was told of last with a rate
   std::function<void()> acted_;
   Placement placement_;
   std::uint64_t version_ = 0;  // changes with every place that does

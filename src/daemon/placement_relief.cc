@@ -185,11 +185,17 @@ Placement::Changed Placement::Measure(const std::string& name, const DeviceFigur
 
 // Streams that are split keep their rates: the parts of one would have to agree.
 void Placement::LowerRates(TimePoint now) {
+  const auto is_overfull = [](const PlacedDevice& device) {
+    return device.here && !device.overfull.empty();
+  };
+  const auto is_lowered = [](const PlacedStream& stream) { return stream.lowered_fps > 0; };
+  if (std::ranges::none_of(devices_, is_overfull) && std::ranges::none_of(streams_, is_lowered)) {
+    return;
+  }
   const auto [problem, plan] = AsMeasured();
   std::vector<double> lowered(streams_.size(), 0);
-  const std::vector<core::DeviceTasks> tasks = core::TasksOf(problem, plan);
   for (std::uint32_t d = 0; d < devices_.size(); ++d) {
-    if (!devices_[d].here || core::Passes(problem.devices[d], tasks[d])) continue;
+    if (!is_overfull(devices_[d])) continue;
     std::vector<std::uint32_t> able;
     std::vector<core::Demand> demands;
     for (std::uint32_t i = 0; i < streams_.size(); ++i) {

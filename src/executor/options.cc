@@ -1,32 +1,16 @@
 #include "executor/options.h"
 
 #include <fmt/core.h>
-#include <sched.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
 
+#include "base/cores.h"
 #include "core/device_choice.h"
 
 namespace stagger::executor {
-namespace {
-
-constexpr unsigned kMostCores = 1024;
-
-std::vector<unsigned> UsableCores() {
-  std::vector<unsigned> cores;
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return cores;
-  for (unsigned core = 0; core < kMostCores; ++core) {
-    if (CPU_ISSET(core, &set)) cores.push_back(core);
-  }
-  return cores;
-}
-
-}  // namespace
 
 Result<DeviceName> ParseDevice(const std::string& device) {
   const std::vector<unsigned> usable = UsableCores();

@@ -9,6 +9,10 @@ import bisect
 import collections
 import csv
 import json
+import os
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 
@@ -90,6 +94,17 @@ class DeviceLog:
         for event in map(json.loads, lines):
             self.by_pid[event.get("pid")].append(event)
         return self.by_pid[pid]
+
+
+def on_virtual_gpu():
+    """Runs the test file again inside `stagger vgpu`, unless it is there already: the device's log."""
+    if "STAGGER_VGPU" not in os.environ:
+        with tempfile.TemporaryDirectory(prefix="stagger-test-") as folder:
+            log = os.path.join(folder, "device.jsonl")
+            sys.exit(subprocess.run(
+                [os.environ["STAGGER"], "vgpu", "--log", log, "--", sys.executable, "-B", *sys.argv],
+                env={**os.environ, "DEVICE_LOG": log}, check=False).returncode)
+    return DeviceLog(os.environ["DEVICE_LOG"])
 
 
 def is_body(op):

@@ -7,8 +7,6 @@ had the turn, and each app where its bodies really were.
 import json
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 
 import bodies
@@ -323,11 +321,5 @@ class Cuda(harness.ProcessTest):
 
 
 if __name__ == "__main__":
-    if "STAGGER_VGPU" not in os.environ:
-        with tempfile.TemporaryDirectory(prefix="stagger-test-") as folder:
-            log = os.path.join(folder, "device.jsonl")
-            sys.exit(subprocess.run(
-                [STAGGER, "vgpu", "--log", log, "--", sys.executable, "-B", *sys.argv],
-                env={**os.environ, "DEVICE_LOG": log}, check=False).returncode)
-    DEVICE_LOG = bodies.DeviceLog(os.environ["DEVICE_LOG"])
+    DEVICE_LOG = bodies.on_virtual_gpu()
     harness.main()

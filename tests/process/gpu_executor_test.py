@@ -242,11 +242,5 @@ class Planned(GpuExecutorTest):
 
 
 if __name__ == "__main__":
-    if "STAGGER_VGPU" not in os.environ:
-        with tempfile.TemporaryDirectory(prefix="stagger-test-") as folder:
-            log = os.path.join(folder, "device.jsonl")
-            sys.exit(subprocess.run(
-                [STAGGER, "vgpu", "--log", log, "--", sys.executable, "-B", *sys.argv],
-                env={**os.environ, "DEVICE_LOG": log}, check=False).returncode)
-    DEVICE_LOG = bodies.DeviceLog(os.environ["DEVICE_LOG"])
+    DEVICE_LOG = bodies.on_virtual_gpu()
     harness.main()
