@@ -8,7 +8,6 @@
 #include <set>
 #include <utility>
 
-#include "core/elastic.h"
 #include "core/placement/board.h"
 #include "core/placement/explain.h"
 #include "daemon/placement.h"
@@ -24,10 +23,6 @@ constexpr Duration kRetry = std::chrono::seconds{2};
 constexpr Duration kRemembered = std::chrono::seconds{60};
 // Of sets of streams that might leave.
 constexpr std::size_t kMostTries = 200;
-// Of a device with too much to do, what rates are lowered to: the first that passes the test.
-constexpr double kFull = 0.98;
-constexpr double kFullStep = 0.04;
-constexpr double kLeastFull = 0.1;
 
 Duration Times(Duration time, double factor) {
   return Duration{
@@ -181,53 +176,6 @@ Placement::Changed Placement::Measure(const std::string& name, const DeviceFigur
   Changed changed = Relieve(now);
   LowerRates(now);
   return changed;
-}
-
-// Streams that are split keep their rates: the parts of one would have to agree.
-void Placement::LowerRates(TimePoint now) {
-  const auto is_overfull = [](const PlacedDevice& device) {
-    return device.here && !device.overfull.empty();
-  };
-  const auto is_lowered = [](const PlacedStream& stream) { return stream.lowered_fps > 0; };
-  if (std::ranges::none_of(devices_, is_overfull) && std::ranges::none_of(streams_, is_lowered)) {
-    return;
-  }
-  const auto [problem, plan] = AsMeasured();
-  std::vector<double> lowered(streams_.size(), 0);
-  for (std::uint32_t d = 0; d < devices_.size(); ++d) {
-    if (!is_overfull(devices_[d])) continue;
-    std::vector<std::uint32_t> able;
-    std::vector<core::Demand> demands;
-    for (std::uint32_t i = 0; i < streams_.size(); ++i) {
-      if (plan.streams[i] != core::PlacedOn{d}) continue;
-      const core::StreamNeed& need = problem.streams[i];
-      able.push_back(i);
-      demands.push_back(
-          {need.fps, 0, streams_[i].weight, ToMs(need.body) / 1000 / problem.devices[d].speed});
-    }
-    for (double full = kFull; full >= kLeastFull && !able.empty(); full -= kFullStep) {
-      const std::vector<double> rates = core::ElasticRates(demands, full);
-      core::PlacementProblem slower = problem;
-      for (std::size_t k = 0; k < able.size(); ++k) slower.streams[able[k]].fps = rates[k];
-      if (!core::Passes(slower.devices[d], core::TasksOf(slower, plan)[d])) continue;
-      for (std::size_t k = 0; k < able.size(); ++k) {
-        if (rates[k] < demands[k].fps) lowered[able[k]] = rates[k];
-      }
-      break;  // where not even the least passes, lower rates help nothing: bodies, or memory
-    }
-  }
-  for (std::uint32_t i = 0; i < streams_.size(); ++i) {
-    PlacedStream& stream = streams_[i];
-    if (lowered[i] == stream.lowered_fps) continue;
-    stream.lowered_fps = lowered[i];
-    Note(lowered[i] > 0
-             ? fmt::format("{}: its rate is lowered to {:.3g} of {:.3g} fps, so that all "
-                           "on {} end in time",
-                           stream.need.name, lowered[i], stream.need.fps, PlaceOf(stream))
-             : fmt::format("{}: has its rate of {:.3g} fps again", stream.need.name,
-                           stream.need.fps),
-         now);
-  }
 }
 
 Placement::Changed Placement::Relieve(TimePoint now) {

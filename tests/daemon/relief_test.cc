@@ -147,6 +147,33 @@ TEST_F(ReliefTest, WhereNothingElseHasRoomRatesAreLoweredUntilItPasses) {
   EXPECT_EQ(placement_.Find("two")->lowered_fps, 0);
 }
 
+TEST_F(ReliefTest, ASplitStreamHasTheRateThatItsFullestDeviceLeaves) {
+  auto wide = Stream("wide", 20, 40, {0, 1});
+  wide.need.most_parts = 2;
+  Plan({Core("a", 1), Core("b", 1)},
+       {wide, Stream("one", 10, 30, {0}), Stream("two", 10, 25, {1})});
+  const auto lowered = [&](const char* name) { return placement_.Find(name)->lowered_fps; };
+  // Every second frame of "wide" is for "a": 40 of 100 ms.
+  EXPECT_THAT(Body("a", "one", 80, 2), IsEmpty());
+  const double whole = lowered("wide");
+  const double one = lowered("one");
+  EXPECT_GT(whole, 0);
+  EXPECT_LT(whole, 20);
+  EXPECT_GT(one, 0);
+  EXPECT_LE(whole / 2 * 0.040 + one * 0.080, 0.98 + 1e-9);
+  EXPECT_EQ(lowered("two"), 0) << "its device has time";
+  // Now the other one, too, but less so: "two" gets what "wide" cannot use there.
+  Body("b", "two", 65, 2);
+  EXPECT_EQ(lowered("wide"), whole);
+  EXPECT_EQ(lowered("one"), one);
+  const double two = lowered("two") > 0 ? lowered("two") : 10;
+  EXPECT_LE(whole / 2 * 0.040 + two * 0.065, 0.98 + 1e-9);
+  EXPECT_GT(two, 10 * 0.98 / (0.40 + 0.65)) << "more than what both being pressed would leave it";
+  Body("a", "one", 30, 10);
+  Body("b", "two", 25, 10);
+  for (const char* name : {"wide", "one", "two"}) EXPECT_EQ(lowered(name), 0) << name;
+}
+
 TEST_F(ReliefTest, WhereLowerRatesDoNotHelpTheyStay) {
   auto one = Stream("one", 5, 30, {0});
   one.need.deadline = FromMs(100);

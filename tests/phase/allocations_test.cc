@@ -11,11 +11,16 @@ namespace {
 long allocations = 0;
 }
 
-// Not inlined: the compiler would take free() for a mistake.
+// Not inlined: the compiler would take free() for a mistake. The nothrow one, too, since its memory
+// comes back by the same delete.
 [[gnu::noinline]] void* operator new(std::size_t size) {
   ++allocations;
   if (void* memory = std::malloc(size)) return memory;
   std::abort();
+}
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  ++allocations;
+  return std::malloc(size);
 }
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
