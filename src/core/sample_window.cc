@@ -8,6 +8,7 @@ namespace stagger::core {
 void SampleWindow::Add(Duration sample) {
   ++count_;
   sum_ += sample;
+  total_ += sample;
   if (ring_.size() < kCapacity) {
     if (ring_.empty()) {
       ring_.reserve(kCapacity);

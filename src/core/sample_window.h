@@ -18,6 +18,7 @@ class SampleWindow {
   void Add(Duration sample);
 
   std::uint64_t count() const { return count_; }  // ever added
+  Duration total() const { return total_; }       // of all those
   bool empty() const { return sorted_.empty(); }
   Duration min() const;
   Duration max() const;
@@ -32,7 +33,8 @@ class SampleWindow {
   std::vector<Duration> sorted_;  // the same values, ascending
   std::size_t next_ = 0;
   std::uint64_t count_ = 0;
-  Duration sum_{};
+  Duration sum_{};    // of the window
+  Duration total_{};  // of all
 };
 
 }  // namespace stagger::core

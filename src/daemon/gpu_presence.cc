@@ -18,6 +18,7 @@ struct GpuPresence::Shared {
   UniqueFd looked;  // an eventfd: there are new answers
   std::map<unsigned, device::Gpu> gpus;
   std::map<unsigned, device::Presence> answers;
+  std::map<unsigned, device::GpuUse> uses;  // new, and not told yet
   bool at_once = false;
   bool leaving = false;
 };
@@ -63,6 +64,7 @@ void GpuPresence::Forget(const std::string& name) {
   const std::lock_guard lock(shared_->mutex);
   shared_->gpus.erase(number);
   shared_->answers.erase(number);
+  shared_->uses.erase(number);
 }
 
 void GpuPresence::Look() {
@@ -75,9 +77,11 @@ void GpuPresence::OnLooked() {
   std::uint64_t times;
   (void)!read(shared_->looked.get(), &times, sizeof times);
   std::map<unsigned, device::Presence> answers;
+  std::map<unsigned, device::GpuUse> uses;
   {
     const std::lock_guard lock(shared_->mutex);
     answers = shared_->answers;
+    uses.swap(shared_->uses);
   }
   std::vector<std::function<void()>> calls;
   for (auto& [name, watched] : watched_) {
@@ -85,7 +89,11 @@ void GpuPresence::OnLooked() {
     // What NVML cannot say just now is as it was.
     if (answer == answers.end() || answer->second == device::Presence::kUnknown) continue;
     const bool gone = answer->second != device::Presence::kHere;
-    if (std::exchange(watched.gone, gone) == gone) continue;
+    const bool changed = std::exchange(watched.gone, gone) != gone;
+    if (const auto use = uses.find(watched.number); !changed && !gone && use != uses.end()) {
+      calls.push_back([tell = watched.tells.use, use = use->second] { tell(use); });
+    }
+    if (!changed) continue;
     if (gone) {
       const char* why = answer->second == device::Presence::kLost
                             ? "the driver says that the GPU is lost"
@@ -100,6 +108,7 @@ void GpuPresence::OnLooked() {
 
 void GpuPresence::Run(const std::shared_ptr<Shared>& shared) {
   std::unique_ptr<device::Nvidia> nvidia;
+  int looks = 0;
   std::unique_lock lock(shared->mutex);
   while (!shared->leaving) {
     shared->changed.wait_for(lock, kLookEvery, [&] { return shared->at_once || shared->leaving; });
@@ -110,13 +119,19 @@ void GpuPresence::Run(const std::shared_ptr<Shared>& shared) {
       auto opened = device::Nvidia::Open();
       if (opened) nvidia = std::move(opened).value();
     }
+    const bool asks_for_use = ++looks % kLooksPerUse == 0;
     std::map<unsigned, device::Presence> answers;
+    std::map<unsigned, device::GpuUse> uses;
     for (const auto& [number, gpu] : gpus) {
       answers[number] = nvidia == nullptr ? device::Presence::kUnknown : nvidia->PresenceOf(gpu);
+      if (asks_for_use && answers[number] == device::Presence::kHere) {
+        uses.emplace(number, nvidia->UseOf(number));
+      }
     }
     lock.lock();
-    if (answers == shared->answers) continue;
+    if (answers == shared->answers && uses.empty()) continue;
     shared->answers = std::move(answers);
+    shared->uses = std::move(uses);
     const std::uint64_t one = 1;
     (void)!write(shared->looked.get(), &one, sizeof one);
   }

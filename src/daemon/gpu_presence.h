@@ -1,6 +1,7 @@
-// Whether GPUs that a plan uses are still there: asked of NVML a few times a second, and at once
-// when an app says that one has failed. NVML is asked on a thread of its own, since a sick driver
-// may take seconds; what changed is told from the loop. Loop thread only. Never waits.
+// Whether GPUs that a plan uses are still there, and who uses them: asked of NVML a few times a
+// second, and at once when an app says that one has failed. NVML is asked on a thread of its own,
+// since a sick driver may take seconds; what changed is told from the loop. Loop thread only. Never
+// waits.
 #pragma once
 
 #include <functional>
@@ -19,11 +20,13 @@ namespace stagger::daemon {
 class GpuPresence {
  public:
   static constexpr Duration kLookEvery = std::chrono::milliseconds{250};
+  static constexpr int kLooksPerUse = 2;  // memory and processes are asked for every other time
 
   // Called from the loop, with why: `gone` at most once before `back`, and so on.
   struct Tells {
     std::function<void(const std::string& why)> gone;
     std::function<void()> back;
+    std::function<void(const device::GpuUse&)> use;  // while it is there
   };
 
   static Result<std::unique_ptr<GpuPresence>> Create(EventLoop* loop);

@@ -212,6 +212,10 @@ Result<void> Serve(const Options& options) {
       [&](const std::string& stream, double fps) { (*driver)->CapForwarded(stream, fps, Now()); },
       [&] { server.Settle(); });
   desk = &placement;
+  placement.MeasureGpus(
+      [&](GpuFigures* figures, const device::Gpu& gpu, const device::GpuUse& use, DeviceId device) {
+        return figures->Read(gpu, use, device, (*driver)->engine(), (*driver)->ledger());
+      });
   (*driver)->KnowExecutors([&](const std::string& socket) {
     const PlacedDevice* device = placement.placement().DeviceAt(socket);
     return device != nullptr ? device->plan.name : std::string();

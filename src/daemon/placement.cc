@@ -167,21 +167,31 @@ Placement::Changed Placement::DeviceGone(const std::string& name, const std::str
   const PlacedDevice* found = FindDevice(name);
   if (found == nullptr || !found->here) return {};
   const auto device = static_cast<std::uint32_t>(found - devices_.data());
-  const bool shared = found->shared_with_executor();
-  const std::string what = shared ? "the executor on " + name : name;
-  if (shared) {
-    if (found->plan.kind == core::DeviceKind::kGpu) return {};  // that is known
-    devices_[device].plan.kind = core::DeviceKind::kGpu;
-  } else {
-    devices_[device].here = false;
-  }
-  devices_[device].since = now;
+  devices_[device].here = false;
+  return Leave(device, name, why, now);
+}
+
+Placement::Changed Placement::ExecutorGone(const std::string& name, const std::string& why,
+                                           TimePoint now) {
+  const PlacedDevice* found = FindDevice(name);
+  if (found == nullptr || !found->shared_with_executor()) return DeviceGone(name, why, now);
+  if (found->plan.kind == core::DeviceKind::kGpu) return {};
+  const auto device = static_cast<std::uint32_t>(found - devices_.data());
+  devices_[device].plan.kind = core::DeviceKind::kGpu;
+  if (!found->here) return {};
+  return Leave(device, "the executor on " + name, why, now);
+}
+
+Placement::Changed Placement::Leave(std::uint32_t device, const std::string& what,
+                                    const std::string& why, TimePoint now) {
+  PlacedDevice& left = devices_[device];
+  left.since = now;
   // Its successor is measured anew.
-  devices_[device].slower = devices_[device].shorter = {};
-  devices_[device].overfull.clear();
+  left.slower = left.shorter = {};
+  left.overfull.clear();
   Note(fmt::format("{} is gone: {}", what, why), now);
   for (PlacedStream& stream : streams_) {
-    if (shared && stream.need.kind != core::DeviceKind::kExecutor) continue;
+    if (left.here && core::Suits(stream.need.kind, left.plan.kind)) continue;
     if (stream.home.empty() && std::ranges::count(stream.on, device) > 0) stream.home = stream.on;
   }
   return Settle(fmt::format("{} is gone ({})", what, why), now);
@@ -194,10 +204,11 @@ void Placement::GoHome(std::uint32_t device) {
   for (std::uint32_t i = 0; i < view.devices.size(); ++i) number[view.devices[i]] = i;
   for (std::uint32_t i = 0; i < view.streams.size(); ++i) {
     const PlacedStream& stream = streams_[view.streams[i]];
-    const bool can =
-        std::ranges::count(stream.home, device) > 0 &&
-        (stream.need.kind != core::DeviceKind::kGpu || stream.restarts) &&
-        std::ranges::all_of(stream.home, [&](std::uint32_t d) { return number[d].has_value(); });
+    const bool can = std::ranges::count(stream.home, device) > 0 &&
+                     (stream.need.kind != core::DeviceKind::kGpu || stream.restarts) &&
+                     std::ranges::all_of(stream.home, [&](std::uint32_t d) {
+                       return number[d] && core::Suits(stream.need.kind, devices_[d].plan.kind);
+                     });
     if (!can) continue;
     view.current.streams[i].clear();
     for (const std::uint32_t d : stream.home) view.current.streams[i].push_back(*number[d]);
@@ -214,16 +225,23 @@ void Placement::GoHome(std::uint32_t device) {
 
 Placement::Changed Placement::DeviceBack(const std::string& name, TimePoint now) {
   const PlacedDevice* found = FindDevice(name);
-  if (found == nullptr) return {};
+  if (found == nullptr || found->here) return {};
   const auto device = static_cast<std::uint32_t>(found - devices_.data());
-  if (found->shared_with_executor()) {
-    if (found->plan.kind == core::DeviceKind::kAny) return {};
-    devices_[device].plan.kind = core::DeviceKind::kAny;
-  } else if (found->here) {
-    return {};
-  }
-  const std::string what = found->shared_with_executor() ? "the executor on " + name : name;
   devices_[device].here = true;
+  return Return(device, name, now);
+}
+
+Placement::Changed Placement::ExecutorBack(const std::string& name, TimePoint now) {
+  const PlacedDevice* found = FindDevice(name);
+  if (found == nullptr || !found->shared_with_executor()) return DeviceBack(name, now);
+  if (found->plan.kind == core::DeviceKind::kAny) return {};
+  const auto device = static_cast<std::uint32_t>(found - devices_.data());
+  devices_[device].plan.kind = core::DeviceKind::kAny;
+  if (!found->here) return {};
+  return Return(device, "the executor on " + name, now);
+}
+
+Placement::Changed Placement::Return(std::uint32_t device, const std::string& what, TimePoint now) {
   devices_[device].since = now;
   Note(what + " is here again", now);
   std::vector<core::PlacedOn> before;

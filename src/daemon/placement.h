@@ -105,6 +105,10 @@ class Placement {
   Changed RemoveOwner(pid_t owner, TimePoint now);
   Changed DeviceGone(const std::string& name, const std::string& why, TimePoint now);
   Changed DeviceBack(const std::string& name, TimePoint now);
+  // Its executor: with it goes the device, or of one that apps use themselves, too, only what is
+  // sent there.
+  Changed ExecutorGone(const std::string& name, const std::string& why, TimePoint now);
+  Changed ExecutorBack(const std::string& name, TimePoint now);
 
   // Finds where those on this device would go were it gone, where there is memory for their models
   // beside what is there. Whose standby is another now.
@@ -132,6 +136,10 @@ class Placement {
   std::string CauseOf(std::uint32_t device) const;
   // Places who has none and notes what changed, with that cause: "b is gone".
   Changed Settle(const std::string& cause, TimePoint now);
+  // `what` has just gone, and with it the place of streams that no longer suit; or it is back.
+  Changed Leave(std::uint32_t device, const std::string& what, const std::string& why,
+                TimePoint now);
+  Changed Return(std::uint32_t device, const std::string& what, TimePoint now);
   void GoHome(std::uint32_t device);
   void DropDevices(pid_t owner);
   void Note(std::string text, TimePoint now);

@@ -156,28 +156,33 @@ Result<json> PlacementDesk::Place(const json& body, pid_t owner, TimePoint now) 
 }
 
 Result<void> PlacementDesk::Watch(const PlacedDevice& device) {
-  if (device.socket.empty()) return WatchGpu(device);
+  if (auto watched = WatchGpu(device); !watched || device.socket.empty()) return watched;
   const std::string name = device.plan.name;
+  const bool is_gpu = !device.uuid.empty();
   auto watch = ExecutorWatch::Create(
       loop_, device.socket,
-      {.gone = [this, name](const std::string& why) { OnGone(name, why); },
-       .back = [this, name] { OnBack(name); },
-       .told = [this, name, figures = ExecutorFigures()](
-                   const std::string& status) mutable { OnFigures(name, figures.Read(status)); }});
+      {.gone =
+           [this, name](const std::string& why) {
+             spdlog::warn("the executor on {} is gone: {}", name, why);
+             OnPresence(placement_.ExecutorGone(name, why, Now()));
+           },
+       .back =
+           [this, name] {
+             spdlog::info("the executor on {} is here again", name);
+             OnPresence(placement_.ExecutorBack(name, Now()));
+           },
+       .told =
+           [this, name, is_gpu, figures = ExecutorFigures()](const std::string& status) mutable {
+             // One on a GPU waits for turns there: its times say nothing of the device.
+             if (!is_gpu) OnFigures(name, figures.Read(status));
+           }});
   if (!watch) return watch.error();
   watches_[name] = std::move(watch).value();
   return {};
 }
 
-void PlacementDesk::OnGone(const std::string& device, const std::string& why) {
-  spdlog::warn("{} is gone: {}", device, why);
-  Apply(placement_.DeviceGone(device, why, Now()));
-  acted_();
-}
-
-void PlacementDesk::OnBack(const std::string& device) {
-  spdlog::info("{} is here again", device);
-  Apply(placement_.DeviceBack(device, Now()));
+void PlacementDesk::OnPresence(const Placement::Changed& changed) {
+  Apply(changed);
   acted_();
 }
 

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "daemon/event_loop.h"
 #include "daemon/executor_watch.h"
+#include "daemon/gpu_figures.h"
 #include "daemon/gpu_presence.h"
 #include "daemon/placement.h"
 #include "daemon/placement_figures.h"
@@ -48,6 +49,11 @@ class PlacementDesk {
 
   const Placement& placement() const { return placement_; }
 
+  // What is seen of a GPU, the `device`-th, beyond what NVML says.
+  using ReadGpu = std::function<DeviceFigures(GpuFigures* figures, const device::Gpu& gpu,
+                                              const device::GpuUse& use, DeviceId device)>;
+  void MeasureGpus(ReadGpu read) { read_gpu_ = std::move(read); }
+
   // An app says that a GPU has failed: it may be gone.
   void LookAtGpus();
 
@@ -71,8 +77,8 @@ class PlacementDesk {
   std::optional<core::DeviceKind> OnlyKind() const;  // of all devices
   Result<void> Watch(const PlacedDevice& device);
   Result<void> WatchGpu(const PlacedDevice& device);
-  void OnGone(const std::string& device, const std::string& why);
-  void OnBack(const std::string& device);
+  // After the placement has taken note that a device or its executor is gone, or back.
+  void OnPresence(const Placement::Changed& changed);
   void OnFigures(const std::string& device, const DeviceFigures& figures);
   void TellRates();
   void OnOwnerGone(pid_t pid);
@@ -91,6 +97,9 @@ class PlacementDesk {
   Cap cap_;
   std::set<std::string> lowered_;  // streams that `cap_` was told of last with a rate
   std::function<void()> acted_;
+  ReadGpu read_gpu_ = [](GpuFigures*, const device::Gpu&, const device::GpuUse&, DeviceId) {
+    return DeviceFigures();
+  };
   Placement placement_;
   std::uint64_t version_ = 0;  // changes with every place that does
   std::unique_ptr<Timer> standby_timer_;

@@ -1,6 +1,10 @@
-// GPUs as devices of a plan: one that fails is a device that goes.
+// GPUs as devices of a plan: one that fails is a device that goes, one that others fill has less
+// room.
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 
+#include "base/clock.h"
 #include "daemon/placement_desk.h"
 
 namespace stagger::daemon {
@@ -16,9 +20,23 @@ Result<void> PlacementDesk::WatchGpu(const PlacedDevice& device) {
     gpus_ = std::move(created).value();
   }
   const std::string name = device.plan.name;
+  const DeviceId id{static_cast<std::uint32_t>(known - devices_.begin())};
   gpus_->Watch(name, *known->gpu,
-               {.gone = [this, name](const std::string& why) { OnGone(name, why); },
-                .back = [this, name] { OnBack(name); }});
+               {.gone =
+                    [this, name](const std::string& why) {
+                      spdlog::warn("{} is gone: {}", name, why);
+                      OnPresence(placement_.DeviceGone(name, why, Now()));
+                    },
+                .back =
+                    [this, name] {
+                      spdlog::info("{} is here again", name);
+                      OnPresence(placement_.DeviceBack(name, Now()));
+                    },
+                .use =
+                    [this, name, id, gpu = *known->gpu,
+                     figures = GpuFigures()](const device::GpuUse& use) mutable {
+                      OnFigures(name, read_gpu_(&figures, gpu, use, id));
+                    }});
   return {};
 }
 

@@ -38,7 +38,9 @@ class Lowering {
     for (std::uint32_t i = 0; i < streams_.size(); ++i) {
       if (std::ranges::count(plan_.streams[i], device) == 0) continue;
       const std::size_t parts = plan_.streams[i].size();
-      const Pressed one{i, static_cast<double>(parts), again && parts > 1};
+      // An app that uses the device itself waits for its turns: the engine lowers its rate.
+      const bool held = (again && parts > 1) || problem_.streams[i].kind == core::DeviceKind::kGpu;
+      const Pressed one{i, static_cast<double>(parts), held};
       const double fps = (one.held ? rates_[i] : problem_.streams[i].fps) / one.parts;
       on.push_back(one);
       demands.push_back({fps, one.held ? fps : 0, streams_[i].weight,

@@ -147,8 +147,6 @@ Placement::Changed Placement::Measure(const std::string& name, const DeviceFigur
                                       TimePoint now) {
   const PlacedDevice* found = FindDevice(name);
   if (found == nullptr || !found->here) return {};
-  // A GPU's executor waits for turns there: its times say nothing of the device.
-  if (!found->uuid.empty()) return {};
   const auto index = static_cast<std::uint32_t>(found - devices_.data());
   PlacedDevice& device = devices_[index];
   bool news = false;
@@ -225,16 +223,21 @@ std::string Placement::CauseOf(std::uint32_t device) const {
 // Whether the device is within the test then.
 bool Placement::ReliefOf(std::uint32_t device, TimePoint now, Changed* changed) {
   const View view = Look(device);
+  const auto runs_there = [&](std::uint32_t i) {
+    const PlacedStream& stream = streams_[view.streams[i]];
+    return stream.need.kind == core::DeviceKind::kGpu && !stream.restarts && !stream.on.empty();
+  };
   const auto stays = [&](std::uint32_t i) {
     const TimePoint moved = streams_[view.streams[i]].relieved_at;
-    return moved != TimePoint{} && now - moved < kLeastStay;
+    return runs_there(i) || (moved != TimePoint{} && now - moved < kLeastStay);
   };
   // In the order in which they had better go.
   std::vector<std::uint32_t> able;
+  bool restarted = true;
   for (std::uint32_t i = 0; i < view.streams.size(); ++i) {
-    if (std::ranges::count(streams_[view.streams[i]].on, device) > 0 && !stays(i)) {
-      able.push_back(i);
-    }
+    if (std::ranges::count(streams_[view.streams[i]].on, device) == 0) continue;
+    restarted = restarted && !runs_there(i);
+    if (!stays(i)) able.push_back(i);
   }
   std::ranges::stable_sort(able, [&](std::uint32_t a, std::uint32_t b) {
     const PlacedStream& one = streams_[view.streams[a]];
@@ -272,7 +275,8 @@ bool Placement::ReliefOf(std::uint32_t device, TimePoint now, Changed* changed) 
   if (!best) {
     if (!relieved.overfull.empty()) return false;
     core::Plan without = view.current;
-    std::string helps = "its streams moved less than 10 s ago";
+    std::string helps = restarted ? "its streams moved less than 10 s ago"
+                                  : "its apps are not started again for that (on_move: restart)";
     if (!able.empty()) {
       without.streams[able.front()].clear();
       helps = fmt::format("{} {}", streams_[view.streams[able.front()]].need.name,

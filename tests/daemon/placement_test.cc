@@ -194,8 +194,8 @@ TEST(PlacementOnSharedGpuTest, TakesBothKindsAndOnlyTheExecutorsLeaveWithIt) {
       placement.Add({gpu, Core("a", 1)}, {local, Stream("sent", 10, 30, {0})}, false, kNow));
   const auto on = [&](const char* name) { return placement.PlaceOf(*placement.Find(name)); };
   EXPECT_EQ(on("sent"), "g");
-  EXPECT_THAT(placement.DeviceGone("g", "its executor has ended", kNow), ElementsAre("sent"));
-  EXPECT_THAT(placement.DeviceGone("g", "its executor has ended", kNow), IsEmpty());
+  EXPECT_THAT(placement.ExecutorGone("g", "its executor has ended", kNow), ElementsAre("sent"));
+  EXPECT_THAT(placement.ExecutorGone("g", "its executor has ended", kNow), IsEmpty());
   EXPECT_EQ(on("local"), "g") << "it needs no executor";
   EXPECT_EQ(on("sent"), "a");
   // Meanwhile it takes apps that use it themselves, and no others.
@@ -205,10 +205,40 @@ TEST(PlacementOnSharedGpuTest, TakesBothKindsAndOnlyTheExecutorsLeaveWithIt) {
   ASSERT_TRUE(placement.Add({}, {late}, false, kNow));
   EXPECT_EQ(on("late"), "g");
   EXPECT_FALSE(placement.Add({}, {Stream("large", 10, 80)}, false, kNow));
-  EXPECT_THAT(placement.DeviceBack("g", kNow), ElementsAre("sent"));
-  EXPECT_THAT(placement.DeviceBack("g", kNow), IsEmpty());
+  EXPECT_THAT(placement.ExecutorBack("g", kNow), ElementsAre("sent"));
+  EXPECT_THAT(placement.ExecutorBack("g", kNow), IsEmpty());
   EXPECT_EQ(on("sent"), "g");
   EXPECT_EQ(placement.Find("local")->moves, 0U);
+}
+
+TEST(PlacementOnSharedGpuTest, TheGpuItselfIsLostAndIsBackBeforeItsExecutor) {
+  PlacedDevice gpu;
+  gpu.plan = {"g", 1, 0, core::DeviceKind::kAny};
+  gpu.on = "gpu:0";
+  gpu.uuid = "GPU-1";
+  gpu.socket = "/g";
+  gpu.owner = kUp;
+  PlacedDevice other = gpu;
+  other.plan = {"h", 1, 0, core::DeviceKind::kGpu};
+  other.on = "gpu:1";
+  other.uuid = "GPU-2";
+  other.socket.clear();
+  PlacedStream local = Stream("local", 10, 30, {0});
+  local.need.kind = core::DeviceKind::kGpu;
+  local.restarts = true;
+  Placement placement;
+  ASSERT_TRUE(
+      placement.Add({gpu, other, Core("a", 1)}, {local, Stream("sent", 10, 30, {0})}, false, kNow));
+  const auto on = [&](const char* name) { return placement.PlaceOf(*placement.Find(name)); };
+  EXPECT_THAT(placement.DeviceGone("g", "lost", kNow), UnorderedElementsAre("local", "sent"));
+  EXPECT_EQ(on("local"), "h");
+  EXPECT_EQ(on("sent"), "a");
+  EXPECT_THAT(placement.ExecutorGone("g", "its executor has ended", kNow), IsEmpty());
+  EXPECT_THAT(placement.DeviceBack("g", kNow), ElementsAre("local"));
+  EXPECT_EQ(on("local"), "g");
+  EXPECT_EQ(on("sent"), "a") << "nobody there takes it";
+  EXPECT_THAT(placement.ExecutorBack("g", kNow), ElementsAre("sent"));
+  EXPECT_EQ(on("sent"), "g");
 }
 
 TEST(PlaceRequestTest, NamesWhatIsWrong) {

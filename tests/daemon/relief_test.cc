@@ -174,6 +174,37 @@ TEST_F(ReliefTest, ASplitStreamHasTheRateThatItsFullestDeviceLeaves) {
   for (const char* name : {"wide", "one", "two"}) EXPECT_EQ(lowered(name), 0) << name;
 }
 
+TEST_F(ReliefTest, OnGpusOnlyThoseMoveThatAreStartedAgainForIt) {
+  std::vector<PlacedDevice> gpus{Core("g", 1), Core("h", 1)};
+  std::vector<PlacedStream> streams{Stream("stays", 10, 30, {0}), Stream("too", 10, 30, {0})};
+  for (PlacedDevice& gpu : gpus) {
+    gpu.plan.kind = core::DeviceKind::kGpu;
+    gpu.socket.clear();
+    gpu.uuid = "GPU-" + gpu.plan.name;
+  }
+  for (PlacedStream& stream : streams) stream.need.kind = core::DeviceKind::kGpu;
+  auto returns = streams[1];
+  returns.need.name = "returns";
+  returns.need.body = FromMs(20);
+  returns.restarts = true;
+  Plan(gpus, {streams[0], returns});
+  EXPECT_THAT(Body("g", "stays", 85, 2), ElementsAre("returns"));
+  EXPECT_EQ(On("returns"), "h");
+  // Beside one that is not started again either nothing can be done, and no rate is lowered: they
+  // wait for their turns.
+  Placement both;
+  ASSERT_TRUE(both.Add(gpus, streams, false, now_));
+  DeviceFigures figures;
+  figures.apps = {{"stays", FromMs(85)}};
+  for (int i = 0; i < 4; ++i) {
+    now_ = now_ + kHalf;
+    EXPECT_THAT(both.Measure("g", figures, now_), IsEmpty());
+  }
+  EXPECT_THAT(both.FindDevice("g")->overfull, HasSubstr("not started again for that (on_move"));
+  EXPECT_EQ(both.Find("too")->lowered_fps, 0);
+  EXPECT_EQ(both.events().size(), 1U);
+}
+
 TEST_F(ReliefTest, WhereLowerRatesDoNotHelpTheyStay) {
   auto one = Stream("one", 5, 30, {0});
   one.need.deadline = FromMs(100);

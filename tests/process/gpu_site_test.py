@@ -36,6 +36,15 @@ while True:
     cuda.cuCtxSynchronize()
     time.sleep(0.05)
 """
+# Has most of a GPU's memory.
+GREEDY = """
+import ctypes, sys
+cuda = ctypes.CDLL("libcuda.so.1")
+context, memory = ctypes.c_void_p(), ctypes.c_uint64()
+cuda.cuInit(0)
+cuda.cuCtxCreate_v2(ctypes.byref(context), 0, 0)
+sys.exit(cuda.cuMemAlloc_v2(ctypes.byref(memory), ctypes.c_size_t(14 << 30)) or print("has it", flush=True) or input())
+"""
 
 
 def switch(option, name):
@@ -51,15 +60,18 @@ class GpuSite(harness.ProcessTest):
     def here(self):
         return {"LD_LIBRARY_PATH": os.environ["LD_LIBRARY_PATH"], "STAGGER_VGPU": os.environ["STAGGER_VGPU"]}
 
-    def site(self, apps, more=""):
-        devices = "".join(f'  - {{name: {name}, on: "gpu:{number}", speed: {1 if name == "fast" else 0.5}, memory_gb: 4}}\n'
-                          for name, number in GPUS.items())
+    def site(self, apps, more="", names=tuple(GPUS)):
+        devices = "".join(f'  - {{name: {name}, on: "gpu:{GPUS[name]}", speed: {1 if name == "fast" else 0.5}, '
+                          f"memory_gb: 4}}\n" for name in names)
         return f"policy: edf\nconcurrency: 1\nmps: \"off\"\n{more}devices:\n{devices}apps:\n" + "".join(apps)
 
-    def app(self, name, copies, fps, deadline_ms, command=None):
+    def app(self, name, copies, fps, deadline_ms, command=None, **profile):
         command = command or [CAMERA, *WORK, "--fps", str(fps), "--seconds", "300"]
         return (f"  - {{name: {name}, copies: {copies}, fps: {fps}, deadline_ms: {deadline_ms}, "
-                f"command: {json.dumps(command)}, profile: {json.dumps(PROFILE)}}}\n")
+                f"command: {json.dumps(command)}, profile: {json.dumps({**PROFILE, **profile})}}}\n")
+
+    def camera(self, fps, body_ms):
+        return [CAMERA, *WORK, "--body", str(body_ms), "--fps", str(fps), "--seconds", "300"]
 
     def kernels(self, pid):
         return [op for op in LOG.so_far(pid) if bodies.is_body(op)]
@@ -165,6 +177,9 @@ class GpuSite(harness.ProcessTest):
             self.assertLessEqual(late - counted[name][1], 0.05 * (done - counted[name][0]), name)
         up.stop()
 
+    def placed(self, up, name):
+        return harness.wait_until(lambda: (places := up.places()) and name in places and places, f"{name} has a place")
+
     def check_rates(self, up, pids):
         streams = {s["name"]: s for s in up.status()["streams"]}
         for name, pid in pids.items():
@@ -207,6 +222,64 @@ class GpuSite(harness.ProcessTest):
         stream = harness.wait_until(
             lambda: next((s for s in up.status()["streams"] if s["device"]), None), f"it has turns: {up.lines}")
         self.assertEqual((stream["pid"], stream["placement"]["at_next_start"]), (again, False), "\n".join(up.lines))
+        up.stop()
+
+    def drifting(self, more):
+        """Two apps on the first of two slow GPUs: together 24 + 2 * 8 of 100 ms, as planned; one takes 68."""
+        return site_test.Up(
+            self, self.site([self.app("grown", 1, 10, 100, self.camera(10, 34), body_ms=8),
+                             self.app("steady", 1, 10, 100, self.camera(10, 12), body_ms=12)], more,
+                            ("slow", "third")), **self.here())
+
+    def test_an_app_whose_bodies_take_longer_than_planned_is_started_where_they_fit(self):
+        up = self.drifting("on_move: restart\n")
+        pids = self.pids(up, 2, r"\w+-\d")
+        before = self.placed(up, "steady-1")
+        self.assertEqual(before["grown-1"], before["steady-1"], "on as few devices as can be")
+        up.wait_for(r"grown-1: is stopped, to start at its new place: moved from \w+: the body of grown-1 takes [\d.]+ ms "
+                    r"there, not 16")
+        again = self.pids(up, 3, r"\w+-\d")
+        self.assertEqual(again["steady-1"], pids["steady-1"])
+        after, = up.places()["grown-1"]
+        self.assertNotEqual([after], before["grown-1"])
+        harness.wait_until(lambda: len(self.inferences(again["grown-1"])) > 10, "it runs there")
+        self.assertEqual(self.devices_of(again["grown-1"]), {GPUS[after]})
+        [stream] = [s for s in up.placement()["streams"] if s["name"] == "grown-1"]
+        self.assertAlmostEqual(stream["measured_body_ms"] / 34, 1, delta=0.15)
+        self.assertEqual({s["name"]: s["moves"] for s in up.placement()["streams"]}, {"grown-1": 1, "steady-1": 0})
+        up.stop()
+
+    def test_apps_that_are_not_started_again_stay_and_the_device_says_so(self):
+        up = self.drifting("")
+        pids = self.pids(up, 2, r"\w+-\d")
+        self.placed(up, "steady-1")
+        overfull = harness.wait_until(
+            lambda: next((d["overfull"] for d in up.placement()["devices"] if d["overfull"]), None), "it is seen")
+        self.assertIn("the body of grown-1 takes", overfull)
+        self.assertIn("nothing is moved: its apps are not started again for that (on_move: restart)", overfull)
+        self.assertEqual(self.pids(up, 2, r"\w+-\d"), pids)
+        up.stop()
+
+    def test_memory_that_others_hold_is_not_given_out(self):
+        up = site_test.Up(self, self.site([self.app("gate", 1, 10, 100)]), **self.here())
+        self.pids(up, 1, r"gate-\d")
+        place, = self.placed(up, "gate-1")["gate-1"]
+        uuid = next(d["uuid"] for d in up.status()["devices"] if d["name"] == f"gpu:{GPUS[place]}")
+        greedy = subprocess.Popen([sys.executable, "-c", GREEDY], env=self.environment(
+            **self.here(), CUDA_VISIBLE_DEVICES=uuid), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(greedy.kill)
+        self.assertEqual(greedy.stdout.readline(), "has it\n")
+        measured = lambda: next(d["measured_memory_gb"] for d in up.placement()["devices"] if d["name"] == place)
+        self.assertLess(harness.wait_until(measured, "it is seen"), 3)
+        one_more = self.start([STAGGER, "run", "--name", "late", "--fps", "10", "--deadline", "100", "--socket", up.socket,
+                               "--profile", "body_ms=8,memory_gb=2", "--", CAMERA, *WORK, "--frames", "3"],
+                              name="late", **self.here())
+        self.assertEqual(one_more.end()[0], 0, self.said("late"))
+        self.assertRegex(self.said("late"), r"stagger: late: on \w+: ")
+        self.assertNotIn(f"late: on {place}", self.said("late"))
+        self.assertEqual(up.places()["gate-1"], [place], "it has what it needs")
+        greedy.communicate("\n")
+        harness.wait_until(lambda: measured() is None, "and so is its end")
         up.stop()
 
 
