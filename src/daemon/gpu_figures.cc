@@ -50,7 +50,7 @@ DeviceFigures GpuFigures::Read(const device::Gpu& gpu, const device::GpuUse& use
     if (bodies < kLeastBodies) continue;
     const Duration body = (alone.total() - last.total) / static_cast<Duration::rep>(bodies);
     last = {alone.count(), alone.total()};
-    // An executor's turns are for many apps; it says itself how long each of those takes.
+    // An executor's turns are for many apps: they say nothing of one.
     if (record.serves.empty()) figures.apps.push_back({record.name, body});
   }
   seen_ = std::move(seen);

@@ -89,11 +89,12 @@ void GpuPresence::OnLooked() {
     // What NVML cannot say just now is as it was.
     if (answer == answers.end() || answer->second == device::Presence::kUnknown) continue;
     const bool gone = answer->second != device::Presence::kHere;
-    const bool changed = std::exchange(watched.gone, gone) != gone;
-    if (const auto use = uses.find(watched.number); !changed && !gone && use != uses.end()) {
-      calls.push_back([tell = watched.tells.use, use = use->second] { tell(use); });
+    if (std::exchange(watched.gone, gone) == gone) {
+      if (const auto use = uses.find(watched.number); !gone && use != uses.end()) {
+        calls.push_back([tell = watched.tells.use, use = use->second] { tell(use); });
+      }
+      continue;
     }
-    if (!changed) continue;
     if (gone) {
       const char* why = answer->second == device::Presence::kLost
                             ? "the driver says that the GPU is lost"

@@ -204,8 +204,7 @@ void Placement::GoHome(std::uint32_t device) {
   for (std::uint32_t i = 0; i < view.devices.size(); ++i) number[view.devices[i]] = i;
   for (std::uint32_t i = 0; i < view.streams.size(); ++i) {
     const PlacedStream& stream = streams_[view.streams[i]];
-    const bool can = std::ranges::count(stream.home, device) > 0 &&
-                     (stream.need.kind != core::DeviceKind::kGpu || stream.restarts) &&
+    const bool can = std::ranges::count(stream.home, device) > 0 && !stream.stays_where_it_runs() &&
                      std::ranges::all_of(stream.home, [&](std::uint32_t d) {
                        return number[d] && core::Suits(stream.need.kind, devices_[d].plan.kind);
                      });

@@ -57,6 +57,8 @@ struct PlacedStream {
   Drift growth;             // of its body over what the plan was made with, as measured
   TimePoint relieved_at{};  // when it last moved because of measurements
   double lowered_fps = 0;   // what a device with too much to do leaves of its rate; 0: all of it
+
+  bool stays_where_it_runs() const { return need.kind == core::DeviceKind::kGpu && !restarts; }
 };
 
 // As plans count them: with what was measured.

@@ -225,7 +225,7 @@ bool Placement::ReliefOf(std::uint32_t device, TimePoint now, Changed* changed) 
   const View view = Look(device);
   const auto runs_there = [&](std::uint32_t i) {
     const PlacedStream& stream = streams_[view.streams[i]];
-    return stream.need.kind == core::DeviceKind::kGpu && !stream.restarts && !stream.on.empty();
+    return stream.stays_where_it_runs() && !stream.on.empty();
   };
   const auto stays = [&](std::uint32_t i) {
     const TimePoint moved = streams_[view.streams[i]].relieved_at;

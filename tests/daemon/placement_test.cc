@@ -180,13 +180,18 @@ TEST_F(PlacementTest, KindsDoNotMix) {
 }
 
 // A GPU that apps use themselves, with an executor beside them.
-TEST(PlacementOnSharedGpuTest, TakesBothKindsAndOnlyTheExecutorsLeaveWithIt) {
+PlacedDevice SharedGpu() {
   PlacedDevice gpu;
   gpu.plan = {"g", 1, 0, core::DeviceKind::kAny};
   gpu.on = "gpu:0";
   gpu.uuid = "GPU-1";
   gpu.socket = "/g";
   gpu.owner = kUp;
+  return gpu;
+}
+
+TEST(PlacementOnSharedGpuTest, TakesBothKindsAndOnlyTheExecutorsLeaveWithIt) {
+  const PlacedDevice gpu = SharedGpu();
   PlacedStream local = Stream("local", 10, 30, {0});
   local.need.kind = core::DeviceKind::kGpu;
   Placement placement;
@@ -212,12 +217,7 @@ TEST(PlacementOnSharedGpuTest, TakesBothKindsAndOnlyTheExecutorsLeaveWithIt) {
 }
 
 TEST(PlacementOnSharedGpuTest, TheGpuItselfIsLostAndIsBackBeforeItsExecutor) {
-  PlacedDevice gpu;
-  gpu.plan = {"g", 1, 0, core::DeviceKind::kAny};
-  gpu.on = "gpu:0";
-  gpu.uuid = "GPU-1";
-  gpu.socket = "/g";
-  gpu.owner = kUp;
+  const PlacedDevice gpu = SharedGpu();
   PlacedDevice other = gpu;
   other.plan = {"h", 1, 0, core::DeviceKind::kGpu};
   other.on = "gpu:1";

@@ -96,13 +96,13 @@ class DeviceLog:
         return self.by_pid[pid]
 
 
-def on_virtual_gpu():
+def on_virtual_gpu(*options):
     """Runs the test file again inside `stagger vgpu`, unless it is there already: the device's log."""
     if "STAGGER_VGPU" not in os.environ:
         with tempfile.TemporaryDirectory(prefix="stagger-test-") as folder:
             log = os.path.join(folder, "device.jsonl")
             sys.exit(subprocess.run(
-                [os.environ["STAGGER"], "vgpu", "--log", log, "--", sys.executable, "-B", *sys.argv],
+                [os.environ["STAGGER"], "vgpu", *options, "--log", log, "--", sys.executable, "-B", *sys.argv],
                 env={**os.environ, "DEVICE_LOG": log}, check=False).returncode)
     return DeviceLog(os.environ["DEVICE_LOG"])
 

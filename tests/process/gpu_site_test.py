@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 
 import bodies
@@ -66,12 +65,12 @@ class GpuSite(harness.ProcessTest):
         return f"policy: edf\nconcurrency: 1\nmps: \"off\"\n{more}devices:\n{devices}apps:\n" + "".join(apps)
 
     def app(self, name, copies, fps, deadline_ms, command=None, **profile):
-        command = command or [CAMERA, *WORK, "--fps", str(fps), "--seconds", "300"]
+        command = command or self.camera(fps)
         return (f"  - {{name: {name}, copies: {copies}, fps: {fps}, deadline_ms: {deadline_ms}, "
                 f"command: {json.dumps(command)}, profile: {json.dumps({**PROFILE, **profile})}}}\n")
 
-    def camera(self, fps, body_ms):
-        return [CAMERA, *WORK, "--body", str(body_ms), "--fps", str(fps), "--seconds", "300"]
+    def camera(self, fps, *more):
+        return [CAMERA, *WORK, *more, "--fps", str(fps), "--seconds", "300"]
 
     def kernels(self, pid):
         return [op for op in LOG.so_far(pid) if bodies.is_body(op)]
@@ -227,8 +226,8 @@ class GpuSite(harness.ProcessTest):
     def drifting(self, more):
         """Two apps on the first of two slow GPUs: together 24 + 2 * 8 of 100 ms, as planned; one takes 68."""
         return site_test.Up(
-            self, self.site([self.app("grown", 1, 10, 100, self.camera(10, 34), body_ms=8),
-                             self.app("steady", 1, 10, 100, self.camera(10, 12), body_ms=12)], more,
+            self, self.site([self.app("grown", 1, 10, 100, self.camera(10, "--body", "34"), body_ms=8),
+                             self.app("steady", 1, 10, 100, self.camera(10, "--body", "12"), body_ms=12)], more,
                             ("slow", "third")), **self.here())
 
     def test_an_app_whose_bodies_take_longer_than_planned_is_started_where_they_fit(self):
@@ -284,11 +283,5 @@ class GpuSite(harness.ProcessTest):
 
 
 if __name__ == "__main__":
-    if "DEVICE_LOG" not in os.environ:
-        with tempfile.TemporaryDirectory(prefix="stagger-test-") as folder:
-            log = os.path.join(folder, "device.jsonl")
-            sys.exit(subprocess.run(
-                [STAGGER, "vgpu", "--devices", "slow=t4:0.5,fast=t4,third=t4:0.5:8GiB", "--log", log, "--",
-                 sys.executable, "-B", *sys.argv], env={**os.environ, "DEVICE_LOG": log}, check=False).returncode)
-    LOG = bodies.DeviceLog(os.environ["DEVICE_LOG"])
+    LOG = bodies.on_virtual_gpu("--devices", "slow=t4:0.5,fast=t4,third=t4:0.5:8GiB")
     harness.main()
