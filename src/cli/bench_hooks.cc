@@ -21,25 +21,19 @@ struct Settings {
   bool as_json = false;
 };
 
-std::vector<GpuLegPlan> Plans(const Settings& settings) {
-  std::vector<GpuLegPlan> plans;
-  const auto add = [&](const std::string& name, bool controlled, int apps, double body_ms,
-                       int kernels) {
-    plans.push_back({name, controlled, apps, body_ms, kernels, settings.seconds});
-  };
+struct Plans {
+  std::vector<AlonePlan> alone;
+  std::vector<CompetingPlan> competing;
+};
+
+Plans MakePlans(const Settings& settings) {
   // The paper's body, and one of many tiny kernels.
-  add(kAloneBare, false, 1, 38.31, 60);
-  add("alone-60-controlled", true, 1, 38.31, 60);
-  add("alone-2000-bare", false, 1, 20, 2000);
-  add("alone-2000-controlled", true, 1, 20, 2000);
-  add(kHandOver, true, 2, 20, 60);
-  add(kByHand, false, 2, 20, 60);
-  plans.back().by_hand = true;
-  return plans;
+  return {{{"alone-60", 38.31, 60, settings.seconds}, {"alone-2000", 20, 2000, settings.seconds}},
+          {{kHandOver, 20, 60, settings.seconds, false}, {kByHand, 20, 60, settings.seconds, true}}};
 }
 
 Result<std::vector<HooksRepeat>> Measure(const Settings& settings, Workplace& place) {
-  const std::vector<GpuLegPlan> plans = Plans(settings);
+  const Plans plans = MakePlans(settings);
   ProgressLine line;
   std::vector<HooksRepeat> repeats;
   for (int repeat = 0; repeat < settings.repeats; ++repeat) {
@@ -48,12 +42,23 @@ Result<std::vector<HooksRepeat>> Measure(const Settings& settings, Workplace& pl
     Result<CallRun> calls = RunCalls(place, settings.blocks);
     if (!calls) return calls.error();
     HooksRepeat found{std::move(calls).value(), {}};
-    for (std::size_t i = 0; i < plans.size(); ++i) {
-      const GpuLegPlan& plan = plans[(i + static_cast<std::size_t>(repeat)) % plans.size()];
-      line.Update(where + plan.name);
-      Result<GpuLegRun> run = RunGpuLeg(plan, place);
-      if (!run) return run.error();
-      found.legs.emplace(plan.name, std::move(run).value());
+    const std::size_t legs = plans.alone.size() + plans.competing.size();
+    for (std::size_t i = 0; i < legs; ++i) {
+      const std::size_t at = (i + static_cast<std::size_t>(repeat)) % legs;
+      if (at < plans.alone.size()) {
+        const AlonePlan& plan = plans.alone[at];
+        line.Update(where + plan.app);
+        Result<AloneRun> run = RunAlone(plan, place);
+        if (!run) return run.error();
+        found.legs.emplace(plan.Bare(), std::move(run->bare));
+        found.legs.emplace(plan.Controlled(), std::move(run->controlled));
+      } else {
+        const CompetingPlan& plan = plans.competing[at - plans.alone.size()];
+        line.Update(where + plan.name);
+        Result<GpuLegRun> run = RunCompeting(plan, place);
+        if (!run) return run.error();
+        found.legs.emplace(plan.name, std::move(run).value());
+      }
     }
     repeats.push_back(std::move(found));
     line.Finish(where + "done");
@@ -128,12 +133,13 @@ void PrintText(const Settings& settings, const std::vector<HooksRepeat>& repeats
           1),
       CallsTable(repeats));
   Table apps({"one app alone, on the virtual T4", "fps", "mean ms", "p99 ms", "agent's threads %"});
-  for (const GpuLegPlan& plan : Plans(settings)) {
-    if (plan.apps > 1) continue;
-    const Leg leg = MedianOf(repeats, plan.name);
-    apps.AddRow({plan.name, Number(leg.fps, 1), fmt::format("{:.3f}", leg.inference_ms->mean),
-                 fmt::format("{:.3f}", leg.inference_ms->p99),
-                 Number(ThreadsShare(repeats, plan.name), 2, 100)});
+  for (const AlonePlan& plan : MakePlans(settings).alone) {
+    for (const std::string& name : {plan.Bare(), plan.Controlled()}) {
+      const Leg leg = MedianOf(repeats, name);
+      apps.AddRow({name, Number(leg.fps, 1), fmt::format("{:.3f}", leg.inference_ms->mean),
+                   fmt::format("{:.3f}", leg.inference_ms->p99),
+                   Number(ThreadsShare(repeats, name), 2, 100)});
+    }
   }
   fmt::print("{}\n", apps.ToString());
   Table hand_overs({"two apps", "release us", "ping-pong", "gap us", "p99", "virtual GPU's", "rest",
@@ -166,21 +172,28 @@ void PrintJson(const Settings& settings, const std::vector<HooksRepeat>& repeats
   nlohmann::ordered_json json;
   json["bench"] = "hooks";
   json["legs"] = nlohmann::ordered_json::array();
-  for (const GpuLegPlan& plan : Plans(settings)) {
-    nlohmann::ordered_json leg = ToJson(MedianOf(repeats, plan.name));
-    if (plan.controlled) leg["agent_threads_ratio"] = number(ThreadsShare(repeats, plan.name));
-    if (plan.apps > 1) {
-      using H = HandOverFigures;
-      const auto ms = [&](double H::*part) {
-        return number(FigureOf(repeats, plan.name, part), 1e-3);
-      };
-      leg["release_ms"] = ms(&H::release);
-      leg["gap_ms"] = {{"p50", ms(&H::gap)}, {"p99", ms(&H::gap_p99)}};
-      leg["gap_of_virtual_gpu_ms"] = ms(&H::own);
-      leg["gap_rest_ms"] = ms(&H::rest);
-      leg["ping_pong_ms"] = ms(&H::ping_pong);
-      leg["idle_ratio"] = number(FigureOf(repeats, plan.name, &H::idle));
-    }
+  const auto leg_json = [&](const std::string& name) {
+    nlohmann::ordered_json leg = ToJson(MedianOf(repeats, name));
+    if (leg["policy"].is_string()) leg["agent_threads_ratio"] = number(ThreadsShare(repeats, name));
+    return leg;
+  };
+  const Plans plans = MakePlans(settings);
+  for (const AlonePlan& plan : plans.alone) {
+    json["legs"].push_back(leg_json(plan.Bare()));
+    json["legs"].push_back(leg_json(plan.Controlled()));
+  }
+  for (const CompetingPlan& plan : plans.competing) {
+    nlohmann::ordered_json leg = leg_json(plan.name);
+    using H = HandOverFigures;
+    const auto ms = [&](double H::*part) {
+      return number(FigureOf(repeats, plan.name, part), 1e-3);
+    };
+    leg["release_ms"] = ms(&H::release);
+    leg["gap_ms"] = {{"p50", ms(&H::gap)}, {"p99", ms(&H::gap_p99)}};
+    leg["gap_of_virtual_gpu_ms"] = ms(&H::own);
+    leg["gap_rest_ms"] = ms(&H::rest);
+    leg["ping_pong_ms"] = ms(&H::ping_pong);
+    leg["idle_ratio"] = number(FigureOf(repeats, plan.name, &H::idle));
     json["legs"].push_back(std::move(leg));
   }
   json["calls"] = nlohmann::ordered_json::array();

@@ -6,7 +6,8 @@
 #include <vector>
 
 #include "cli/claims.h"
-#include "cli/hooks_trial.h"
+#include "cli/hooks_calls.h"
+#include "cli/hooks_legs.h"
 
 namespace stagger::cli {
 

@@ -95,8 +95,7 @@ void Route::Report(bool anyway) {
     }
   }
   std::ranges::sort(used);
-  const auto same = std::ranges::unique(used);
-  used.erase(same.begin(), same.end());
+  used.erase(std::unique(used.begin(), used.end()), used.end());
   if (used.size() > wire::kMaxExecutors) used.resize(wire::kMaxExecutors);
   if (!anyway && used == reported_) return;
   reported_ = used;
