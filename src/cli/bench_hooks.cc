@@ -28,8 +28,9 @@ struct Plans {
 
 Plans MakePlans(const Settings& settings) {
   // The paper's body, and one of many tiny kernels.
-  return {{{"alone-60", 38.31, 60, settings.seconds}, {"alone-2000", 20, 2000, settings.seconds}},
-          {{kHandOver, 20, 60, settings.seconds, false}, {kByHand, 20, 60, settings.seconds, true}}};
+  return {
+      {{"alone-60", 38.31, 60, settings.seconds}, {"alone-2000", 20, 2000, settings.seconds}},
+      {{kHandOver, 20, 60, settings.seconds, false}, {kByHand, 20, 60, settings.seconds, true}}};
 }
 
 Result<std::vector<HooksRepeat>> Measure(const Settings& settings, Workplace& place) {

@@ -122,13 +122,6 @@ Leg MakeLeg(const std::string& name, bool controlled, int apps,
 
 double Us(Duration d) { return ToMs(d) * 1000; }
 
-std::optional<double> Mean(const std::vector<double>& values) {
-  if (values.empty()) return std::nullopt;
-  double sum = 0;
-  for (const double value : values) sum += value;
-  return sum / static_cast<double>(values.size());
-}
-
 // What the spells of one way come to.
 struct Spells {
   std::vector<double> inference_ms;
@@ -140,14 +133,15 @@ struct Spells {
     GpuLegRun run;
     run.leg = MakeLeg(name, controlled, 1, inference_ms, seconds);
     run.disturbance = disturbance;
-    run.threads_share = Mean(threads_shares);
-    run.agent_share = Mean(agent_shares);
+    run.threads_share = Median(threads_shares);
+    run.agent_share = Median(agent_shares);
     return run;
   }
 };
 
-Result<void> RunSpell(const AlonePlan& plan, const Programs& programs, const std::string& name,
-                      bool controlled, HooksSite& site, Workplace& place, Spells& found) {
+Result<void> RunSpell(const AlonePlan& plan, const Programs& programs, bool controlled,
+                      HooksSite& site, Workplace& place, Spells& found) {
+  const std::string name = "app-1";  // in every spell: its files are read before the next one
   if (controlled) {
     if (const auto started = site.StartDaemon(place); !started) return started.error();
   }
@@ -206,9 +200,8 @@ Result<AloneRun> RunAlone(const AlonePlan& plan, Workplace& place) {
   Spells bare;
   Spells ours;
   const std::vector<bool> order{false, true, true, false};
-  for (std::size_t spell = 0; spell < order.size(); ++spell) {
-    const auto done = RunSpell(plan, *programs, fmt::format("app-{}", spell + 1), order[spell],
-                               *site, place, order[spell] ? ours : bare);
+  for (const bool controlled : order) {
+    const auto done = RunSpell(plan, *programs, controlled, *site, place, controlled ? ours : bare);
     if (!done) return done.error();
   }
   if (const auto closed = site->Close(); !closed) return closed.error();
@@ -249,9 +242,9 @@ Result<GpuLegRun> RunCompeting(const CompetingPlan& plan, Workplace& place) {
   std::vector<ChildProcess> apps;
   for (int i = 1; i <= kCompeting; ++i) {
     const std::string name = fmt::format("app-{}", i);
-    ChildSpec spec = AppSpec(
-        {plan.body_ms, plan.kernels, plan.seconds * 1000, kCompeting * (plan.body_ms + 2)},
-        programs->app, *site, name);
+    ChildSpec spec =
+        AppSpec({plan.body_ms, plan.kernels, plan.seconds * 1000, kCompeting * (plan.body_ms + 2)},
+                programs->app, *site, name);
     if (plan.by_hand) {
       spec.argv.push_back("--pass-by=" + site->dir.File("relay.sock"));
       spec.argv.push_back("--truth=" + site->dir.File(name + ".truth"));

@@ -1,5 +1,5 @@
-// The legs of `stagger bench hooks`: what the hooks cost a whole app that is alone, and how long the
-// device is idle from one app's body to the next one's where two compete.
+// The legs of `stagger bench hooks`: what the hooks cost a whole app that is alone, and how long
+// the device is idle from one app's body to the next one's where two compete.
 #pragma once
 
 #include <optional>
@@ -42,8 +42,8 @@ struct AloneRun {
   GpuLegRun controlled;
 };
 // One app at a time on one virtual GPU, in four spells: bare, controlled, controlled, bare. So what
-// differs is the agent and the daemon (which runs in the controlled spells only), neither the device's
-// process nor the machine's drift.
+// differs is the agent and the daemon (which runs in the controlled spells only), neither the
+// device's process nor the machine's drift.
 Result<AloneRun> RunAlone(const AlonePlan& plan, Workplace& place);
 
 // Two apps that are always busy.

@@ -50,7 +50,7 @@ Result<void> HooksSite::Close() {
 }
 
 Result<void> AwaitApps(std::vector<ChildProcess>& apps, StopSignal& stop, const ScratchDir& dir,
-                   const std::function<void()>& meanwhile) {
+                       const std::function<void()>& meanwhile) {
   const TimePoint deadline = Now() + kPatience;
   for (bool running = true; running;) {
     if (stop.WaitFor(kBetweenPingPongs)) return Error{"interrupted"};

@@ -1,11 +1,12 @@
-// What the measurements of `stagger bench hooks` run on: a virtual T4 of their own, on which a daemon
-// may share it out; waiting for apps, and the CPU time that we take beside them.
+// What the measurements of `stagger bench hooks` run on: a virtual T4 of their own, on which a
+// daemon may share it out; waiting for apps, and the CPU time that we take beside them.
 #pragma once
 
 #include <sys/types.h>
 
 #include <functional>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -33,8 +34,8 @@ struct HooksSite {
   Result<void> Close();
 };
 
-// Until all have ended. An error when one failed, with the last words in `app-N.err`, N from 1; when
-// they take more than a minute; and when `stop` was raised. `meanwhile` is called every 5 ms.
+// Until all have ended. An error when one failed, with the last words in `app-N.err`, N from 1;
+// when they take more than a minute; and when `stop` was raised. `meanwhile` is called every 5 ms.
 Result<void> AwaitApps(std::vector<ChildProcess>& apps, StopSignal& stop, const ScratchDir& dir,
                        const std::function<void()>& meanwhile);
 
