@@ -9,8 +9,6 @@
 namespace camera_detector {
 namespace {
 
-constexpr double kNoLimit = std::numeric_limits<double>::infinity();
-
 template <typename Number>
 bool ReadNumber(const std::string& text, Number* number) {
   const char* end = text.data() + text.size();

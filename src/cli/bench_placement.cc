@@ -171,7 +171,7 @@ void PrintText(const Settings& settings, const Findings& findings,
   Table table({"streams", "mix", "devices", "best known", "at least", "quick", "first fit",
                "it misses %", "plan ms", "quick ms"});
   for (const auto& [key, trials] : rows) {
-    const auto of = [&](auto value, const char* format = "{:.0f}") {
+    const auto of = [&trials = trials](auto value, const char* format = "{:.0f}") {
       std::vector<double> values;
       for (const SiteTrial* trial : trials) values.push_back(static_cast<double>(value(*trial)));
       return Of(values, format);

@@ -16,7 +16,7 @@ namespace stagger::cuda_agent {
 namespace {
 
 // The call returns when the device has done what it is about. Copies do unless they say "Async".
-consteval bool Blocks(const cuda::Call& call) {
+constexpr bool Blocks(const cuda::Call& call) {
   switch (call.kind) {
     case cuda::CallKind::kSync:
     case cuda::CallKind::kEventSync:
@@ -58,9 +58,10 @@ CUresult Observed(Arguments... arguments) {
     observer.AfterQuery(result);
     return result;
   } else {
+    constexpr bool blocks = Blocks(call);
     Observer& observer = Observer::Get();
     const Observer::Passing passing =
-        observer.Before(call.kind, call.per_thread, Blocks(call), FactsOf(arguments...));
+        observer.Before(call.kind, call.per_thread, blocks, FactsOf(arguments...));
     const CUresult result = Noted(at, RealCall<at>(arguments...));
     if (passing.watched) observer.After(passing);
     return result;

@@ -117,10 +117,24 @@ void Timeline::Want(OpId id) {
   Send(writer);
 }
 
+void Timeline::Await(Lock* lock, const std::function<bool()>& due) {
+  if (due()) return;
+  Waiter self{due, {}};
+  waiters_.push_back(&self);
+  self.wake.wait(*lock, due);
+  std::erase(waiters_, &self);
+}
+
+void Timeline::WakeDue() {
+  for (Waiter* waiter : waiters_) {
+    if (waiter->due()) waiter->wake.notify_one();
+  }
+}
+
 CUresult Timeline::Wait(Lock* lock, const std::vector<OpId>& ids) {
   Flush();
   for (const OpId id : ids) Want(id);
-  changed_.wait(*lock, [&] { return std::ranges::all_of(ids, [&](OpId id) { return Over(id); }); });
+  Await(lock, [&] { return std::ranges::all_of(ids, [&](OpId id) { return Over(id); }); });
   return failure_;
 }
 
@@ -152,7 +166,7 @@ CUresult Timeline::AskFor(Lock* lock, Type type, std::uint64_t bytes, Facts* fac
   PacketWriter writer;
   writer.Put(Amount{type, token, bytes});
   Send(writer);
-  changed_.wait(*lock, [&] { return reply.here || !connected_; });
+  Await(lock, [&] { return reply.here || !connected_; });
   replies_.erase(token);
   if (!reply.here) return failure_;
   if (facts != nullptr) *facts = reply.facts;
@@ -195,7 +209,7 @@ void Timeline::Read() {
       if (const auto found = replies_.find(token); found != replies_.end()) {
         *found->second = reply;
       }
-      changed_.notify_all();
+      WakeDue();
     }
   }
 }
@@ -207,8 +221,8 @@ void Timeline::TakeDone(PacketReader* reader) {
   for (std::uint32_t i = 0; i < header.count && reader->Get(&record); ++i) {
     End(record);
   }
-  changed_.notify_all();
   const std::lock_guard lock(*mutex_);
+  WakeDue();
   if (late_count_ >= kLateBatch) TellLateness();
 }
 
@@ -272,7 +286,7 @@ void Timeline::Lose(CUresult result) {
     entry = Entry{};
     entry.over = true;
   }
-  changed_.notify_all();
+  WakeDue();
 }
 
 void Timeline::CountLateness(std::int64_t end_ns) {

@@ -87,6 +87,12 @@ class Timeline {
     CUresult result = CUDA_SUCCESS;
     Facts facts;
   };
+  // A thread that waits. It is woken when what it waits for has come about, not each time that
+  // something ended: an app's launches end thousands of times a second.
+  struct Waiter {
+    const std::function<bool()>& due;
+    std::condition_variable wake;
+  };
   struct HostCall {
     OpId op;
     std::function<void(CUresult)> function;
@@ -94,6 +100,8 @@ class Timeline {
   };
 
   Entry* Find(OpId id);
+  void Await(Lock* lock, const std::function<bool()>& due);
+  void WakeDue();
   void Send(const PacketWriter& packet);
   void Read();
   void TakeDone(PacketReader* reader);
@@ -104,7 +112,7 @@ class Timeline {
   CUresult AskFor(Lock* lock, Type type, std::uint64_t bytes, Facts* facts);
 
   std::mutex* const mutex_;
-  std::condition_variable changed_;
+  std::vector<Waiter*> waiters_;
   UniqueFd socket_;
   CUresult failure_ = CUDA_SUCCESS;
   bool connected_ = false;
