@@ -32,6 +32,9 @@ namespace {
 constexpr Duration kSpin = std::chrono::microseconds{40};
 // What nobody waits for is told together with what somebody does, or after this long.
 constexpr Duration kGather = std::chrono::milliseconds{5};
+// And so long before something ends that somebody waits for: what its app makes of the rest (listed
+// kernels compute) is then done by the time, and does not make the awaited end late.
+constexpr Duration kGatherAhead = std::chrono::microseconds{700};
 constexpr int kPacketsPerTurn = 256;
 constexpr std::size_t kMaxDonePerPacket = 1024;
 constexpr std::size_t kMaxUnsent = 64u << 20;  // bytes a client may leave unread
@@ -122,7 +125,11 @@ class Server {
       wake = std::min(wake, unit->device.NextWake());
       idle = idle && unit->device.idle();
     }
-    if (!idle || gathered_) wake = std::min(wake, last_gather_ + kGather);
+    gather_at_ = last_gather_ + kGather;
+    if (wake != kNever && wake - kGatherAhead > last_gather_) {
+      gather_at_ = std::min(gather_at_, wake - kGatherAhead);
+    }
+    if (!idle || gathered_) wake = std::min(wake, gather_at_);
     std::array<epoll_event, 64> events{};
     int timeout = -1;
     if (wake != kNever) {
@@ -398,7 +405,7 @@ class Server {
   }
 
   void Deliver(TimePoint now) {
-    const bool all = now - last_gather_ >= kGather;
+    const bool all = now >= gather_at_;
     for (auto& [fd, client] : clients_) {
       if (client.done.empty() || (!all && !client.urgent)) continue;
       for (std::size_t from = 0; from < client.done.size(); from += kMaxDonePerPacket) {
@@ -497,6 +504,7 @@ class Server {
   ProcessKey last_key_ = 0;
   bool gathered_ = false;  // somebody has something to be told
   TimePoint last_gather_{};
+  TimePoint gather_at_{};
   ServerReport report_;
   std::vector<std::uint64_t> after_;  // kept for its memory only
   std::array<std::byte, kMaxPacket> packet_{};

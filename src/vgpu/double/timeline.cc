@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <iterator>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "base/clock.h"
 #include "vgpu/connect.h"
@@ -117,18 +119,24 @@ void Timeline::Want(OpId id) {
   Send(writer);
 }
 
-void Timeline::Await(Lock* lock, const std::function<bool()>& due) {
+void Timeline::Await(Lock* lock, std::function<bool()> due) {
   if (due()) return;
-  Waiter self{due, {}};
-  waiters_.push_back(&self);
-  self.wake.wait(*lock, due);
-  std::erase(waiters_, &self);
+  const auto self = std::make_shared<Waiter>();
+  self->due = std::move(due);
+  waiters_.push_back(self);
+  self->wake.wait(*lock, self->due);
+  std::erase(waiters_, self);
 }
 
-void Timeline::WakeDue() {
-  for (Waiter* waiter : waiters_) {
-    if (waiter->due()) waiter->wake.notify_one();
-  }
+Timeline::Waiters Timeline::Due() const {
+  Waiters due;
+  std::ranges::copy_if(waiters_, std::back_inserter(due),
+                       [](const auto& waiter) { return waiter->due(); });
+  return due;
+}
+
+void Timeline::Wake(const Waiters& waiters) {
+  for (const auto& waiter : waiters) waiter->wake.notify_one();
 }
 
 CUresult Timeline::Wait(Lock* lock, const std::vector<OpId>& ids) {
@@ -205,54 +213,58 @@ void Timeline::Read() {
         if (!reader.Get(&reply.facts)) continue;
         token = reply.facts.token;
       }
-      const std::lock_guard lock(*mutex_);
+      Lock lock(*mutex_);
       if (const auto found = replies_.find(token); found != replies_.end()) {
         *found->second = reply;
       }
-      WakeDue();
+      const Waiters due = Due();
+      lock.unlock();
+      Wake(due);
     }
   }
 }
 
+// All of a packet under one hold of the lock: an app that launches meanwhile would contend for it at
+// every record.
 void Timeline::TakeDone(PacketReader* reader) {
   DoneHeader header;
   if (!reader->Get(&header)) return;
   DoneRecord record;
-  for (std::uint32_t i = 0; i < header.count && reader->Get(&record); ++i) {
-    End(record);
-  }
-  const std::lock_guard lock(*mutex_);
-  WakeDue();
+  Lock lock(*mutex_);
+  for (std::uint32_t i = 0; i < header.count && reader->Get(&record); ++i) End(&lock, record);
   if (late_count_ >= kLateBatch) TellLateness();
+  const Waiters due = Due();
+  lock.unlock();
+  Wake(due);
 }
 
 // Effects are made in the order in which operations ended, and outside the lock: they may be long.
-void Timeline::End(const DoneRecord& record) {
-  std::function<void()> effect;
-  {
-    const std::lock_guard lock(*mutex_);
-    Entry* entry = Find(record.id);
-    if (entry == nullptr || entry->over) return;
-    if (record.wanted) CountLateness(record.end_ns);
-    if (record.run_host) {
-      host_calls_.push_back({record.id, entry->host, failure_});
-      host_changed_.notify_one();
-      return;
-    }
-    effect.swap(entry->effect);
+void Timeline::End(Lock* lock, const DoneRecord& record) {
+  Entry* entry = Find(record.id);
+  if (entry == nullptr || entry->over) return;
+  if (record.wanted) CountLateness(record.end_ns);
+  if (record.run_host) {
+    host_calls_.push_back({record.id, entry->host, failure_});
+    host_changed_.notify_one();
+    return;
   }
-  if (effect && record.result == CUDA_SUCCESS) effect();
-  const std::lock_guard lock(*mutex_);
+  if (entry->effect && record.result == CUDA_SUCCESS) {
+    const std::function<void()> effect = std::move(entry->effect);
+    lock->unlock();
+    effect();
+    lock->lock();
+    entry = Find(record.id);
+  }
   if (record.result != CUDA_SUCCESS && failure_ == CUDA_SUCCESS) {
     failure_ = static_cast<CUresult>(record.result);
   }
-  Entry* entry = Find(record.id);
   entry->over = true;
   if (entry->mark != nullptr) {
     entry->mark->over = true;
     entry->mark->end_ns = record.end_ns;
   }
   entry->mark.reset();
+  entry->effect = nullptr;
   entry->host = nullptr;
   while (!entries_.empty() && entries_.front().over) {
     entries_.pop_front();
@@ -279,14 +291,16 @@ void Timeline::RunHostFunctions() {
 }
 
 void Timeline::Lose(CUresult result) {
-  const std::lock_guard lock(*mutex_);
+  Lock lock(*mutex_);
   connected_ = false;
   if (failure_ == CUDA_SUCCESS) failure_ = result;
   for (Entry& entry : entries_) {
     entry = Entry{};
     entry.over = true;
   }
-  WakeDue();
+  const Waiters due = Due();
+  lock.unlock();
+  Wake(due);
 }
 
 void Timeline::CountLateness(std::int64_t end_ns) {

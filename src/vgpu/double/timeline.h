@@ -90,9 +90,10 @@ class Timeline {
   // A thread that waits. It is woken when what it waits for has come about, not each time that
   // something ended: an app's launches end thousands of times a second.
   struct Waiter {
-    const std::function<bool()>& due;
+    std::function<bool()> due;
     std::condition_variable wake;
   };
+  using Waiters = std::vector<std::shared_ptr<Waiter>>;
   struct HostCall {
     OpId op;
     std::function<void(CUresult)> function;
@@ -100,19 +101,21 @@ class Timeline {
   };
 
   Entry* Find(OpId id);
-  void Await(Lock* lock, const std::function<bool()>& due);
-  void WakeDue();
+  void Await(Lock* lock, std::function<bool()> due);
+  // For Wake, once the lock is free: who wakes under it would wait for it again.
+  Waiters Due() const;
+  static void Wake(const Waiters& waiters);
   void Send(const PacketWriter& packet);
   void Read();
   void TakeDone(PacketReader* reader);
-  void End(const DoneRecord& record);
+  void End(Lock* lock, const DoneRecord& record);
   void RunHostFunctions();
   void Lose(CUresult result);
   void CountLateness(std::int64_t end_ns);
   CUresult AskFor(Lock* lock, Type type, std::uint64_t bytes, Facts* facts);
 
   std::mutex* const mutex_;
-  std::vector<Waiter*> waiters_;
+  Waiters waiters_;
   UniqueFd socket_;
   CUresult failure_ = CUDA_SUCCESS;
   bool connected_ = false;
