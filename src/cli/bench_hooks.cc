@@ -29,7 +29,8 @@ struct Plans {
 Plans MakePlans(const Settings& settings) {
   // The paper's body, and one of many tiny kernels.
   return {
-      {{"alone-60", 38.31, 60, settings.seconds}, {"alone-2000", 20, 2000, settings.seconds}},
+      {{"alone-60", 38.31, 60, settings.seconds, /*with_log=*/true},
+       {"alone-2000", 20, 2000, settings.seconds, /*with_log=*/false}},
       {{kHandOver, 20, 60, settings.seconds, false}, {kByHand, 20, 60, settings.seconds, true}}};
 }
 

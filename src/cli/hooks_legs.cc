@@ -20,7 +20,9 @@ namespace {
 constexpr int kLearning = 40;  // inferences after which the agent knows an app
 constexpr int kCompeting = 2;
 constexpr Duration kFirstLook = std::chrono::milliseconds{500};
-constexpr Duration kBetweenLooks = std::chrono::milliseconds{100};
+// Seldom, where what is looked for are a few parts in a thousand of an app's time.
+constexpr Duration kBetweenLooks = std::chrono::milliseconds{250};
+constexpr Duration kBetweenPingPongs = std::chrono::milliseconds{5};
 
 Result<std::vector<Sample>> SamplesOf(const std::string& path) {
   std::ifstream file(path);
@@ -71,14 +73,15 @@ class AgentWatch {
   AgentWatch(const std::vector<ChildProcess>& apps, HooksSite& site) : apps_(apps), site_(site) {}
 
   void Look() {
-    if (!site_.daemon || Now() < next_) return;
+    if (Now() < next_) return;
     next_ = Now() + kBetweenLooks;
     Duration used{};
     for (const ChildProcess& app : apps_) {
       const std::optional<Duration> time = AgentThreadsTime(app.pid());
-      if (!time) return;
+      if (!time) return;  // bare, and just as much looked at
       used += *time;
     }
+    if (!site_.daemon) return;
     threads_.Add(used);
     all_.Add(used + ProcessCpuTime(site_.daemon->process().pid()).value_or(Duration{}));
   }
@@ -155,7 +158,7 @@ Result<void> RunSpell(const AlonePlan& plan, const Programs& programs, bool cont
   if (!app) return app.error();
   apps.push_back(std::move(app).value());
   AgentWatch watch(apps, site);
-  const auto ended = AwaitApps(apps, place.stop, site.dir, [&] { watch.Look(); });
+  const auto ended = AwaitApps(apps, place.stop, site.dir, kBetweenLooks, [&] { watch.Look(); });
   site.daemon.reset();
   if (!ended) return Error{fmt::format("{}: {}", plan.app, ended.error().message)};
   if (const auto share = watch.threads_share()) found.threads_shares.push_back(*share);
@@ -195,7 +198,7 @@ Result<AloneRun> RunAlone(const AlonePlan& plan, Workplace& place) {
   const Result<Programs> programs = FindPrograms(place);
   if (!programs) return programs.error();
   const DisturbanceWatch watched;
-  Result<HooksSite> site = HooksSite::Open(place, /*with_log=*/true);
+  Result<HooksSite> site = HooksSite::Open(place, plan.with_log);
   if (!site) return site.error();
   Spells bare;
   Spells ours;
@@ -208,6 +211,7 @@ Result<AloneRun> RunAlone(const AlonePlan& plan, Workplace& place) {
   const Disturbance disturbance = watched.SoFar();
   AloneRun run{bare.ToRun(plan.Bare(), false, disturbance),
                ours.ToRun(plan.Controlled(), true, disturbance)};
+  if (!plan.with_log) return run;
   const Result<std::vector<DeviceBody>> bodies = BodiesOf(*site);
   if (!bodies) return bodies.error();
   const auto of_spells = ByProcess(*bodies);
@@ -264,7 +268,7 @@ Result<GpuLegRun> RunCompeting(const CompetingPlan& plan, Workplace& place) {
     if (echo->PingPong()) run.ping_pong_us.push_back(Us(Now() - start));
     watch.Look();
   };
-  if (const auto ended = AwaitApps(apps, place.stop, site->dir, meanwhile); !ended) {
+  if (const auto ended = AwaitApps(apps, place.stop, site->dir, kBetweenPingPongs, meanwhile); !ended) {
     return Error{fmt::format("{}: {}", plan.name, ended.error().message)};
   }
   echo.reset();

@@ -33,6 +33,8 @@ struct AlonePlan {
   double body_ms = 0;
   int kernels = 0;
   double seconds = 0;  // measured of each, after the agent has learned the app
+  // For the gaps. The log of thousands of launches a second would be a load of its own.
+  bool with_log = false;
 
   std::string Bare() const { return app + "-bare"; }
   std::string Controlled() const { return app + "-controlled"; }

@@ -11,7 +11,6 @@ namespace stagger::cli {
 namespace {
 
 constexpr Duration kPatience = std::chrono::seconds{60};
-constexpr Duration kBetweenPingPongs = std::chrono::milliseconds{5};
 constexpr Duration kShortestShare = std::chrono::milliseconds{100};
 
 }  // namespace
@@ -50,10 +49,10 @@ Result<void> HooksSite::Close() {
 }
 
 Result<void> AwaitApps(std::vector<ChildProcess>& apps, StopSignal& stop, const ScratchDir& dir,
-                       const std::function<void()>& meanwhile) {
+                       Duration between, const std::function<void()>& meanwhile) {
   const TimePoint deadline = Now() + kPatience;
   for (bool running = true; running;) {
-    if (stop.WaitFor(kBetweenPingPongs)) return Error{"interrupted"};
+    if (stop.WaitFor(between)) return Error{"interrupted"};
     if (Now() > deadline) return Error{"an app did not end within 60 s"};
     meanwhile();
     running = false;

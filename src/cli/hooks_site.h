@@ -35,9 +35,9 @@ struct HooksSite {
 };
 
 // Until all have ended. An error when one failed, with the last words in `app-N.err`, N from 1;
-// when they take more than a minute; and when `stop` was raised. `meanwhile` is called every 5 ms.
+// when they take more than a minute; and when `stop` was raised. `meanwhile` is called every `between`.
 Result<void> AwaitApps(std::vector<ChildProcess>& apps, StopSignal& stop, const ScratchDir& dir,
-                       const std::function<void()>& meanwhile);
+                       Duration between, const std::function<void()>& meanwhile);
 
 // CPU time of the agent's own threads in a process; nullopt when it has none, or has ended.
 std::optional<Duration> AgentThreadsTime(pid_t pid);
