@@ -20,6 +20,8 @@ namespace {
 // How long an unanswered daemon is left alone, and how long it is then tried.
 constexpr Duration kMutePause = std::chrono::seconds{1};
 constexpr Duration kMuteProbe = std::chrono::milliseconds{20};
+// How long the end of an inference waits for the next request.
+constexpr Duration kTellEndedWithin = std::chrono::milliseconds{100};
 
 // fstat without the symbol glibc 2.33 introduced.
 unsigned long InodeOf(int fd) {
@@ -56,6 +58,7 @@ void Gate::AwaitHangup(int ms) {
   {
     MutexLock lock(&mutex_);
     if (attached_ && !SocketIsOurs()) Drop();
+    TellEnded(Now() - kTellEndedWithin);
     if (!attached_) return;
     if (route_ != nullptr && reading_) {
       changed_.WaitUntil(&mutex_, Now() + std::chrono::milliseconds{ms});
@@ -219,9 +222,13 @@ Ticket Gate::Ask(DeviceId device, Place& place, TimePoint call_start) {
     if (!Send(wire::Ungated{warmup_})) return {};
     warmup_ = 0;
   }
-  if (!Send(wire::Request{seq, *place.known_as, wire::Bounded(asked - call_start), gated, sole})) {
-    return {};
+  wire::Request request{seq, *place.known_as, wire::Bounded(asked - call_start), gated, sole};
+  if (place.untold) {
+    request.post = place.untold->post;
+    request.call = place.untold->call;
+    place.untold.reset();
   }
+  if (!Send(request)) return {};
   if (!gated || sole) {
     turn.phase = Phase::kHeld;
     turn.start = asked;
@@ -264,10 +271,20 @@ void Gate::Leave(const Ticket& ticket, Duration call) {
 
 void Gate::Ended(DeviceId device, Duration post, Duration call) {
   MutexLock lock(&mutex_);
-  const Place* place = Find(device);
-  if (place == nullptr || !place->known_as) return;
-  Send(wire::Ended{*place->known_as, wire::Bounded(post),
-                   wire::Bounded(std::max(call - place->paced, post))});
+  Place* place = Find(device);
+  if (!attached_ || place == nullptr || !place->known_as) return;
+  if (place->untold) Send(*place->untold);
+  place->untold = wire::Ended{*place->known_as, wire::Bounded(post),
+                              wire::Bounded(std::max(call - place->paced, post))};
+  place->untold_since = Now();
+}
+
+void Gate::TellEnded(TimePoint before) {
+  for (Place& place : Places()) {
+    if (!place.untold || place.untold_since > before) continue;
+    Send(*place.untold);
+    place.untold.reset();
+  }
 }
 
 void Gate::Faulted(int device, std::uint32_t code) {
@@ -308,6 +325,7 @@ void Gate::Attach(UniqueFd socket, const wire::Config& config, std::span<const w
   config_ = config;
   attached_ = true;
   muted_ = false;
+  for (Place& place : Places()) place.untold.reset();
   for (Place& place : Places().subspan(1)) place.known_as.reset();
   for (const wire::Gpu& gpu : gpus) Recognise(gpu);
   for (Place& place : Places()) {
@@ -342,6 +360,7 @@ void Gate::AfterForkInChild() {
   for (Place& place : Places()) {
     place.turn = {};
     place.overdue = {};
+    place.untold.reset();
   }
   warmup_ = 0;
   exceeded_ = {};

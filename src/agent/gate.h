@@ -47,7 +47,8 @@ class Gate {
   // After the body, on any thread. `call` is how long the whole call took; 0: it goes on, and
   // Ended follows.
   void Leave(const Ticket& ticket, Duration call);
-  // An inference whose body was left with call 0 has returned.
+  // An inference whose body was left with call 0 has returned. Told with the next request, or when
+  // none comes soon.
   void Ended(DeviceId device, Duration post, Duration call);
   // A body that ran without asking, while its session warmed up.
   void CountWarmup();
@@ -79,7 +80,8 @@ class Gate {
   bool attached();
   // Whether bodies wait for turns now.
   bool gates();
-  // Link thread: returns when the daemon hangs up, or after `ms` to look around.
+  // Link thread: returns when the daemon hangs up, or after `ms` to look around. Tells what has
+  // waited for a request in vain.
   void AwaitHangup(int ms);
 
   // Link thread: a connection that has said Hello and been welcomed. Bodies that run right now are
@@ -113,6 +115,8 @@ class Gate {
     std::array<Turn, 4> overdue{};
     SlotClock slots;
     Duration paced{};  // what its latest body waited for its slot
+    std::optional<wire::Ended> untold;
+    TimePoint untold_since{};
   };
 
   bool SocketIsOurs() const;  // the app may have closed it (closefrom) and reused the number
@@ -120,6 +124,7 @@ class Gate {
   bool Send(const wire::Message& message);
   bool Await(SlotClock* clock, Duration period);  // false: no rate is kept now
   void TellExceeded(TimePoint now);
+  void TellEnded(TimePoint before);  // what has been untold since before then
   void Drain();                      // reads all that has come, unless another thread reads
   void AwaitInbox(TimePoint until);  // until something may have changed
   void Handle(const wire::Message& message, TimePoint now);

@@ -5,6 +5,7 @@
    Fields are only ever appended. */
 #pragma once
 
+/* NOLINTBEGIN(modernize-*): C, by its syntax too. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -79,3 +80,4 @@ extern const struct StaggerAgentInterface stagger_agent_interface;
 #ifdef __cplusplus
 }
 #endif
+/* NOLINTEND(modernize-*) */

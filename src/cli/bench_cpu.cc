@@ -84,6 +84,7 @@ std::vector<LegPlan> Plans(const Settings& settings) {
 
 std::vector<std::string> Names(const std::vector<LegPlan>& plans) {
   std::vector<std::string> names;
+  names.reserve(plans.size());
   for (const LegPlan& plan : plans) names.push_back(plan.name);
   return names;
 }
@@ -209,6 +210,7 @@ int BenchCpu(const Arguments& arguments) {
     if (IsMixed(plan)) plan.fps = MixedPace(settings, *settings.fps);
   }
   std::vector<BenchLeg> bench;
+  bench.reserve(plans.size());
   for (const LegPlan& plan : plans) {
     bench.push_back(
         {plan.name, [&plan](int, const LegTools& tools) { return RunLeg(plan, tools); }});

@@ -158,7 +158,7 @@ nlohmann::ordered_json ToJson(const SiteTrial& trial) {
 
 std::string Of(const std::vector<double>& values, const char* format) {
   const Spread spread = *SpreadOf(values);
-  const std::string middle = fmt::format(fmt::runtime(format), spread.median);
+  std::string middle = fmt::format(fmt::runtime(format), spread.median);
   if (spread.min == spread.max) return middle;
   return fmt::format("{} ({}..{})", middle, fmt::format(fmt::runtime(format), spread.min),
                      fmt::format(fmt::runtime(format), spread.max));
@@ -173,6 +173,7 @@ void PrintText(const Settings& settings, const Findings& findings,
   for (const auto& [key, trials] : rows) {
     const auto of = [&trials = trials](auto value, const char* format = "{:.0f}") {
       std::vector<double> values;
+      values.reserve(trials.size());
       for (const SiteTrial* trial : trials) values.push_back(static_cast<double>(value(*trial)));
       return Of(values, format);
     };

@@ -208,6 +208,7 @@ std::vector<Leg> Legs(const std::vector<Repeat>& repeats) {
 
 double Middle(const std::vector<Repeat>& repeats, Excess way, double RateFigures::*member) {
   std::vector<double> values;
+  values.reserve(repeats.size());
   for (const Repeat& repeat : repeats) values.push_back(repeat.of.at(way).*member);
   return Median(std::move(values)).value_or(0);
 }

@@ -254,6 +254,7 @@ Result<Repeat> MeasureOnce(const Settings& settings, std::pair<int, int> cores, 
 Claim Judged(const std::vector<Repeat>& repeats, const char* what, double Repeat::*value,
              Bound bound, double limit) {
   std::vector<Paired> values;
+  values.reserve(repeats.size());
   for (const Repeat& repeat : repeats) values.push_back({repeat.*value, repeat.disturbed});
   return Judge(what, values, bound, limit);
 }
@@ -271,6 +272,7 @@ Result<std::vector<Simulated>> SimulateBatches() {
 std::vector<Claim> Claims(const Settings& settings, const std::vector<Repeat>& repeats,
                           const std::vector<Simulated>& simulated) {
   std::vector<Paired> same;
+  same.reserve(repeats.size());
   for (const Repeat& repeat : repeats) same.push_back({repeat.same ? 1.0 : 0.0, false});
   std::vector<Claim> claims;
   claims.push_back(
@@ -350,6 +352,7 @@ void Print(const Settings& settings, const std::vector<Repeat>& repeats,
   nlohmann::ordered_json figures;
   for (const Figure& figure : kFigures) {
     std::vector<double> values;
+    values.reserve(repeats.size());
     for (const Repeat& repeat : repeats) values.push_back(repeat.*figure.value);
     const Spread spread = *SpreadOf(values);
     figures[figure.name] = {{"median", spread.median}, {"spread", {spread.min, spread.max}}};

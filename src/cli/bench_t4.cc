@@ -74,6 +74,7 @@ std::optional<double> Difference(const std::vector<LegRun>& runs, Part part, boo
 template <typename Value>
 std::optional<double> MedianOf(const std::vector<LegRun>& runs, Value value) {
   std::vector<double> values;
+  values.reserve(runs.size());
   for (const LegRun& run : runs) values.push_back(value(run));
   return Median(std::move(values));
 }

@@ -110,7 +110,7 @@ Result<void> CameraGroup::Attend(double seconds, StopSignal& stop,
     if (elapsed > seconds + kOverrun) {
       return Error{fmt::format("cameras still ran {:.0f} s after their time was up", kOverrun)};
     }
-    if (const Result<void> ticked = tick(elapsed); !ticked) return ticked;
+    if (Result<void> ticked = tick(elapsed); !ticked) return ticked;
     running = false;
     for (Camera& camera : cameras_) {
       const std::optional<ExitStatus> ended = camera.process.Poll();

@@ -51,7 +51,9 @@ Result<CallRun> RunCalls(Workplace& place, int blocks) {
   Result<ChildProcess> probe = ChildProcess::Start(spec, place.keeper);
   if (!probe) return probe.error();
   apps.push_back(std::move(probe).value());
-  if (const auto ended = AwaitApps(apps, place.stop, site->dir, std::chrono::milliseconds{50}, [] {}); !ended) {
+  if (const auto ended =
+          AwaitApps(apps, place.stop, site->dir, std::chrono::milliseconds{50}, [] {});
+      !ended) {
     return ended.error();
   }
 

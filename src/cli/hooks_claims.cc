@@ -43,6 +43,7 @@ std::vector<Claim> HooksClaims(const std::vector<HooksRepeat>& repeats) {
   const std::size_t kinds = repeats.empty() ? 0 : repeats.front().calls.calls.size();
   for (std::size_t kind = 0; kind < kinds; ++kind) {
     std::vector<Paired> values;
+    values.reserve(repeats.size());
     for (const HooksRepeat& repeat : repeats) {
       values.push_back({repeat.calls.calls[kind].added_ns, repeat.calls.disturbance.disturbed()});
     }

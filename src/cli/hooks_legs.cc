@@ -268,7 +268,8 @@ Result<GpuLegRun> RunCompeting(const CompetingPlan& plan, Workplace& place) {
     if (echo->PingPong()) run.ping_pong_us.push_back(Us(Now() - start));
     watch.Look();
   };
-  if (const auto ended = AwaitApps(apps, place.stop, site->dir, kBetweenPingPongs, meanwhile); !ended) {
+  if (const auto ended = AwaitApps(apps, place.stop, site->dir, kBetweenPingPongs, meanwhile);
+      !ended) {
     return Error{fmt::format("{}: {}", plan.name, ended.error().message)};
   }
   echo.reset();

@@ -35,7 +35,8 @@ struct HooksSite {
 };
 
 // Until all have ended. An error when one failed, with the last words in `app-N.err`, N from 1;
-// when they take more than a minute; and when `stop` was raised. `meanwhile` is called every `between`.
+// when they take more than a minute; and when `stop` was raised. `meanwhile` is called every
+// `between`.
 Result<void> AwaitApps(std::vector<ChildProcess>& apps, StopSignal& stop, const ScratchDir& dir,
                        Duration between, const std::function<void()>& meanwhile);
 

@@ -92,9 +92,9 @@ Result<std::string> Installation::Agents() const {
 }
 
 Result<std::string> Installation::CudaAgents() const {
-  const Result<std::string> agent = Agent();
+  Result<std::string> agent = Agent();
   if (!agent) return agent;
-  const Result<std::string> cuda = Preloadable(cuda_agent_, "STAGGER_CUDA_AGENT");
+  Result<std::string> cuda = Preloadable(cuda_agent_, "STAGGER_CUDA_AGENT");
   if (!cuda) return cuda;
   return *agent + ":" + *cuda;
 }

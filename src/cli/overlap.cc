@@ -242,7 +242,7 @@ Result<Sweep::Step> Sweep::AwaitBothAtTheGate() {
 }
 
 Result<Sweep::Step> Sweep::TryProbe(const SweepOrder::Next& next, double offset_ms, bool* worked) {
-  const Result<Step> ready = AwaitBothAtTheGate();
+  Result<Step> ready = AwaitBothAtTheGate();
   if (!ready || *ready != Step::kDone) return ready;
   const int first = next.first;
   const int second = 1 - first;
@@ -277,7 +277,7 @@ Result<Sweep::Step> Sweep::Probes(SweepOrder* order, const std::vector<double>& 
   while (const auto next = order->Take()) {
     line_.Update(fmt::format("probe {} of {}", order->size() - order->left(), order->size()));
     bool worked = false;
-    const Result<Step> step = TryProbe(*next, offsets[next->offset], &worked);
+    Result<Step> step = TryProbe(*next, offsets[next->offset], &worked);
     if (!step) return step;
     if (*step != Step::kDone) {
       order->PutBack(*next);

@@ -102,10 +102,12 @@ void OverlapGate::Handle(int id, Client& client, const wire::Message& message) {
     return;
   }
   if (!client.greeted) return;
-  if (const auto* request = std::get_if<wire::Request>(&message)) {
-    return Requested(id, client, *request);
-  }
   Copy* copy = CopyOf(id, client);
+  const auto* request = std::get_if<wire::Request>(&message);
+  if (copy != nullptr && request != nullptr && request->call > Duration{0}) {
+    Ended(*copy, request->post, request->call);
+  }
+  if (request != nullptr) return Requested(id, client, *request);
   if (copy == nullptr) return;
   if (const auto* release = std::get_if<wire::Release>(&message)) {
     copy->held = false;
@@ -117,10 +119,7 @@ void OverlapGate::Handle(int id, Client& client, const wire::Message& message) {
     }
     Settle(*copy);
   } else if (const auto* over = std::get_if<wire::Ended>(&message)) {
-    copy->ended = true;
-    copy->post = over->post;
-    copy->call = over->call;
-    Settle(*copy);
+    Ended(*copy, over->post, over->call);
   } else if (std::get_if<wire::Cancel>(&message) != nullptr) {
     copy->waiting.reset();
   }
@@ -167,6 +166,13 @@ void OverlapGate::Grant(int which) {
     copy.wait = copy.body = copy.post = copy.call = Duration{};
   }
   ++copy.bodies;
+}
+
+void OverlapGate::Ended(Copy& copy, Duration post, Duration call) {
+  copy.ended = true;
+  copy.post = post;
+  copy.call = call;
+  Settle(copy);
 }
 
 void OverlapGate::Settle(Copy& copy) {

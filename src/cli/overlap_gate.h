@@ -85,6 +85,7 @@ class OverlapGate {
   bool Read(int id, Client& client);  // false: it is gone
   void Handle(int id, Client& client, const wire::Message& message);
   void Requested(int id, Client& client, const wire::Request& request);
+  void Ended(Copy& copy, Duration post, Duration call);
   void Settle(Copy& copy);
   Copy* CopyOf(int id, const Client& client);
 

@@ -193,7 +193,7 @@ Result<void> SitePlan::Place(bool devices, bool partial,
     if (socket != sockets_.end()) entry["socket"] = socket->second;
     request["devices"].push_back(std::move(entry));
     if (++waiting % kStreamsAtOnce != 0) continue;
-    if (const auto sent = send(true); !sent) return sent;
+    if (auto sent = send(true); !sent) return sent;
   }
   for (std::size_t i = 0; i < problem_.streams.size(); ++i) {
     const core::StreamNeed& need = problem_.streams[i];
@@ -217,7 +217,7 @@ Result<void> SitePlan::Place(bool devices, bool partial,
     }
     request["streams"].push_back(std::move(entry));
     if (++waiting % kStreamsAtOnce != 0) continue;
-    if (const auto sent = send(true); !sent) return sent;
+    if (auto sent = send(true); !sent) return sent;
   }
   return send(false);
 }
@@ -229,7 +229,7 @@ Result<void> SitePlan::Apply(const std::string& daemon,
   // One that lost its place while the plan was in force is not to keep the others from theirs.
   const bool partial = core::StreamsPlaced(made_.plan) < problem_.streams.size();
   const auto runs = [this](const std::string& stream) { return !finished_.contains(stream); };
-  if (const auto placed = Place(true, partial, runs); !placed) return placed;
+  if (auto placed = Place(true, partial, runs); !placed) return placed;
   // Kept open, and silent from now on.
   Result<UniqueFd> line = wire::Connect(daemon);
   if (!line) return line.error();
@@ -297,7 +297,7 @@ Result<void> SitePlan::ApplyChange(SitePlan* before, const std::vector<std::stri
   const auto is_fresh = [&](const std::string& stream) { return names.contains(stream); };
   for (const std::string& stream : fresh) finished_.erase(stream);
   if (!fresh.empty()) {
-    if (const auto placed = Place(false, !why_not_.empty(), is_fresh); !placed) {
+    if (auto placed = Place(false, !why_not_.empty(), is_fresh); !placed) {
       const std::set<std::string> left(gone.begin(), gone.end());
       (void)before->Place(false, true,
                           [&](const std::string& name) { return left.contains(name); });

@@ -170,6 +170,7 @@ std::vector<WatchedProgram> ProcessWatch::programs() const {
   std::sort(order.begin(), order.end(),
             [](const Entry* a, const Entry* b) { return a->order < b->order; });
   std::vector<WatchedProgram> programs;
+  programs.reserve(order.size());
   for (const Entry* entry : order) programs.push_back(entry->program);
   return programs;
 }

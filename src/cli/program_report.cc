@@ -153,6 +153,7 @@ std::vector<ProgramReport> ReadReports(const std::string& folder) {
     }
   }
   std::vector<ProgramReport> list;
+  list.reserve(programs.size());
   for (auto& [key, program] : programs) list.push_back(std::move(program));
   std::stable_sort(list.begin(), list.end(), [](const ProgramReport& a, const ProgramReport& b) {
     return a.began_ns < b.began_ns;

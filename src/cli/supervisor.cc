@@ -366,7 +366,7 @@ Result<void> Supervisor::Run(ChildProcess* daemon) {
   }
   AwaitServices();
   if (hooks_.ready && !stop_.Raised()) {
-    if (const Result<void> ready = hooks_.ready(); !ready) {
+    if (Result<void> ready = hooks_.ready(); !ready) {
       StopAll(true);
       return ready;
     }

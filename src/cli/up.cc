@@ -82,7 +82,7 @@ Result<void> RunSite(const std::string& file, Site site, bool partial, const std
   if (!place) return place.error();
   std::optional<SitePlan> plan;
   if (AutoNeedsPlan(site)) {
-    if (const Result<void> found = DeclareAuto(&site); !found) return found;
+    if (Result<void> found = DeclareAuto(&site); !found) return found;
   }
   if (HasPlan(site)) {
     if (NeedsProbe(site)) {

@@ -156,7 +156,7 @@ Paragraph WhyReader::Placement() const {
   if (Has(stream_, "assigned_to")) {
     said.Say(fmt::format("They are to run in {}{}{}.",
                          told.empty() ? "the app itself" : Listed(told),
-                         Has(stream_, "assigned_why") && Text(stream_, "assigned_why") != ""
+                         Has(stream_, "assigned_why") && !Text(stream_, "assigned_why").empty()
                              ? ": " + Text(stream_, "assigned_why")
                              : "",
                          told == on ? "" : "; it has not followed yet"));

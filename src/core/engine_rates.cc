@@ -76,14 +76,11 @@ void Engine::Impl::UpdateRates(DeviceId id) {
   const double capacity = static_cast<double>(SlotsOf(device));
   device.load = load / capacity;
   const bool controls = policy->gates && policy->concurrent && config.policy.elastic;
-  if (!tuners.empty() && tuners[id.value].trying()) {
-    // Whether it was overloaded is remembered: the trial is soon over.
-  } else if (!controls || device.load < kLeave) {
-    device.overloads = 0;
-  } else if (device.load > kEnter || device.overloaded()) {
-    device.overloads = std::min(device.overloads + 1, DeviceState::kOverloaded);
-  } else {
-    device.overloads = 0;
+  // While a number of turns is on trial, whether it was overloaded is remembered: soon that is over.
+  if (tuners.empty() || !tuners[id.value].trying()) {
+    const bool overfull =
+        controls && device.load >= kLeave && (device.load > kEnter || device.overloaded());
+    device.overloads = overfull ? std::min(device.overloads + 1, DeviceState::kOverloaded) : 0;
   }
   std::vector<double> rates;
   if (device.overloaded()) rates = ElasticRates(demands, kFull * capacity);

@@ -1,7 +1,6 @@
 #include "cuda_agent/body_watch.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <sys/prctl.h>
 
 #include <algorithm>

@@ -82,11 +82,14 @@ CUresult Capture(Arguments... arguments) {
 }  // namespace
 }  // namespace stagger::cuda_agent
 
+// A list of arguments is no expression to put in parentheses.
+// NOLINTBEGIN(bugprone-macro-parentheses)
 #define STAGGER_HOOK(through, symbol, parameters, arguments)                     \
   extern "C" __attribute__((visibility("default"))) CUresult symbol parameters { \
     using namespace stagger::cuda_agent;                                         \
     return through<kAt_##symbol> arguments;                                      \
   }
+// NOLINTEND(bugprone-macro-parentheses)
 #define STAGGER_HOOK_kLaunch(...) STAGGER_HOOK(Observed, __VA_ARGS__)
 #define STAGGER_HOOK_kGraphLaunch(...) STAGGER_HOOK(Observed, __VA_ARGS__)
 #define STAGGER_HOOK_kCopyHtoD(...) STAGGER_HOOK(Observed, __VA_ARGS__)

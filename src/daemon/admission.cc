@@ -11,6 +11,7 @@ namespace {
 
 std::vector<core::Task> Bare(const std::vector<core::NamedTask>& named) {
   std::vector<core::Task> tasks;
+  tasks.reserve(named.size());
   for (const core::NamedTask& task : named) tasks.push_back(task.task);
   return tasks;
 }

@@ -135,6 +135,10 @@ bool Driver::OnMessage(ClientId client, const wire::Message& message, TimePoint 
     return OnFault(client, *faulted, now);
   }
   if (OnForwarding(client, message, now)) return true;
+  if (const auto* request = std::get_if<wire::Request>(&message);
+      request != nullptr && request->call > Duration{}) {
+    Apply(core::InferenceEnded{client, request->device, request->post, request->call}, client, now);
+  }
   const auto event = std::visit(
       Overloaded{
           [&](const wire::Request& m) -> std::optional<core::Event> {

@@ -140,12 +140,12 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpAddress& address
   server.set_payload_max_length(64 * 1024);
   impl->Route();
 
-  bool bound = address.port != 0 && server.bind_to_port(address.host.c_str(), address.port);
+  bool bound = address.port != 0 && server.bind_to_port(address.host, address.port);
   if (!bound && (address.port == 0 || or_any_port)) {
     if (address.port != 0) {
       spdlog::warn("port {} is taken: the dashboard gets another one", address.port);
     }
-    impl->address.port = server.bind_to_any_port(address.host.c_str());
+    impl->address.port = server.bind_to_any_port(address.host);
     bound = impl->address.port > 0;
   }
   if (!bound) {

@@ -26,12 +26,15 @@ std::vector<std::string> Merged(const SpawnSpec& spec) {
       all.push_back(text);
     }
   }
-  for (const auto& [name, value] : spec.environment) all.push_back(name + "=" + value);
+  for (const auto& [name, value] : spec.environment) {
+    all.emplace_back(name).append("=").append(value);
+  }
   return all;
 }
 
 std::vector<char*> Pointers(const std::vector<std::string>& words) {
   std::vector<char*> pointers;
+  pointers.reserve(words.size());
   for (const std::string& word : words) pointers.push_back(const_cast<char*>(word.c_str()));
   pointers.push_back(nullptr);
   return pointers;
@@ -91,7 +94,7 @@ std::string InPath(const std::string& name) {
   const char* path = std::getenv("PATH");
   std::istringstream folders(path != nullptr ? path : "/usr/bin:/bin");
   for (std::string folder; std::getline(folders, folder, ':');) {
-    const std::string candidate = (folder.empty() ? "." : folder) + "/" + name;
+    std::string candidate = (folder.empty() ? "." : folder) + "/" + name;
     std::error_code ignored;
     if (access(candidate.c_str(), X_OK) == 0 &&
         std::filesystem::is_regular_file(candidate, ignored)) {

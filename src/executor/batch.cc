@@ -143,7 +143,7 @@ Result<void> Batch::Scatter(const wire::Layout& answer, std::span<const Work> pa
 
 Result<void> Batch::Run(Model& model, std::span<const Work> parts) {
   wire::Layout request;
-  if (const auto gathered = Gather(model, parts, &request); !gathered) return gathered;
+  if (auto gathered = Gather(model, parts, &request); !gathered) return gathered;
   const Result<wire::Layout> answer = RunInto(model, request, input_.at.get(), &output_);
   if (!answer) return answer.error();
   return Scatter(*answer, parts, request.tensors[0].dims[0]);

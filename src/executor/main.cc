@@ -87,7 +87,7 @@ Result<void> Serve(const Options& options) {
   unsetenv("STAGGER_PIPELINE");
   Result<UniqueFd> signals = TakeStopSignals();
   if (!signals) return signals.error();
-  if (const auto placed = StayOn(options.cores); !placed) return placed;
+  if (auto placed = StayOn(options.cores); !placed) return placed;
   Result<wire::Listener> listener = wire::Listen(options.socket, "");
   if (!listener) return listener.error();
   ServerSettings settings{

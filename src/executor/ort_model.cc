@@ -61,11 +61,11 @@ Result<void> ApplyOption(const Runtime& runtime, OrtSessionOptions* options,
 Result<void> Apply(const Runtime& runtime, OrtSessionOptions* options,
                    const std::string& app_options, const Target& target) {
   const OrtApi& api = runtime.api();
-  if (const auto set = runtime.Check(api.SetIntraOpNumThreads(options, target.threads)); !set) {
+  if (auto set = runtime.Check(api.SetIntraOpNumThreads(options, target.threads)); !set) {
     return set;
   }
   // Idle threads would take the cores from whatever else runs there.
-  if (const auto set =
+  if (auto set =
           runtime.Check(api.AddSessionConfigEntry(options, "session.intra_op.allow_spinning", "0"));
       !set) {
     return set;
@@ -74,7 +74,7 @@ Result<void> Apply(const Runtime& runtime, OrtSessionOptions* options,
   while (!rest.empty()) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
     if (end > 0) {
-      if (const auto set = ApplyOption(runtime, options, rest.substr(0, end)); !set) return set;
+      if (auto set = ApplyOption(runtime, options, rest.substr(0, end)); !set) return set;
     }
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
@@ -126,7 +126,7 @@ Result<std::unique_ptr<Model>> OrtModel::Load(const Runtime& runtime, const Mode
 Result<void> OrtModel::Create(const ModelSource& source, const Target& target) {
   const OrtApi& api = runtime_.api();
   OrtSessionOptions* options = nullptr;
-  if (const auto made = runtime_.Check(api.CreateSessionOptions(&options)); !made) return made;
+  if (auto made = runtime_.Check(api.CreateSessionOptions(&options)); !made) return made;
   Result<void> made = Apply(runtime_, options, source.options, target);
   if (made) {
     made = runtime_.Check(api.CreateSessionFromArray(runtime_.env(), source.bytes.data(),
@@ -135,13 +135,13 @@ Result<void> OrtModel::Create(const ModelSource& source, const Target& target) {
   }
   api.ReleaseSessionOptions(options);
   if (!made) return made;
-  if (const auto info =
+  if (auto info =
           runtime_.Check(api.CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &memory_));
       !info) {
     return info;
   }
   std::size_t overridable = 0;
-  if (const auto asked =
+  if (auto asked =
           runtime_.Check(api.SessionGetOverridableInitializerCount(session_, &overridable));
       !asked) {
     return asked;
@@ -164,9 +164,9 @@ OrtModel::~OrtModel() {
 
 Result<void> OrtModel::Run(const Work& work) {
   if (place_outputs_) {
-    if (const Result<void> ran = RunOnce(work, true)) return ran;
+    if (Result<void> ran = RunOnce(work, true)) return ran;
     // Shapes may have been other than promised; if it works without, that was it.
-    const Result<void> again = RunOnce(work, false);
+    Result<void> again = RunOnce(work, false);
     if (again) place_outputs_ = false;
     return again;
   }
@@ -180,7 +180,7 @@ Result<void> OrtModel::RunOnce(const Work& work, bool place_outputs) {
        std::span(work.request->tensors).first(work.request->count)) {
     if (place.index >= inputs_.size()) return Error{"no such input"};
     OrtValue* value = nullptr;
-    const auto made = runtime_.Check(api.CreateTensorWithDataAsOrtValue(
+    auto made = runtime_.Check(api.CreateTensorWithDataAsOrtValue(
         memory_, work.input + place.offset, place.bytes, place.dims.data(), place.rank,
         static_cast<ONNXTensorElementDataType>(place.type), &value));
     if (!made) return made;
@@ -198,13 +198,13 @@ Result<void> OrtModel::RunOnce(const Work& work, bool place_outputs) {
   values.outputs.resize(layout.count, nullptr);
   std::uint64_t end = wire::kLayoutBytes;
   if (place_outputs) {
-    if (const auto placed = PlaceOutputs(work, &layout, &end, &values); !placed) return placed;
+    if (auto placed = PlaceOutputs(work, &layout, &end, &values); !placed) return placed;
   }
-  const auto ran = runtime_.Check(api.Run(
+  auto ran = runtime_.Check(api.Run(
       session_, nullptr, values.input_names.data(), values.inputs.data(), values.inputs.size(),
       values.output_names.data(), values.output_names.size(), values.outputs.data()));
   if (!ran) return ran;
-  if (const auto copied = CopyOutputs(work, &layout, end, values); !copied) return copied;
+  if (auto copied = CopyOutputs(work, &layout, end, values); !copied) return copied;
   wire::WriteLayout(layout, work.output);
   return {};
 }
@@ -249,7 +249,7 @@ Result<void> OrtModel::PlaceOutputs(const Work& work, wire::Layout* layout, std:
   for (std::size_t i = 0; i < layout->count; ++i) {
     if (!placed[i]) continue;
     const wire::TensorPlace& place = layout->tensors[i];
-    const auto made = runtime_.Check(runtime_.api().CreateTensorWithDataAsOrtValue(
+    auto made = runtime_.Check(runtime_.api().CreateTensorWithDataAsOrtValue(
         memory_, work.output + place.offset, place.bytes, place.dims.data(), place.rank,
         static_cast<ONNXTensorElementDataType>(place.type), &values->outputs[i]));
     if (!made) return made;
@@ -264,7 +264,7 @@ Result<void> OrtModel::CopyOutputs(const Work& work, wire::Layout* layout, std::
     wire::TensorPlace& place = layout->tensors[i];
     if (place.offset != 0) continue;
     void* data = nullptr;
-    if (const auto read = ReadTensor(runtime_, values.outputs[i], &place, &data); !read) {
+    if (auto read = ReadTensor(runtime_, values.outputs[i], &place, &data); !read) {
       return read;
     }
     place.offset = wire::Aligned(end);

@@ -107,7 +107,7 @@ Result<void> CompareDescriptions(const Runtime& runtime, const OrtSession* sessi
                                  const std::string& stub) {
   const OrtApi& api = runtime.api();
   OrtSessionOptions* options = nullptr;
-  if (const auto made = runtime.Check(api.CreateSessionOptions(&options)); !made) return made;
+  if (auto made = runtime.Check(api.CreateSessionOptions(&options)); !made) return made;
   OrtSession* described = nullptr;
   Result<void> result = runtime.Check(api.SetIntraOpNumThreads(options, 1));
   if (result) {

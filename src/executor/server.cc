@@ -358,6 +358,7 @@ Work Server::WorkOf(Client& client) {
 
 void Server::RunBatch(ModelEntry& entry, const std::vector<Client*>& members, int items) {
   std::vector<Work> parts;
+  parts.reserve(members.size());
   for (Client* client : members) parts.push_back(WorkOf(*client));
   TellDue(members.front()->due);  // they are in the order of their deadlines
   const TimePoint start = Now();

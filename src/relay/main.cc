@@ -126,7 +126,7 @@ Result<void> Main(const Options& options) {
     return Error{fmt::format("GStreamer does not start: {}",
                              error != nullptr ? error->message : "no reason given")};
   }
-  if (const Result<void> there = CheckElements({"uridecodebin", "appsink"}); !there) return there;
+  if (Result<void> there = CheckElements({"uridecodebin", "appsink"}); !there) return there;
   Result<std::unique_ptr<Output>> output = options.to.protocol == Destination::Protocol::kRtsp
                                                ? OpenRtspOutput(options)
                                                : OpenMjpegOutput(options);

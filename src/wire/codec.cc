@@ -71,6 +71,8 @@ void Fields(A& a, Ref<A, Request> m) {
   a.Time(m.since_call);
   a.Flag(m.gated);
   a.Flag(m.sole);
+  a.Time(m.post);
+  a.Time(m.call);
 }
 template <typename A>
 void Fields(A& a, Ref<A, Release> m) {

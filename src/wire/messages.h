@@ -25,7 +25,7 @@
 
 namespace stagger::wire {
 
-inline constexpr std::uint16_t kProtocolVersion = 4;
+inline constexpr std::uint16_t kProtocolVersion = 5;
 inline constexpr std::size_t kMaxName = 64;           // bytes, Hello::name
 inline constexpr std::size_t kMaxText = 512;          // bytes, Refused::reason, Control::verb
 inline constexpr std::size_t kMaxChunk = 48 * 1024;   // bytes, Control::body, ControlReply::chunk
@@ -86,6 +86,10 @@ struct Request {
   Duration since_call{};  // from the framework call's start to now
   bool gated = true;      // false: no turn is awaited (policy off); told only to be counted
   bool sole = false;      // the body begins at once, as Config::sole allows; nothing comes back
+  // What Ended would tell of the inference before on this device, where nothing else has told it:
+  // one packet, and one wake-up of the daemon, fewer. `call` 0: there is nothing to tell.
+  Duration post{};
+  Duration call{};
   friend bool operator==(const Request&, const Request&) = default;
 };
 
@@ -94,12 +98,14 @@ struct Release {
   TurnSeq seq;
   Duration body{};  // grant (or start, if ungated) to end
   Duration wait{};  // request to grant; 0 if ungated
-  // The whole framework call: what the app sees as inference time. 0: it goes on, Ended will tell.
+  // The whole framework call: what the app sees as inference time. 0: it goes on; Ended or the next
+  // Request will tell.
   Duration call{};
   friend bool operator==(const Release&, const Release&) = default;
 };
 
-// An inference whose body was released with call 0 has returned.
+// An inference whose body was released with call 0 has returned. Sent where no Request that could
+// tell it follows soon.
 struct Ended {
   DeviceId device;  // where its body ran
   Duration post{};  // from the body's end to the return

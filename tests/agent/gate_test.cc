@@ -271,13 +271,47 @@ TEST_F(GateTest, ADeviceTheDaemonDoesNotShareOutIsUncontrolled) {
   EXPECT_TRUE(Silent());
 }
 
-TEST_F(GateTest, ACallThatGoesOnIsToldWhenItEnds) {
+TEST_F(GateTest, HowACallEndedThatWentOnIsToldWithTheNextRequest) {
   Attach({{{7}, Uuid(10)}});
-  const Ticket ticket = Hold(kFirst);
-  gate_.Leave(ticket, Duration{0});
+  gate_.Leave(Hold(kFirst), Duration{0});
   EXPECT_EQ(Next<wire::Release>().call, Duration{0});
   gate_.Ended(kFirst, FromMs(3), FromMs(60));
-  EXPECT_EQ(Next<wire::Ended>(), (wire::Ended{{7}, FromMs(3), FromMs(60)}));
+  EXPECT_TRUE(Silent());
+  auto asked = Asks(kFirst);
+  const auto request = Next<wire::Request>();
+  EXPECT_EQ(request.post, FromMs(3));
+  EXPECT_EQ(request.call, FromMs(60));
+  Grant(request.seq);
+  gate_.Leave(Got(asked), FromMs(1));
+  Next<wire::Release>();
+  auto again = Asks(kFirst);
+  const auto next = Next<wire::Request>();
+  EXPECT_EQ(next.call, Duration{0}) << "told once";
+  Grant(next.seq);
+  Got(again);
+}
+
+TEST_F(GateTest, HowACallEndedIsToldByItselfWhenNoRequestComes) {
+  Attach({{{7}, Uuid(10)}});
+  gate_.Ended(kFirst, FromMs(3), FromMs(60));
+  gate_.Ended(kFirst, FromMs(4), FromMs(70));
+  EXPECT_EQ(Next<wire::Ended>(), (wire::Ended{{7}, FromMs(3), FromMs(60)})) << "one more came";
+  const TimePoint until = Now() + kLimit;
+  while (Silent() && Now() < until) gate_.AwaitHangup(1);
+  EXPECT_LT(Now(), until) << "the last one is told by and by";
+  EXPECT_TRUE(Silent());
+}
+
+TEST_F(GateTest, TheNextDaemonHearsNothingOfWhatEndedUnderTheLast) {
+  Attach();
+  gate_.Ended(kFirst, FromMs(3), FromMs(60));
+  gate_.Detach();
+  Attach();
+  auto asked = Asks(kFirst);
+  const auto request = Next<wire::Request>();
+  EXPECT_EQ(request.call, Duration{0});
+  Grant(request.seq);
+  Got(asked);
 }
 
 TEST_F(GateTest, WhoWaitsRunsOnWhenTheDaemonGoes) {

@@ -90,6 +90,19 @@ TEST_F(OverlapGateTest, ABodyWaitsUntilItIsGrantedAndItsInferenceIsTimedFromThen
   EXPECT_FALSE(gate_->Inferring(0));
 }
 
+TEST_F(OverlapGateTest, TheNextRequestMayTellThatTheInferenceBeforeIsOver) {
+  Say(copy_.get(), wire::Request{TurnSeq{1}, kGpu, FromMs(2)});
+  gate_->Grant(0);
+  Say(copy_.get(), wire::Release{TurnSeq{1}, FromMs(40), FromMs(7), Duration{0}});
+  EXPECT_TRUE(gate_->Inferring(0));
+  Say(copy_.get(), wire::Request{TurnSeq{2}, kGpu, FromMs(3), true, false, FromMs(30), FromMs(79)});
+  EXPECT_TRUE(gate_->AtTheGate(0)) << "it is a new inference's";
+  const auto finished = gate_->TakeFinished(0);
+  ASSERT_TRUE(finished);
+  EXPECT_EQ(finished->times.total_ms, 70);
+  EXPECT_EQ(finished->bodies, 1);
+}
+
 TEST_F(OverlapGateTest, ACallThatIsAllBodyIsOverWithIt) {
   Say(copy_.get(), wire::Request{TurnSeq{1}, wire::kCpuDevice, Duration{0}});
   gate_->Grant(0);

@@ -248,6 +248,13 @@ TEST(Gpus, AnInferenceThatEndsAfterItsBodyIsRecordedWhenItEnds) {
   } while (stream["inference_ms"]["mean"].is_null());
   EXPECT_EQ(stream["inference_ms"]["max"], 61);
   EXPECT_EQ(stream["profile"]["post_ms"]["mean"], 17);
+  client.Send(
+      wire::Request{TurnSeq{2}, DeviceId{1}, FromMs(1), true, false, FromMs(19), FromMs(81)});
+  ASSERT_TRUE(client.Await<wire::Grant>());
+  do {
+    stream = daemon.Status()["streams"][0];
+  } while (stream["inference_ms"]["max"] != 81);  // told with the next request
+  EXPECT_EQ(stream["profile"]["post_ms"]["mean"], 18);
 }
 
 TEST(Gpus, CanBeChosen) {

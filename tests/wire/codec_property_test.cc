@@ -50,7 +50,8 @@ Message AnyMessage(std::size_t kind) {
                    UpTo<std::uint32_t>(0, kMaxFpsMilli),
                    *rc::gen::element(Excess::kPace, Excess::kReuse, Excess::kPass)};
     case 1:
-      return Request{{AnyU64()}, AnyDevice(), AnyDuration(), AnyFlag(), AnyFlag()};
+      return Request{{AnyU64()}, AnyDevice(),   AnyDuration(), AnyFlag(),
+                     AnyFlag(),  AnyDuration(), AnyDuration()};
     case 2:
       return Release{{AnyU64()}, AnyDuration(), AnyDuration(), AnyDuration()};
     case 3:

@@ -76,7 +76,7 @@ TEST(Codec, EdgeValuesRoundTrip) {
       Hello{kU16, std::string(kMaxName, 'n'), kMaxFpsMilli, kMaxDeadlineUs, kMaxWeightMilli,
             kMaxFpsMilli, kLastExcess},
       Request{{0}, {0}, Duration{0}, false},
-      Request{{kU64}, {kMaxDevice}, kMaxDuration, true, true},
+      Request{{kU64}, {kMaxDevice}, kMaxDuration, true, true, kMaxDuration, kMaxDuration},
       Release{{0}, Duration{0}, Duration{0}, Duration{0}},
       Release{{kU64}, kMaxDuration, kMaxDuration, kMaxDuration},
       Ended{{0}, Duration{0}, Duration{0}},
@@ -129,6 +129,8 @@ TEST(Codec, RefusesToEncodeWhatExceedsItsBound) {
       Request{{1}, {kMaxDevice + 1}, Duration{0}, true},
       Request{{1}, {0}, Duration{-1}, true},
       Request{{1}, {0}, kTooLong, true},
+      Request{{1}, {0}, Duration{0}, true, false, kTooLong, Duration{1}},
+      Request{{1}, {0}, Duration{0}, true, false, Duration{0}, Duration{-1}},
       Release{{1}, Duration{-1}, Duration{0}, Duration{0}},
       Release{{1}, Duration{0}, Duration::min(), Duration{0}},
       Release{{1}, Duration{0}, Duration{0}, Duration::max()},
@@ -308,7 +310,7 @@ TEST(Codec, GreetingsOfAnotherVersionKeepTheirVersion) {
   ASSERT_TRUE(DecodeForeign(control));
   EXPECT_EQ(std::get<Control>(*DecodeForeign(control)).version, 9);
 
-  EXPECT_FALSE(DecodeForeign(FromHex("20000000020000000400"))) << "our own version";
+  EXPECT_FALSE(DecodeForeign(FromHex("20000000020000000500"))) << "our own version";
   EXPECT_FALSE(DecodeForeign(FromHex("020000000200000003000"))) << "not a greeting";
   EXPECT_FALSE(DecodeForeign(FromHex("200000000100000003"))) << "half a version";
   EXPECT_FALSE(DecodeForeign({}));

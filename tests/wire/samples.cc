@@ -30,10 +30,17 @@ GpuUuid Ones() {
 
 std::vector<Sample> Samples() {
   return {
-      {Hello{4, "gate-1\u00e9", 10'000, 100'000, 1'500, 2'000, Excess::kReuse},
-       "010000001d00000004000800676174652d31c3a910270000a0860100dc050000d007000001"},
-      {Request{{0x0102030405060708}, {2}, std::chrono::microseconds{1'500}, true, false},
-       "020000001600000008070605040302010200000060e31600000000000100"},
+      {Hello{5, "gate-1\u00e9", 10'000, 100'000, 1'500, 2'000, Excess::kReuse},
+       "010000001d00000005000800676174652d31c3a910270000a0860100dc050000d007000001"},
+      {Request{{0x0102030405060708},
+               {2},
+               std::chrono::microseconds{1'500},
+               true,
+               false,
+               milliseconds{3},
+               milliseconds{61}},
+       "020000002600000008070605040302010200000060e31600000000000100"
+       "c0c62d000000000040c9a20300000000"},
       {Release{{9}, milliseconds{48}, milliseconds{2}, milliseconds{61}},
        "03000000200000000900000000000000006cdc020000000080841e000000000040c9a20300000000"},
       {Ended{{2}, milliseconds{3}, milliseconds{61}},
@@ -43,9 +50,9 @@ std::vector<Sample> Samples() {
        "05000000140000000b000000000000000000000000a0b83046030000"},
       {Ungated{4}, "060000000400000004000000"},
       {Faulted{{1}, 700}, "080000000800000001000000bc020000"},
-      {Control{4, "policy", "{\"k\":2}"}, "100000001300000004000600706f6c69637907007b226b223a327d"},
-      {Welcome{4, {0xfedcba9876543210}, {{{1}, Counting()}, {{kMaxDevice}, Ones()}}},
-       "200000003300000004001032547698badcfe02"
+      {Control{5, "policy", "{\"k\":2}"}, "100000001300000005000600706f6c69637907007b226b223a327d"},
+      {Welcome{5, {0xfedcba9876543210}, {{{1}, Counting()}, {{kMaxDevice}, Ones()}}},
+       "200000003300000005001032547698badcfe02"
        "01000000000102030405060708090a0b0c0d0e0f"
        "ff000000ffffffffffffffffffffffffffffffff"},
       {Config{false, milliseconds{250}, milliseconds{100}, 0b10},

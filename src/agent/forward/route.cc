@@ -1,7 +1,6 @@
 #include "agent/forward/route.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <sys/prctl.h>
 
 #include <algorithm>

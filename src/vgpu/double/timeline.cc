@@ -224,8 +224,8 @@ void Timeline::Read() {
   }
 }
 
-// All of a packet under one hold of the lock: an app that launches meanwhile would contend for it at
-// every record.
+// All of a packet under one hold of the lock: an app that launches meanwhile would contend for it
+// at every record.
 void Timeline::TakeDone(PacketReader* reader) {
   DoneHeader header;
   if (!reader->Get(&header)) return;
