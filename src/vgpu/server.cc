@@ -13,16 +13,15 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <deque>
 #include <fstream>
 #include <map>
-#include <optional>
 #include <vector>
 
 #include "base/clock.h"
 #include "cuda/driver_types.h"
 #include "vgpu/op_log.h"
 #include "vgpu/protocol.h"
+#include "vgpu/served_client.h"
 #include "vgpu/served_device.h"
 
 namespace stagger::vgpu {
@@ -36,25 +35,6 @@ constexpr Duration kGather = std::chrono::milliseconds{5};
 // kernels compute) is then done by the time, and does not make the awaited end late.
 constexpr Duration kGatherAhead = std::chrono::microseconds{700};
 constexpr int kPacketsPerTurn = 256;
-constexpr std::size_t kMaxDonePerPacket = 1024;
-constexpr std::size_t kMaxUnsent = 64u << 20;  // bytes a client may leave unread
-
-struct Client {
-  UniqueFd socket;
-  ServedDevice* unit = nullptr;  // once it has said hello
-  int pid = 0;
-  ProcessKey key = 0;  // 0: an observer, or it has not said hello
-  bool greeted = false;
-  std::uint64_t used = 0;
-  std::uint64_t limit = 0;
-  std::vector<std::string> names{""};
-  std::vector<std::optional<KernelCost>> costs{std::nullopt};  // by name, from the model
-  std::vector<DoneRecord> done;                                // not sent yet
-  bool urgent = false;                                         // one of them is wanted
-  std::deque<std::vector<std::byte>> unsent;
-  std::size_t unsent_bytes = 0;
-  bool broken = false;
-};
 
 Error Failed(const char* what) { return Error{fmt::format("{}: {}", what, std::strerror(errno))}; }
 
@@ -101,6 +81,7 @@ class Server {
       Collect();
       Deliver(now);
       DropBroken();
+      WatchUnsent();
     }
     while (!clients_.empty()) Drop(clients_.begin());
   }
@@ -108,7 +89,7 @@ class Server {
   ServerReport report() const { return report_; }
 
  private:
-  using Clients = std::map<int, Client>;  // by descriptor
+  using Clients = std::map<int, ServedClient>;  // by descriptor
 
   bool Watch(int fd, std::uint32_t events) {
     epoll_event event{};
@@ -152,7 +133,7 @@ class Server {
       } else if (fd == listener_.get()) {
         Accept();
       } else if (const auto client = clients_.find(fd); client != clients_.end()) {
-        if (events[static_cast<std::size_t>(i)].events & EPOLLOUT) SendUnsent(&client->second);
+        if (events[static_cast<std::size_t>(i)].events & EPOLLOUT) client->second.SendUnsent();
         Read(&client->second);
       }
     }
@@ -177,13 +158,11 @@ class Server {
       if (peer.uid != geteuid() && peer.uid != 0) continue;
       const int number = fd.get();
       if (!Watch(number, EPOLLIN)) continue;
-      Client& client = clients_[number];
-      client.socket = std::move(fd);
-      client.pid = peer.pid;
+      clients_.try_emplace(number, std::move(fd), peer.pid);
     }
   }
 
-  void Read(Client* client) {
+  void Read(ServedClient* client) {
     for (int i = 0; i < kPacketsPerTurn && !client->broken; ++i) {
       const ssize_t size = recv(client->socket.get(), packet_.data(), packet_.size(), 0);
       if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
@@ -199,7 +178,7 @@ class Server {
   }
 
   // False: nonsense.
-  bool Take(Client* client, std::span<const std::byte> packet) {
+  bool Take(ServedClient* client, std::span<const std::byte> packet) {
     PacketReader reader(packet);
     Type type{};
     if (!PacketReader(packet).Get(&type)) return false;
@@ -210,7 +189,9 @@ class Server {
     if (!client->greeted) return false;
     if (type == Type::kAsk) {
       Amount ask;
-      return reader.Get(&ask) && !client->unit->lost && TellFacts(client, ask.token);
+      if (!reader.Get(&ask) || client->unit->lost) return false;
+      TellFacts(client, ask.token);
+      return true;
     }
     if (type == Type::kSwitch) {
       SwitchRecord order;
@@ -218,7 +199,8 @@ class Server {
       Switch(client->unit, order.here);
       Answer answer;
       answer.token = order.token;
-      return Tell(client, answer);
+      client->Tell(answer);
+      return true;
     }
     if (client->key == 0) return false;
     Device& device = client->unit->device;
@@ -227,22 +209,12 @@ class Server {
         return TakeOps(client, &reader);
       case Type::kName: {
         NameRecord name;
-        if (!reader.Get(&name) || name.id != client->names.size()) return false;
-        client->names.emplace_back(reader.Text());
-        const auto& kernels = client->unit->model.kernels;
-        const auto listed = kernels.find(client->names.back());
-        client->costs.push_back(listed == kernels.end() ? std::nullopt
-                                                        : std::optional(listed->second));
-        return true;
+        return reader.Get(&name) && client->Name(name, reader.Text());
       }
       case Type::kWant: {
         OpMark mark;
         if (!reader.Get(&mark)) return false;
-        device.Want(client->key, mark.op);
-        for (DoneRecord& record : client->done) {
-          // It is over already, and was not going to be told at once.
-          if (record.id == mark.op) client->urgent = record.wanted = true;
-        }
+        client->Want(mark.op);
         return true;
       }
       case Type::kHostDone: {
@@ -254,23 +226,15 @@ class Server {
       case Type::kReserve: {
         Amount amount;
         if (!reader.Get(&amount)) return false;
-        const bool fits = amount.bytes <= client->unit->free_bytes() &&
-                          amount.bytes <= client->limit - client->used;
-        if (fits) {
-          client->used += amount.bytes;
-          client->unit->used += amount.bytes;
-        }
         Answer answer;
         answer.token = amount.token;
-        answer.result = fits ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
-        return Tell(client, answer);
+        answer.result = client->Reserve(amount.bytes) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+        client->Tell(answer);
+        return true;
       }
       case Type::kRelease: {
         Amount amount;
-        if (!reader.Get(&amount) || amount.bytes > client->used) return false;
-        client->used -= amount.bytes;
-        client->unit->used -= amount.bytes;
-        return true;
+        return reader.Get(&amount) && client->Release(amount.bytes);
       }
       case Type::kLate: {
         LateRecord late;
@@ -283,7 +247,7 @@ class Server {
     }
   }
 
-  bool Greet(Client* client, const Hello& hello) {
+  bool Greet(ServedClient* client, const Hello& hello) {
     if (hello.protocol != kProtocol || hello.device >= units_.size()) return false;
     client->greeted = true;
     client->unit = units_[hello.device].get();
@@ -303,7 +267,8 @@ class Server {
         if (log_) log_->Came(unit.number, client->key, client->pid, ProgramOf(client->pid), Now());
       }
     }
-    return Tell(client, welcome);
+    client->Tell(welcome);
+    return true;
   }
 
   // Whoever uses a device that is lost hears no more of it: his connection ends.
@@ -316,16 +281,16 @@ class Server {
     }
   }
 
-  bool TellFacts(Client* client, std::uint64_t token) {
+  void TellFacts(ServedClient* client, std::uint64_t token) {
     Facts facts;
-    const auto counts = [client](const Client& other) {
+    const auto counts = [client](const ServedClient& other) {
       return other.key != 0 && other.unit == client->unit;
     };
     facts.token = token;
     facts.total = client->unit->model.memory_bytes;
     facts.used = client->unit->used;
     facts.limit = client->limit;
-    facts.used_here = client->used;
+    facts.used_here = client->used();
     facts.busy_percent = client->unit->BusyPercent(Now());
     for (const auto& [fd, other] : clients_) facts.processes += counts(other) ? 1 : 0;
     facts.processes = std::min<std::uint32_t>(facts.processes, 1024);
@@ -334,19 +299,19 @@ class Server {
     std::uint32_t told = 0;
     for (const auto& [fd, other] : clients_) {
       if (!counts(other) || ++told > facts.processes) continue;
-      writer.Put(ProcessFacts{other.used, other.pid});
+      writer.Put(ProcessFacts{other.used(), other.pid});
     }
-    return Send(client, writer.bytes());
+    client->Send(writer.bytes());
   }
 
-  bool TakeOps(Client* client, PacketReader* reader) {
+  bool TakeOps(ServedClient* client, PacketReader* reader) {
     OpsHeader header;
     if (!reader->Get(&header)) return false;
     const TimePoint at = Stamp(header.at_ns);
     for (std::uint32_t i = 0; i < header.count; ++i) {
       OpRecord record;
       if (!reader->Get(&record) || record.kind >= OpKind::kCount || record.fault >= Fault::kCount ||
-          record.name >= client->names.size() || record.after > reader->size() / 8) {
+          !client->knows(record.name) || record.after > reader->size() / 8) {
         return false;
       }
       after_.resize(record.after);
@@ -356,26 +321,10 @@ class Server {
         Switch(client->unit, false);
         return true;
       }
-      client->unit->device.Submit(client->key, OpOf(*client, record), after_, at);
+      client->unit->device.Submit(client->key, client->OpOf(record, config_.default_cost),
+                                  after_, at);
     }
     return true;
-  }
-
-  Op OpOf(const Client& client, const OpRecord& record) const {
-    Op op;
-    op.id = record.id;
-    op.kind = record.kind;
-    op.fault = record.fault;
-    op.bytes = record.bytes;
-    op.stream = record.stream;
-    op.name = record.name;
-    if (record.kind != OpKind::kKernel) return op;
-    const KernelCost& listed = client.costs[record.name].value_or(config_.default_cost);
-    op.cost = client.unit->Slowed(record.cost_ns >= 0 ? Duration{record.cost_ns} : listed.cost);
-    op.demand = record.demand > 0 ? std::min(record.demand, 1.0) : listed.demand;
-    const bool post = record.post == 2 ? listed.post : record.post == 1;
-    op.phase = post ? sim::Phase::kPost : sim::Phase::kBody;
-    return op;
   }
 
   // When an app says something happened; never in the future.
@@ -390,16 +339,14 @@ class Server {
       const auto client = std::ranges::find(clients_, outcome.process,
                                             [](const auto& entry) { return entry.second.key; });
       if (client == clients_.end()) continue;
-      Client& owner = client->second;
-      owner.done.push_back({outcome.op.id, outcome.end.since_epoch.count(), outcome.result,
-                            outcome.run_host, outcome.wanted});
-      owner.urgent = owner.urgent || outcome.wanted;
+      ServedClient& owner = client->second;
+      owner.AddDone(outcome);
       gathered_ = true;
       if (outcome.run_host) continue;
       ++report_.operations;
       report_.kernels += outcome.op.kind == OpKind::kKernel ? 1 : 0;
       if (log_ && outcome.op.kind != OpKind::kMarker) {
-        log_->Ended(unit->number, outcome, owner.pid, owner.names[outcome.op.name]);
+        log_->Ended(unit->number, outcome, owner.pid, owner.NameOf(outcome.op.name));
       }
     }
   }
@@ -407,18 +354,7 @@ class Server {
   void Deliver(TimePoint now) {
     const bool all = now >= gather_at_;
     for (auto& [fd, client] : clients_) {
-      if (client.done.empty() || (!all && !client.urgent)) continue;
-      for (std::size_t from = 0; from < client.done.size(); from += kMaxDonePerPacket) {
-        const std::size_t count = std::min(kMaxDonePerPacket, client.done.size() - from);
-        PacketWriter writer;
-        DoneHeader header;
-        header.count = static_cast<std::uint32_t>(count);
-        writer.Put(header);
-        for (std::size_t i = 0; i < count; ++i) writer.Put(client.done[from + i]);
-        if (!Send(&client, writer.bytes())) client.broken = true;
-      }
-      client.done.clear();
-      client.urgent = false;
+      if (client.has_done() && (all || client.urgent())) client.TellDone();
     }
     if (!all) return;
     last_gather_ = now;
@@ -427,47 +363,16 @@ class Server {
     if (log_) log_->Flush();
   }
 
-  template <typename T>
-  bool Tell(Client* client, const T& message) {
-    PacketWriter writer;
-    writer.Put(message);
-    return Send(client, writer.bytes());
-  }
-
-  bool Send(Client* client, const std::vector<std::byte>& packet) {
-    if (client->unsent.empty()) {
-      const ssize_t sent =
-          send(client->socket.get(), packet.data(), packet.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-      if (sent >= 0) return true;
-      if (errno != EAGAIN) return false;
-      SetEvents(client->socket.get(), EPOLLIN | EPOLLOUT);
+  // Somebody who has not read all waits for room in his socket.
+  void WatchUnsent() {
+    for (auto& [fd, client] : clients_) {
+      if (client.awaits_writing == client.has_unsent()) continue;
+      client.awaits_writing = client.has_unsent();
+      epoll_event event{};
+      event.events = client.awaits_writing ? EPOLLIN | EPOLLOUT : EPOLLIN;
+      event.data.fd = fd;
+      epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
     }
-    client->unsent_bytes += packet.size();
-    client->unsent.push_back(packet);
-    return client->unsent_bytes <= kMaxUnsent;
-  }
-
-  void SendUnsent(Client* client) {
-    while (!client->unsent.empty()) {
-      const std::vector<std::byte>& packet = client->unsent.front();
-      const ssize_t sent =
-          send(client->socket.get(), packet.data(), packet.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-      if (sent < 0 && errno == EAGAIN) return;
-      if (sent < 0) {
-        client->broken = true;
-        return;
-      }
-      client->unsent_bytes -= packet.size();
-      client->unsent.pop_front();
-    }
-    SetEvents(client->socket.get(), EPOLLIN);
-  }
-
-  void SetEvents(int fd, std::uint32_t events) {
-    epoll_event event{};
-    event.events = events;
-    event.data.fd = fd;
-    epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
   }
 
   void DropBroken() {
@@ -479,7 +384,7 @@ class Server {
   }
 
   void Drop(Clients::iterator it) {
-    Client& client = it->second;
+    ServedClient& client = it->second;
     if (client.key != 0) {
       const TimePoint now = Now();
       client.unit->device.Leave(client.key, now);
@@ -488,7 +393,7 @@ class Server {
         log_->Left(client.unit->number, client.key, client.pid, now);
         log_->Flush();
       }
-      client.unit->used -= client.used;
+      client.Release(client.used());
     }
     clients_.erase(it);
   }
