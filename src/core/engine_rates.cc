@@ -76,7 +76,8 @@ void Engine::Impl::UpdateRates(DeviceId id) {
   const double capacity = static_cast<double>(SlotsOf(device));
   device.load = load / capacity;
   const bool controls = policy->gates && policy->concurrent && config.policy.elastic;
-  // While a number of turns is on trial, whether it was overloaded is remembered: soon that is over.
+  // While a number of turns is on trial, whether it was overloaded is remembered: soon that is
+  // over.
   if (tuners.empty() || !tuners[id.value].trying()) {
     const bool overfull =
         controls && device.load >= kLeave && (device.load > kEnter || device.overloaded());

@@ -321,8 +321,8 @@ class Server {
         Switch(client->unit, false);
         return true;
       }
-      client->unit->device.Submit(client->key, client->OpOf(record, config_.default_cost),
-                                  after_, at);
+      client->unit->device.Submit(client->key, client->OpOf(record, config_.default_cost), after_,
+                                  at);
     }
     return true;
   }
