@@ -69,20 +69,31 @@ bool Lane::NeedsTime(const Call& call) {
 }
 
 bool Lane::IsAsKnown(const Call& launch) {
-  if (body_ == 0 || !following_ || polls_ > 0 || untold_ != 0) return false;
+  if (!open_ || polls_ > 0 || untold_ != 0) return false;
   if (burst_.sliced || burst_.went_on) return false;
-  const Pattern* pattern = learned_->book.Find(following_to_);
-  if (pattern == nullptr || burst_.work + 1 >= pattern->end) return false;
-  if (burst_.work >= pattern->tokens.size()) return false;
   const Token token = MakeToken(CallKind::kLaunch, launch.hash);
-  if (pattern->tokens[burst_.work] != token) return false;
   if (token == tokens_.front() && !first_inside_) return false;
+  if (!(body_ != 0 ? IsInside(token) : IsOutside(token))) return false;
   ++burst_.work;
   ++slice_.load;
-  tokens_.push_back(token);  // as long as the pattern at most
+  tokens_.push_back(token);
   last_kind_ = CallKind::kLaunch;
   entered_ = last_ = std::max(last_, launch.at);
   return true;
+}
+
+// Of a body whose pattern is known; not its last launch.
+bool Lane::IsInside(Token token) {
+  if (!following_) return false;
+  const Pattern* pattern = learned_->book.Find(following_to_);
+  if (pattern == nullptr || burst_.work + 1 >= pattern->end) return false;
+  return burst_.work < pattern->tokens.size() && pattern->tokens[burst_.work] == token;
+}
+
+// Of a burst without a body, and no burst has begun so without a pause: one would part this burst.
+bool Lane::IsOutside(Token token) const {
+  return burst_.body == 0 && burst_.watched && !learned_->standing.warming_up() &&
+         !MayBegin(token) && tokens_.size() < Pattern::kMaxTokens;
 }
 
 Verdict Lane::Before(const Call& call) {
@@ -269,6 +280,8 @@ void Lane::NoteStart(Token token, bool inside) {
   } else {
     starts_[next_start_++ % starts_.size()] = {token, inside};
   }
+  start_bits_ = 0;
+  for (const Start& start : Starts()) start_bits_ |= start.inside ? 0 : BitOf(start.token);
 }
 
 // The token has just been added to the burst.

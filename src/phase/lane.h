@@ -46,8 +46,9 @@ class Lane {
 
   bool NeedsTime(const Call& call);
   Verdict Before(const Call& call);
-  // Nearly all launches of a body: as its pattern says, and not its last. Then the launch is noted,
-  // and nothing follows from it. False: nothing was done, ask Before.
+  // Nearly all launches: of a body, as its pattern says, and not its last; or of a burst that is
+  // known to have none. Then the launch is noted, and nothing follows from it. False: nothing was
+  // done, ask Before.
   bool IsAsKnown(const Call& launch);
   // The lane's last call returned, or the wait at the gate before it is over.
   void Returned(TimePoint at);
@@ -82,6 +83,8 @@ class Lane {
   void LabelBegin(const Call& call, Verdict* verdict);
   void LabelEnd(Verdict* verdict);
 
+  bool IsInside(Token token);
+  bool IsOutside(Token token) const;
   void Open(const Call& call, Token token, bool after_pause, Verdict* verdict);
   bool IsEndless(TimePoint now) const;
   bool SliceIsOver() const;
@@ -148,6 +151,11 @@ class Lane {
   std::span<Start> Starts() {
     return std::span(starts_).first(std::min(next_start_, starts_.size()));
   }
+  // A bit for each that is not within bursts: where it is not set the token is none of these, and
+  // nobody need search.
+  std::uint64_t start_bits_ = 0;
+  static std::uint64_t BitOf(Token token) { return std::uint64_t{1} << token % 64; }
+  bool MayBegin(Token token) const { return (start_bits_ & BitOf(token)) != 0; }
 
   // What came in since the last burst.
   std::uint32_t copies_in_ = 0;

@@ -157,6 +157,30 @@ int main() {
     RC_ASSERT(once.said() == again.said());
     RC_ASSERT(once.detector().Reason() == again.detector().Reason());
   });
+  ok &= rc::check("launches are judged the same the short way", [] {
+    Detector quick, whole;
+    std::int64_t short_ways = 0;
+    TimePoint now;
+    for (const Move& move : AnyMoves()) {
+      now = now + std::chrono::microseconds{move.us};
+      Call call = move.call;
+      call.at = now;
+      const bool known = call.kind == CallKind::kLaunch && quick.IsAsKnown(call);
+      short_ways += known ? 1 : 0;
+      const Verdict one = known ? Verdict() : quick.Before(call);
+      const Verdict other = whole.Before(call);
+      RC_ASSERT(one.ended_before == other.ended_before && one.begun == other.begun);
+      RC_ASSERT(one.ended_after == other.ended_after && one.marked == other.marked);
+      RC_ASSERT(one.inference_ended == other.inference_ended);
+      if (move.returns_us > 0) {
+        now = now + std::chrono::microseconds{move.returns_us};
+        quick.Returned(call, now);
+        whole.Returned(call, now);
+      }
+    }
+    RC_CLASSIFY(short_ways > 0, "some go the short way");
+    RC_CLASSIFY(quick.state() == State::kSure, "sure");
+  });
   ok &= rc::check("an app whose calls are disturbed at random is still told right where it was not",
                   [] {
                     // Lost and added calls cost the frames they are in, and those after them at
