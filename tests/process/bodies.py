@@ -141,8 +141,7 @@ def judge(rows, turns, ops=(), heartbeat=None, learned=20):
     result = Judgement()
     result.turns = len(turns)
     result.sure = sum(turn["state"] == "sure" for turn in turns)
-    ends = [(op["submitted_ns"], op["end_ns"]) for op in ops
-            if is_body(op)]
+    kernels = [op for op in ops if op["event"] == "op" and op["kind"] == "kernel"]
     for i, row in enumerate(rows[learned:-1], learned):
         after = rows[i + 1]["first_launch"]
         mine = [turn for turn in turns if row["first_launch"] <= turn["first_launch"] < after]
@@ -156,9 +155,14 @@ def judge(rows, turns, ops=(), heartbeat=None, learned=20):
         if not mine:
             continue
         begin, end = row["body_launch_begin_ns"], row["body_launch_end_ns"]
-        end_on_device = max((e for submitted, e in ends if begin <= submitted <= end), default=None)
-        if end_on_device is None:
+        launched = [op for op in kernels if begin <= op["submitted_ns"] <= end]
+        # Kernels of the post-processing belong to a body that they were launched with.
+        of_network = [op for op in launched if is_body(op)]
+        if len(of_network) > row["last_launch"] - row["first_launch"]:
+            launched = of_network
+        if not launched:
             continue
+        end_on_device = max(op["end_ns"] for op in launched)
         # The app's own wait for the same kernel tells of stalls, too.
         app_late = row["body_over_ns"] - end_on_device if row["body_over_ns"] else 0
         if app_late > MS or (heartbeat and heartbeat.stalled(begin - TOLERANCE_NS,
