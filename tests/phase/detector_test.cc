@@ -324,6 +324,20 @@ TEST_F(Story, WhatFollowsTheBodysEndInAnAppThatNeverWaitsIsMarked) {
   EXPECT_EQ(Begins(), Indices{0});
 }
 
+TEST_F(Story, AnAppThatNeverWaitsIsFoundThoughACopyReturnsLate) {
+  int frames = 0;
+  const auto frame = [&] {
+    host.CopyIn(kImage);
+    for (int i = 0; i < 21; ++i) host.Launch(1000 + i, 2000);
+    host.CopyOut(4000);
+    if (++frames % 2 == 0) trace.steps.back().returned = host.now() + std::chrono::microseconds{30};
+    host.Cpu(40);
+  };
+  Repeat(20, frame);
+  Repeat(1, frame);
+  EXPECT_EQ(Begins().size(), 1U) << detector.Reason();
+}
+
 TEST_F(Story, AMeasuredTimeCountsMoreThanAnEstimate) {
   Repeat(8, [&] { Plain(); });
   const auto frame = [&] {
