@@ -52,9 +52,8 @@ void Lane::Settle(TimePoint waited_from, TimePoint until) {
     // A copy that was only asked for may return late, because the host was busy: in an app that
     // never waits, that would make a body of any length light for good. Taken for worth a turn by
     // mistake, it is measured.
-    const bool by_chance = last_kind_ != CallKind::kBlockingSync &&
-                           last_kind_ != CallKind::kQuery &&
-                           until - waited_from < PatternBook::kWorthATurn;
+    const bool by_chance =
+        last_kind_ == CallKind::kCopyOut && until - waited_from < PatternBook::kWorthATurn;
     if (pattern == nullptr || (by_chance && burst.weight < pattern->Weight())) continue;
     pattern->AddWeight(burst.weight, false);
   }

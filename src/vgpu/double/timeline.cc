@@ -128,15 +128,12 @@ void Timeline::Await(Lock* lock, std::function<bool()> due) {
   std::erase(waiters_, self);
 }
 
-Timeline::Waiters Timeline::Due() const {
-  Waiters due;
+void Timeline::UnlockAndWake(Lock* lock) {
+  std::vector<std::shared_ptr<Waiter>> due;
   std::ranges::copy_if(waiters_, std::back_inserter(due),
                        [](const auto& waiter) { return waiter->due(); });
-  return due;
-}
-
-void Timeline::Wake(const Waiters& waiters) {
-  for (const auto& waiter : waiters) waiter->wake.notify_one();
+  lock->unlock();
+  for (const auto& waiter : due) waiter->wake.notify_one();
 }
 
 CUresult Timeline::Wait(Lock* lock, const std::vector<OpId>& ids) {
@@ -217,9 +214,7 @@ void Timeline::Read() {
       if (const auto found = replies_.find(token); found != replies_.end()) {
         *found->second = reply;
       }
-      const Waiters due = Due();
-      lock.unlock();
-      Wake(due);
+      UnlockAndWake(&lock);
     }
   }
 }
@@ -233,9 +228,7 @@ void Timeline::TakeDone(PacketReader* reader) {
   Lock lock(*mutex_);
   for (std::uint32_t i = 0; i < header.count && reader->Get(&record); ++i) End(&lock, record);
   if (late_count_ >= kLateBatch) TellLateness();
-  const Waiters due = Due();
-  lock.unlock();
-  Wake(due);
+  UnlockAndWake(&lock);
 }
 
 // Effects are made in the order in which operations ended, and outside the lock: they may be long.
@@ -298,9 +291,7 @@ void Timeline::Lose(CUresult result) {
     entry = Entry{};
     entry.over = true;
   }
-  const Waiters due = Due();
-  lock.unlock();
-  Wake(due);
+  UnlockAndWake(&lock);
 }
 
 void Timeline::CountLateness(std::int64_t end_ns) {

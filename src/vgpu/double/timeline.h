@@ -93,7 +93,6 @@ class Timeline {
     std::function<bool()> due;
     std::condition_variable wake;
   };
-  using Waiters = std::vector<std::shared_ptr<Waiter>>;
   struct HostCall {
     OpId op;
     std::function<void(CUresult)> function;
@@ -102,9 +101,8 @@ class Timeline {
 
   Entry* Find(OpId id);
   void Await(Lock* lock, std::function<bool()> due);
-  // For Wake, once the lock is free: who wakes under it would wait for it again.
-  Waiters Due() const;
-  static void Wake(const Waiters& waiters);
+  // Wakes whose wait is over, once the lock is free: under it they would wait for it again.
+  void UnlockAndWake(Lock* lock);
   void Send(const PacketWriter& packet);
   void Read();
   void TakeDone(PacketReader* reader);
@@ -115,7 +113,7 @@ class Timeline {
   CUresult AskFor(Lock* lock, Type type, std::uint64_t bytes, Facts* facts);
 
   std::mutex* const mutex_;
-  Waiters waiters_;
+  std::vector<std::shared_ptr<Waiter>> waiters_;
   UniqueFd socket_;
   CUresult failure_ = CUDA_SUCCESS;
   bool connected_ = false;
