@@ -10,11 +10,25 @@ if(STAGGER_SANITIZE)
   target_link_options(stagger_options INTERFACE -fsanitize=${STAGGER_SANITIZE})
 endif()
 
+# Lines and functions for back traces; all of DWARF doubles what a build costs and takes gigabytes.
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1 -DNDEBUG")
+
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
-  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  # Precompiled headers are cached only with these (ccache's manual, "Precompiled headers").
+  set(_launcher ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE_PROGRAM})
+  set(CMAKE_C_COMPILER_LAUNCHER ${_launcher})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${_launcher})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(stagger_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)
+  endif()
 endif()
+
+# The headers that cost most, compiled once: JSON and formatting for programs, GoogleTest for tests.
+# A room that includes JSON in many files asks for them by stagger_precompiled(TARGET).
+function(stagger_precompiled target)
+  target_precompile_headers(${target} REUSE_FROM stagger_pch)
+endfunction()
 
 # For programs that scripts/portable.sh packs: beside the libraries it puts into lib/portable they run
 # where Debian's are not installed. DT_RPATH, since that also holds for what those libraries need.

@@ -9,12 +9,12 @@
 #include <map>
 #include <optional>
 
-#include "cli/arguments.h"
-#include "cli/diagnosis.h"
-#include "cli/observed_run.h"
-#include "cli/preload.h"
-#include "cli/process_watch.h"
-#include "cli/program_file.h"
+#include "console/arguments.h"
+#include "look/diagnosis.h"
+#include "look/observed_run.h"
+#include "launch/preload.h"
+#include "look/process_watch.h"
+#include "launch/program_file.h"
 #include "cli/verbs.h"
 #include "report/page.h"
 

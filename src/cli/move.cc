@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "cli/arguments.h"
-#include "cli/daemon_control.h"
+#include "console/arguments.h"
+#include "launch/daemon_control.h"
 #include "cli/verbs.h"
 
 namespace stagger::cli {

@@ -7,15 +7,16 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "cli/arguments.h"
-#include "cli/auto_devices.h"
-#include "cli/placing.h"
-#include "cli/plan_report.h"
-#include "cli/plan_site.h"
-#include "cli/probe.h"
+#include "console/arguments.h"
+#include "site/auto_devices.h"
+#include "site/site_plan.h"
+#include "site/plan_report.h"
+#include "site/plan_site.h"
+#include "site/simulated_latency.h"
+#include "site/probe.h"
 #include "cli/verbs.h"
-#include "cli/yaml_reader.h"
-#include "core/placement/planner.h"
+#include "console/yaml_reader.h"
+#include "planner/make_plan.h"
 #include "planner/clp.h"
 
 namespace stagger::cli {
@@ -24,7 +25,7 @@ namespace {
 constexpr std::size_t kMostPlanMib = 256;
 
 // The places of a plan that --json wrote, for the streams and devices that are still there.
-Result<core::Plan> ReadPlan(const std::string& path, const core::PlacementProblem& problem) {
+Result<placement::Plan> ReadPlan(const std::string& path, const placement::PlacementProblem& problem) {
   const Result<std::string> text = ReadTextFile(path, "a plan as --json writes it", kMostPlanMib);
   if (!text) return text.error();
   const nlohmann::json json = nlohmann::json::parse(*text, nullptr, false);
@@ -34,14 +35,14 @@ Result<core::Plan> ReadPlan(const std::string& path, const core::PlacementProble
   std::map<std::string, std::uint32_t> devices;
   for (std::uint32_t i = 0; i < problem.streams.size(); ++i) streams[problem.streams[i].name] = i;
   for (std::uint32_t i = 0; i < problem.devices.size(); ++i) devices[problem.devices[i].name] = i;
-  core::Plan plan{std::vector<core::PlacedOn>(problem.streams.size())};
+  placement::Plan plan{std::vector<placement::PlacedOn>(problem.streams.size())};
   for (const nlohmann::json& entry : json["streams"]) {
     if (!entry.is_object() || !entry.contains("name") || !entry["name"].is_string() ||
         !entry.contains("devices") || !entry["devices"].is_array()) {
       return bad;
     }
     const auto stream = streams.find(entry["name"].get<std::string>());
-    core::PlacedOn on;
+    placement::PlacedOn on;
     bool there = stream != streams.end();
     for (const nlohmann::json& name : entry["devices"]) {
       if (!name.is_string()) return bad;
@@ -117,27 +118,27 @@ int PlanVerb(const Arguments& arguments) {
       return kExitUsage;
     }
   }
-  const core::PlacementProblem problem = site->Problem();
-  core::MadePlan made;
+  const placement::PlacementProblem problem = site->Problem();
+  placement::MadePlan made;
   if (!from.empty()) {
-    const Result<core::Plan> current = ReadPlan(from, problem);
+    const Result<placement::Plan> current = ReadPlan(from, problem);
     if (!current) {
       PrintError("plan: --from " + current.error().message);
       return kExitUsage;
     }
-    made = core::KeepPlan(problem, *current);
+    made = placement::KeepPlan(problem, *current);
   } else {
     const TimePoint end = Now() + FromMs(seconds * 1000);
-    core::PatternBudget budget;
+    planner::PatternBudget budget;
     budget.enough = [end] { return Now() >= end; };
-    made = core::MakePlan(problem, quick ? core::NewLinearProgram() : planner::NewClp, budget);
+    made = planner::MakePlan(problem, quick ? planner::NewLinearProgram() : planner::NewClp, budget);
   }
   // Whatever made it, what is said to fit is checked by itself.
-  if (const auto fault = core::FaultOf(problem, made.plan)) {
+  if (const auto fault = placement::FaultOf(problem, made.plan)) {
     PrintError("plan: the plan found is wrong, which is a bug: " + *fault);
     return kExitFailed;
   }
-  const PlanReport report = ReportOf(problem, made);
+  const PlanReport report = ReportOf(problem, made, SimulatedLatency(problem, made.plan));
   if (as_json) {
     nlohmann::ordered_json json = ToJson(report);
     if (!changes.empty()) json["what_if"] = changes;

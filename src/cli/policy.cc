@@ -4,8 +4,8 @@
 #include <CLI/CLI.hpp>
 #include <optional>
 
-#include "cli/arguments.h"
-#include "cli/daemon_control.h"
+#include "console/arguments.h"
+#include "launch/daemon_control.h"
 #include "cli/verbs.h"
 #include "core/policies.h"
 

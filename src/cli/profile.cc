@@ -1,14 +1,12 @@
-// stagger profile: the phases of an app's inferences; with --overlap, how two of them share a
-// device.
+// stagger profile: the phases of an app's inferences.
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
-#include <optional>
+#include <algorithm>
 
-#include "cli/arguments.h"
-#include "cli/observed_run.h"
-#include "cli/overlap.h"
-#include "cli/profile_report.h"
+#include "console/arguments.h"
+#include "look/observed_run.h"
+#include "look/profile_report.h"
 #include "cli/verbs.h"
 
 namespace stagger::cli {
@@ -54,29 +52,24 @@ int Profile(const ObservedCommand& told) {
 }  // namespace
 
 int ProfileVerb(const Arguments& arguments) {
+  const auto options_end = std::ranges::find(arguments, "--");
+  if (const auto overlap = std::find(arguments.begin(), options_end, "--overlap");
+      overlap != options_end) {
+    Arguments rest(arguments.begin(), overlap);
+    rest.insert(rest.end(), overlap + 1, arguments.end());
+    return OverlapVerb(rest);
+  }
   CLI::App app{
       "Runs an app and says how long the phases of its inferences take.\n"
       "stagger profile [OPTIONS] -- COMMAND [ARGUMENT...]",
       "stagger profile"};
   ObservedCommand told;
-  bool overlap = false;
-  OverlapSettings sweep;
-  app.add_flag("--overlap", overlap,
+  app.add_flag("--overlap",
                "run two copies, the body of one some time after the other's, and fit the device's "
-               "model to what that costs");
-  app.add_option("--rounds", sweep.rounds, "with --overlap: how often each offset is tried")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  app.add_option("--seed", sweep.seed, "with --overlap: of the order of the offsets")
-      ->capture_default_str();
-  app.footer(
-      "Everything after -- is the app's own command line. What the app prints goes to stderr.\n"
-      "With --overlap, --seconds bounds the whole sweep; copies that end are started again.");
+               "model to what that costs ('stagger profile --overlap --help' lists its options)");
+  app.footer("Everything after -- is the app's own command line. What the app prints goes to stderr.");
   if (const auto code = ReadObservedCommand(app, "profile", arguments, &told)) return *code;
-  if (!overlap) return Profile(told);
-  sweep.limit = told.limit;
-  sweep.as_json = told.as_json;
-  return Overlap(told.command, sweep);
+  return Profile(told);
 }
 
 }  // namespace stagger::cli

@@ -4,10 +4,10 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "cli/arguments.h"
-#include "cli/trace_file.h"
+#include "console/arguments.h"
+#include "record/trace_file.h"
 #include "cli/verbs.h"
-#include "cli/yaml_reader.h"
+#include "console/yaml_reader.h"
 #include "record/recording.h"
 
 namespace stagger::cli {
@@ -57,7 +57,7 @@ int ReplayVerb(const Arguments& arguments) {
   const Result<record::Recording> recording = record::Parse(*text);
   if (!recording) return Failed(path + ": " + recording.error().message);
   if (!trace.empty()) {
-    if (const Result<void> written = WriteTrace(recording.value(), trace); !written) {
+    if (const Result<void> written = record::WriteTrace(recording.value(), trace); !written) {
       return Failed(written.error().message);
     }
   }

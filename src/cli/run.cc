@@ -10,14 +10,14 @@
 #include <cstring>
 #include <filesystem>
 
-#include "cli/app_environment.h"
-#include "cli/arguments.h"
-#include "cli/daemon_control.h"
-#include "cli/installation.h"
-#include "cli/leg_names.h"
-#include "cli/mps_client.h"
-#include "cli/placing.h"
-#include "cli/preload.h"
+#include "launch/app_environment.h"
+#include "console/arguments.h"
+#include "launch/daemon_control.h"
+#include "launch/installation.h"
+#include "console/sentences.h"
+#include "launch/mps_client.h"
+#include "site/site_plan.h"
+#include "launch/preload.h"
 #include "cli/verbs.h"
 #include "wire/channel.h"
 

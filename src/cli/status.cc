@@ -7,10 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include "cli/arguments.h"
-#include "cli/daemon_control.h"
-#include "cli/json_fields.h"
-#include "cli/table.h"
+#include "console/arguments.h"
+#include "launch/daemon_control.h"
+#include "console/json_fields.h"
+#include "console/table.h"
 #include "cli/verbs.h"
 
 namespace stagger::cli {

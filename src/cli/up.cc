@@ -10,22 +10,22 @@
 #include <string>
 #include <vector>
 
-#include "cli/arguments.h"
-#include "cli/auto_devices.h"
-#include "cli/daemon_control.h"
-#include "cli/gpu_faults.h"
-#include "cli/installation.h"
-#include "cli/moves.h"
-#include "cli/placing.h"
-#include "cli/private_daemon.h"
-#include "cli/probe.h"
-#include "cli/scratch_dir.h"
-#include "cli/site_file.h"
-#include "cli/site_processes.h"
-#include "cli/site_reload.h"
-#include "cli/supervisor.h"
+#include "console/arguments.h"
+#include "site/auto_devices.h"
+#include "launch/daemon_control.h"
+#include "site/gpu_faults.h"
+#include "launch/installation.h"
+#include "site/moves.h"
+#include "site/site_plan.h"
+#include "launch/private_daemon.h"
+#include "site/probe.h"
+#include "launch/scratch_dir.h"
+#include "site/site_file.h"
+#include "site/site_processes.h"
+#include "site/site_reload.h"
+#include "site/supervisor.h"
 #include "cli/verbs.h"
-#include "cli/workplace.h"
+#include "launch/workplace.h"
 
 namespace stagger::cli {
 namespace {

@@ -3,17 +3,8 @@
 // where an error is one line; no verb throws.
 #pragma once
 
-#include <string>
-#include <vector>
-
+#include "console/arguments.h"
 namespace stagger::cli {
-
-inline constexpr int kExitOk = 0;
-inline constexpr int kExitFailed = 1;
-inline constexpr int kExitUsage = 2;
-inline constexpr int kExitInterrupted = 130;  // Ctrl-C or SIGTERM before the work was done
-
-using Arguments = std::vector<std::string>;
 
 int RunVerb(const Arguments& arguments);
 int UpVerb(const Arguments& arguments);
@@ -21,16 +12,18 @@ int StatusVerb(const Arguments& arguments);
 int WhyVerb(const Arguments& arguments);
 int PolicyVerb(const Arguments& arguments);
 int MoveVerb(const Arguments& arguments);
-int SimVerb(const Arguments& arguments);
 int ReplayVerb(const Arguments& arguments);
-int AdmitVerb(const Arguments& arguments);
 int PlanVerb(const Arguments& arguments);
-int DemoVerb(const Arguments& arguments);
-int BenchVerb(const Arguments& arguments);
 int ProfileVerb(const Arguments& arguments);
 int DoctorVerb(const Arguments& arguments);
-int VgpuVerb(const Arguments& arguments);
 int RelayVerb(const Arguments& arguments);
+// These become programs of the laboratory.
+int DemoVerb(const Arguments& arguments);
+int BenchVerb(const Arguments& arguments);
+int SimVerb(const Arguments& arguments);
+int AdmitVerb(const Arguments& arguments);
+int VgpuVerb(const Arguments& arguments);
+int OverlapVerb(const Arguments& arguments);  // profile --overlap
 
 // Picks the verb.
 int Main(const Arguments& arguments);

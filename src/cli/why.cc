@@ -4,8 +4,8 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
-#include "cli/arguments.h"
-#include "cli/daemon_control.h"
+#include "console/arguments.h"
+#include "launch/daemon_control.h"
 #include "cli/verbs.h"
 #include "cli/why_text.h"
 

@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "cli/json_fields.h"
-#include "cli/sentences.h"
+#include "console/json_fields.h"
+#include "console/sentences.h"
 
 namespace stagger::cli {
 

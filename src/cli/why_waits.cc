@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/table.h"
+#include "console/table.h"
 #include "cli/why_reader.h"
 
 namespace stagger::cli {

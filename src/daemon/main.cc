@@ -19,17 +19,17 @@
 #include "base/clock.h"
 #include "base/stop_signals.h"
 #include "core/policies.h"
-#include "daemon/control.h"
-#include "daemon/driver.h"
-#include "daemon/event_loop.h"
-#include "daemon/http_server.h"
-#include "daemon/mps.h"
-#include "daemon/notify.h"
+#include "daemon/clients/control.h"
+#include "daemon/clients/driver.h"
+#include "daemon/loop/event_loop.h"
+#include "daemon/view/http_server.h"
+#include "daemon/gpu/mps.h"
+#include "daemon/loop/notify.h"
 #include "daemon/options.h"
-#include "daemon/placement_desk.h"
-#include "daemon/server.h"
-#include "daemon/snapshot_board.h"
-#include "daemon/status.h"
+#include "daemon/plan/plan_service.h"
+#include "daemon/clients/server.h"
+#include "daemon/view/snapshot_board.h"
+#include "daemon/view/status.h"
 #include "device/devices.h"
 #include "device/gpu_watch.h"
 #include "device/nvidia.h"
@@ -65,7 +65,7 @@ struct Hardware {
   std::string no_gpu;                       // why there is none to share; empty: there is one
 };
 
-Result<Hardware> FindDevices(const core::DeviceChoice& choice) {
+Result<Hardware> FindDevices(const device::DeviceChoice& choice) {
   Hardware hardware;
   std::unique_ptr<device::Nvidia> nvidia;
   std::string why_none;
@@ -88,7 +88,7 @@ Result<Hardware> FindDevices(const core::DeviceChoice& choice) {
                  device::GpuUuidText(device.gpu->uuid));
   }
   for (const device::Gpu& gpu : chosen->left_out) {
-    spdlog::info("{} is left out: {} GPUs are the most", core::GpuName(gpu.number), wire::kMaxGpus);
+    spdlog::info("{} is left out: {} GPUs are the most", device::GpuName(gpu.number), wire::kMaxGpus);
   }
   hardware.devices = std::move(chosen->all);
   if (hardware.devices.size() == 1) {
@@ -177,7 +177,7 @@ Result<void> Serve(const Options& options) {
   if (!mps) return mps.error();
   auto fault_log = Timer::Create(loop->get(), [&] { (*driver)->LogFaults(); });
   if (!fault_log) return fault_log.error();
-  PlacementDesk* desk = nullptr;
+  PlanService* desk = nullptr;
   (*driver)->WatchFaults([&] { return (*mps)->facts().state == Mps::State::kRunning; },
                          [&] {
                            (*fault_log)->ArmBy(Now() + kFaultGather);
@@ -199,7 +199,7 @@ Result<void> Serve(const Options& options) {
     http_address = http->address().ToString();
   }
 
-  PlacementDesk placement(
+  PlanService placement(
       loop->get(), hardware->devices,
       [&](const std::string& stream, const auto& sockets, const std::string& why) {
         if (!sockets) return (*driver)->Unassign(stream);
@@ -217,7 +217,7 @@ Result<void> Serve(const Options& options) {
         return figures->Read(gpu, use, device, (*driver)->engine(), (*driver)->ledger());
       });
   (*driver)->KnowExecutors([&](const std::string& socket) {
-    const PlacedDevice* device = placement.placement().DeviceAt(socket);
+    const placement::PlacedDevice* device = placement.placement().DeviceAt(socket);
     return device != nullptr ? device->plan.name : std::string();
   });
   Status status(driver->get(), {path, http_address, std::move(hardware->devices)},

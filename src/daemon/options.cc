@@ -41,7 +41,7 @@ Result<void> Apply(const std::string& key, const std::string& value, Options* op
   } else if (key == "policy") {
     options->policy.name = value;
   } else if (key == "devices") {
-    auto choice = core::ParseDeviceChoice(value);
+    auto choice = device::ParseDeviceChoice(value);
     if (!choice) return choice.error();
     options->devices = std::move(choice).value();
   } else if (key == "admission") {

@@ -5,9 +5,9 @@
 
 #include "base/result.h"
 #include "base/time.h"
-#include "core/device_choice.h"
+#include "device/device_choice.h"
 #include "core/events.h"
-#include "daemon/admission.h"
+#include "daemon/admission_desk.h"
 
 namespace stagger::daemon {
 
@@ -26,7 +26,7 @@ struct Options {
   std::string socket;  // empty: the default path
   std::string group;
   core::PolicySpec policy;
-  core::DeviceChoice devices;
+  device::DeviceChoice devices;
   std::string record;  // a file for what the engine is told and says; empty: none
   AdmissionMode admission = AdmissionMode::kWarn;
   MpsMode mps = MpsMode::kOff;

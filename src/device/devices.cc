@@ -8,13 +8,13 @@ namespace {
 
 std::string NamesOf(std::span<const Gpu> gpus) {
   std::string names;
-  for (const Gpu& gpu : gpus) names += (names.empty() ? "" : ", ") + core::GpuName(gpu.number);
+  for (const Gpu& gpu : gpus) names += (names.empty() ? "" : ", ") + device::GpuName(gpu.number);
   return names;
 }
 
 }  // namespace
 
-Result<Devices> Choose(const core::DeviceChoice& choice, std::vector<std::uint16_t> cores,
+Result<Devices> Choose(const device::DeviceChoice& choice, std::vector<std::uint16_t> cores,
                        std::span<const Gpu> found, const std::string& why_none,
                        std::size_t most_gpus) {
   if (choice.gpus.size() > most_gpus) {
@@ -24,7 +24,7 @@ Result<Devices> Choose(const core::DeviceChoice& choice, std::vector<std::uint16
   Devices devices;
   devices.all.push_back({{"cpu:0", std::move(cores)}, std::nullopt});
   const auto add = [&](const Gpu& gpu) {
-    devices.all.push_back({{core::GpuName(gpu.number), {}}, gpu});
+    devices.all.push_back({{device::GpuName(gpu.number), {}}, gpu});
   };
   if (choice.every_gpu) {
     const std::size_t taken = std::min(most_gpus, found.size());
@@ -34,7 +34,7 @@ Result<Devices> Choose(const core::DeviceChoice& choice, std::vector<std::uint16
   for (const unsigned number : choice.gpus) {
     const auto gpu = std::ranges::find(found, number, &Gpu::number);
     if (gpu == found.end()) {
-      return Error{"devices: " + core::GpuName(number) + " is not on this machine; it has " +
+      return Error{"devices: " + device::GpuName(number) + " is not on this machine; it has " +
                    (found.empty() ? "no GPU (" + why_none + ")" : NamesOf(found))};
     }
     add(*gpu);

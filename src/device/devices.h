@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "core/device_choice.h"
+#include "device/device_choice.h"
 #include "core/engine.h"
 #include "device/nvidia.h"
 
@@ -26,7 +26,7 @@ struct Devices {
 
 // `found` as NVML lists them. Error: a GPU that was chosen by number is not there, or too many
 // were; `why_none` says why there are none, where there are none.
-Result<Devices> Choose(const core::DeviceChoice& choice, std::vector<std::uint16_t> cores,
+Result<Devices> Choose(const device::DeviceChoice& choice, std::vector<std::uint16_t> cores,
                        std::span<const Gpu> found, const std::string& why_none,
                        std::size_t most_gpus);
 

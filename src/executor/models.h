@@ -11,7 +11,7 @@
 
 #include "base/fd.h"
 #include "base/time.h"
-#include "core/batch_curve.h"
+#include "batching/batch_curve.h"
 #include "executor/loader.h"
 #include "wire/executor_messages.h"
 
@@ -40,7 +40,7 @@ struct ModelEntry {
   std::vector<Port> outputs;
   bool batch = false;
   // How long so many items take; without batches everything counts as one.
-  core::BatchCurve curve;
+  batching::BatchCurve curve;
   std::uint64_t batches = 0;     // of two requests or more
   std::uint64_t batched = 0;     // requests in them
   std::string why_no_batches{};  // what went wrong: from then on each runs alone

@@ -8,7 +8,7 @@
 #include <cstdio>
 
 #include "base/cores.h"
-#include "core/device_choice.h"
+#include "device/device_choice.h"
 
 namespace stagger::executor {
 
@@ -17,8 +17,8 @@ Result<DeviceName> ParseDevice(const std::string& device) {
   if (device == "cpu") return DeviceName{usable, {}};
   unsigned core = 0;
   const char* end = device.data() + device.size();
-  const auto choice = core::ParseDeviceChoice(device);
-  if (choice && choice->gpus.size() == 1 && device == core::GpuName(choice->gpus[0])) {
+  const auto choice = device::ParseDeviceChoice(device);
+  if (choice && choice->gpus.size() == 1 && device == device::GpuName(choice->gpus[0])) {
     return DeviceName{usable, choice->gpus[0]};
   }
   if (!device.starts_with("cpu:") || std::from_chars(device.data() + 4, end, core).ptr != end ||

@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "base/clock.h"
-#include "core/batch_choice.h"
+#include "batching/batch_choice.h"
 #include "wire/text.h"
 
 namespace stagger::executor {
@@ -277,7 +277,7 @@ Server::Client* Server::Next() {
 
 // As far as is known; 0 before anything is.
 Duration Server::Alone(const Client& client) const {
-  const core::BatchCurve& curve = client.entry->curve;
+  const batching::BatchCurve& curve = client.entry->curve;
   const int items = std::max(client.items, 1);
   if (const auto known = curve.Typical(items)) return *known;
   return curve.Typical(1).value_or(Duration{}) * items;
@@ -316,7 +316,7 @@ void Server::Serve(Client& first) {
   ModelEntry& entry = *first.entry;
   const auto waits = [](const Client& client) { return client.waiting && !client.gone; };
   streak_ = std::ranges::count_if(clients_, waits) > 1 ? streak_ + 1 : 0;
-  const core::BatchLimits limits{
+  const batching::BatchLimits limits{
       .max_items = MaxItems(entry), .patience = Patience(), .saturated = streak_ >= kSaturated};
   if (limits.max_items <= 1 || first.items == 0 || first.alone) {
     RunOne(first);
@@ -329,13 +329,13 @@ void Server::Serve(Client& first) {
     }
   }
   std::ranges::sort(waiting, {}, [](const Client* c) { return std::pair(c->due, c->arrival); });
-  std::vector<core::WaitingRequest> requests;
+  std::vector<batching::WaitingRequest> requests;
   for (const Client* client : waiting) {
     const bool joins = client->entry == first.entry && client->items > 0 && !client->alone &&
                        GoTogether(client->request, first.request);
     requests.push_back({client->due, Alone(*client), std::max(client->items, 1), joins});
   }
-  const core::BatchChoice choice = core::ChooseBatch(requests, entry.curve, limits, Now());
+  const batching::BatchChoice choice = batching::ChooseBatch(requests, entry.curve, limits, Now());
   if (choice.count <= 1) {
     RunOne(first);
     return;
@@ -474,7 +474,7 @@ std::string Server::Status() const {
                                       ? nlohmann::ordered_json(nullptr)
                                       : nlohmann::ordered_json(entry->why_no_batches);
     model["batching"] = nlohmann::ordered_json::array();
-    for (const core::BatchCurve::Point& point : entry->curve.points()) {
+    for (const batching::BatchCurve::Point& point : entry->curve.points()) {
       if (entry->batch) {
         model["batching"].push_back({{"size", point.items}, {"ms", ToMs(point.typical)}});
       }

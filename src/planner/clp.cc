@@ -6,7 +6,7 @@
 namespace stagger::planner {
 namespace {
 
-class Clp : public core::LinearProgram {
+class Clp : public planner::LinearProgram {
  public:
   Clp() {
     model_.setLogLevel(0);
@@ -19,10 +19,10 @@ class Clp : public core::LinearProgram {
     model_.addRow(0, nullptr, nullptr, Bound(low), Bound(high));
   }
 
-  void AddColumn(double cost, double upper, std::span<const core::Coefficient> entries) override {
+  void AddColumn(double cost, double upper, std::span<const planner::Coefficient> entries) override {
     rows_.clear();
     values_.clear();
-    for (const core::Coefficient& entry : entries) {
+    for (const planner::Coefficient& entry : entries) {
       rows_.push_back(entry.row);
       values_.push_back(entry.value);
     }
@@ -39,13 +39,13 @@ class Clp : public core::LinearProgram {
     model_.setColumnBounds(column, 0, Bound(upper));
   }
 
-  std::optional<core::LinearSolution> Minimise() override {
+  std::optional<planner::LinearSolution> Minimise() override {
     model_.primal();
     if (!model_.isProvenOptimal()) {
       model_.dual();
       if (!model_.isProvenOptimal()) return std::nullopt;
     }
-    core::LinearSolution solution;
+    planner::LinearSolution solution;
     solution.objective = model_.objectiveValue();
     const double* columns = model_.primalColumnSolution();
     solution.columns.assign(columns, columns + model_.numberColumns());
@@ -56,8 +56,8 @@ class Clp : public core::LinearProgram {
 
  private:
   static double Bound(double value) {
-    if (value >= core::kUnbounded) return COIN_DBL_MAX;
-    return value <= -core::kUnbounded ? -COIN_DBL_MAX : value;
+    if (value >= planner::kUnbounded) return COIN_DBL_MAX;
+    return value <= -planner::kUnbounded ? -COIN_DBL_MAX : value;
   }
 
   ClpSimplex model_;
@@ -67,6 +67,6 @@ class Clp : public core::LinearProgram {
 
 }  // namespace
 
-std::unique_ptr<core::LinearProgram> NewClp() { return std::make_unique<Clp>(); }
+std::unique_ptr<planner::LinearProgram> NewClp() { return std::make_unique<Clp>(); }
 
 }  // namespace stagger::planner

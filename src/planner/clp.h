@@ -1,10 +1,10 @@
 // COIN-OR's Clp as the solver of placement's linear programs. A program belongs to one thread.
 #pragma once
 
-#include "core/placement/linear_program.h"
+#include "planner/linear_program.h"
 
 namespace stagger::planner {
 
-std::unique_ptr<core::LinearProgram> NewClp();
+std::unique_ptr<planner::LinearProgram> NewClp();
 
 }  // namespace stagger::planner

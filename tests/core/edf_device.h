@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "core/admission.h"
+#include "admission/admission.h"
 
 namespace stagger::core {
 

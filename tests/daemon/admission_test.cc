@@ -1,5 +1,5 @@
 // Admission in the daemon: who is judged, when, and what follows in strict mode.
-#include "daemon/admission.h"
+#include "daemon/admission_desk.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -60,7 +60,7 @@ TEST_F(Admission, AStreamIsJudgedOnceEnoughOfItIsKnown) {
   Begin();
   AdmissionDesk desk(AdmissionMode::kWarn);
   Join(1, "gate", 10);
-  Bodies(&desk, 1, core::kProfiled - 1, 20);
+  Bodies(&desk, 1, admission::kProfiled - 1, 20);
   EXPECT_EQ(desk.Of({1}), nullptr);
   Bodies(&desk, 1, 1, 20);
   ASSERT_NE(desk.Of({1}), nullptr);
@@ -76,8 +76,8 @@ TEST_F(Admission, WarnSaysWhoIsMadeLateAndChangesNothing) {
   AdmissionDesk desk(AdmissionMode::kWarn);
   Join(1, "cam7", 30);
   Join(2, "gate", 1);
-  Bodies(&desk, 1, core::kProfiled, 8);
-  EXPECT_FALSE(Bodies(&desk, 2, core::kProfiled, 45));
+  Bodies(&desk, 1, admission::kProfiled, 8);
+  EXPECT_FALSE(Bodies(&desk, 2, admission::kProfiled, 45));
   ASSERT_NE(desk.Of({2}), nullptr);
   EXPECT_FALSE(desk.Of({2})->fits);
   EXPECT_THAT(desk.Of({2})->reason, HasSubstr("cam7 at 30 fps does not fit: gate's 45 ms body"));
@@ -88,11 +88,11 @@ TEST_F(Admission, StrictGivesALatecomerWhatFitsAndTheRestWhenThereIsRoom) {
   AdmissionDesk desk(AdmissionMode::kStrict);
   Join(1, "first", 10);
   Join(2, "second", 10);
-  Bodies(&desk, 1, core::kProfiled, 60);
-  const auto cap = Bodies(&desk, 2, core::kProfiled, 30);
+  Bodies(&desk, 1, admission::kProfiled, 60);
+  const auto cap = Bodies(&desk, 2, admission::kProfiled, 30);
   ASSERT_EQ(cap, std::nullopt) << "90 ms of bodies every 100 ms";
   Join(3, "third", 10);
-  const auto third = Bodies(&desk, 3, core::kProfiled, 30);
+  const auto third = Bodies(&desk, 3, admission::kProfiled, 30);
   ASSERT_TRUE(third);
   EXPECT_LT(third->fps, 3.4) << "a tenth of the device is left";
   EXPECT_GE(third->fps, 0.5) << "never nothing";
@@ -115,7 +115,7 @@ TEST_F(Admission, OffJudgesNobody) {
   Begin();
   AdmissionDesk desk(AdmissionMode::kOff);
   Join(1, "gate", 100);
-  Bodies(&desk, 1, 2 * core::kProfiled, 50);
+  Bodies(&desk, 1, 2 * admission::kProfiled, 50);
   EXPECT_EQ(desk.Of({1}), nullptr);
 }
 

@@ -1,4 +1,4 @@
-#include "daemon/gpu_faults.h"
+#include "daemon/gpu/gpu_faults.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

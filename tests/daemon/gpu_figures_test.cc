@@ -1,5 +1,5 @@
 // What is seen of a GPU that apps use themselves.
-#include "daemon/gpu_figures.h"
+#include "daemon/plan/gpu_figures.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -48,7 +48,7 @@ class GpuFiguresTest : public testing::Test {
       now_ = now_ + milliseconds{5};
     }
   }
-  DeviceFigures Read(const device::GpuUse& use = {}) {
+  placement::DeviceFigures Read(const device::GpuUse& use = {}) {
     return figures_.Read(gpu_, use, kGpu, engine_, ledger_);
   }
 

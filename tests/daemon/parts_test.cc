@@ -1,10 +1,10 @@
 // Small parts that need no daemon.
 #include <gtest/gtest.h>
 
-#include "daemon/http_server.h"
-#include "daemon/peer.h"
-#include "daemon/rate_window.h"
-#include "daemon/video_finder.h"
+#include "daemon/view/http_server.h"
+#include "daemon/loop/peer.h"
+#include "daemon/view/rate_window.h"
+#include "daemon/view/video_finder.h"
 
 namespace stagger::daemon {
 namespace {

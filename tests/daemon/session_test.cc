@@ -1,12 +1,12 @@
 // One session on a socket pair whose other end does not read; time is what the test says.
-#include "daemon/session.h"
+#include "daemon/clients/session.h"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "daemon/control.h"
+#include "daemon/clients/control.h"
 
 namespace stagger::daemon {
 namespace {

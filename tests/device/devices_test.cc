@@ -14,7 +14,7 @@ std::vector<std::string> Names(const Devices& devices) {
 }
 
 Result<Devices> ChooseFrom(const std::string& choice, const std::vector<Gpu>& found) {
-  return Choose(core::ParseDeviceChoice(choice).value(), {3, 4}, found, "no driver", 2);
+  return Choose(device::ParseDeviceChoice(choice).value(), {3, 4}, found, "no driver", 2);
 }
 
 using StringList = std::vector<std::string>;
@@ -73,26 +73,26 @@ TEST(GpuUuid, IsReadAsTheDriverWritesIt) {
 }
 
 TEST(DeviceChoice, Reads) {
-  EXPECT_TRUE(core::ParseDeviceChoice("auto")->every_gpu);
-  const core::DeviceChoice none{.every_gpu = false, .gpus = {}};
-  EXPECT_EQ(*core::ParseDeviceChoice("cpu"), none);
-  EXPECT_EQ(*core::ParseDeviceChoice("cpu:0"), none);
-  const core::DeviceChoice two{.every_gpu = false, .gpus = {0, 12}};
-  EXPECT_EQ(*core::ParseDeviceChoice("cpu, gpu:0 ,gpu:12"), two);
+  EXPECT_TRUE(device::ParseDeviceChoice("auto")->every_gpu);
+  const device::DeviceChoice none{.every_gpu = false, .gpus = {}};
+  EXPECT_EQ(*device::ParseDeviceChoice("cpu"), none);
+  EXPECT_EQ(*device::ParseDeviceChoice("cpu:0"), none);
+  const device::DeviceChoice two{.every_gpu = false, .gpus = {0, 12}};
+  EXPECT_EQ(*device::ParseDeviceChoice("cpu, gpu:0 ,gpu:12"), two);
 }
 
 TEST(DeviceChoice, RefusesNamingTheValueAndWhatIsExpected) {
   for (const char* bad : {"", ",", "gpu", "gpu:", "gpu:0,", "gpu:x", "gpu:-1", "gpu:256", "gpu:1a",
                           "cpu:1", "auto,gpu:0", "GPU:0"}) {
-    const auto choice = core::ParseDeviceChoice(bad);
+    const auto choice = device::ParseDeviceChoice(bad);
     ASSERT_FALSE(choice) << bad;
     EXPECT_EQ(choice.error().message,
               "devices '" + std::string(bad) +
                   "': expected auto, cpu, or GPUs by number, as in gpu:0,gpu:1");
   }
-  EXPECT_EQ(core::ParseDeviceChoice("gpu:0,gpu:00").error().message,
+  EXPECT_EQ(device::ParseDeviceChoice("gpu:0,gpu:00").error().message,
             "devices 'gpu:0,gpu:00': gpu:00 is named twice; expected each device once");
-  EXPECT_FALSE(core::ParseDeviceChoice("cpu,cpu:0"));
+  EXPECT_FALSE(device::ParseDeviceChoice("cpu,cpu:0"));
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include <numeric>
 #include <queue>
 
-#include "sim/random.h"
+#include "lab/sim/random.h"
 
 namespace stagger::phase {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "base/time.h"
 #include "phase/call.h"
-#include "sim/random.h"
+#include "lab/sim/random.h"
 
 namespace stagger::phase {
 

@@ -1,14 +1,14 @@
 // One change at a time: nothing breaks, little moves.
-#include "core/placement/board.h"
+#include "placement/board.h"
 
 #include <gtest/gtest.h>
 
-#include "core/placement/planner.h"
+#include "planner/make_plan.h"
 #include "planner/clp.h"
-#include "sim/random.h"
-#include "sim/random_site.h"
+#include "lab/sim/random.h"
+#include "lab/sim/random_site.h"
 
-namespace stagger::core {
+namespace stagger::placement {
 namespace {
 
 Board BoardOf(const PlacementProblem& site, const Plan& plan) {
@@ -28,10 +28,10 @@ TEST(Board, RandomChangesKeepEveryDeviceWithinTheTestAndMoveFew) {
   for (const sim::NamedMix& mix : sim::SiteMixes()) {
     SCOPED_TRACE(mix.name);
     const PlacementProblem site = sim::RandomSite(mix.mix, 120, 7);
-    PatternBudget budget;
+    planner::PatternBudget budget;
     budget.prove = false;
     budget.dives = 1;
-    Board board = BoardOf(site, MakePlan(site, planner::NewClp, budget).plan);
+    Board board = BoardOf(site, planner::MakePlan(site, planner::NewClp, budget).plan);
     sim::Random random(11);
     for (int step = 0; step < 60; ++step) {
       const auto stream = static_cast<std::uint32_t>(random.Next() % board.needs().size());
@@ -123,7 +123,7 @@ TEST(Board, AnAbsentDeviceOrAFullOneIsRefused) {
 
 TEST(KeepPlan, KeepsWhoStillFitsAndMovesTheOthers) {
   PlacementProblem site = sim::RandomSite(sim::SiteMix::kCameras, 60, 5);
-  const Plan plan = MakePlan(site, planner::NewClp).plan;
+  const Plan plan = planner::MakePlan(site, planner::NewClp).plan;
   site.streams[7].fps *= 2;
   const MadePlan kept = KeepPlan(site, plan);
   EXPECT_EQ(FaultOf(site, kept.plan).value_or(""), "");
@@ -132,4 +132,4 @@ TEST(KeepPlan, KeepsWhoStillFitsAndMovesTheOthers) {
 }
 
 }  // namespace
-}  // namespace stagger::core
+}  // namespace stagger::placement

@@ -1,11 +1,11 @@
 // What a person is told of a plan, and whether it is true.
-#include "core/placement/explain.h"
+#include "placement/explain.h"
 
 #include <gmock/gmock.h>
 
-#include "core/placement/planner.h"
+#include "planner/make_plan.h"
 
-namespace stagger::core {
+namespace stagger::placement {
 namespace {
 
 using testing::HasSubstr;
@@ -18,7 +18,7 @@ StreamNeed Need(const std::string& name, double fps, double body, double deadlin
 TEST(Explain, ABodyThatBlocksAllOthersIsAlone) {
   const PlacementProblem site{{Need("belt", 15, 15, 40), Need("gate", 4, 45)},
                               {{"a", 1, 16}, {"b", 1, 16}}};
-  const Plan plan = MakePlan(site).plan;
+  const Plan plan = planner::MakePlan(site).plan;
   EXPECT_EQ(DevicesUsed(plan), 2U);
   EXPECT_EQ(Explainer(site, plan).Reason(1),
             "alone because its body of 45 ms blocks every deadline under 60 ms, and no other body "
@@ -32,7 +32,7 @@ TEST(Explain, ASplitIsExplained) {
   need.pre = FromMs(5);
   need.post = FromMs(30);
   const PlacementProblem site{{need}, {{"a", 1, 16}, {"b", 1, 16}}};
-  EXPECT_EQ(Explainer(site, MakePlan(site).plan).Reason(0),
+  EXPECT_EQ(Explainer(site, planner::MakePlan(site).plan).Reason(0),
             "split in 2: 95 ms per frame, a frame every 66.7 ms");
 }
 
@@ -69,7 +69,7 @@ TEST(Explain, MemoryIsNamedWhereMemoryIsShort) {
 
 TEST(Explain, AFasterDeviceIsAskedForWhereNoneThereWouldDo) {
   const PlacementProblem site{{Need("fast", 10, 90, 60)}, {{"a", 1, 16}}};
-  const Plan plan = MakePlan(site).plan;
+  const Plan plan = planner::MakePlan(site).plan;
   EXPECT_TRUE(plan.streams[0].empty());
   EXPECT_THAT(Explainer(site, plan).Reason(0), HasSubstr("add one device of speed \u2265 1.5"));
 }
@@ -84,7 +84,7 @@ TEST(Explain, RoomIsCountedAndSaid) {
 }
 
 TEST(Explain, TheMarginIsWhatBodiesMayGrowBy) {
-  const std::vector<Task> tasks{{FromMs(100), FromMs(40), FromMs(100), {}},
+  const std::vector<admission::Task> tasks{{FromMs(100), FromMs(40), FromMs(100), {}},
                                 {FromMs(100), FromMs(40), FromMs(100), {}}};
   const Margin margin = MarginOf(tasks);
   EXPECT_NEAR(margin.growth, 0.25, 0.01);
@@ -92,4 +92,4 @@ TEST(Explain, TheMarginIsWhatBodiesMayGrowBy) {
 }
 
 }  // namespace
-}  // namespace stagger::core
+}  // namespace stagger::placement

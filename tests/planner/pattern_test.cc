@@ -1,12 +1,12 @@
 // The test for patterns against the admission test itself.
-#include "core/placement/pattern.h"
+#include "placement/pattern.h"
 
 #include <gtest/gtest.h>
 
-#include "sim/random.h"
-#include "sim/random_site.h"
+#include "lab/sim/random.h"
+#include "lab/sim/random_site.h"
 
-namespace stagger::core {
+namespace stagger::placement {
 namespace {
 
 TEST(PatternTest, SaysWhatTheAdmissionTestSays) {
@@ -22,7 +22,7 @@ TEST(PatternTest, SaysWhatTheAdmissionTestSays) {
     const PatternTest test(catalogue);
     for (int draw = 0; draw < 60; ++draw) {
       Pattern pattern;
-      std::vector<Task> tasks;
+      std::vector<admission::Task> tasks;
       double memory = 0;
       for (std::uint64_t n = 1 + random.Next() % 4; n > 0; --n) {
         const ClassId id = classes[random.Next() % classes.size()];
@@ -32,10 +32,10 @@ TEST(PatternTest, SaysWhatTheAdmissionTestSays) {
         memory += catalogue.at(id).need.memory_gb * count;
       }
       if (memory > site.devices.front().memory_gb) continue;
-      const Admission said = Admit(tasks);
+      const admission::Admission said = admission::Admit(tasks);
       ASSERT_EQ(test.Passes(0, pattern), said.admitted) << "seed " << seed << ", draw " << draw;
       passed += said.admitted ? 1 : 0;
-      exact += said.decided == Admission::Test::kExact ? 1 : 0;
+      exact += said.decided == admission::Admission::Test::kExact ? 1 : 0;
     }
   }
   // Both answers, and the exact part of the test, were asked for.
@@ -66,4 +66,4 @@ TEST(PatternTest, ADeviceFilledToTheBrimPasses) {
 }
 
 }  // namespace
-}  // namespace stagger::core
+}  // namespace stagger::placement

@@ -2,14 +2,14 @@
 // optimum.
 #include <gtest/gtest.h>
 
-#include "core/placement/planner.h"
+#include "planner/make_plan.h"
 #include "planner/clp.h"
-#include "planner/yardsticks.h"
-#include "sim/plan_scenario.h"
-#include "sim/random_site.h"
-#include "sim/simulate.h"
+#include "lab/sim/yardsticks.h"
+#include "lab/sim/plan_scenario.h"
+#include "lab/sim/random_site.h"
+#include "lab/sim/simulate.h"
 
-namespace stagger::core {
+namespace stagger::placement {
 namespace {
 
 using planner::NewClp;
@@ -28,14 +28,14 @@ TEST(Placement, TwoHundredRandomSitesPassTheCheckerAndMissNothingInSimulation) {
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
     const sim::NamedMix mix = sim::SiteMixes()[seed % sim::SiteMixes().size()];
     const PlacementProblem site = sim::RandomSite(mix.mix, 5 + seed * 7 % 60, seed);
-    PatternBudget budget;
+    planner::PatternBudget budget;
     budget.prove = false;
     budget.dives = 2;
-    const Plan plan = MakePlan(site, NewClp, budget).plan;
+    const Plan plan = planner::MakePlan(site, planner::NewClp, budget).plan;
     SCOPED_TRACE(std::string(mix.name) + ", seed " + std::to_string(seed));
     ASSERT_EQ(FaultOf(site, plan).value_or(""), "");
     ASSERT_EQ(StreamsPlaced(plan), site.streams.size());
-    const Plan quick = MakePlan(site).plan;
+    const Plan quick = planner::MakePlan(site).plan;
     ASSERT_EQ(FaultOf(site, quick).value_or(""), "");
     ASSERT_EQ(StreamsPlaced(quick), site.streams.size());
     const auto outcome =
@@ -54,7 +54,7 @@ TEST(Placement, SmallSitesTakeAtMostOneDeviceMoreThanTheOptimum) {
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
     const sim::NamedMix mix = sim::SiteMixes()[seed % sim::SiteMixes().size()];
     const PlacementProblem site = sim::RandomSite(mix.mix, 5 + seed * 3 % 26, seed);
-    const Plan plan = MakePlan(site, NewClp).plan;
+    const Plan plan = planner::MakePlan(site, planner::NewClp).plan;
     const auto used = static_cast<std::uint32_t>(DevicesUsed(plan));
     const auto best = planner::LeastDevices(site, used, 20'000, 2);
     if (!best) continue;
@@ -72,14 +72,14 @@ TEST(Placement, FirstFitOnUtilisationMissesDeadlinesWherePlansDoNot) {
     return sim::Simulate(sim::ScenarioOf(site, plan, std::chrono::seconds{5}), 1, 1)->all.late;
   };
   EXPECT_GT(late(planner::FirstFitDecreasing(site)), 0);
-  EXPECT_EQ(late(MakePlan(site, NewClp).plan), 0);
+  EXPECT_EQ(late(planner::MakePlan(site, planner::NewClp).plan), 0);
 }
 
 TEST(Placement, AStreamTooHeavyForOneDeviceIsSplit) {
   // 95 ms a frame, a frame every 66 ms.
   const PlacementProblem site =
       Site({Need(15, 60, 5, 30, 3)}, {{"a", 1, 16}, {"b", 1, 16}, {"c", 1, 16}});
-  const Plan plan = MakePlan(site, NewClp).plan;
+  const Plan plan = planner::MakePlan(site, planner::NewClp).plan;
   EXPECT_EQ(plan.streams[0].size(), 2U);
   EXPECT_EQ(FaultOf(site, plan).value_or(""), "");
   const std::vector<DeviceTasks> devices = TasksOf(site, plan);
@@ -90,19 +90,19 @@ TEST(Placement, AStreamTooHeavyForOneDeviceIsSplit) {
 TEST(Placement, AFastDeviceServesItWhole) {
   const PlacementProblem site =
       Site({Need(15, 60, 5, 30, 3)}, {{"a", 1, 16}, {"b", 1, 16}, {"c", 2, 16}});
-  EXPECT_EQ(MakePlan(site, NewClp).plan.streams[0], PlacedOn{2});
+  EXPECT_EQ(planner::MakePlan(site, planner::NewClp).plan.streams[0], PlacedOn{2});
 }
 
 TEST(Placement, AmongPlansOfAsManyDevicesTheSmallerOnesServe) {
   const PlacementProblem site =
       Site({Need(5, 20), Need(5, 20)}, {{"big", 4, 80}, {"small", 1, 16}, {"mid", 2, 24}});
-  const Plan plan = MakePlan(site, NewClp).plan;
+  const Plan plan = planner::MakePlan(site, planner::NewClp).plan;
   EXPECT_EQ(plan.streams[0], PlacedOn{1});
   EXPECT_EQ(plan.streams[1], PlacedOn{1});
 }
 
 TEST(Placement, SpeedDividesEveryPhase) {
-  const std::optional<Task> task = PartOn(Need(10, 40, 10, 20), 1, 2);
+  const std::optional<admission::Task> task = PartOn(Need(10, 40, 10, 20), 1, 2);
   ASSERT_TRUE(task);
   EXPECT_EQ(task->body, FromMs(20));
   EXPECT_EQ(task->deadline, FromMs(100 - 15));
@@ -111,7 +111,7 @@ TEST(Placement, SpeedDividesEveryPhase) {
 
 TEST(Placement, WhatDoesNotFitIsLeftOutAndTheRestIsServed) {
   const PlacementProblem site = Site({Need(10, 40), Need(10, 40), Need(10, 40)}, {{"a", 1, 16}});
-  const Plan plan = MakePlan(site, NewClp).plan;
+  const Plan plan = planner::MakePlan(site, planner::NewClp).plan;
   EXPECT_EQ(StreamsPlaced(plan), 2U);
   EXPECT_EQ(FaultOf(site, plan).value_or(""), "");
 }
@@ -131,8 +131,8 @@ TEST(Placement, KindsOfDevicesDoNotMix) {
     for (std::size_t i = 0; i < site.streams.size(); ++i) {
       site.streams[i].kind = i % 2 == 0 ? DeviceKind::kExecutor : DeviceKind::kGpu;
     }
-    for (const NewLinearProgram& solver : {NewLinearProgram(NewClp), NewLinearProgram()}) {
-      Plan plan = MakePlan(site, solver).plan;
+    for (const planner::NewLinearProgram& solver : {planner::NewLinearProgram(planner::NewClp), planner::NewLinearProgram()}) {
+      Plan plan = planner::MakePlan(site, solver).plan;
       ASSERT_EQ(FaultOf(site, plan).value_or(""), "");
       ASSERT_EQ(StreamsPlaced(plan), site.streams.size());
       // The same devices would do, were they of the other kind.
@@ -143,7 +143,7 @@ TEST(Placement, KindsOfDevicesDoNotMix) {
       EXPECT_NE(FaultOf(site, plan).value_or("").find("of another kind"), std::string::npos);
       PlacementProblem executors = site;
       executors.devices.resize(devices.size());
-      EXPECT_EQ(StreamsPlaced(MakePlan(executors, solver).plan), (site.streams.size() + 1) / 2);
+      EXPECT_EQ(StreamsPlaced(planner::MakePlan(executors, solver).plan), (site.streams.size() + 1) / 2);
     }
   }
 }
@@ -167,20 +167,20 @@ TEST(Placement, TheCheckerFindsFaults) {
 
 TEST(Placement, AStoppedSearchStillGivesAPlan) {
   const PlacementProblem site = sim::RandomSite(sim::SiteMix::kCameras, 200, 1);
-  PatternBudget budget;
+  planner::PatternBudget budget;
   budget.enough = [] { return true; };
-  const Plan plan = MakePlan(site, NewClp, budget).plan;
+  const Plan plan = planner::MakePlan(site, planner::NewClp, budget).plan;
   EXPECT_EQ(FaultOf(site, plan).value_or(""), "");
   EXPECT_EQ(StreamsPlaced(plan), 200U);
 }
 
 TEST(Placement, SitesOfStreamsThatAreAllDifferentArePlacedInSamples) {
   const PlacementProblem site = sim::RandomSite(sim::SiteMix::kOwn, 700, 1);
-  const MadePlan made = MakePlan(site, NewClp);
+  const MadePlan made = planner::MakePlan(site, planner::NewClp);
   EXPECT_EQ(made.method, PlanMethod::kChunks);
   EXPECT_EQ(FaultOf(site, made.plan).value_or(""), "");
   EXPECT_EQ(StreamsPlaced(made.plan), 700U);
 }
 
 }  // namespace
-}  // namespace stagger::core
+}  // namespace stagger::placement

@@ -7,14 +7,14 @@
 #include <map>
 #include <vector>
 
-#include "core/placement/explain.h"
-#include "core/placement/planner.h"
+#include "placement/explain.h"
+#include "planner/make_plan.h"
 #include "planner/clp.h"
-#include "sim/plan_scenario.h"
-#include "sim/random.h"
-#include "sim/simulate.h"
+#include "lab/sim/plan_scenario.h"
+#include "lab/sim/random.h"
+#include "lab/sim/simulate.h"
 
-namespace stagger::core {
+namespace stagger::placement {
 namespace {
 
 using planner::NewClp;
@@ -35,7 +35,7 @@ TEST(Swap, LoadsSaveADeviceWhereThereIsTimeForThem) {
   // 2 x 3 GB of 4; each second 50 ms of body and 200 ms of load.
   PlacementProblem site =
       Site({Need(1, 50, 200, 3), Need(1, 50, 200, 3)}, {{"x", 1, 4}, {"y", 1, 4}});
-  MadePlan made = MakePlan(site, NewClp);
+  MadePlan made = planner::MakePlan(site, planner::NewClp);
   EXPECT_EQ(FaultOf(site, made.plan).value_or(""), "");
   EXPECT_EQ(DevicesUsed(made.plan), 1U);
   EXPECT_TRUE(TasksOf(site, made.plan)[made.plan.streams[0][0]].swaps);
@@ -43,16 +43,16 @@ TEST(Swap, LoadsSaveADeviceWhereThereIsTimeForThem) {
   // No load stated, no swapping; nor where loads take too long; nor what exceeds the memory alone.
   for (const StreamNeed& other : {Need(1, 50, 0, 3), Need(1, 50, 760, 3)}) {
     site.streams[1] = other;
-    made = MakePlan(site, NewClp);
+    made = planner::MakePlan(site, planner::NewClp);
     EXPECT_EQ(DevicesUsed(made.plan), 2U);
     EXPECT_EQ(StreamsPlaced(made.plan), 2U);
   }
   site.streams[1] = Need(1, 50, 200, 5);
-  EXPECT_EQ(StreamsPlaced(MakePlan(site, NewClp).plan), 1U);
+  EXPECT_EQ(StreamsPlaced(planner::MakePlan(site, planner::NewClp).plan), 1U);
   // Apps on GPUs hold their models themselves.
   site.streams[1] = Need(1, 50, 200, 3);
   for (PlanDevice& device : site.devices) device.kind = DeviceKind::kGpu;
-  EXPECT_EQ(DevicesUsed(MakePlan(site, NewClp).plan), 2U);
+  EXPECT_EQ(DevicesUsed(planner::MakePlan(site, planner::NewClp).plan), 2U);
 }
 
 TEST(Swap, OnlyWhereItSavesADevice) {
@@ -60,7 +60,7 @@ TEST(Swap, OnlyWhereItSavesADevice) {
   const PlacementProblem site =
       Site({Need(1, 450, 20, 3), Need(1, 450, 20, 1), Need(1, 450, 20, 3), Need(1, 450, 20, 1)},
            {{"x", 1, 4}, {"y", 1, 4}, {"z", 1, 4}});
-  const Plan plan = MakePlan(site, NewClp).plan;
+  const Plan plan = planner::MakePlan(site, planner::NewClp).plan;
   EXPECT_EQ(DevicesUsed(plan), 2U);
   for (const DeviceTasks& device : TasksOf(site, plan)) EXPECT_FALSE(device.swaps);
 }
@@ -89,7 +89,7 @@ int LateOn(const PlanDevice& device, const PlacementProblem& site, const DeviceT
   std::vector<Request> coming;
   std::map<std::size_t, double> needed;  // loaded models, and when last needed
   for (std::size_t i = 0; i < serves.tasks.size(); ++i) {
-    const Task& task = serves.tasks[i];
+    const admission::Task& task = serves.tasks[i];
     const double period = ToMs(task.period);
     for (double at = random.Uniform() * period; at < 60'000; at += period) {
       coming.push_back({at + ToMs(task.deadline), at, i});
@@ -145,10 +145,10 @@ TEST(Swap, RandomSitesMissNothingOnExecutorsThatUnloadTheLeastRecentlyNeeded) {
                                                  {"v", 1, 4},
                                                  {"u", 1, 4},
                                                  {"t", 1, 4}});
-    PatternBudget budget;
+    planner::PatternBudget budget;
     budget.prove = false;
     budget.dives = 2;
-    const Plan plan = MakePlan(site, NewClp, budget).plan;
+    const Plan plan = planner::MakePlan(site, planner::NewClp, budget).plan;
     SCOPED_TRACE(seed);
     ASSERT_EQ(FaultOf(site, plan).value_or(""), "");
     ASSERT_EQ(StreamsPlaced(plan), site.streams.size());
@@ -173,4 +173,4 @@ TEST(Swap, RandomSitesMissNothingOnExecutorsThatUnloadTheLeastRecentlyNeeded) {
 }
 
 }  // namespace
-}  // namespace stagger::core
+}  // namespace stagger::placement

@@ -1,0 +1,121 @@
+#include "lab/bench/bench_legs.h"
+
+#include <fmt/core.h>
+
+#include "base/clock.h"
+#include "console/progress_line.h"
+
+namespace stagger::cli {
+namespace {
+
+std::string Outcome(const std::string& name, const LegRun& run) {
+  std::string text = fmt::format("{:<24}", name);
+  if (run.leg.fps) text += fmt::format(" {:6.1f} fps", *run.leg.fps);
+  if (run.leg.inference_ms) {
+    text += fmt::format("  mean {:6.1f}  p99 {:6.1f} ms", run.leg.inference_ms->mean,
+                        run.leg.inference_ms->p99);
+  }
+  if (run.leg.drop_ratio) text += fmt::format("  drops {:4.1f} %", *run.leg.drop_ratio * 100);
+  if (run.disturbed()) text += "  disturbed: " + run.WhyDisturbed();
+  return text;
+}
+
+}  // namespace
+
+Result<LegRuns> MeasureInterleaved(const std::vector<BenchLeg>& legs, int repeats,
+                                   Workplace& place) {
+  ProgressLine line;
+  LegRuns runs;
+  const TimePoint start = Now();
+  for (int repeat = 0; repeat < repeats; ++repeat) {
+    for (std::size_t i = 0; i < legs.size(); ++i) {
+      const BenchLeg& leg = legs[(i + static_cast<std::size_t>(repeat)) % legs.size()];
+      const std::string where =
+          fmt::format("[{}/{}] {:4.0f} s  ", repeat + 1, repeats, ToMs(Now() - start) / 1000);
+      LegTools tools{place.installation, place.keeper, place.stop, {}};
+      if (line.live()) {
+        tools.progress = [&](const Progress& progress) {
+          line.Update(fmt::format(
+              "{}{:<24} {:.0f}/{:g} s{}", where, progress.leg, progress.elapsed, progress.seconds,
+              progress.frames > 0 ? fmt::format(", {} frames", progress.frames) : ""));
+        };
+      }
+      Result<LegRun> run = leg.run(repeat, tools);
+      if (!run) return run.error();
+      line.Finish(where + Outcome(leg.name, *run));
+      runs[leg.name].push_back(std::move(run).value());
+    }
+  }
+  return runs;
+}
+
+std::vector<Leg> MedianLegs(const std::vector<std::string>& names, const LegRuns& runs) {
+  std::vector<Leg> medians;
+  for (const std::string& name : names) {
+    std::vector<Leg> legs;
+    std::vector<Leg> tight;
+    int disturbed = 0;
+    for (const LegRun& run : runs.at(name)) {
+      legs.push_back(run.leg);
+      if (run.tight) tight.push_back(*run.tight);
+      if (run.disturbed()) ++disturbed;
+    }
+    for (const std::vector<Leg>& kind : {legs, tight}) {
+      if (kind.empty()) continue;
+      medians.push_back(MedianLeg(kind));
+      medians.back().disturbed_repeats = disturbed;
+    }
+  }
+  return medians;
+}
+
+std::string Number(const std::optional<double>& value, double factor, int digits) {
+  return value ? fmt::format("{:.{}f}", *value * factor, digits) : "-";
+}
+
+Table LegTable(const std::vector<Leg>& legs, const std::vector<std::string>& more_headers,
+               const std::vector<std::vector<std::string>>& more) {
+  std::vector<std::string> header{"leg", "fps", "min..max", "drops %", "mean ms",
+                                  "p50", "p99", "max",      "body ms", "overlap %"};
+  header.insert(header.end(), more_headers.begin(), more_headers.end());
+  Table table(header);
+  for (std::size_t i = 0; i < legs.size(); ++i) {
+    const Leg& leg = legs[i];
+    const auto part = [&](double Distribution::*member) {
+      return leg.inference_ms ? Number((*leg.inference_ms).*member, 1, 1) : "-";
+    };
+    std::vector<std::string> row{
+        leg.name,
+        Number(leg.fps, 1, 1),
+        leg.fps_spread ? fmt::format("{:.1f}..{:.1f}", leg.fps_spread->min, leg.fps_spread->max)
+                       : "-",
+        Number(leg.drop_ratio, 100, 1),
+        part(&Distribution::mean),
+        part(&Distribution::p50),
+        part(&Distribution::p99),
+        part(&Distribution::max),
+        leg.body_ms ? Number(leg.body_ms->mean, 1, 1) : "-",
+        Number(leg.overlap_ratio, 100, 1)};
+    if (i < more.size()) row.insert(row.end(), more[i].begin(), more[i].end());
+    table.AddRow(row);
+  }
+  return table;
+}
+
+nlohmann::ordered_json BenchJson(const std::string& bench, nlohmann::ordered_json legs,
+                                 nlohmann::ordered_json device,
+                                 const nlohmann::ordered_json& settings, const std::string& doubt,
+                                 const std::vector<Claim>& claims) {
+  nlohmann::ordered_json json;
+  json["bench"] = bench;
+  json["legs"] = std::move(legs);
+  json["device"] = std::move(device);
+  for (const auto& [name, value] : settings.items()) json[name] = value;
+  json["disturbed"] =
+      doubt.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(doubt);
+  json["claims"] = nlohmann::ordered_json::array();
+  for (const Claim& claim : claims) json["claims"].push_back(ToJson(claim));
+  return json;
+}
+
+}  // namespace stagger::cli

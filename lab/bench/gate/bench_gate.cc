@@ -1,0 +1,272 @@
+// stagger bench gate: what a turn costs, beside a bare ping-pong between two processes.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <optional>
+
+#include "console/arguments.h"
+#include "lab/bench/bench.h"
+#include "lab/bench/bench_run.h"
+#include "lab/bench/claims.h"
+#include "lab/bench/gate/gate_trial.h"
+#include "lab/legs/leg.h"
+#include "lab/legs/machine.h"
+#include "launch/private_daemon.h"
+#include "console/progress_line.h"
+#include "launch/scratch_dir.h"
+#include "console/table.h"
+#include "launch/workplace.h"
+
+namespace stagger::cli {
+namespace {
+
+constexpr int kRate = 60;  // turns a second while the daemon's CPU time is taken
+constexpr double kKilledLimitUs = 10'000;
+
+struct Settings {
+  int repeats = 10;
+  int seconds = 5;
+  int samples = 500;
+  int kills = 20;
+  bool as_json = false;
+};
+
+struct Findings {
+  std::vector<GateBlock> blocks;
+  std::vector<bool> disturbed;  // per block
+  std::vector<Paired> shares;   // per second
+};
+
+using Series = std::vector<double> GateSamples::*;
+using Placement = GateSamples GateBlock::*;
+
+struct Kind {
+  const char* name;
+  Placement placement;
+  Series series;
+  const char* what;
+};
+constexpr Kind kKinds[] = {
+    {"ping-pong", &GateBlock::together, &GateSamples::ping_pong, "a bare packet there and back"},
+    {"grant", &GateBlock::together, &GateSamples::grant, "request to grant, nobody waiting"},
+    {"hand-over", &GateBlock::together, &GateSamples::hand_over, "release to the next one's grant"},
+    {"ping-pong-apart", &GateBlock::apart, &GateSamples::ping_pong, "the same across two cores"},
+    {"grant-apart", &GateBlock::apart, &GateSamples::grant, "the same across two cores"},
+    {"hand-over-apart", &GateBlock::apart, &GateSamples::hand_over, "the same across two cores"},
+};
+
+Result<Findings> Measure(const Settings& settings, PrivateDaemon& daemon, StopSignal& stop) {
+  ProgressLine line;
+  Findings findings;
+  const pid_t pid = daemon.process().pid();
+  {
+    Result<GateTrial> trial = GateTrial::Prepare(daemon.socket(), pid);
+    if (!trial) return trial.error();
+    const auto ours = [&] {
+      return OwnCpuTime() + trial->PartnersCpuTime() + ProcessCpuTime(pid).value_or(Duration{});
+    };
+    // The first block warms everything up and is not counted.
+    for (int block = 0; block <= settings.repeats; ++block) {
+      line.Update(fmt::format("block {}/{}", block, settings.repeats));
+      const std::optional<MachineTime> before = ReadMachineTime();
+      const Duration ours_before = ours();
+      Result<GateBlock> result = trial->RunBlock(settings.samples, settings.kills, stop);
+      if (!result) return result.error();
+      const std::optional<MachineTime> after = ReadMachineTime();
+      if (block == 0) continue;
+      findings.disturbed.push_back(
+          before && after && DisturbanceBetween(*before, *after, ours() - ours_before).disturbed());
+      findings.blocks.push_back(std::move(result).value());
+    }
+  }
+  line.Update(fmt::format("the daemon at {} turns a second: {} s", kRate, settings.seconds));
+  const std::optional<MachineTime> before = ReadMachineTime();
+  const Duration ours_before = OwnCpuTime() + ProcessCpuTime(pid).value_or(Duration{});
+  const Result<std::vector<double>> shares =
+      DaemonShare(daemon.socket(), pid, kRate, settings.seconds, stop);
+  if (!shares) return shares.error();
+  const std::optional<MachineTime> after = ReadMachineTime();
+  const Duration ours = OwnCpuTime() + ProcessCpuTime(pid).value_or(Duration{}) - ours_before;
+  const bool disturbed = before && after && DisturbanceBetween(*before, *after, ours).disturbed();
+  for (const double share : *shares) findings.shares.push_back({share, disturbed});
+  line.Finish(fmt::format("{} blocks done", settings.repeats));
+  return findings;
+}
+
+double PartOf(const std::vector<double>& values, double Distribution::*part) {
+  return (*Describe(values)).*part;
+}
+
+bool Measured(const Findings& findings, Placement placement) {
+  return !(findings.blocks.front().*placement).ping_pong.empty();
+}
+
+// One claim: a part of a kind's distribution against the same part of the ping-pong in the same
+// placement.
+Claim Compare(const Findings& findings, const Kind& kind, const char* part_name,
+              double Distribution::*part, double limit) {
+  std::vector<Paired> values;
+  for (std::size_t i = 0; i < findings.blocks.size(); ++i) {
+    const GateSamples& samples = findings.blocks[i].*kind.placement;
+    values.push_back({PartOf(samples.*kind.series, part) / PartOf(samples.ping_pong, part),
+                      findings.disturbed[i]});
+  }
+  return Judge(fmt::format("{} / ping-pong, {}", kind.name, part_name), values, Bound::kAtMost,
+               limit);
+}
+
+std::vector<Claim> Claims(const Findings& findings) {
+  std::vector<Claim> claims;
+  for (const Kind& kind : kKinds) {
+    if (kind.series == &GateSamples::ping_pong || !Measured(findings, kind.placement)) continue;
+    claims.push_back(Compare(findings, kind, "p50", &Distribution::p50, 2));
+    claims.push_back(Compare(findings, kind, "p99", &Distribution::p99, 10));
+  }
+  std::vector<Paired> killed;
+  for (std::size_t i = 0; i < findings.blocks.size(); ++i) {
+    killed.push_back(
+        {PartOf(findings.blocks[i].killed, &Distribution::max), findings.disturbed[i]});
+  }
+  claims.push_back(
+      Judge("killed-holder, worst of a block (us)", killed, Bound::kAtMost, kKilledLimitUs));
+  claims.push_back(Judge(fmt::format("daemon's share of a core at {} turns/s", kRate),
+                         findings.shares, Bound::kAtMost, 0.02));
+  return claims;
+}
+
+struct Row {
+  const char* name;
+  Distribution figures;  // us
+  std::optional<Distribution> base;
+  const char* what;
+  int apps;
+};
+
+// Each figure's median over the blocks.
+template <typename Of>
+Distribution MedianOfBlocks(const Findings& findings, Of of) {
+  Distribution result;
+  for (const auto part : {&Distribution::min, &Distribution::mean, &Distribution::p50,
+                          &Distribution::p99, &Distribution::max}) {
+    std::vector<double> values;
+    for (const GateBlock& block : findings.blocks) values.push_back(PartOf(of(block), part));
+    result.*part = *Median(values);
+  }
+  return result;
+}
+
+std::vector<Row> Rows(const Findings& findings) {
+  std::vector<Row> rows;
+  for (const Kind& kind : kKinds) {
+    if (!Measured(findings, kind.placement)) continue;
+    const auto of = [&kind](Series series) {
+      return [&kind, series](const GateBlock& block) { return block.*kind.placement.*series; };
+    };
+    rows.push_back({kind.name, MedianOfBlocks(findings, of(kind.series)),
+                    MedianOfBlocks(findings, of(&GateSamples::ping_pong)), kind.what,
+                    kind.series == &GateSamples::grant ? 1 : 2});
+  }
+  rows.push_back({"killed-holder",
+                  MedianOfBlocks(findings, [](const GateBlock& block) { return block.killed; }),
+                  std::nullopt, "the holder's kill to the next one's grant", 2});
+  return rows;
+}
+
+void PrintText(const Settings& settings, const Findings& findings,
+               const std::vector<Claim>& claims) {
+  Table table({"leg", "p50 us", "p99 us", "max us", "x p50", "x p99", "what"});
+  for (const Row& row : Rows(findings)) {
+    const Distribution& d = row.figures;
+    const auto times = [&](double Distribution::*part) {
+      return row.base ? fmt::format("{:.2f}", d.*part / (*row.base).*part) : std::string("-");
+    };
+    table.AddRow({row.name, fmt::format("{:.1f}", d.p50), fmt::format("{:.1f}", d.p99),
+                  fmt::format("{:.1f}", d.max), times(&Distribution::p50),
+                  times(&Distribution::p99), row.what});
+  }
+  fmt::print("{} blocks of {} samples each ({} kills), interleaved; medians over the blocks\n\n",
+             settings.repeats, settings.samples, settings.kills);
+  fmt::print("{}\n{}", table.ToString(), ToText(claims));
+}
+
+void PrintJson(const Settings& settings, const Findings& findings,
+               const std::vector<Claim>& claims) {
+  nlohmann::ordered_json json;
+  json["bench"] = "gate";
+  json["legs"] = nlohmann::ordered_json::array();
+  for (const Row& row : Rows(findings)) {
+    Leg leg;
+    leg.name = row.name;
+    const bool bare = leg.name.rfind("ping-pong", 0) == 0;
+    if (!bare) leg.policy = "fifo";
+    if (!bare) leg.concurrency = 1;
+    leg.apps = row.apps;
+    leg.repeats = settings.repeats;
+    nlohmann::ordered_json entry = ToJson(leg);
+    const Distribution& d = row.figures;
+    const auto in_ms = [](double us) { return us / 1000; };
+    entry["handoff_ms"] = {{"min", in_ms(d.min)},
+                           {"mean", in_ms(d.mean)},
+                           {"p50", in_ms(d.p50)},
+                           {"p99", in_ms(d.p99)},
+                           {"max", in_ms(d.max)}};
+    json["legs"].push_back(entry);
+  }
+  json["device"] = DescribeCpu();
+  json["repeats"] = settings.repeats;
+  json["samples"] = settings.samples;
+  json["kills"] = settings.kills;
+  json["claims"] = nlohmann::ordered_json::array();
+  for (const Claim& claim : claims) json["claims"].push_back(ToJson(claim));
+  fmt::print("{}\n", json.dump(2));
+}
+
+Result<Findings> MeasureWithDaemon(const Settings& settings, Workplace& place) {
+  const Result<ScratchDir> dir = ScratchDir::Make(place.keeper);
+  if (!dir) return dir.error();
+  DaemonSpec spec;
+  spec.socket = dir->File("daemon.sock");
+  spec.policy = "fifo";
+  spec.concurrency = "1";
+  spec.err_file = dir->File("staggerd.err");
+  Result<PrivateDaemon> daemon = PrivateDaemon::Start(place.installation, spec, place.keeper);
+  if (!daemon) return daemon.error();
+  return Measure(settings, *daemon, place.stop);
+}
+
+}  // namespace
+
+int BenchGate(const Arguments& arguments) {
+  Settings settings;
+  CLI::App app{
+      "What a turn costs: processes that talk to a daemon directly, beside a bare ping-pong "
+      "between two "
+      "processes in the same placement, interleaved block by block; and the daemon's own CPU time.",
+      "stagger bench gate"};
+  app.add_option("--repeats", settings.repeats, "blocks")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--seconds", settings.seconds, "how long the daemon's CPU time is taken")
+      ->check(CLI::Range(1, 3600))
+      ->capture_default_str();
+  app.add_option("--samples", settings.samples, "of each kind per block")
+      ->check(CLI::Range(10, 100000))
+      ->capture_default_str();
+  app.add_option("--kills", settings.kills, "holders killed per block")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_flag("--json", settings.as_json, "one JSON object instead of tables");
+  app.footer("exit code 1: a claim failed (inconclusive ones don't count); 130: stopped by Ctrl-C");
+  if (const auto code = ParseArguments(app, arguments)) return *code;
+
+  return RunBench<Findings>(
+      "gate", [&](Workplace& place) { return MeasureWithDaemon(settings, place); },
+      [&](const Findings& findings) {
+        std::vector<Claim> claims = Claims(findings);
+        settings.as_json ? PrintJson(settings, findings, claims)
+                         : PrintText(settings, findings, claims);
+        return claims;
+      });
+}
+
+}  // namespace stagger::cli

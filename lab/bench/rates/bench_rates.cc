@@ -1,0 +1,301 @@
+// stagger bench rates: one app per way to handle excess, each reading every frame of a 30 fps
+// camera while 4 inferences a second are needed, under one daemon at the same time.
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <fstream>
+#include <map>
+
+#include "base/clock.h"
+#include "console/arguments.h"
+#include "lab/bench/bench.h"
+#include "lab/bench/claims.h"
+#include "launch/daemon_control.h"
+#include "lab/legs/leg.h"
+#include "lab/legs/machine.h"
+#include "launch/private_daemon.h"
+#include "console/progress_line.h"
+#include "lab/bench/rates/rates_claims.h"
+#include "launch/scratch_dir.h"
+#include "console/table.h"
+#include "launch/workplace.h"
+
+namespace stagger::cli {
+namespace {
+
+constexpr int kCamera = 30;             // fps
+constexpr int kNeeded = 4;              // fps
+constexpr std::size_t kSkip = kCamera;  // calls until all are attached
+constexpr std::size_t kUntold = 30;     // calls of which the daemon hears later
+constexpr std::array kWays{Excess::kPass, Excess::kPace, Excess::kReuse};
+
+struct Settings {
+  int repeats = 3;
+  double seconds = 20;
+  bool as_json = false;
+};
+
+struct Repeat {
+  std::map<Excess, RateFigures> of;
+  double skipped = 0;  // as the daemon counted
+  bool disturbed = false;
+};
+
+std::vector<RateCall> ReadCalls(const std::string& path) {
+  std::vector<RateCall> calls;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    if (const std::optional<RateCall> call = ParseCall(line)) calls.push_back(*call);
+  }
+  return calls;
+}
+
+Result<Repeat> RunOnce(const Settings& settings, Workplace& place) {
+  Result<ScratchDir> dir = ScratchDir::Make(place.keeper);
+  if (!dir) return dir.error();
+  const Result<std::string> agent = place.installation.Agent();
+  if (!agent) return agent.error();
+  DaemonSpec spec;
+  spec.socket = dir->File("daemon");
+  spec.err_file = dir->File("daemon.log");
+  Result<PrivateDaemon> daemon = PrivateDaemon::Start(place.installation, spec, place.keeper);
+  if (!daemon) return daemon.error();
+  const std::string& examples = place.installation.examples();
+  std::vector<ChildProcess> apps;
+  for (const Excess way : kWays) {
+    StreamSettings stream;
+    stream.name = ToString(way);
+    stream.fps = kNeeded;
+    stream.excess = way;
+    ChildSpec app;
+    app.path = examples + "/frame-runner";
+    app.argv = {"frame-runner", examples + "/models/pass.onnx",
+                "--seconds",    fmt::format("{}", settings.seconds),
+                "--fps",        std::to_string(kCamera),
+                "--threads",    "1",
+                "--calls",      dir->File(stream.name)};
+    app.environment = AppEnvironment(*agent, spec.socket, stream);
+    app.out_file = dir->File(stream.name + ".out");
+    app.err_file = dir->File(stream.name + ".err");
+    Result<ChildProcess> process = ChildProcess::Start(app, place.keeper);
+    if (!process) return process.error();
+    apps.push_back(std::move(process).value());
+  }
+  const TimePoint limit = Now() + FromMs(settings.seconds * 1000) + std::chrono::seconds{30};
+  for (ChildProcess& app : apps) {
+    std::optional<ExitStatus> status;
+    while (!status && Now() < limit) {
+      if (place.stop.Raised()) return Error{"stopped"};
+      status = app.WaitUntil(Now() + std::chrono::milliseconds{100});
+    }
+    if (!status || !status->ok()) return Error{"a frame-runner failed"};
+  }
+  const Result<nlohmann::json> status = AskDaemon(spec.socket, "status");
+  if (!status) return status.error();
+  Repeat repeat;
+  repeat.skipped = status->at("totals").at("skipped").get<double>();
+  const std::vector<RateCall> truth = ReadCalls(dir->File(ToString(Excess::kPass)));
+  for (const Excess way : kWays) {
+    const auto figures = RatesOf(ReadCalls(dir->File(ToString(way))), truth,
+                                 way == Excess::kPace ? kNeeded : kSkip, kCamera, kNeeded);
+    if (!figures) return Error{fmt::format("{}: too few calls to go by", ToString(way))};
+    repeat.of[way] = *figures;
+  }
+  return repeat;
+}
+
+Result<std::vector<Repeat>> Measure(const Settings& settings, Workplace& place) {
+  std::vector<Repeat> repeats;
+  ProgressLine line;
+  for (int i = 0; i < settings.repeats; ++i) {
+    line.Update(fmt::format("repeat {}/{}: {:.0f} s", i + 1, settings.repeats, settings.seconds));
+    const std::optional<MachineTime> before = ReadMachineTime();
+    const Duration ours_before = OwnCpuTime();
+    Result<Repeat> repeat = RunOnce(settings, place);
+    if (!repeat) return repeat.error();
+    const std::optional<MachineTime> after = ReadMachineTime();
+    repeat->disturbed = before && after &&
+                        DisturbanceBetween(*before, *after, OwnCpuTime() - ours_before).disturbed();
+    repeats.push_back(std::move(repeat).value());
+  }
+  line.Finish(fmt::format("{} repeats done", settings.repeats));
+  return repeats;
+}
+
+// A disturbed machine can only break these claims: where they hold all the same, they do.
+template <typename Value>
+Claim Say(const std::vector<Repeat>& repeats, const char* what, Bound bound, double limit,
+          const Value& value) {
+  std::vector<Paired> values;
+  for (const Repeat& repeat : repeats) {
+    const double figure = value(repeat);
+    const bool holds = bound == Bound::kAtLeast ? figure >= limit : figure <= limit;
+    values.push_back({figure, repeat.disturbed && !holds});
+  }
+  return Judge(what, values, bound, limit);
+}
+
+std::vector<Claim> Claims(const std::vector<Repeat>& repeats) {
+  const auto off_needed = [](Excess way) {
+    return [way](const Repeat& r) { return std::abs(r.of.at(way).fps - kNeeded); };
+  };
+  const auto exact = [](const Repeat& r) {
+    const RateFigures& f = r.of.at(Excess::kReuse);
+    return f.seconds_of_calls > 0 ? static_cast<double>(f.exact_seconds) / f.seconds_of_calls : 0.0;
+  };
+  const auto even = [](const Repeat& r) {
+    const RateFigures& f = r.of.at(Excess::kReuse);
+    return f.least_gap >= 7 && f.greatest_gap <= 8 ? 1.0 : 0.0;
+  };
+  const auto right = [](const Repeat& r) {
+    int wrong = 0;
+    for (const auto& [way, figures] : r.of) wrong += figures.wrong;
+    const RateFigures& pace = r.of.at(Excess::kPace);
+    return static_cast<double>(wrong + pace.calls - pace.done);
+  };
+  const auto untold = [](const Repeat& r) {
+    const RateFigures& f = r.of.at(Excess::kReuse);
+    return std::abs(r.skipped - (f.calls - f.done));
+  };
+  return {
+      Say(repeats, "pass: inferences per second", Bound::kAtLeast, kCamera - 0.1,
+          [](const Repeat& r) { return r.of.at(Excess::kPass).fps; }),
+      Say(repeats, "pace: fps off the 4 that are needed", Bound::kAtMost, 0.02,
+          off_needed(Excess::kPace)),
+      Say(repeats, "reuse: calls per second that the app gets done", Bound::kAtLeast, kCamera - 0.1,
+          [](const Repeat& r) { return r.of.at(Excess::kReuse).calls_fps; }),
+      Say(repeats, "reuse: fps off the 4 that are needed", Bound::kAtMost, 0.02,
+          off_needed(Excess::kReuse)),
+      Say(repeats, "reuse: share of seconds of 30 calls with exactly 4", Bound::kAtLeast, 1, exact),
+      Say(repeats, "reuse: every 7th or 8th call computes", Bound::kAtLeast, 1, even),
+      Say(repeats, "outputs neither the call's own nor the last one's", Bound::kAtMost, 0, right),
+      Say(repeats, "reuse: skipped calls, daemon's count off the app's", Bound::kAtMost,
+          static_cast<double>(kSkip + kUntold), untold)};
+}
+
+std::vector<Leg> Legs(const std::vector<Repeat>& repeats) {
+  std::vector<Leg> legs;
+  for (const Excess way : kWays) {
+    std::vector<Leg> runs;
+    for (const Repeat& repeat : repeats) {
+      const RateFigures& figures = repeat.of.at(way);
+      Leg leg;
+      leg.name = ToString(way);
+      leg.policy = "fifo";
+      leg.apps = 1;
+      leg.fps_required = kNeeded;
+      leg.fps = figures.fps;
+      leg.frames = figures.calls;
+      leg.done = figures.done;
+      leg.drops = 0;
+      leg.drop_ratio = 0;
+      leg.skipped = figures.calls - figures.done;
+      std::vector<double> times = figures.computed_ms;
+      times.insert(times.end(), figures.reused_ms.begin(), figures.reused_ms.end());
+      leg.inference_ms = Describe(std::move(times));
+      runs.push_back(std::move(leg));
+    }
+    Leg leg = MedianLeg(runs);
+    leg.disturbed_repeats = static_cast<int>(std::ranges::count_if(repeats, &Repeat::disturbed));
+    legs.push_back(std::move(leg));
+  }
+  return legs;
+}
+
+double Middle(const std::vector<Repeat>& repeats, Excess way, double RateFigures::*member) {
+  std::vector<double> values;
+  values.reserve(repeats.size());
+  for (const Repeat& repeat : repeats) values.push_back(repeat.of.at(way).*member);
+  return Median(std::move(values)).value_or(0);
+}
+
+std::string Times(const std::vector<Repeat>& repeats, Excess way,
+                  std::vector<double> RateFigures::*member) {
+  std::vector<double> all;
+  for (const Repeat& repeat : repeats) {
+    const std::vector<double>& times = repeat.of.at(way).*member;
+    all.insert(all.end(), times.begin(), times.end());
+  }
+  const std::optional<Distribution> times = Describe(std::move(all));
+  return times ? fmt::format("{:.3f} / {:.3f}", times->p50, times->p99) : "-";
+}
+
+void Print(const Settings& settings, const std::vector<Repeat>& repeats,
+           const std::vector<Claim>& claims) {
+  const std::vector<Leg> legs = Legs(repeats);
+  if (settings.as_json) {
+    nlohmann::ordered_json json;
+    json["bench"] = "rates";
+    json["legs"] = nlohmann::ordered_json::array();
+    for (std::size_t i = 0; i < legs.size(); ++i) {
+      nlohmann::ordered_json leg = ToJson(legs[i]);
+      leg["calls_fps"] = Middle(repeats, kWays[i], &RateFigures::calls_fps);
+      json["legs"].push_back(std::move(leg));
+    }
+    json["device"] = DescribeCpu();
+    json["repeats"] = settings.repeats;
+    json["seconds"] = settings.seconds;
+    json["claims"] = nlohmann::ordered_json::array();
+    for (const Claim& claim : claims) json["claims"].push_back(ToJson(claim));
+    fmt::print("{}\n", json.dump(2));
+    return;
+  }
+  Table table({"leg", "calls/s", "inferences/s", "calls", "done", "skipped", "gap",
+               "computed ms p50 / p99", "reused"});
+  for (std::size_t i = 0; i < legs.size(); ++i) {
+    const Excess way = kWays[i];
+    int least = repeats.front().of.at(way).least_gap;
+    int greatest = least;
+    for (const Repeat& repeat : repeats) {
+      least = std::min(least, repeat.of.at(way).least_gap);
+      greatest = std::max(greatest, repeat.of.at(way).greatest_gap);
+    }
+    table.AddRow({legs[i].name,
+                  fmt::format("{:.3f}", Middle(repeats, way, &RateFigures::calls_fps)),
+                  fmt::format("{:.3f}", Middle(repeats, way, &RateFigures::fps)),
+                  fmt::format("{:.0f}", *legs[i].frames), fmt::format("{:.0f}", *legs[i].done),
+                  fmt::format("{:.0f}", *legs[i].skipped), fmt::format("{}..{}", least, greatest),
+                  Times(repeats, way, &RateFigures::computed_ms),
+                  Times(repeats, way, &RateFigures::reused_ms)});
+  }
+  fmt::print(
+      "{} repeats of {:g} s: three apps at once, each reading every frame at {} fps, {} needed\n"
+      "(gap: calls from one inference to the next; the first second is not counted)\n\n{}\n{}",
+      settings.repeats, settings.seconds, kCamera, kNeeded, table.ToString(), ToText(claims));
+}
+
+}  // namespace
+
+int BenchRates(const Arguments& arguments) {
+  Settings settings;
+  CLI::App app{
+      "Apps that read every frame of a 30 fps camera while 4 inferences a second are needed: what "
+      "pass, pace and reuse make of it.",
+      "stagger bench rates"};
+  app.add_option("--repeats", settings.repeats)->check(CLI::Range(1, 1000))->capture_default_str();
+  app.add_option("--seconds", settings.seconds, "per repeat")
+      ->check(CLI::Range(5.0, 36000.0))
+      ->capture_default_str();
+  app.add_flag("--json", settings.as_json, "one JSON object instead of tables");
+  app.footer("exit code 1: a claim failed (inconclusive ones don't count); 130: stopped by Ctrl-C");
+  if (const auto code = ParseArguments(app, arguments)) return *code;
+  Result<Workplace> place = Workplace::Open();
+  if (!place) {
+    PrintError(place.error().message);
+    return kExitFailed;
+  }
+  const Result<std::vector<Repeat>> repeats = Measure(settings, *place);
+  if (!repeats) {
+    PrintError("bench rates: " + repeats.error().message);
+    return place->stop.Raised() ? kExitInterrupted : kExitFailed;
+  }
+  const std::vector<Claim> claims = Claims(*repeats);
+  Print(settings, *repeats, claims);
+  return ExitCode(claims);
+}
+
+}  // namespace stagger::cli

@@ -1,0 +1,440 @@
+// stagger bench share: eight apps with one model through an executor, beside eight bare ones; what
+// forwarding an inference costs; and what batching those that wait together gains, here and, in
+// simulation, with a published curve.
+#include <fmt/core.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "console/arguments.h"
+#include "lab/bench/split/batch_legs.h"
+#include "lab/bench/bench.h"
+#include "lab/bench/bench_run.h"
+#include "lab/bench/claims.h"
+#include "lab/bench/split/frame_legs.h"
+#include "lab/legs/machine.h"
+#include "console/progress_line.h"
+#include "lab/scenario/sim_most_streams.h"
+#include "console/table.h"
+
+namespace stagger::cli {
+namespace {
+
+constexpr double kMegabyte = 1024 * 1024;
+constexpr std::size_t kImageBytes = std::size_t{4} * 3 * 300 * 300;  // of the model "pass"
+constexpr int kPingPongs = 500;
+constexpr double kWeighSeconds = 5;  // the last app is up before the first one ends
+constexpr double kBatchLeg = 6;  // so many times as long: what sizes take has to be found out first
+
+struct Settings {
+  int repeats = 3;
+  double seconds = 2;
+  int apps = 8;
+  bool as_json = false;
+};
+
+struct Repeat {
+  double bare_mb = 0;       // of all apps
+  double forwarded_mb = 0;  // of all apps and the executor
+  double model_mb = 0;      // what the model adds to one bare app
+  double copies = 0;        // of it, forwarded
+  bool same = false;
+  double bare_us = 0;  // a call of "pass"
+  double forwarded_us = 0;
+  double ping_pong_us = 0;
+  double copy_us = 0;      // one image in, one out, across cores
+  double round_trips = 0;  // what forwarding adds beyond the copies, in ping-pongs
+  BatchComparison wide;    // a model whose weights take long to read
+  BatchComparison heavy;   // one that has to compute
+  double wide_gain = 0;    // batched / one by one
+  double heavy_gain = 0;
+  double heavy_batched = 0;  // the part of its inferences that ran in batches all the same
+  bool disturbed = false;
+};
+
+// Streams of the published detector, in simulation.
+struct Simulated {
+  double fps;
+  MostStreams most;
+};
+
+void StayOn(int core) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(core, &set);
+  sched_setaffinity(0, sizeof set, &set);
+}
+
+struct Memory {
+  double mb = 0;
+  std::vector<RunnerReport> reports;
+};
+
+// `apps` runners of a model at an easy pace, and what they and their executor weigh.
+Result<Memory> Weigh(const Settings& settings, const std::string& model, int apps, bool forwarded,
+                     std::pair<int, int> cores, Workplace& place) {
+  Result<FrameLeg> leg = FrameLeg::Make(place);
+  if (!leg) return leg.error();
+  RunnerSpec spec;
+  spec.model = model;
+  spec.seconds = std::max(settings.seconds, kWeighSeconds);
+  spec.fps = 1;
+  if (forwarded) {
+    Result<std::string> socket = leg->StartExecutor(cores.first);
+    if (!socket) return socket.error();
+    spec.executors.push_back(*socket);
+  }
+  for (int i = 0; i < apps; ++i) {
+    if (const auto started = leg->StartRunner(spec); !started) return started.error();
+  }
+  if (const auto ready = leg->AwaitReady(); !ready) return ready.error();
+  const Result<double> bytes = leg->ProportionalSize();
+  if (!bytes) return bytes.error();
+  Result<std::vector<RunnerReport>> reports = leg->Finish();
+  if (!reports) return reports.error();
+  return Memory{*bytes / kMegabyte, std::move(reports).value()};
+}
+
+// The app on one core, the executor on the other.
+Result<double> CallUs(const Settings& settings, bool forwarded, std::pair<int, int> cores,
+                      Workplace& place) {
+  Result<FrameLeg> leg = FrameLeg::Make(place);
+  if (!leg) return leg.error();
+  RunnerSpec spec;
+  spec.model = "pass";
+  spec.seconds = settings.seconds;
+  spec.core = cores.first;
+  if (forwarded) {
+    Result<std::string> socket = leg->StartExecutor(cores.second);
+    if (!socket) return socket.error();
+    spec.executors.push_back(*socket);
+  }
+  if (const auto started = leg->StartRunner(spec); !started) return started.error();
+  Result<std::vector<RunnerReport>> reports = leg->Finish();
+  if (!reports) return reports.error();
+  return reports->front().p50_ms * 1000;
+}
+
+// The other end of the reference: does to shared memory what an executor does, on the other core.
+class Toucher {
+ public:
+  explicit Toucher(int core) {
+    void* at =
+        mmap(nullptr, 2 * kImageBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int ends[2];
+    if (at == MAP_FAILED || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+      return;
+    shared_ = static_cast<char*>(at);
+    ours_.Reset(ends[0]);
+    UniqueFd theirs(ends[1]);
+    pid_ = fork();
+    if (pid_ != 0) return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ours_.Reset();
+    StayOn(core);
+    char packet[48];
+    while (recv(theirs.get(), packet, sizeof packet, 0) > 0) {
+      if (packet[0] != 0) std::memcpy(output(), input(), kImageBytes);
+      if (send(theirs.get(), packet, sizeof packet, MSG_NOSIGNAL) < 0) break;
+    }
+    _exit(0);
+  }
+  ~Toucher() {
+    ours_.Reset();
+    if (pid_ > 0) waitpid(pid_, nullptr, 0);
+    if (shared_ != nullptr) munmap(shared_, 2 * kImageBytes);
+  }
+  Toucher(const Toucher&) = delete;
+  Toucher& operator=(const Toucher&) = delete;
+
+  char* input() const { return shared_; }
+  char* output() const { return shared_ + kImageBytes; }
+  // There and back; `touch`: the other end reads the input and writes the output in between.
+  bool PingPong(bool touch) {
+    char packet[48] = {static_cast<char>(touch ? 1 : 0)};
+    return pid_ > 0 && send(ours_.get(), packet, sizeof packet, MSG_NOSIGNAL) == sizeof packet &&
+           recv(ours_.get(), packet, sizeof packet, 0) == sizeof packet;
+  }
+
+ private:
+  char* shared_ = nullptr;
+  UniqueFd ours_;
+  pid_t pid_ = -1;
+};
+
+// A bare packet to a process on the other core and back; and the two copies, in and out of memory
+// that the other core has just used.
+Result<void> Reference(std::pair<int, int> cores, Repeat* repeat) {
+  cpu_set_t before;
+  if (sched_getaffinity(0, sizeof before, &before) != 0) return Error{"cannot tell our cores"};
+  Toucher toucher(cores.second);
+  StayOn(cores.first);
+  std::vector<double> times;
+  std::vector<double> copies;
+  std::vector<char> image(kImageBytes, 1);
+  std::vector<char> result(kImageBytes, 2);
+  bool good = true;
+  for (int i = 0; good && i < kPingPongs; ++i) {
+    TimePoint start = Now();
+    good = toucher.PingPong(false);
+    times.push_back(ToMs(Now() - start) * 1000);
+    if (!good) break;
+    start = Now();
+    std::memcpy(toucher.input(), image.data(), kImageBytes);
+    Duration copying = Now() - start;
+    good = toucher.PingPong(true);
+    start = Now();
+    std::memcpy(result.data(), toucher.output(), kImageBytes);
+    copying += Now() - start;
+    copies.push_back(ToMs(copying) * 1000);
+  }
+  sched_setaffinity(0, sizeof before, &before);
+  if (!good) return Error{"a ping-pong failed"};
+  repeat->ping_pong_us = *Median(times);
+  repeat->copy_us = *Median(copies);
+  return {};
+}
+
+Result<Repeat> MeasureOnce(const Settings& settings, std::pair<int, int> cores, Workplace& place) {
+  Repeat repeat;
+  const std::optional<MachineTime> before = ReadMachineTime();
+  const Duration ours_before = OwnCpuTime();
+  const Result<Memory> empty = Weigh(settings, "pass", settings.apps, false, cores, place);
+  if (!empty) return empty.error();
+  const Result<Memory> bare = Weigh(settings, "heavy", settings.apps, false, cores, place);
+  if (!bare) return bare.error();
+  const Result<Memory> forwarded = Weigh(settings, "heavy", settings.apps, true, cores, place);
+  if (!forwarded) return forwarded.error();
+  repeat.bare_mb = bare->mb;
+  repeat.forwarded_mb = forwarded->mb;
+  repeat.model_mb = (bare->mb - empty->mb) / settings.apps;
+  repeat.copies = (forwarded->mb - empty->mb) / repeat.model_mb;
+  repeat.same = true;
+  for (std::size_t i = 0; i < bare->reports.size(); ++i) {
+    const Comparison comparison = Compare(bare->reports[i], forwarded->reports[i], 0);
+    repeat.same = repeat.same && comparison.same && comparison.frames > 0;
+  }
+  const double seconds = settings.seconds * kBatchLeg;
+  for (const auto& [name, comparison] :
+       {std::pair("wide", &repeat.wide), {"heavy", &repeat.heavy}}) {
+    Result<BatchComparison> compared = CompareBatches(name, settings.apps, seconds, cores, place);
+    if (!compared) return compared.error();
+    *comparison = std::move(compared).value();
+    repeat.same = repeat.same && comparison->same;
+  }
+  repeat.wide_gain = repeat.wide.batched_fps / repeat.wide.serial_fps;
+  repeat.heavy_gain = repeat.heavy.batched_fps / repeat.heavy.serial_fps;
+  repeat.heavy_batched = repeat.heavy.batched_ratio;
+  const Result<double> bare_us = CallUs(settings, false, cores, place);
+  if (!bare_us) return bare_us.error();
+  const Result<double> forwarded_us = CallUs(settings, true, cores, place);
+  if (!forwarded_us) return forwarded_us.error();
+  repeat.bare_us = *bare_us;
+  repeat.forwarded_us = *forwarded_us;
+  if (const auto measured = Reference(cores, &repeat); !measured) return measured.error();
+  repeat.round_trips =
+      (repeat.forwarded_us - repeat.bare_us - repeat.copy_us) / repeat.ping_pong_us;
+  const std::optional<MachineTime> after = ReadMachineTime();
+  repeat.disturbed = before && after &&
+                     DisturbanceBetween(*before, *after, OwnCpuTime() - ours_before).disturbed();
+  return repeat;
+}
+
+Claim Judged(const std::vector<Repeat>& repeats, const char* what, double Repeat::*value,
+             Bound bound, double limit) {
+  std::vector<Paired> values;
+  values.reserve(repeats.size());
+  for (const Repeat& repeat : repeats) values.push_back({repeat.*value, repeat.disturbed});
+  return Judge(what, values, bound, limit);
+}
+
+Result<std::vector<Simulated>> SimulateBatches() {
+  std::vector<Simulated> simulated;
+  for (const double fps : {4.0, 10.0}) {
+    const Result<MostStreams> most = FindMostStreams(SsdCameras(fps), 1, 0);
+    if (!most) return most.error();
+    simulated.push_back({fps, *most});
+  }
+  return simulated;
+}
+
+std::vector<Claim> Claims(const Settings& settings, const std::vector<Repeat>& repeats,
+                          const std::vector<Simulated>& simulated) {
+  std::vector<Paired> same;
+  same.reserve(repeats.size());
+  for (const Repeat& repeat : repeats) same.push_back({repeat.same ? 1.0 : 0.0, false});
+  std::vector<Claim> claims;
+  claims.push_back(
+      Judged(repeats, fmt::format("copies of the model in memory, {} apps", settings.apps).c_str(),
+             &Repeat::copies, Bound::kAtMost, 1.5));
+  claims.push_back(Judge("outputs equal to bare within 1e-5", same, Bound::kAtLeast, 1));
+  claims.push_back(Judged(repeats, "forwarding beyond its two copies, in ping-pongs",
+                          &Repeat::round_trips, Bound::kAtMost, 2));
+  claims.push_back(Judged(repeats, "batched / one by one, a model that reads much (wide)",
+                          &Repeat::wide_gain, Bound::kAtLeast, 1.5));
+  claims.push_back(Judged(repeats, "batched / one by one, a model that computes (heavy)",
+                          &Repeat::heavy_gain, Bound::kAtLeast, 0.95));
+  for (const Simulated& one : simulated) {
+    claims.push_back(
+        Judge(fmt::format("simulated SSD, {:g} fps: streams without a miss, batched / one by one",
+                          one.fps),
+              {{one.most.ratio(), false}}, Bound::kAtLeast, 1.6));
+  }
+  return claims;
+}
+
+struct Figure {
+  const char* name;
+  double Repeat::*value;
+  const char* what;
+};
+constexpr Figure kFigures[] = {
+    {"bare_mb", &Repeat::bare_mb, "proportional set size of the bare apps, MB"},
+    {"forwarded_mb", &Repeat::forwarded_mb, "of the forwarded ones and their executor, MB"},
+    {"model_mb", &Repeat::model_mb, "what the model adds to one bare app, MB"},
+    {"bare_us", &Repeat::bare_us, "a call that hardly computes, 1 MB in and out, bare, us"},
+    {"forwarded_us", &Repeat::forwarded_us, "the same forwarded, us"},
+    {"copy_us", &Repeat::copy_us, "copying 1 MB in and 1 MB out, as the other core uses it, us"},
+    {"ping_pong_us", &Repeat::ping_pong_us, "a packet to the other core and back, us"},
+    {"heavy_batched_ratio", &Repeat::heavy_batched,
+     "of heavy's inferences, those in batches, once its curve is known"},
+};
+
+std::string Shown(const std::vector<std::pair<int, double>>& curve) {
+  std::string text;
+  for (const auto& [items, ms] : curve) {
+    text += fmt::format("{}{}: {:.1f}", text.empty() ? "" : ", ", items, ms);
+  }
+  return text;
+}
+
+nlohmann::ordered_json ToJson(const BatchComparison& comparison) {
+  nlohmann::ordered_json curve = nlohmann::ordered_json::array();
+  for (const auto& [items, ms] : comparison.curve) curve.push_back({{"size", items}, {"ms", ms}});
+  return {{"serial_fps", comparison.serial_fps},
+          {"batched_fps", comparison.batched_fps},
+          {"batched_ratio", comparison.batched_ratio},
+          {"batching", curve}};
+}
+
+// The last repeat's; the claims have them all.
+void PrintBatches(const Repeat& last, const std::vector<Simulated>& simulated) {
+  Table table({"model", "one by one, fps", "batched, fps", "in batches", "ms by batch size"});
+  for (const auto& [name, one] : {std::pair("wide", &last.wide), {"heavy", &last.heavy}}) {
+    table.AddRow({name, fmt::format("{:.1f}", one->serial_fps),
+                  fmt::format("{:.1f}", one->batched_fps),
+                  fmt::format("{:.0f} %", 100 * one->batched_ratio), Shown(one->curve)});
+  }
+  fmt::print("{}\n", table.ToString());
+  for (const Simulated& one : simulated) {
+    fmt::print(
+        "simulated SSD at {:g} fps, due within 1 / fps: {} streams without a miss, {} one by "
+        "one\n",
+        one.fps, one.most.batched, one.most.serial);
+  }
+  fmt::print("\n");
+}
+
+void Print(const Settings& settings, const std::vector<Repeat>& repeats,
+           const std::vector<Simulated>& simulated, const std::vector<Claim>& claims) {
+  Table table({"figure", "median", "min..max", "what"});
+  nlohmann::ordered_json figures;
+  for (const Figure& figure : kFigures) {
+    std::vector<double> values;
+    values.reserve(repeats.size());
+    for (const Repeat& repeat : repeats) values.push_back(repeat.*figure.value);
+    const Spread spread = *SpreadOf(values);
+    figures[figure.name] = {{"median", spread.median}, {"spread", {spread.min, spread.max}}};
+    table.AddRow({figure.name, fmt::format("{:.1f}", spread.median),
+                  fmt::format("{:.1f}..{:.1f}", spread.min, spread.max), figure.what});
+  }
+  if (settings.as_json) {
+    nlohmann::ordered_json json;
+    json["bench"] = "share";
+    json["legs"] = nlohmann::ordered_json::array();
+    json["figures"] = figures;
+    for (const auto& [name, comparison] :
+         {std::pair("wide", &Repeat::wide), {"heavy", &Repeat::heavy}}) {
+      for (const Repeat& repeat : repeats) {
+        json["batches"][name].push_back(ToJson(repeat.*comparison));
+      }
+    }
+    for (const Simulated& one : simulated) {
+      json["simulated"].push_back({{"fps", one.fps},
+                                   {"most_streams_serial", one.most.serial},
+                                   {"most_streams_batched", one.most.batched}});
+    }
+    json["device"] = DescribeCpu();
+    json["repeats"] = settings.repeats;
+    json["apps"] = settings.apps;
+    json["claims"] = nlohmann::ordered_json::array();
+    for (const Claim& claim : claims) json["claims"].push_back(ToJson(claim));
+    fmt::print("{}\n", json.dump(2));
+    return;
+  }
+  fmt::print("{} repeats, {} apps\n\n{}\n", settings.repeats, settings.apps, table.ToString());
+  PrintBatches(repeats.back(), simulated);
+  fmt::print("{}", ToText(claims));
+}
+
+struct Measured {
+  std::vector<Repeat> repeats;
+  std::vector<Simulated> simulated;
+};
+
+Result<Measured> Measure(const Settings& settings, Workplace& place) {
+  const Result<std::pair<int, int>> cores = TwoCores();
+  if (!cores) return cores.error();
+  Result<std::vector<Simulated>> simulated = SimulateBatches();
+  if (!simulated) return simulated.error();
+  std::vector<Repeat> repeats;
+  ProgressLine line;
+  for (int i = 0; i < settings.repeats; ++i) {
+    line.Update(fmt::format("repeat {}/{}", i + 1, settings.repeats));
+    const Result<Repeat> repeat = MeasureOnce(settings, *cores, place);
+    if (!repeat) return repeat.error();
+    repeats.push_back(*repeat);
+  }
+  line.Finish(fmt::format("{} repeats done", settings.repeats));
+  return Measured{std::move(repeats), std::move(simulated).value()};
+}
+
+}  // namespace
+
+int BenchShare(const Arguments& arguments) {
+  Settings settings;
+  CLI::App app{
+      "Apps with one model through one executor, beside as many bare ones: memory, results, and "
+      "what forwarding an inference costs beside a bare ping-pong and two copies, and what "
+      "batching "
+      "gains.",
+      "stagger bench share"};
+  app.add_option("--repeats", settings.repeats)->check(CLI::Range(1, 1000))->capture_default_str();
+  app.add_option("--seconds", settings.seconds, "per leg")
+      ->check(CLI::Range(0.5, 3600.0))
+      ->capture_default_str();
+  app.add_option("--apps", settings.apps)->check(CLI::Range(2, 64))->capture_default_str();
+  app.add_flag("--json", settings.as_json, "one JSON object instead of tables");
+  app.footer("exit code 1: a claim failed (inconclusive ones don't count); 130: stopped by Ctrl-C");
+  if (const auto code = ParseArguments(app, arguments)) return *code;
+  return RunBench<Measured>(
+      "share", [&](Workplace& place) { return Measure(settings, place); },
+      [&](const Measured& measured) {
+        std::vector<Claim> claims = Claims(settings, measured.repeats, measured.simulated);
+        Print(settings, measured.repeats, measured.simulated, claims);
+        return claims;
+      });
+}
+
+}  // namespace stagger::cli

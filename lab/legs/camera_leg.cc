@@ -1,0 +1,178 @@
+#include "lab/legs/camera_leg.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "lab/legs/camera_group.h"
+#include "launch/daemon_control.h"
+#include "launch/private_daemon.h"
+#include "launch/scratch_dir.h"
+
+namespace stagger::cli {
+namespace {
+
+constexpr Duration kWarmupTimeout = std::chrono::seconds{60};
+constexpr double kClipSeconds = 79;  // the default clip's length: cameras start at different places
+
+Result<std::vector<CameraApp>> Apps(const LegPlan& plan, const LegTools& tools,
+                                    const PrivateDaemon* daemon) {
+  const Result<std::string> program = tools.installation.CameraDetector();
+  if (!program) return program.error();
+  std::vector<CameraApp> apps;
+  for (int i = 0; i < plan.cameras; ++i) {
+    CameraApp app;
+    app.name = fmt::format("camera-{}", i + 1);
+    app.path = *program;
+    app.arguments = CameraArguments(plan, i);
+    if (daemon != nullptr) {
+      const Result<std::string> agent = tools.installation.Agents();
+      if (!agent) return agent.error();
+      StreamSettings stream;
+      stream.name = app.name;
+      stream.fps = plan.fps;
+      if (i == 0 && plan.tight) {
+        stream.fps = plan.tight->fps;
+        stream.deadline_ms = plan.tight->deadline_ms;
+      }
+      app.environment = AppEnvironment(*agent, daemon->socket(), stream);
+    }
+    apps.push_back(std::move(app));
+  }
+  return apps;
+}
+
+// Lets them run; asks the daemon shortly before their time is up, while its streams still exist.
+Result<nlohmann::json> Attend(const LegPlan& plan, const LegTools& tools, CameraGroup& cameras,
+                              const PrivateDaemon* daemon) {
+  const double look = std::max(plan.seconds - 0.3, plan.seconds * 0.9);
+  nlohmann::json status;
+  const auto tick = [&](double elapsed) -> Result<void> {
+    if (daemon != nullptr && status.is_null() && elapsed >= look) {
+      Result<nlohmann::json> answer = AskDaemon(daemon->socket(), "status");
+      if (!answer) return answer.error();
+      status = std::move(answer).value();
+    }
+    if (tools.progress) {
+      tools.progress(
+          {plan.name, std::min(elapsed, plan.seconds), plan.seconds, cameras.CountSamples()});
+    }
+    return {};
+  };
+  if (const Result<void> attended = cameras.Attend(plan.seconds, tools.stop, tick); !attended) {
+    return attended.error();
+  }
+  return status;
+}
+
+std::optional<double> NumberAt(const nlohmann::json& object, const char* key) {
+  if (!object.is_object() || !object.contains(key) || !object[key].is_number()) return std::nullopt;
+  return object[key].get<double>();
+}
+
+// What only the daemon saw: bodies and how they overlapped.
+void AddDaemonView(const nlohmann::json& status, Leg* leg) {
+  if (!status.is_object()) return;
+  if (status.contains("devices") && status["devices"].is_array() && !status["devices"].empty()) {
+    const nlohmann::json& device = status["devices"][0];
+    leg->overlap_ratio = NumberAt(device, "overlap_ratio");
+    if (const auto k = NumberAt(device, "concurrency")) leg->concurrency = static_cast<int>(*k);
+  }
+  if (!status.contains("streams") || !status["streams"].is_array()) return;
+  // Pooled from per-stream figures: the mean is weighted, the median is the streams' middle one,
+  // and the p99 the worst stream's.
+  Distribution pooled;
+  double weight = 0;
+  std::vector<double> medians;
+  for (const nlohmann::json& stream : status["streams"]) {
+    if (!stream.is_object() || !stream.contains("body_ms")) continue;
+    const nlohmann::json& body = stream["body_ms"];
+    const auto mean = NumberAt(body, "mean");
+    const double done = NumberAt(stream, "done").value_or(0);
+    if (!mean || done <= 0) continue;
+    const double min = NumberAt(body, "min").value_or(*mean);
+    pooled.min = weight == 0 ? min : std::min(pooled.min, min);
+    pooled.max = std::max(pooled.max, NumberAt(body, "max").value_or(*mean));
+    pooled.p99 = std::max(pooled.p99, NumberAt(body, "p99").value_or(*mean));
+    pooled.mean += *mean * done;
+    medians.push_back(NumberAt(body, "p50").value_or(*mean));
+    weight += done;
+  }
+  if (weight <= 0) return;
+  pooled.mean /= weight;
+  pooled.p50 = *Median(medians);
+  leg->body_ms = pooled;
+}
+
+Result<LegRun> Measure(const LegPlan& plan, const LegTools& tools, const ScratchDir& dir,
+                       PrivateDaemon* daemon) {
+  const Result<std::vector<CameraApp>> apps = Apps(plan, tools, daemon);
+  if (!apps) return apps.error();
+  Result<CameraGroup> cameras = CameraGroup::Start(*apps, dir, tools.keeper);
+  if (!cameras) return cameras.error();
+  if (auto ready = cameras->AwaitReady(kWarmupTimeout, tools.stop); !ready) return ready.error();
+  if (auto gone = cameras->Go("now"); !gone) return gone.error();
+  const Result<nlohmann::json> status = Attend(plan, tools, *cameras, daemon);
+  cameras->Stop();
+  if (!status) return status.error();
+  const Result<std::vector<AppRecord>> records = cameras->Records();
+  if (!records) return records.error();
+
+  LegRun run;
+  run.leg = Summarise({plan.name, plan.fps, plan.seconds}, *records);
+  run.leg.policy = plan.policy;
+  AddDaemonView(*status, &run.leg);
+  if (plan.tight) {
+    run.leg.fps_required = *run.leg.fps_required - *plan.fps + plan.tight->fps;
+    run.tight =
+        Summarise({plan.name + ", tight", plan.tight->fps, plan.seconds}, {records->front()});
+    run.tight->policy = plan.policy;
+    run.tight->concurrency = run.leg.concurrency;
+  }
+  return run;
+}
+
+}  // namespace
+
+std::vector<std::string> CameraArguments(const LegPlan& plan, int camera) {
+  std::vector<std::string> arguments{"--quiet", "--work-ms", fmt::format("{}", plan.work_ms)};
+  if (plan.seconds > 0) {
+    arguments.insert(arguments.end(), {"--seconds", fmt::format("{}", plan.seconds)});
+  }
+  const double step = kClipSeconds / std::max(plan.cameras, 1);
+  arguments.insert(arguments.end(), {"--offset", fmt::format("{:.1f}", step * camera)});
+  if (plan.fps) {
+    const double fps = camera == 0 && plan.tight ? plan.tight->fps : *plan.fps;
+    arguments.insert(arguments.end(), {"--fps", fmt::format("{}", fps)});
+  } else {
+    arguments.push_back("--every-frame");
+  }
+  if (plan.tuned) arguments.push_back("--tuned");
+  return arguments;
+}
+
+Result<LegRun> RunLeg(const LegPlan& plan, const LegTools& tools) {
+  const DisturbanceWatch watch;
+  Result<ScratchDir> dir = ScratchDir::Make(tools.keeper);
+  if (!dir) return dir.error();
+
+  std::optional<PrivateDaemon> daemon;
+  if (plan.policy) {
+    DaemonSpec spec;
+    spec.socket = dir->File("daemon.sock");
+    spec.policy = *plan.policy;
+    if (plan.concurrency) spec.concurrency = std::to_string(*plan.concurrency);
+    spec.err_file = dir->File("staggerd.err");
+    Result<PrivateDaemon> started = PrivateDaemon::Start(tools.installation, spec, tools.keeper);
+    if (!started) return started.error();
+    daemon.emplace(std::move(started).value());
+  }
+  Result<LegRun> run = Measure(plan, tools, *dir, daemon ? &*daemon : nullptr);
+  daemon.reset();
+  if (!run) return Error{fmt::format("{}: {}", plan.name, run.error().message)};
+  run->disturbance = watch.SoFar();
+  return run;
+}
+
+}  // namespace stagger::cli

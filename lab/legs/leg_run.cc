@@ -1,0 +1,37 @@
+#include "lab/legs/leg_run.h"
+
+#include <fmt/core.h>
+
+#include "lab/legs/leg_names.h"
+
+namespace stagger::cli {
+namespace {
+
+// Measured (docs/measurements/t4.md): on a quiet machine 0.2 to 0.4 % of completions are more than
+// 1 ms late, at 1.6 % the mean inference is still within 2 % of the model's, at 30 % frames are
+// lost. An inference waits for some seven completions and the tightest leg has 18 ms to spare.
+constexpr double kLate = 0.02;
+constexpr Duration kLateP99 = std::chrono::milliseconds{3};
+
+}  // namespace
+
+bool DeviceLateness::disturbed() const { return late_ratio > kLate || p99 > kLateP99; }
+
+bool LegRun::disturbed() const {
+  return disturbance.disturbed() || (lateness && lateness->disturbed());
+}
+
+std::string LegRun::WhyDisturbed() const {
+  std::vector<std::string> reasons;
+  if (disturbance.disturbed()) {
+    reasons.push_back(fmt::format("others used {:.0f} %, {:.0f} % stolen",
+                                  disturbance.foreign_ratio * 100, disturbance.stolen_ratio * 100));
+  }
+  if (lateness && lateness->disturbed()) {
+    reasons.push_back(fmt::format("the device was late: p99 {:.1f} ms, {:.1f} % above 1 ms",
+                                  ToMs(lateness->p99), lateness->late_ratio * 100));
+  }
+  return Join(reasons, "; ");
+}
+
+}  // namespace stagger::cli

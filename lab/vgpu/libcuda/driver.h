@@ -1,0 +1,202 @@
+// The double's one state and the objects behind the API's handles. All of it is guarded by the
+// driver's lock, which API calls hold while they work and let go of while they wait. Objects that
+// an app destroys are kept, marked dead, because apps pass stale handles and must get an error, not
+// a crash. The state is never destroyed: threads may call while the process exits.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "cuda/driver_types.h"
+#include "lab/vgpu/libcuda/environment.h"
+#include "lab/vgpu/libcuda/image.h"
+#include "lab/vgpu/libcuda/memory.h"
+#include "lab/vgpu/libcuda/timeline.h"
+
+namespace stagger::vgpu {
+
+// A live object carries its kind's number; nothing else in memory does by accident.
+enum class Kind : std::uint32_t {
+  kDead = 0,
+  kContext = 0x57a66e01,
+  kStream,
+  kEvent,
+  kModule,
+  kLibrary,
+  kFunction,
+  kGraph,
+  kNode,
+  kExecutable,
+  kPool,
+};
+
+struct Capture;
+
+}  // namespace stagger::vgpu
+
+namespace stagger::vgpu {
+struct SeenDevice;
+}
+
+struct CUctx_st {
+  stagger::vgpu::Kind kind = stagger::vgpu::Kind::kContext;
+  stagger::vgpu::SeenDevice* device = nullptr;
+  unsigned flags = 0;
+  unsigned long long id = 0;
+  int retained = 0;  // of the primary one
+  bool primary = false;
+  stagger::vgpu::StreamOrder order;
+  std::unique_ptr<CUstream_st> legacy;
+  std::map<int, std::unique_ptr<CUstream_st>> per_thread;  // by thread id
+  std::set<CUstream> streams;                              // created ones
+  std::set<CUmodule> modules;
+};
+
+struct CUstream_st {
+  stagger::vgpu::Kind kind = stagger::vgpu::Kind::kStream;
+  CUcontext context = nullptr;
+  stagger::vgpu::StreamOrder::Lane* lane = nullptr;
+  stagger::vgpu::StreamOrder::Lane own_lane;  // unless it is the legacy one
+  unsigned flags = 0;
+  int priority = 0;
+  std::uint32_t id = 0;
+  stagger::vgpu::Capture* capture = nullptr;
+  std::vector<CUgraphNode> frontier;  // while it captures: what the next operation comes after
+};
+
+struct CUevent_st {
+  stagger::vgpu::Kind kind = stagger::vgpu::Kind::kEvent;
+  CUcontext context = nullptr;
+  unsigned flags = 0;
+  std::shared_ptr<stagger::vgpu::Mark> mark;    // of the last record; null: never recorded
+  stagger::vgpu::Timeline* timeline = nullptr;  // that mark is of
+  std::uint64_t capture = 0;                    // the last record was in this capture; 0: in none
+  std::vector<CUgraphNode> frontier;            // there
+};
+
+struct CUfunc_st {
+  stagger::vgpu::Kind kind = stagger::vgpu::Kind::kFunction;
+  stagger::vgpu::Kernel kernel;
+  CUmodule module = nullptr;
+  CUlibrary library = nullptr;
+  std::map<int, int> attributes;
+};
+
+struct CUmod_st {
+  stagger::vgpu::Kind kind = stagger::vgpu::Kind::kModule;
+  CUcontext context = nullptr;
+  CUlibrary library = nullptr;
+  bool ours = false;  // a text that lists its kernels; else it has any
+  std::map<std::string, std::unique_ptr<CUfunc_st>> functions;
+};
+
+struct CUlib_st {
+  stagger::vgpu::Kind kind = stagger::vgpu::Kind::kLibrary;
+  CUmod_st module;  // its functions are the library's kernels
+};
+
+struct CUmemPoolHandle_st {
+  stagger::vgpu::Kind kind = stagger::vgpu::Kind::kPool;
+};
+
+namespace stagger::vgpu {
+
+struct Capture {
+  std::uint64_t id = 0;
+  CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
+  int thread = 0;
+  CUstream origin = nullptr;
+  CUgraph graph = nullptr;
+  bool own_graph = true;  // made by the capture: EndCapture hands it over
+  bool invalidated = false;
+  std::set<CUstream> streams;
+};
+
+// What goes into a stream: work, and what a graph must remember of it.
+struct Task {
+  Work work;
+  CUgraphNodeType type = CU_GRAPH_NODE_TYPE_KERNEL;
+  CUevent event = nullptr;        // recorded
+  CUfunction function = nullptr;  // launched
+};
+
+// One device that this process sees. It is used, and its server knows of us, from the first context
+// on.
+struct SeenDevice {
+  SeenDevice(std::mutex* mutex, int of_ordinal, std::uint32_t of_number, const Welcome& what)
+      : ordinal(of_ordinal), number(of_number), about(what), timeline(mutex) {}
+  const int ordinal;           // among those this process sees
+  const std::uint32_t number;  // as NVML counts
+  const Welcome about;
+  Timeline timeline;
+  CUctx_st* primary = nullptr;
+  unsigned primary_flags = 0;
+  CUmemPoolHandle_st pool;
+};
+
+class Driver {
+ public:
+  static Driver& Get();
+
+  std::mutex mutex;
+  std::vector<std::unique_ptr<SeenDevice>> devices;  // by ordinal; fixed by Init
+  Memory memory;
+  std::set<CUcontext> contexts;
+  std::map<std::uint64_t, std::unique_ptr<Capture>> captures;  // by id
+  std::vector<FaultOrder> faults;
+  std::map<std::string, std::uint64_t> launches;  // per kernel that a fault is ordered for
+
+  CUresult Init();
+  // Null: there is no such device.
+  SeenDevice* Device(CUdevice ordinal) const;
+  // What every call of the calling thread returns: its device has failed.
+  CUresult failure() const;
+  bool initialized() const { return initialized_.load(std::memory_order_acquire); }
+  bool forked() const { return forked_.load(std::memory_order_relaxed); }
+  std::uint64_t NewId() { return ++last_id_; }
+
+  CUresult NewContext(SeenDevice* device, unsigned flags, CUcontext* made);
+  void EndContext(CUcontext context);
+  CUstream NewStream(CUcontext context, unsigned flags, int priority);
+
+  // The stream a handle means here and now: null, legacy and per-thread ones are resolved. Null and
+  // `*error` set: there is none.
+  CUstream Resolve(CUstream handle, CUresult* error);
+
+  // Puts it into a stream, or into the graph that the stream captures.
+  CUresult Enqueue(CUstream stream, Task task, const std::shared_ptr<Mark>& mark = nullptr);
+  // The same, and waits for it.
+  CUresult EnqueueAndWait(Lock* lock, CUstream handle, Task task);
+
+ private:
+  Driver() = default;
+  std::mutex init_mutex_;
+  std::atomic<bool> initialized_{false};
+  std::atomic<bool> forked_{false};
+  std::string socket_;
+  std::uint64_t last_id_ = 0;
+};
+
+// The calling thread's contexts, the current one last.
+std::vector<CUcontext>& ContextStack();
+// The current context if it is alive, else null.
+CUcontext Current();
+int ThreadId();
+
+// Whether a null stream means the calling thread's own: set by the exported _ptsz and _ptds names
+// while their call lasts.
+bool NullStreamIsPerThread();
+void SetNullStreamIsPerThread(bool per_thread);
+
+template <typename T>
+bool Alive(const T* object, Kind kind) {
+  return object != nullptr && object->kind == kind;
+}
+
+}  // namespace stagger::vgpu

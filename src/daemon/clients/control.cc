@@ -1,0 +1,166 @@
+#include "daemon/clients/control.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/policies.h"
+#include "daemon/clients/driver.h"
+#include "daemon/plan/plan_service.h"
+#include "daemon/view/status.h"
+#include "daemon/view/why.h"
+
+namespace stagger::daemon {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr double kMaxSpacingMs = ToMs(core::kMaxSpacing);
+
+Control::Answer Refusal(std::string line) {
+  return {.ok = false, .stop = false, .body = Printable(std::move(line))};
+}
+
+}  // namespace
+
+Control::Answer Control::Handle(const std::string& verb, const std::string& body, Standing standing,
+                                pid_t pid, TimePoint now) {
+  if (verb == "status") return {.ok = true, .stop = false, .body = Dump(status_(now))};
+  if (verb == "why") return Explain(body, now);
+  if (verb == "policy") return Policy(body, standing, now);
+  if (verb == "place" || verb == "unplace" || verb == "places") {
+    return Place(verb, body, standing, pid, now);
+  }
+  if (verb == "assign") return Assign(body, standing, now);
+  if (verb == "stop") {
+    if (standing != Standing::kOwner) return Refusal("only the daemon's owner may stop it");
+    return {.ok = true, .stop = true, .body = R"({"stopping":true})"};
+  }
+  return Refusal(
+      fmt::format("unknown command '{}': this daemon knows status, why, policy, assign, place, "
+                  "unplace, places, stop",
+                  verb));
+}
+
+Control::Answer Control::Place(const std::string& verb, const std::string& body, Standing standing,
+                               pid_t pid, TimePoint now) {
+  if (standing != Standing::kOwner && verb != "places") {
+    return Refusal("only the daemon's owner may give streams a place");
+  }
+  const json args = json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (!args.is_object()) return Refusal(verb + ": the arguments are not a JSON object");
+  const Result<json> answer = verb == "place"     ? placement_->Place(args, pid, now)
+                              : verb == "unplace" ? placement_->Unplace(args, now)
+                                                  : placement_->Places(args);
+  if (!answer) return Refusal(answer.error().message);
+  return {.ok = true, .stop = false, .body = Dump(*answer)};
+}
+
+Control::Answer Control::Explain(const std::string& body, TimePoint now) {
+  const json args = json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (!args.is_object() || args.size() != 1 || !args.contains("name") ||
+      !args["name"].is_string()) {
+    return Refusal("why: the argument is not {\"name\": the name of a stream}");
+  }
+  const auto why = Why(*driver_, status_(now), args["name"].get<std::string>(), now);
+  if (!why) return Refusal(why.error().message);
+  return {.ok = true, .stop = false, .body = Dump(*why)};
+}
+
+Control::Answer Control::Policy(const std::string& body, Standing standing, TimePoint now) {
+  if (body.empty()) return {.ok = true, .stop = false, .body = PolicyInForce()};
+  if (standing != Standing::kOwner) return Refusal("only the daemon's owner may change the policy");
+  const json args = json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (!args.is_object()) return Refusal("policy: the arguments are not a JSON object");
+
+  core::PolicySpec policy = driver_->engine().policy();
+  for (const auto& [key, value] : args.items()) {
+    if (key == "name" && value.is_string()) {
+      policy.name = value.get<std::string>();
+      // A limit chosen for one policy means little for another.
+      if (!args.contains("concurrency")) {
+        policy.concurrency = 0;
+        policy.auto_concurrency = false;
+      }
+      if (!args.contains("demand_limit")) policy.demand_limit = 0;
+    } else if (key == "concurrency" && value == "auto") {
+      policy.auto_concurrency = true;
+    } else if (key == "concurrency" && value.is_number_integer() && value >= 0 && value <= 1024) {
+      policy.concurrency = value.get<int>();
+      policy.auto_concurrency = false;
+    } else if (key == "demand_limit" && value.is_number()) {
+      policy.demand_limit = value.get<double>();  // SetPolicy judges it
+    } else if (key == "spacing_ms" && value.is_number() && value >= 0 && value <= kMaxSpacingMs) {
+      policy.spacing = FromMs(value.get<double>());
+    } else {
+      return Refusal(
+          fmt::format("policy: bad argument {}: expected \"name\" (text), "
+                      "\"concurrency\" (auto, or 0 to 1024), \"demand_limit\" (0: none, or 1 to "
+                      "64) and \"spacing_ms\" (0 to 60000)",
+                      json(key).dump(-1, ' ', true, json::error_handler_t::replace)));
+    }
+  }
+  if (auto set = driver_->SetPolicy(policy, now); !set) return Refusal(set.error().message);
+  return {.ok = true, .stop = false, .body = PolicyInForce()};
+}
+
+Control::Answer Control::Assign(const std::string& body, Standing standing, TimePoint now) {
+  if (body.empty()) {
+    return {.ok = true, .stop = false, .body = AssignmentsJson(*driver_, now).dump()};
+  }
+  if (standing != Standing::kOwner) return Refusal("only the daemon's owner may assign executors");
+  const json args = json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (!args.is_object()) return Refusal("assign: the arguments are not a JSON object");
+  const json name = args.value("name", json());
+  const json list = args.value("executors", json(0));
+  const json reason = args.value("reason", json(""));
+  const bool sound = name.is_string() && reason.is_string() && (list.is_null() || list.is_array());
+  std::vector<std::string> executors;
+  for (const json& executor : list.is_array() ? list : json::array()) {
+    if (executor.is_string()) executors.push_back(executor.get<std::string>());
+  }
+  if (!sound || (list.is_array() && executors.size() != list.size())) {
+    return Refusal(
+        "assign: expected \"name\" (text), \"executors\" (a list of sockets or of "
+        "executors' names, or null) and perhaps \"reason\" (text)");
+  }
+  if (list.is_null()) {
+    driver_->Unassign(name);
+  } else if (auto set = driver_->Assign(name, executors, reason, now); !set) {
+    return Refusal("assign: " + set.error().message);
+  }
+  json answer = AssignmentsJson(*driver_, now);
+  answer["streams"] = json::array();  // those that were told
+  answer["on"] = list;                // as the status will have it once they have moved
+  if (list.is_array()) {
+    answer["on"] = json::array();
+    for (const std::string& socket : driver_->assignments().all().at(name).executors) {
+      answer["on"].push_back(driver_->ExecutorName(socket));
+    }
+  }
+  for (const auto& [client, record] : driver_->ledger().streams()) {
+    const Assignment* assignment = driver_->assignments().Of(record);
+    const auto& all = driver_->assignments().all();
+    const auto given = all.find(name.get<std::string>());
+    if (given != all.end() && assignment == &given->second)
+      answer["streams"].push_back(record.name);
+  }
+  return {.ok = true, .stop = false, .body = answer.dump()};
+}
+
+std::string Control::PolicyInForce() const {
+  const core::Engine& engine = driver_->engine();
+  json devices = json::array();
+  for (const core::DeviceState& device : engine.devices()) {
+    devices.push_back({{"name", device.name}, {"concurrency", device.concurrency}});
+  }
+  return json{{"name", engine.policy().name},
+              {"concurrency", ConcurrencyJson(engine.policy())},
+              {"demand_limit", DemandLimitJson(engine.policy())},
+              {"spacing_ms", ToMs(engine.policy().spacing)},
+              {"devices", devices}}
+      .dump();
+}
+
+}  // namespace stagger::daemon

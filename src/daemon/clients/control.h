@@ -1,0 +1,56 @@
+// The verbs of the command line: status, why, policy, assign, place, unplace, places, stop. Loop
+// thread only.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/time.h"
+#include "daemon/loop/peer.h"
+
+namespace stagger::daemon {
+
+class Driver;
+class PlanService;
+
+class Control {
+ public:
+  struct Answer {
+    bool ok = true;
+    bool stop = false;  // once the answer is out
+    std::string body;   // JSON if ok, else one line
+  };
+
+  // `status` gives the status document, fresh.
+  Control(Driver* driver, PlanService* placement, std::function<nlohmann::json(TimePoint)> status,
+          std::function<void()> stop)
+      : driver_(driver),
+        placement_(placement),
+        status_(std::move(status)),
+        stop_(std::move(stop)) {}
+
+  // Members of the group may look; only the owner may change anything.
+  // `pid`: of the process that asks.
+  Answer Handle(const std::string& verb, const std::string& body, Standing standing, pid_t pid,
+                TimePoint now);
+  void Stop() { stop_(); }
+
+ private:
+  Answer Explain(const std::string& body, TimePoint now);
+  Answer Policy(const std::string& body, Standing standing, TimePoint now);
+  // {"name", "executors": [socket or executor's name, ...], "reason"}; executors [] is "in the
+  // app", null forgets what was assigned. Answers with the streams that were told,
+  // and all that is assigned; without arguments only the latter.
+  Answer Assign(const std::string& body, Standing standing, TimePoint now);
+  std::string PolicyInForce() const;
+  Answer Place(const std::string& verb, const std::string& body, Standing standing, pid_t pid,
+               TimePoint now);
+
+  Driver* driver_;
+  PlanService* placement_;
+  std::function<nlohmann::json(TimePoint)> status_;
+  std::function<void()> stop_;
+};
+
+}  // namespace stagger::daemon

@@ -1,0 +1,342 @@
+#include "daemon/clients/driver.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "core/policies.h"
+#include "daemon/loop/peer.h"
+
+namespace stagger::daemon {
+
+namespace {
+
+template <typename... F>
+struct Overloaded : F... {
+  using F::operator()...;
+};
+template <typename... F>
+Overloaded(F...) -> Overloaded<F...>;
+
+constexpr Duration kExpiryLogEvery = std::chrono::seconds{10};
+
+core::StreamSpec SpecOf(const wire::Hello& hello, std::string name) {
+  core::StreamSpec spec;
+  spec.name = std::move(name);
+  spec.required_fps = hello.fps_milli / 1000.0;
+  spec.deadline = std::chrono::microseconds{hello.deadline_us};
+  if (hello.deadline_us == 0 && spec.required_fps > 0) {
+    spec.deadline = FromMs(1000.0 / spec.required_fps);
+  }
+  spec.weight = hello.weight_milli / 1000.0;
+  spec.min_fps = hello.min_fps_milli / 1000.0;
+  spec.excess = hello.excess;
+  return spec;
+}
+
+std::string ConcurrencyText(const core::PolicySpec& policy) {
+  std::string text = policy.auto_concurrency ? "auto" : std::to_string(policy.concurrency);
+  if (policy.demand_limit > 0) text += fmt::format(", demand limit {:g}", policy.demand_limit);
+  return text;
+}
+
+wire::CoreMask MaskOf(const std::vector<std::uint16_t>& cores) {
+  wire::CoreMask mask;
+  for (const std::uint16_t core : cores) mask.Set(core);
+  return mask;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Driver>> Driver::Create(core::EngineConfig config,
+                                               std::vector<wire::Gpu> gpus, AdmissionMode admission,
+                                               Outbox* outbox, record::Recorder* recorder,
+                                               TimePoint now) {
+  const std::size_t devices = config.devices.size();
+  auto engine = core::Engine::Create(std::move(config));
+  if (!engine) return engine.error();
+  return std::unique_ptr<Driver>(new Driver(std::move(engine).value(), std::move(gpus), admission,
+                                            devices, outbox, recorder, now));
+}
+
+Driver::Driver(core::Engine engine, std::vector<wire::Gpu> gpus, AdmissionMode admission,
+               std::size_t devices, Outbox* outbox, record::Recorder* recorder, TimePoint now)
+    : engine_(std::move(engine)),
+      gpus_(std::move(gpus)),
+      outbox_(outbox),
+      recorder_(recorder),
+      ledger_(devices, now),
+      admission_(admission) {}
+
+std::string Driver::Join(ClientId client, const wire::Hello& hello, const std::string& fallback,
+                         pid_t pid, uid_t uid, std::string command, TimePoint now) {
+  std::string name = Printable(hello.name.empty() ? fallback : hello.name);
+  if (name.empty()) name = "app";
+  if (ledger_.NameTaken(name)) {
+    int n = 2;
+    while (ledger_.NameTaken(name + "-" + std::to_string(n))) ++n;
+    name += "-" + std::to_string(n);
+  }
+  StreamRecord record{.name = name,
+                      .pid = pid,
+                      .uid = uid,
+                      .command = Printable(std::move(command)),
+                      .done = RateWindow(now),
+                      .asked_name = Printable(hello.name)};
+  const Assignment* assigned = assignments_.Of(record);
+  ledger_.Joined(client, std::move(record));
+  const core::StreamSpec spec = SpecOf(hello, name);
+  spdlog::info("stream '{}' joined: pid {}, {}", name, pid,
+               spec.required_fps > 0 ? fmt::format("{:g} fps required, deadline {:g} ms",
+                                                   spec.required_fps, ToMs(spec.deadline))
+                                     : std::string("no rate stated"));
+  // Before the Config that ends the greeting: it is to know where its first session's model goes.
+  if (assigned != nullptr)
+    outbox_->Deliver(client, wire::Assign{assigned->executors, assigned->standby});
+  Apply(core::ClientJoined{client, spec}, client, now);
+  return name;
+}
+
+void Driver::Leave(ClientId client, TimePoint now) {
+  const auto stream = engine_.streams().find(client);
+  if (stream == engine_.streams().end()) return;
+  const core::StreamCounters counters = stream->second.counters;
+  ExecutorChange gone;
+  if (const StreamRecord* record = ledger_.Find(client)) {
+    gone = {record->name, record->serves, record->pid, false};
+    spdlog::info(
+        "stream '{}' left: pid {}, {} done, {} granted, {} ungated, {} warm-up, {} expired, "
+        "{} cancelled in {:.1f} s",
+        record->name, record->pid, counters.done, counters.granted, counters.ungated,
+        counters.warmup, counters.expired, counters.cancelled,
+        ToMs(now - stream->second.joined) / 1000);
+    std::vector<DeviceId> used;
+    const auto& seats = stream->second.seats;
+    for (std::uint32_t id = wire::kCpuDevice.value + 1; id < seats.size(); ++id) {
+      if (seats[id].last_done || seats[id].holds != core::Seat::Holds::kNothing) {
+        used.push_back(DeviceId{id});
+      }
+    }
+    faults_.Left({client, record->name, record->pid}, used, now);
+  }
+  expiry_logs_.erase(client);
+  ledger_.Leaving(client, counters);
+  Apply(core::ClientLeft{client}, client, now);
+  for (const core::RateCapped& lifted : admission_.OnLeave(client)) {
+    Apply(lifted, lifted.client, now);
+  }
+  if (!gone.socket.empty()) executor_told_(gone, now);
+}
+
+bool Driver::OnMessage(ClientId client, const wire::Message& message, TimePoint now) {
+  if (const auto* faulted = std::get_if<wire::Faulted>(&message)) {
+    return OnFault(client, *faulted, now);
+  }
+  if (OnForwarding(client, message, now)) return true;
+  if (const auto* request = std::get_if<wire::Request>(&message);
+      request != nullptr && request->call > Duration{}) {
+    Apply(core::InferenceEnded{client, request->device, request->post, request->call}, client, now);
+  }
+  const auto event = std::visit(
+      Overloaded{
+          [&](const wire::Request& m) -> std::optional<core::Event> {
+            return core::TurnRequested{client, m.seq, m.device, m.since_call, m.gated, m.sole};
+          },
+          [&](const wire::Release& m) -> std::optional<core::Event> {
+            return core::TurnReleased{client, m.seq, m.body, m.wait, m.call};
+          },
+          [&](const wire::Ended& m) -> std::optional<core::Event> {
+            return core::InferenceEnded{client, m.device, m.post, m.call};
+          },
+          [&](const wire::Cancel& m) -> std::optional<core::Event> {
+            return core::TurnCancelled{client, m.seq};
+          },
+          [&](const wire::Claim& m) -> std::optional<core::Event> {
+            return core::TurnClaimed{client, m.seq, m.device, m.held};
+          },
+          [&](const wire::Ungated& m) -> std::optional<core::Event> {
+            return core::WarmupPassed{client, m.warmup};
+          },
+          [&](const wire::Forwarded& m) -> std::optional<core::Event> {
+            return core::InferenceForwarded{client, m.call};
+          },
+          [&](const wire::Exceeded& m) -> std::optional<core::Event> {
+            return core::ExcessHandled{client, m.skipped, m.held, m.refused};
+          },
+          [](const auto&) -> std::optional<core::Event> { return std::nullopt; },
+      },
+      message);
+  if (!event) return false;
+  Apply(*event, client, now);
+  if (std::holds_alternative<core::TurnReleased>(*event)) {
+    if (const auto cap = admission_.OnRelease(engine_, client)) Apply(*cap, client, now);
+  }
+  return true;
+}
+
+// What an agent says of itself and executors. False: it is some other message.
+bool Driver::OnForwarding(ClientId client, const wire::Message& message, TimePoint now) {
+  StreamRecord* record = ledger_.Find(client);
+  if (record == nullptr) return false;
+  if (const auto* uses = std::get_if<wire::Uses>(&message)) {
+    record->uses = uses->executors;
+    return true;
+  }
+  const auto* serves = std::get_if<wire::Serves>(&message);
+  if (serves == nullptr || serves->socket.empty()) return false;
+  // Once: a client may not have us tell of executors without end.
+  if (!record->serves.empty()) return record->serves == serves->socket;
+  record->serves = serves->socket;
+  spdlog::info("stream '{}' is the executor at {}", record->name, record->serves);
+  executor_told_({record->name, record->serves, record->pid, true}, now);
+  return true;
+}
+
+std::string Driver::ExecutorName(const std::string& socket) const {
+  const StreamRecord* executor = ledger_.FindExecutor(socket);
+  if (executor != nullptr) return executor->name;
+  const std::string known = name_executor_(socket);
+  return known.empty() ? socket : known;
+}
+
+Result<void> Driver::Assign(const std::string& name, const std::vector<std::string>& executors,
+                            std::string reason, TimePoint now) {
+  Assignment assignment{.executors = {}, .reason = Printable(std::move(reason)), .since = now};
+  std::string shown;
+  for (const std::string& wanted : executors) {
+    std::string socket = wanted;
+    for (const auto& [client, record] : ledger_.streams()) {
+      if (!record.serves.empty() && record.name == wanted) socket = record.serves;
+    }
+    if (std::ranges::count(assignment.executors, socket) > 0) continue;
+    shown += (shown.empty() ? "" : ", ") + ExecutorName(socket);
+    assignment.executors.push_back(std::move(socket));
+  }
+  const std::string& why = assignment.reason;
+  const std::string line =
+      fmt::format("'{}' is to run {}{}{}", Printable(name), shown.empty() ? "in the app" : "on ",
+                  shown, why.empty() ? "" : ": " + why);
+  if (auto set = assignments_.Set(name, assignment); !set) return set;
+  spdlog::info("{}", line);
+  for (const auto& [client, record] : ledger_.streams()) {
+    if (assignments_.Of(record) != &assignments_.all().at(name)) continue;
+    outbox_->Deliver(client, wire::Assign{assignment.executors});
+  }
+  return {};
+}
+
+void Driver::SetStandby(const std::string& name, std::vector<std::string> sockets) {
+  if (!assignments_.SetStandby(name, std::move(sockets))) return;
+  const Assignment& assignment = assignments_.all().at(name);
+  for (const auto& [client, record] : ledger_.streams()) {
+    if (assignments_.Of(record) != &assignment) continue;
+    outbox_->Deliver(client, wire::Assign{assignment.executors, assignment.standby});
+  }
+}
+
+void Driver::CapForwarded(const std::string& name, double fps, TimePoint now) {
+  std::vector<core::RateCapped> capped;
+  for (const auto& [client, record] : ledger_.streams()) {
+    if (record.name != name || !record.uses) continue;
+    const core::Stream& stream = engine_.streams().at(client);
+    const double cap = fps > 0 ? std::max(fps, stream.spec.min_fps) : 0;
+    if (stream.cap_fps != cap) capped.push_back({client, cap});
+  }
+  for (const core::RateCapped& cap : capped) Apply(cap, cap.client, now);
+}
+
+bool Driver::OnFault(ClientId client, const wire::Faulted& faulted, TimePoint now) {
+  const StreamRecord* record = ledger_.Find(client);
+  if (record == nullptr || faulted.device.value >= engine_.devices().size()) return false;
+  if (faults_.Of(client) != nullptr)
+    return true;  // it has said so; a client may not flood the list
+  const GpuFaults::Fault& fault =
+      faults_.Report({client, record->name, record->pid, faulted.code}, faulted.device, now);
+  // What ran there runs no more: nobody is to wait for it. Those that wait have their turn next,
+  // and notice for themselves.
+  std::vector<core::TurnCancelled> freed;
+  for (const core::RunningTurn& turn : engine_.devices()[faulted.device.value].running) {
+    if (fault.shared || turn.client == client) freed.push_back({turn.client, turn.seq});
+  }
+  for (const core::TurnCancelled& turn : freed) {
+    Apply(turn, turn.client, now);
+    outbox_->Deliver(turn.client, wire::Expired{turn.seq});
+  }
+  fault_log_due_();
+  return true;
+}
+
+void Driver::WatchFaults(std::function<bool()> mps_runs, std::function<void()> soon) {
+  faults_ = GpuFaults(std::move(mps_runs));
+  fault_log_due_ = std::move(soon);
+}
+
+void Driver::LogFaults() {
+  for (const GpuFaults::Fault& fault : faults_.TakeUnlogged()) {
+    std::string names;
+    for (const GpuFaults::Affected& one : fault.affected) {
+      names += fmt::format("{}'{}' (pid {})", names.empty() ? "" : ", ", one.name, one.pid);
+    }
+    const GpuFaults::Affected* culprit = fault.culprit();
+    spdlog::warn("{} failed under {}: {}; they must be started again",
+                 engine_.devices()[fault.device.value].name, names,
+                 culprit != nullptr
+                     ? fmt::format("{} by '{}'", GpuErrorText(culprit->code), culprit->name)
+                     : GpuErrorText(fault.affected.front().code));
+  }
+}
+
+Result<void> Driver::SetPolicy(const core::PolicySpec& policy, TimePoint now) {
+  if (auto valid = core::Validate(policy); !valid) return valid.error();
+  const core::PolicySpec before = engine_.policy();
+  Apply(core::PolicySet{policy}, ClientId{}, now);
+  spdlog::info("policy {} (concurrency {}) replaces {} (concurrency {})", policy.name,
+               ConcurrencyText(policy), before.name, ConcurrencyText(before));
+  return {};
+}
+
+void Driver::Apply(const core::Event& event, ClientId cause, TimePoint now) {
+  // Delivering never comes back here: who cannot be reached is seen off later (Server::Settle).
+  actions_.clear();
+  engine_.Step(event, now, &actions_);
+  if (recorder_ != nullptr && !recorder_->Add(event, now, actions_)) {
+    spdlog::error("the recording ends here: {}", recorder_->failure());
+    recorder_ = nullptr;
+  }
+  ledger_.Observe(engine_, cause, now);
+  for (const core::Action& action : actions_) {
+    std::visit(Overloaded{
+                   [&](const core::Grant& a) {
+                     outbox_->Deliver(a.client, wire::Grant{a.seq, a.lease, MaskOf(a.cores)});
+                   },
+                   [&](const core::Expire& a) {
+                     LogExpiry(a, now);
+                     outbox_->Deliver(a.client, wire::Expired{a.seq});
+                   },
+                   [&](const core::Configure& a) {
+                     outbox_->Deliver(a.client, wire::Config{a.gating, a.wait_bound,
+                                                             wire::Bounded(a.period), a.sole});
+                   },
+               },
+               action);
+  }
+}
+
+void Driver::LogExpiry(const core::Expire& expire, TimePoint now) {
+  const auto [it, first] = expiry_logs_.try_emplace(expire.client, ExpiryLog{now, 0});
+  if (!first && now - it->second.last < kExpiryLogEvery) {
+    ++it->second.silent;
+    return;
+  }
+  const StreamRecord* record = ledger_.Find(expire.client);
+  spdlog::warn("stream '{}' kept its turn {} longer than its lease; others may run{}",
+               record != nullptr ? record->name : "?", expire.seq.value,
+               it->second.silent > 0
+                   ? fmt::format(" ({} more since the last such line)", it->second.silent)
+                   : std::string());
+  it->second = ExpiryLog{now, 0};
+}
+
+}  // namespace stagger::daemon

@@ -1,0 +1,131 @@
+// Between wire and engine: messages become events, actions become messages. Decides nothing.
+// Loop thread only. Never blocks: an outbox that cannot deliver deals with its client itself.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "core/engine.h"
+#include "daemon/admission_desk.h"
+#include "daemon/clients/assignments.h"
+#include "daemon/gpu/gpu_faults.h"
+#include "daemon/view/ledger.h"
+#include "record/recording.h"
+#include "wire/messages.h"
+
+namespace stagger::daemon {
+
+// Where messages for clients go. Deliver may be told of clients that have just gone.
+class Outbox {
+ public:
+  virtual ~Outbox() = default;
+  virtual void Deliver(ClientId client, const wire::Message& message) = 0;
+};
+
+// An executor came or went. It is gone as soon as its process is.
+struct ExecutorChange {
+  std::string name;    // its stream's: "executor-cpu:0"
+  std::string socket;  // where apps find it
+  pid_t pid = 0;
+  bool here = false;  // false: it left, or died
+};
+
+class Driver {
+ public:
+  // `gpus`: which of the devices are GPUs. `recorder` may be null.
+  static Result<std::unique_ptr<Driver>> Create(core::EngineConfig config,
+                                                std::vector<wire::Gpu> gpus,
+                                                AdmissionMode admission, Outbox* outbox,
+                                                record::Recorder* recorder, TimePoint now);
+
+  // What a client that joins is told before all else.
+  wire::Welcome WelcomeFor(ClientId client) const {
+    return {wire::kProtocolVersion, client, gpus_};
+  }
+  // The name the stream got: `hello.name` or `fallback`, made unique.
+  std::string Join(ClientId client, const wire::Hello& hello, const std::string& fallback,
+                   pid_t pid, uid_t uid, std::string command, TimePoint now);
+  void Leave(ClientId client, TimePoint now);
+
+  // False: a message that no joined agent may send.
+  bool OnMessage(ClientId client, const wire::Message& message, TimePoint now);
+
+  // Error: one line, for the person who asked; nothing has changed then.
+  Result<void> SetPolicy(const core::PolicySpec& policy, TimePoint now);
+
+  // From now on streams of that name send their inferences to these executors, and so does whoever
+  // joins with that name later. Each is a socket, or the name of an executor's stream that is here.
+  // None: they run them themselves. Error: one line; nothing has changed then.
+  Result<void> Assign(const std::string& name, const std::vector<std::string>& executors,
+                      std::string reason, TimePoint now);
+  // Beside what it was assigned: executors that are to be ready for when none of those serves.
+  void SetStandby(const std::string& name, std::vector<std::string> sockets);
+  // Of streams with that name whose inferences go elsewhere: no more than this; 0: as they need.
+  void CapForwarded(const std::string& name, double fps, TimePoint now);
+  // Streams of that name stay where they are; whoever joins with it later is told nothing.
+  void Unassign(const std::string& name) { assignments_.Forget(name); }
+  const Assignments& assignments() const { return assignments_; }
+  // Told of executors that come and go, on the loop's thread, after the driver has taken note. It
+  // may call Assign.
+  void WatchExecutors(std::function<void(const ExecutorChange&, TimePoint)> told) {
+    executor_told_ = std::move(told);
+  }
+  // The name of the executor at that socket, if it is here or somebody else knows it, else the
+  // socket.
+  std::string ExecutorName(const std::string& socket) const;
+  // Names executors that are no streams; empty: not known.
+  void KnowExecutors(std::function<std::string(const std::string& socket)> name) {
+    name_executor_ = std::move(name);
+  }
+
+  void Tick(TimePoint now) { Apply(core::Tick{}, ClientId{}, now); }
+  TimePoint NextDeadline() const { return engine_.NextDeadline(); }
+
+  const core::Engine& engine() const { return engine_; }
+  const Ledger& ledger() const { return ledger_; }
+  Ledger& ledger() { return ledger_; }
+  const AdmissionDesk& admission() const { return admission_; }
+  const GpuFaults& faults() const { return faults_; }
+  // `mps_runs` as GpuFaults has it. `soon`: faults are worth a line in the log once all that they
+  // broke have been heard of; then LogFaults.
+  void WatchFaults(std::function<bool()> mps_runs, std::function<void()> soon);
+  void LogFaults();
+
+ private:
+  Driver(core::Engine engine, std::vector<wire::Gpu> gpus, AdmissionMode admission,
+         std::size_t devices, Outbox* outbox, record::Recorder* recorder, TimePoint now);
+  void Apply(const core::Event& event, ClientId cause, TimePoint now);
+  // False: no such device.
+  bool OnFault(ClientId client, const wire::Faulted& faulted, TimePoint now);
+  bool OnForwarding(ClientId client, const wire::Message& message, TimePoint now);
+  void LogExpiry(const core::Expire& expire, TimePoint now);
+
+  core::Engine engine_;
+  std::vector<wire::Gpu> gpus_;
+  Outbox* outbox_;
+  record::Recorder* recorder_;  // null: nothing is recorded, or no longer
+  Ledger ledger_;
+  AdmissionDesk admission_;
+  GpuFaults faults_;
+  Assignments assignments_;
+  std::function<void(const ExecutorChange&, TimePoint)> executor_told_ = [](const ExecutorChange&,
+                                                                            TimePoint) {};
+  std::function<std::string(const std::string&)> name_executor_ = [](const std::string&) {
+    return std::string();
+  };
+  std::function<void()> fault_log_due_ = [] {};
+  std::vector<core::Action> actions_;  // of the step at hand; kept to spare an allocation per turn
+
+  struct ExpiryLog {
+    TimePoint last;
+    int silent = 0;
+  };
+  std::map<ClientId, ExpiryLog> expiry_logs_;
+};
+
+}  // namespace stagger::daemon

@@ -1,0 +1,73 @@
+// Accepts clients on the Unix socket, reads them one message at a time, and sees them off.
+// Loop thread only. Whatever one client does, the others and the daemon go on.
+#pragma once
+
+#include <sys/types.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "daemon/clients/control.h"
+#include "daemon/clients/driver.h"
+#include "daemon/loop/event_loop.h"
+#include "daemon/clients/session.h"
+
+namespace stagger::daemon {
+
+class Server : public Outbox {
+ public:
+  static constexpr std::size_t kMaxClients = 1024;
+
+  Server(EventLoop* loop, std::optional<gid_t> group) : loop_(loop), group_(group) {}
+  ~Server() override;
+
+  // Both outlive the server's last call from the loop.
+  Result<void> Start(UniqueFd listener, Driver* driver, Control* control);
+
+  void Deliver(ClientId client, const wire::Message& message) override;
+
+  // After anything that made the driver act outside a client's message.
+  void Settle();
+
+ private:
+  struct Connection {
+    std::unique_ptr<Session> session;
+    EventLoop::WatchId watch = 0;
+    UniqueFd process;  // a pidfd: the socket may outlive its process in a forked child
+    EventLoop::WatchId process_watch = 0;
+    std::uint32_t interest = 0;  // what epoll watches for: spares a system call per message
+    bool doomed = false;
+  };
+
+  void OnAccept();
+  void Admit(UniqueFd fd);
+  void OnReady(ClientId id, std::uint32_t events);
+  void OnProcessGone(ClientId id);
+  bool ReadOne(Connection* connection);  // false: nothing more to read, or doomed
+  void OnLeaseTimer();
+  void OnSessionTimer();
+  void UpdateInterest(Connection* connection);
+  void Doom(Connection* connection, const std::string& reason);
+  void LogRefusal(const Session& session, const std::string& reason);
+
+  EventLoop* loop_;
+  std::optional<gid_t> group_;
+  Driver* driver_ = nullptr;
+  Control* control_ = nullptr;
+  UniqueFd listener_;
+  EventLoop::WatchId listener_watch_ = 0;
+  bool accept_paused_ = false;
+  std::unique_ptr<Timer> lease_timer_;
+  std::unique_ptr<Timer> session_timer_;
+  std::map<ClientId, Connection> connections_;
+  std::vector<ClientId> doomed_;
+  std::uint64_t next_client_ = 1;
+  std::set<pid_t> refused_pids_;
+};
+
+}  // namespace stagger::daemon

@@ -1,0 +1,33 @@
+// What the command line asks of the placement, read from JSON: strictly, so that nothing half-right
+// is taken. Pure.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "placement/in_force.h"
+#include "device/devices.h"
+
+namespace stagger::daemon {
+
+struct PlaceRequest {
+  // As PlanInForce::Add takes them, but that a stream's places are names in `places`.
+  std::vector<placement::PlacedDevice> devices;
+  std::vector<placement::PlacedStream> streams;
+  std::vector<std::vector<std::string>> places;  // by stream
+  std::vector<std::string> like;                 // by stream: the app whose needs it has; or empty
+  bool partial = false;
+  bool more = false;  // further requests belong to this one
+};
+
+// Error: one line naming field, value and what was expected.
+Result<PlaceRequest> ParsePlaceRequest(const nlohmann::json& body,
+                                       std::span<const device::Device> devices);
+
+// {"streams": ["gate-1", ...]}
+Result<std::vector<std::string>> ParseNames(const nlohmann::json& body);
+
+}  // namespace stagger::daemon

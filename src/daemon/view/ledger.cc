@@ -1,0 +1,105 @@
+#include "daemon/view/ledger.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace stagger::daemon {
+namespace {
+
+constexpr std::size_t kGoneKept = 64;
+
+}  // namespace
+
+Ledger::Ledger(std::size_t devices, TimePoint now)
+    : started_(now), busy_(devices, Busy{RateWindow(now), {}}) {}
+
+void Ledger::Joined(ClientId client, StreamRecord record) {
+  streams_.emplace(client, std::move(record));
+}
+
+void Ledger::Leaving(ClientId client, const core::StreamCounters& counters) {
+  AddCounters(&left_, counters);
+  if (const StreamRecord* record = Find(client)) {
+    if (gone_.size() == kGoneKept) gone_.pop_front();
+    gone_.emplace_back(client, record->name);
+  }
+  streams_.erase(client);
+}
+
+void Ledger::Observe(const core::Engine& engine, ClientId client, TimePoint now) {
+  const auto record = streams_.find(client);
+  const auto stream = engine.streams().find(client);
+  if (record != streams_.end() && stream != engine.streams().end()) {
+    const std::uint64_t done = stream->second.counters.done;
+    if (done > record->second.done_seen) {
+      record->second.done.Add(now, static_cast<std::int64_t>(done - record->second.done_seen));
+      record->second.done_seen = done;
+    }
+  }
+  const auto devices = engine.devices();
+  for (std::size_t i = 0; i < busy_.size() && i < devices.size(); ++i) {
+    const Duration gained = devices[i].busy_time - busy_[i].seen;
+    if (gained > Duration{0}) {
+      busy_[i].window.Add(now, gained.count());
+      busy_[i].seen = devices[i].busy_time;
+    }
+  }
+}
+
+const StreamRecord* Ledger::Find(ClientId client) const {
+  const auto it = streams_.find(client);
+  return it == streams_.end() ? nullptr : &it->second;
+}
+
+StreamRecord* Ledger::Find(ClientId client) {
+  const auto it = streams_.find(client);
+  return it == streams_.end() ? nullptr : &it->second;
+}
+
+const StreamRecord* Ledger::FindExecutor(const std::string& socket) const {
+  for (const auto& [client, record] : streams_) {
+    if (record.serves == socket) return &record;
+  }
+  return nullptr;
+}
+
+const std::string* Ledger::NameOf(ClientId client) const {
+  if (const StreamRecord* record = Find(client)) return &record->name;
+  const auto gone = std::ranges::find(gone_, client, &std::pair<ClientId, std::string>::first);
+  return gone == gone_.end() ? nullptr : &gone->second;
+}
+
+const StreamRecord* Ledger::FindPid(pid_t pid) const {
+  for (const auto& [client, record] : streams_) {
+    if (record.pid == pid) return &record;
+  }
+  return nullptr;
+}
+
+bool Ledger::NameTaken(const std::string& name) const {
+  for (const auto& [client, record] : streams_) {
+    if (record.name == name) return true;
+  }
+  return false;
+}
+
+void AddCounters(core::StreamCounters* sum, const core::StreamCounters& more) {
+  sum->requested += more.requested;
+  sum->granted += more.granted;
+  sum->sole += more.sole;
+  sum->done += more.done;
+  sum->ungated += more.ungated;
+  sum->warmup += more.warmup;
+  sum->expired += more.expired;
+  sum->late += more.late;
+  sum->cancelled += more.cancelled;
+  sum->claimed += more.claimed;
+  sum->late_deadline += more.late_deadline;
+  sum->held += more.held;
+  sum->skipped += more.skipped;
+  sum->reuse_refused += more.reuse_refused;
+  sum->invalid += more.invalid;
+  sum->forwarded += more.forwarded;
+}
+
+}  // namespace stagger::daemon
