@@ -9,6 +9,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "relay/decimator.h"
 #include "relay/options.h"
@@ -21,6 +22,8 @@ namespace stagger::relay {
 namespace {
 
 constexpr guint kLookEveryMs = 500;
+constexpr guint kEndingMs = 200;    // what was handed to the network still has to leave
+constexpr int kMostEndingLooks = 5;
 
 void PrintError(const std::string& message) { fmt::print(stderr, "stagger relay: {}\n", message); }
 
@@ -29,9 +32,9 @@ gboolean Quit(gpointer loop) {
   return G_SOURCE_CONTINUE;
 }
 
-nlohmann::json Summary(const Options& options, const Origin& origin, const Output& output,
-                       const Source& source, const Counts& counts) {
-  return {{"source", origin.shown},
+nlohmann::json Summary(const Options& options, const Output& output, const Source& source,
+                       const Counts& counts) {
+  return {{"source", options.from.shown},
           {"url", output.url()},
           {"fps_required", options.fps},
           {"frames_in", counts.in.frames},
@@ -44,10 +47,10 @@ nlohmann::json Summary(const Options& options, const Origin& origin, const Outpu
           {"clients", output.clients()}};
 }
 
-void Print(const Options& options, const Origin& origin, const Output& output, const Source& source,
+void Print(const Options& options, const Output& output, const Source& source,
            const Counts& counts) {
   if (options.json) {
-    fmt::print("{}\n", Summary(options, origin, output, source, counts)
+    fmt::print("{}\n", Summary(options, output, source, counts)
                            .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     std::fflush(stdout);
     return;
@@ -60,9 +63,8 @@ void Print(const Options& options, const Origin& origin, const Output& output, c
 
 class Relay {
  public:
-  Relay(const Options& options, Origin origin, std::unique_ptr<Output> output)
+  Relay(const Options& options, std::unique_ptr<Output> output)
       : options_(options),
-        origin_(std::move(origin)),
         output_(std::move(output)),
         decimator_(options.fps),
         tally_(options.fps),
@@ -82,16 +84,27 @@ class Relay {
 
   void OnEnded(Result<void> how) {
     result_ = std::move(how);
-    output_->Finish([](void* loop) { Quit(loop); }, loop_);
+    output_->Finish();
+    const auto look = [](gpointer self) -> gboolean {
+      static_cast<Relay*>(self)->LookWhetherFinished();
+      return G_SOURCE_CONTINUE;
+    };
+    g_timeout_add(kEndingMs, look, this);
+  }
+
+  void LookWhetherFinished() {
+    const bool twice = std::exchange(finished_, output_->finished()) && finished_;
+    if (twice || ++ending_looks_ == kMostEndingLooks) g_main_loop_quit(loop_);
   }
 
   const Options& options_;
-  const Origin origin_;
   std::unique_ptr<Output> output_;
   Decimator decimator_;  // on the source's thread; a new one only starts once the last has ended
   Tally tally_;
   GMainLoop* loop_;
   Result<void> result_;
+  bool finished_ = false;  // at the latest look
+  int ending_looks_ = 0;
 };
 
 Result<void> Relay::Run() {
@@ -104,34 +117,33 @@ Result<void> Relay::Run() {
     if (slow) {
       fmt::print(stderr,
                  "relay: {}: gives {:.2f} fps, less than the {:g} asked for: passed as it is\n",
-                 relay->origin_.shown, *slow, relay->options_.fps);
+                 relay->options_.from.shown, *slow, relay->options_.fps);
     }
     return G_SOURCE_CONTINUE;
   };
   g_timeout_add(kLookEveryMs, look, this);
-  Source source(origin_, options_.loop,
+  Source source(options_.from, options_.loop,
                 {.picture = [this](GstSample* sample, TimePoint at) { OnPicture(sample, at); },
                  .ended = [this](Result<void> how) { OnEnded(std::move(how)); }});
   source.Start();
   g_main_loop_run(loop_);
-  Print(options_, origin_, *output_, source, tally_.counts());
+  Print(options_, *output_, source, tally_.counts());
   return result_;
 }
 
 Result<void> Main(const Options& options) {
-  Result<Origin> origin = ParseOrigin(options.source);
-  if (!origin) return origin.error();
+  if (Result<void> readable = CheckReadable(options.from); !readable) return readable;
   GError* error = nullptr;
   if (gst_init_check(nullptr, nullptr, &error) == FALSE) {
     return Error{fmt::format("GStreamer does not start: {}",
                              error != nullptr ? error->message : "no reason given")};
   }
-  if (Result<void> there = CheckElements({"uridecodebin", "appsink"}); !there) return there;
+  if (Result<void> there = CheckElements(Source::Elements(options.from)); !there) return there;
   Result<std::unique_ptr<Output>> output = options.to.protocol == Destination::Protocol::kRtsp
                                                ? OpenRtspOutput(options)
                                                : OpenMjpegOutput(options);
   if (!output) return output.error();
-  return Relay(options, std::move(origin).value(), std::move(output).value()).Run();
+  return Relay(options, std::move(output).value()).Run();
 }
 
 }  // namespace

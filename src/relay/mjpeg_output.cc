@@ -1,15 +1,19 @@
 // Serves frames as MJPEG over HTTP (multipart/x-mixed-replace). Pictures are encoded once for all
-// viewers, and only while there are any; each viewer has a short queue of its own.
+// viewers, and only while there are any. The latest pictures are kept for all; a viewer that falls
+// behind goes on with the oldest of them.
 #include <arpa/inet.h>
 #include <fmt/core.h>
 #include <gst/app/gstappsink.h>
 #include <gst/app/gstappsrc.h>
 #include <httplib.h>
 
+#include <algorithm>
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
-#include <list>
 #include <mutex>
+#include <optional>
+#include <string_view>
 #include <thread>
 
 #include "relay/output.h"
@@ -20,19 +24,13 @@ namespace {
 
 constexpr int kConnections = 20;
 constexpr int kViewers = 16;  // leaves connections for those to be told that there are too many
-constexpr std::size_t kQueuedFrames = 4;  // per viewer; beyond these the oldest go
+constexpr std::size_t kKeptFrames = 4;
 constexpr int kSendBuffer = 256 * 1024;  // in the kernel: bounds how old a slow viewer's frames get
 constexpr auto kIdlePoll = std::chrono::milliseconds(200);
 constexpr int kWriteTimeoutS = 5;
-constexpr guint kPollMs = 20;
-constexpr guint kLastWordsLimitMs = 1000;
+constexpr std::string_view kBoundary = "--frame\r\n";
 
 using Jpeg = std::shared_ptr<const std::string>;
-
-struct Viewer {
-  std::deque<Jpeg> queue;
-  bool first = true;
-};
 
 class MjpegOutput : public Output {
  public:
@@ -42,7 +40,11 @@ class MjpegOutput : public Output {
   Result<void> Listen();
   Result<void> StartEncoder();
   void Push(GstSample* sample, TimePoint at) override;
-  void Finish(void (*done)(void*), void* data) override;
+  void Finish() override { gst_app_src_end_of_stream(GST_APP_SRC(source_)); }
+  bool finished() override {
+    const std::lock_guard lock(mutex_);
+    return ending_ && viewers_ == 0;
+  }
   std::string url() const override { return url_; }
   int clients() const override {
     const std::lock_guard lock(mutex_);
@@ -51,7 +53,7 @@ class MjpegOutput : public Output {
 
  private:
   void Stream(httplib::Response& response);
-  bool SendNext(Viewer& viewer, httplib::DataSink& sink);
+  bool SendNext(std::optional<std::uint64_t>& next, httplib::DataSink& sink);
   bool HostAllowed(const std::string& header) const;
   GstFlowReturn OnJpeg();
   void OnEncodedAll();
@@ -67,10 +69,11 @@ class MjpegOutput : public Output {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::list<Viewer> viewers_;
+  std::deque<Jpeg> latest_;
+  std::uint64_t encoded_ = 0;  // so far, those of latest_ included
+  int viewers_ = 0;
   int clients_ = 0;
-  bool ending_ = false;  // what is queued is still sent
-  bool closing_ = false;
+  bool ending_ = false;  // what is kept is still sent
 };
 
 Result<void> MjpegOutput::StartEncoder() {
@@ -78,7 +81,7 @@ Result<void> MjpegOutput::StartEncoder() {
   const std::string launch = fmt::format(
       "appsrc name=frames format=time is-live=true max-buffers={} leaky-type=downstream "
       "! videoconvert ! jpegenc quality={} ! appsink name=jpegs sync=false",
-      kQueuedFrames, quality_);
+      kKeptFrames, quality_);
   pipeline_ = gst_parse_launch(launch.c_str(), &error);
   if (error != nullptr) {
     Error failed{fmt::format("cannot encode: {}", error->message)};
@@ -149,7 +152,8 @@ MjpegOutput::~MjpegOutput() {
   }
   {
     const std::lock_guard lock(mutex_);
-    closing_ = true;
+    ending_ = true;
+    latest_.clear();
   }
   changed_.notify_all();
   server_.stop();
@@ -167,60 +171,56 @@ bool MjpegOutput::HostAllowed(const std::string& header) const {
 }
 
 void MjpegOutput::Stream(httplib::Response& response) {
-  std::list<Viewer>::iterator viewer;
   {
     const std::lock_guard lock(mutex_);
-    if (viewers_.size() >= kViewers || ending_) {
+    if (viewers_ == kViewers || ending_) {
       response.status = 503;
       response.set_content(ending_ ? "the video is over\n" : "too many viewers\n", "text/plain");
       return;
     }
     ++clients_;
-    viewer = viewers_.emplace(viewers_.end());
+    ++viewers_;
   }
   response.set_content_provider(
       "multipart/x-mixed-replace; boundary=frame",
-      [this, viewer](size_t, httplib::DataSink& sink) { return SendNext(*viewer, sink); },
-      [this, viewer](bool) {
+      [this, next = std::optional<std::uint64_t>()](size_t, httplib::DataSink& sink) mutable {
+        return SendNext(next, sink);
+      },
+      [this](bool) {
         const std::lock_guard lock(mutex_);
-        viewers_.erase(viewer);
-        changed_.notify_all();
+        --viewers_;
       });
 }
 
-bool MjpegOutput::SendNext(Viewer& viewer, httplib::DataSink& sink) {
-  Jpeg jpeg;
-  {
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, kIdlePoll,
-                      [&] { return closing_ || ending_ || !viewer.queue.empty(); });
-    if (closing_ || (ending_ && viewer.queue.empty())) return false;
-    // After a while without news, look whether the viewer is still there.
-    if (viewer.queue.empty()) return sink.is_writable();
-    jpeg = std::move(viewer.queue.front());
-    viewer.queue.pop_front();
+// `next` counts pictures as encoded_ does; empty before the first call.
+bool MjpegOutput::SendNext(std::optional<std::uint64_t>& next, httplib::DataSink& sink) {
+  std::unique_lock lock(mutex_);
+  if (!next) {
+    next = encoded_;
+    lock.unlock();
+    return sink.write(kBoundary.data(), kBoundary.size());
   }
+  changed_.wait_for(lock, kIdlePoll, [&] { return ending_ || *next < encoded_; });
+  next = std::max(*next, encoded_ - latest_.size());
+  if (*next == encoded_) {
+    // After a while without news, look whether the viewer is still there.
+    return !ending_ && sink.is_writable();
+  }
+  const Jpeg jpeg = latest_[latest_.size() - (encoded_ - (*next)++)];
+  lock.unlock();
   // The boundary follows each frame at once: browsers show a frame when they see its end.
-  const std::string head =
-      fmt::format("{}Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
-                  std::exchange(viewer.first, false) ? "--frame\r\n" : "", jpeg->size());
-  constexpr char kTail[] = "\r\n--frame\r\n";
+  const std::string head = fmt::format(
+      "Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", jpeg->size());
   return sink.write(head.data(), head.size()) && sink.write(jpeg->data(), jpeg->size()) &&
-         sink.write(kTail, sizeof kTail - 1);
+         sink.write("\r\n", 2) && sink.write(kBoundary.data(), kBoundary.size());
 }
 
 void MjpegOutput::Push(GstSample* sample, TimePoint) {
   {
     const std::lock_guard lock(mutex_);
-    if (viewers_.empty()) return;
+    if (viewers_ == 0) return;
   }
-  GstBuffer* buffer = gst_buffer_copy(gst_sample_get_buffer(sample));  // shares the pixels
-  GST_BUFFER_PTS(buffer) = GST_CLOCK_TIME_NONE;
-  GST_BUFFER_DTS(buffer) = GST_CLOCK_TIME_NONE;
-  GstSample* frame = gst_sample_new(buffer, gst_sample_get_caps(sample), nullptr, nullptr);
-  gst_app_src_push_sample(GST_APP_SRC(source_), frame);
-  gst_sample_unref(frame);
-  gst_buffer_unref(buffer);
+  gst_app_src_push_sample(GST_APP_SRC(source_), sample);
 }
 
 GstFlowReturn MjpegOutput::OnJpeg() {
@@ -234,10 +234,9 @@ GstFlowReturn MjpegOutput::OnJpeg() {
     gst_buffer_unmap(buffer, &map);
     {
       const std::lock_guard lock(mutex_);
-      for (Viewer& viewer : viewers_) {
-        viewer.queue.push_back(jpeg);
-        if (viewer.queue.size() > kQueuedFrames) viewer.queue.pop_front();
-      }
+      latest_.push_back(jpeg);
+      if (latest_.size() > kKeptFrames) latest_.pop_front();
+      ++encoded_;
     }
     changed_.notify_all();
   }
@@ -249,29 +248,6 @@ void MjpegOutput::OnEncodedAll() {
   const std::lock_guard lock(mutex_);
   ending_ = true;
   changed_.notify_all();
-}
-
-void MjpegOutput::Finish(void (*done)(void*), void* data) {
-  struct Ending {
-    MjpegOutput* output;
-    void (*done)(void*);
-    void* data;
-    guint waited_ms = 0;
-  };
-  gst_app_src_end_of_stream(GST_APP_SRC(source_));
-  const auto poll = [](gpointer given) -> gboolean {
-    auto* end = static_cast<Ending*>(given);
-    end->waited_ms += kPollMs;
-    {
-      const std::lock_guard lock(end->output->mutex_);
-      const bool over = end->output->ending_ && end->output->viewers_.empty();
-      if (!over && end->waited_ms < kLastWordsLimitMs) return G_SOURCE_CONTINUE;
-    }
-    end->done(end->data);
-    delete end;
-    return G_SOURCE_REMOVE;
-  };
-  g_timeout_add(kPollMs, poll, new Ending{.output = this, .done = done, .data = data});
 }
 
 }  // namespace

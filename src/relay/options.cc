@@ -27,9 +27,10 @@ Parsed ParseOptions(int argc, char** argv) {
       "stagger relay SOURCE --fps F --to URL",
       "stagger relay"};
   Options options;
+  std::string from;
   std::string to;
   app.add_option(
-         "source", options.source,
+         "source", from,
          "a video file, /dev/videoN, rtsp://… (rtspu://…: RTP over UDP), or http://… (MJPEG)")
       ->required();
   app.add_option("--fps", options.fps,
@@ -63,21 +64,14 @@ Parsed ParseOptions(int argc, char** argv) {
   Result<Destination> destination = ParseDestination(to);
   if (!destination) return Refuse(destination.error().message);
   options.to = std::move(destination).value();
+  Result<Origin> origin = ParseOrigin(from);
+  if (!origin) return Refuse(origin.error().message);
+  options.from = std::move(origin).value();
   const bool rtsp = options.to.protocol == Destination::Protocol::kRtsp;
-  if (!IsKnownOrigin(options.source)) {
-    return Refuse(
-        fmt::format("source '{}': unknown scheme; expected a file, /dev/videoN, rtsp:// "
-                    "or http://",
-                    WithoutPassword(options.source)));
-  }
   if (bitrate->count() > 0 && !rtsp) return Refuse("--bitrate: only with --to rtsp://");
   if (quality->count() > 0 && rtsp) return Refuse("--quality: only with --to http://");
-  const bool live =
-      options.source.starts_with("/dev/") ||
-      (options.source.find("://") != std::string::npos && !options.source.starts_with("file://"));
-  if (options.loop && live) {
-    return Refuse(
-        fmt::format("--loop: only with a file, not '{}'", WithoutPassword(options.source)));
+  if (options.loop && options.from.live()) {
+    return Refuse(fmt::format("--loop: only with a file, not '{}'", options.from.shown));
   }
   return {std::move(options), 0};
 }

@@ -4,12 +4,12 @@
 #include <optional>
 #include <string>
 
-#include "relay/places.h"
+#include "relay/endpoints.h"
 
 namespace stagger::relay {
 
 struct Options {
-  std::string source;
+  Origin from;
   double fps = 0;
   Destination to;
   bool loop = false;

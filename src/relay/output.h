@@ -1,5 +1,5 @@
 // Where frames go. Frames come on the source's thread; all else is called on the main thread.
-// Must never make Push wait: a client that does not keep up loses frames, nobody else does.
+// Must never make Push wait: a client that does not keep up loses frames, and no other client does.
 #pragma once
 
 #include <gst/gst.h>
@@ -19,8 +19,10 @@ class Output {
 
   // A raw picture with its caps, and its time on GStreamer's system clock.
   virtual void Push(GstSample* sample, TimePoint at) = 0;
-  // No more frames: those under way are still sent, for a second at most; then `done`.
-  virtual void Finish(void (*done)(void*), void* data) = 0;
+  // No more frames come. Those under way are still sent.
+  virtual void Finish() = 0;
+  // After Finish: whether all frames have been handed to the network.
+  virtual bool finished() = 0;
 
   // Where clients find it.
   virtual std::string url() const = 0;

@@ -3,15 +3,15 @@
 
 #include <gst/gst.h>
 
-#include <initializer_list>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
 namespace stagger::relay {
 
 // Error: one of these elements is not installed; names the package.
-Result<void> CheckElements(std::initializer_list<const char*> elements);
+Result<void> CheckElements(const std::vector<const char*>& elements);
 
 // For an element message of a pipeline: what it lacks, with the package that has it; empty if the
 // message says nothing of that kind.

@@ -25,44 +25,34 @@ constexpr double kKeyFrameEveryS = 2;  // besides one for each client that comes
 constexpr int kQuantizer = 20;
 constexpr int kThreads = 8;  // clients that ask at the same time; those that watch need none
 constexpr guint kSweepS = 5;
-constexpr guint kLastWordsMs = 200;  // what is encoded still has to leave
-constexpr guint kLastWordsLimitMs = 1000;
+
+// One encoder and its clients. The server makes it when the first client comes.
+struct Media {
+  GstRTSPMedia* media;
+  GstElement* source;  // the appsrc
+  GstElement* payloader;
+};
 
 class RtspOutput : public Output {
  public:
-  explicit RtspOutput(const Options& options) : to_(options.to) {
-    gst_util_double_to_fraction(options.fps, &fps_n_, &fps_d_);
-    launch_ = Launch(options);
-  }
+  explicit RtspOutput(const Destination& to) : to_(to) {}
   ~RtspOutput() override;
 
-  Result<void> Listen();
+  Result<void> Listen(const std::string& launch);
   void Push(GstSample* sample, TimePoint at) override;
-  void Finish(void (*done)(void*), void* data) override;
+  void Finish() override;
+  bool finished() override;
   std::string url() const override { return url_; }
   int clients() const override { return clients_; }
 
  private:
-  // One encoder and its clients. The server makes it when the first comes.
-  struct Media {
-    GstRTSPMedia* media;
-    GstElement* source;  // the appsrc
-    GstElement* payloader;
-  };
-
-  static std::string Launch(const Options& options);
-  static void OnMedia(GstRTSPMediaFactory* factory, GstRTSPMedia* media, gpointer self);
-  static void OnMediaGone(GstRTSPMedia* media, gpointer self);
-  static void OnClient(GstRTSPServer* server, GstRTSPClient* client, gpointer self);
-  static void OnPlay(GstRTSPClient* client, GstRTSPContext* context, gpointer self);
-
-  void Forget(GstRTSPMedia* media);
+  static void OnMedia(GstRTSPMediaFactory* factory, GstRTSPMedia* media, RtspOutput* self);
+  static void OnMediaGone(GstRTSPMedia* media, RtspOutput* self);
+  static void OnClient(GstRTSPServer* server, GstRTSPClient* client, RtspOutput* self);
+  static void OnPlay(GstRTSPClient* client, GstRTSPContext* context, RtspOutput* self);
 
   const Destination to_;
-  std::string launch_;
   std::string url_;
-  int fps_n_ = 0;
-  int fps_d_ = 1;
   GstRTSPServer* server_ = nullptr;
   guint attached_ = 0;
   guint sweep_ = 0;
@@ -70,27 +60,28 @@ class RtspOutput : public Output {
 
   std::mutex mutex_;
   std::vector<Media> media_;
-  GstCaps* from_ = nullptr;  // the caps of the latest picture, and as the encoder gets them
-  GstCaps* caps_ = nullptr;
 };
 
-std::string RtspOutput::Launch(const Options& options) {
+std::string Launch(const Options& options) {
   const std::string rate =
       options.bitrate_kbit > 0
           ? fmt::format("bitrate={} vbv-buf-capacity=1000", options.bitrate_kbit)
           : fmt::format("pass=qual quantizer={} bitrate=200000", kQuantizer);
   const int key_every = std::max(1, static_cast<int>(std::lround(options.fps * kKeyFrameEveryS)));
+  gint fps_n = 0;
+  gint fps_d = 1;
+  gst_util_double_to_fraction(options.fps, &fps_n, &fps_d);
   return fmt::format(
       "( appsrc name=frames format=time is-live=true max-buffers={} leaky-type=downstream "
-      "! videoconvert ! video/x-raw,format=I420 "
+      "! capssetter caps=video/x-raw,framerate={}/{} ! videoconvert ! video/x-raw,format=I420 "
       // One thread, one slice: FFmpeg's clients lose all slices of a picture but the first.
       "! x264enc tune=zerolatency threads=1 speed-preset=veryfast key-int-max={} {} "
       "! video/x-h264,profile=main ! h264parse ! video/x-h264,alignment=au "
       "! rtph264pay name=pay0 pt=96 config-interval=-1 )",
-      kQueuedFrames, key_every, rate);
+      kQueuedFrames, fps_n, fps_d, key_every, rate);
 }
 
-Result<void> RtspOutput::Listen() {
+Result<void> RtspOutput::Listen(const std::string& launch) {
   server_ = gst_rtsp_server_new();
   gst_rtsp_server_set_address(server_, to_.host.c_str());
   gst_rtsp_server_set_service(server_, std::to_string(to_.port).c_str());
@@ -99,7 +90,7 @@ Result<void> RtspOutput::Listen() {
   g_object_unref(threads);
 
   GstRTSPMediaFactory* factory = gst_rtsp_media_factory_new();
-  gst_rtsp_media_factory_set_launch(factory, launch_.c_str());
+  gst_rtsp_media_factory_set_launch(factory, launch.c_str());
   gst_rtsp_media_factory_set_shared(factory, TRUE);
   gst_rtsp_media_factory_set_protocols(factory, GST_RTSP_LOWER_TRANS_TCP);
   // One clock for source and encoder, so that frames keep their times.
@@ -150,62 +141,43 @@ RtspOutput::~RtspOutput() {
     gst_object_unref(media.source);
     gst_object_unref(media.payloader);
   }
-  media_.clear();
-  gst_clear_caps(&from_);
-  gst_clear_caps(&caps_);
 }
 
-void RtspOutput::OnMedia(GstRTSPMediaFactory*, GstRTSPMedia* media, gpointer self) {
-  auto* output = static_cast<RtspOutput*>(self);
+void RtspOutput::OnMedia(GstRTSPMediaFactory*, GstRTSPMedia* media, RtspOutput* self) {
   GstElement* bin = gst_rtsp_media_get_element(media);
   const Media known{media, gst_bin_get_by_name(GST_BIN(bin), "frames"),
                     gst_bin_get_by_name(GST_BIN(bin), "pay0")};
   gst_object_unref(bin);
   g_signal_connect(media, "unprepared", G_CALLBACK(OnMediaGone), self);
-  const std::lock_guard lock(output->mutex_);
-  output->media_.push_back(known);
+  const std::lock_guard lock(self->mutex_);
+  self->media_.push_back(known);
 }
 
-void RtspOutput::OnMediaGone(GstRTSPMedia* media, gpointer self) {
-  static_cast<RtspOutput*>(self)->Forget(media);
-}
-
-void RtspOutput::Forget(GstRTSPMedia* media) {
-  const std::lock_guard lock(mutex_);
-  const auto found = std::ranges::find(media_, media, &Media::media);
-  if (found == media_.end()) return;
+void RtspOutput::OnMediaGone(GstRTSPMedia* media, RtspOutput* self) {
+  const std::lock_guard lock(self->mutex_);
+  const auto found = std::ranges::find(self->media_, media, &Media::media);
+  if (found == self->media_.end()) return;
   gst_object_unref(found->source);
   gst_object_unref(found->payloader);
-  media_.erase(found);
+  self->media_.erase(found);
 }
 
-void RtspOutput::OnClient(GstRTSPServer*, GstRTSPClient* client, gpointer self) {
+void RtspOutput::OnClient(GstRTSPServer*, GstRTSPClient* client, RtspOutput* self) {
   g_signal_connect(client, "play-request", G_CALLBACK(OnPlay), self);
 }
 
-// Who joins others would wait for the next key frame.
-void RtspOutput::OnPlay(GstRTSPClient*, GstRTSPContext*, gpointer self) {
-  auto* output = static_cast<RtspOutput*>(self);
-  ++output->clients_;
-  const std::lock_guard lock(output->mutex_);
-  for (const Media& media : output->media_) {
-    GstPad* pad = gst_element_get_static_pad(media.payloader, "sink");
-    gst_pad_push_event(pad,
-                       gst_video_event_new_upstream_force_key_unit(GST_CLOCK_TIME_NONE, TRUE, 0));
-    gst_object_unref(pad);
+// A client that joins others would wait for the next key frame.
+void RtspOutput::OnPlay(GstRTSPClient*, GstRTSPContext*, RtspOutput* self) {
+  ++self->clients_;
+  const std::lock_guard lock(self->mutex_);
+  for (const Media& media : self->media_) {
+    gst_element_send_event(media.payloader, gst_video_event_new_upstream_force_key_unit(
+                                                GST_CLOCK_TIME_NONE, TRUE, 0));
   }
 }
 
 void RtspOutput::Push(GstSample* sample, TimePoint at) {
   const std::lock_guard lock(mutex_);
-  if (media_.empty()) return;
-  GstCaps* from = gst_sample_get_caps(sample);
-  if (from_ == nullptr || !gst_caps_is_equal(from, from_)) {
-    gst_caps_replace(&from_, from);
-    gst_clear_caps(&caps_);
-    caps_ = gst_caps_copy(from);
-    gst_caps_set_simple(caps_, "framerate", GST_TYPE_FRACTION, fps_n_, fps_d_, nullptr);
-  }
   for (const Media& media : media_) {
     const auto base = static_cast<std::int64_t>(gst_element_get_base_time(media.source));
     // It has none until its pipeline runs.
@@ -214,62 +186,42 @@ void RtspOutput::Push(GstSample* sample, TimePoint at) {
     GST_BUFFER_PTS(buffer) = static_cast<GstClockTime>(at.since_epoch.count() - base);
     GST_BUFFER_DTS(buffer) = GST_CLOCK_TIME_NONE;
     GST_BUFFER_DURATION(buffer) = GST_CLOCK_TIME_NONE;
-    GstSample* frame = gst_sample_new(buffer, caps_, nullptr, nullptr);
+    GstSample* frame = gst_sample_new(buffer, gst_sample_get_caps(sample), nullptr, nullptr);
     gst_app_src_push_sample(GST_APP_SRC(media.source), frame);
     gst_sample_unref(frame);
     gst_buffer_unref(buffer);
   }
 }
 
-void RtspOutput::Finish(void (*done)(void*), void* data) {
-  struct Ending {
-    std::atomic<int> open{0};
-    void (*done)(void*);
-    void* data;
-    int waited_ms = 0;
-    bool drained = false;
-  };
-  auto* ending = new Ending{.done = done, .data = data};
-  {
-    const std::lock_guard lock(mutex_);
-    ending->open = static_cast<int>(media_.size());
-    for (const Media& media : media_) {
-      GstPad* pad = gst_element_get_static_pad(media.payloader, "src");
-      const auto see = [](GstPad*, GstPadProbeInfo* info, gpointer seen) {
-        if (GST_EVENT_TYPE(GST_PAD_PROBE_INFO_EVENT(info)) != GST_EVENT_EOS) {
-          return GST_PAD_PROBE_OK;
-        }
-        --*static_cast<std::atomic<int>*>(seen);
-        return GST_PAD_PROBE_REMOVE;
-      };
-      gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, see, &ending->open, nullptr);
-      gst_object_unref(pad);
-      gst_app_src_end_of_stream(GST_APP_SRC(media.source));
-    }
-  }
-  // Lives as long as the process: a probe may still come after the limit.
-  const auto poll = [](gpointer given) -> gboolean {
-    auto* end = static_cast<Ending*>(given);
-    end->waited_ms += static_cast<int>(kLastWordsMs);
-    const bool drained = end->drained;
-    end->drained = end->open <= 0;
-    if (!drained && end->waited_ms < static_cast<int>(kLastWordsLimitMs)) return G_SOURCE_CONTINUE;
-    end->done(end->data);
-    return G_SOURCE_REMOVE;
-  };
-  g_timeout_add(kLastWordsMs, poll, ending);
+void RtspOutput::Finish() {
+  const std::lock_guard lock(mutex_);
+  for (const Media& media : media_) gst_app_src_end_of_stream(GST_APP_SRC(media.source));
+}
+
+bool RtspOutput::finished() {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::all_of(media_, [](const Media& media) {
+    GstPad* pad = gst_element_get_static_pad(media.payloader, "src");
+    GstEvent* end = gst_pad_get_sticky_event(pad, GST_EVENT_EOS, 0);
+    gst_object_unref(pad);
+    if (end == nullptr) return false;
+    gst_event_unref(end);
+    return true;
+  });
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Output>> OpenRtspOutput(const Options& options) {
-  if (const Result<void> there =
-          CheckElements({"appsrc", "videoconvert", "x264enc", "h264parse", "rtph264pay"});
+  if (const Result<void> there = CheckElements(
+          {"appsrc", "videoconvert", "x264enc", "h264parse", "rtph264pay", "capssetter"});
       !there) {
     return there.error();
   }
-  auto output = std::make_unique<RtspOutput>(options);
-  if (const Result<void> listening = output->Listen(); !listening) return listening.error();
+  auto output = std::make_unique<RtspOutput>(options.to);
+  if (const Result<void> listening = output->Listen(Launch(options)); !listening) {
+    return listening.error();
+  }
   return std::unique_ptr<Output>(std::move(output));
 }
 

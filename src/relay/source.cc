@@ -16,11 +16,6 @@ constexpr Duration kSilenceLimit = std::chrono::seconds{10};  // then a camera c
 constexpr Duration kSteady = std::chrono::seconds{10};        // after that a loss is a first one
 constexpr guint kFirstRetryMs = 500;
 constexpr guint kMostRetryMs = 10'000;
-constexpr guint kLatencyMs = 200;             // of UDP's reordering
-constexpr guint64 kTcpTimeoutUs = 5'000'000;  // for an answer to a request
-constexpr guint kHttpTimeoutS = 10;
-constexpr int kRtspOverTcp = 1 << 2;  // GST_RTSP_LOWER_TRANS_TCP
-constexpr char kNoVideo[] = "no-video";
 
 TimePoint ClockNow() {
   GstClock* clock = gst_system_clock_obtain();
@@ -58,6 +53,33 @@ std::string Reason(GstMessage* message) {
   return why;
 }
 
+// A file is played at its own pace; a camera has one already. Of several videos the first is taken.
+// rtspsrc waits 200 ms for reordered UDP packets and 5 s for an answer; with RTP inside the RTSP
+// connection nothing is lost, and no firewall is in the way.
+std::string Launch(const Origin& origin) {
+  constexpr char kDecode[] = "decodebin name=decoder";
+  const std::string sink =
+      fmt::format(" ! appsink name=pictures caps=video/x-raw max-buffers=2 sync={}",
+                  origin.live() ? "false" : "true");
+  switch (origin.kind) {
+    case Origin::Kind::kDevice:
+      return fmt::format("v4l2src name=from ! {}", kDecode) + sink;
+    case Origin::Kind::kRtsp:
+      return fmt::format("rtspsrc name=from latency=200 tcp-timeout=5000000 {} ! "
+                         "application/x-rtp,media=video ! {}",
+                         origin.location.starts_with("rtspu:") ? "" : "protocols=tcp", kDecode) +
+             sink;
+    case Origin::Kind::kHttp:
+      // decodebin would gather seconds of such a stream before it knows what it is.
+      return "souphttpsrc name=from is-live=true do-timestamp=true timeout=10 retries=0 "
+             "! multipartdemux single-stream=true ! jpegdec" +
+             sink;
+    case Origin::Kind::kFile:
+      break;
+  }
+  return fmt::format("filesrc name=from ! {}", kDecode) + sink;
+}
+
 }  // namespace
 
 Source::Source(Origin origin, bool loop, Callbacks callbacks)
@@ -67,6 +89,20 @@ Source::~Source() {
   if (retry_timer_ != 0) g_source_remove(retry_timer_);
   if (silence_timer_ != 0) g_source_remove(silence_timer_);
   Close();
+}
+
+std::vector<const char*> Source::Elements(const Origin& origin) {
+  switch (origin.kind) {
+    case Origin::Kind::kDevice:
+      return {"v4l2src", "decodebin", "appsink"};
+    case Origin::Kind::kRtsp:
+      return {"rtspsrc", "decodebin", "appsink"};
+    case Origin::Kind::kHttp:
+      return {"souphttpsrc", "multipartdemux", "jpegdec", "appsink"};
+    case Origin::Kind::kFile:
+      break;
+  }
+  return {"filesrc", "decodebin", "appsink"};
 }
 
 void Source::Start() {
@@ -84,29 +120,48 @@ void Source::Open() {
   opened_ = ClockNow();
   last_picture_ns_ = 0;
   asked_for_segments_ = false;
-  pipeline_ = gst_pipeline_new("source");
+  latest_ = 0;
+  over_ = GST_CLOCK_TIME_NONE;
+  GError* error = nullptr;
+  pipeline_ = gst_parse_launch_full(Launch(origin_).c_str(), nullptr, GST_PARSE_FLAG_FATAL_ERRORS,
+                                    &error);
+  if (pipeline_ == nullptr) {
+    const std::string why = error->message;
+    g_clear_error(&error);
+    Fail(why);
+    return;
+  }
+  GstElement* from = gst_bin_get_by_name(GST_BIN(pipeline_), "from");
+  g_object_set(from, origin_.kind == Origin::Kind::kDevice ? "device" : "location",
+               origin_.location.c_str(), nullptr);
+  gst_object_unref(from);
+  if (GstElement* decoder = gst_bin_get_by_name(GST_BIN(pipeline_), "decoder")) {
+    // Sound is not even decoded.
+    const auto video = +[](GstElement*, GstPad*, GstCaps* caps, gpointer) -> gboolean {
+      const gchar* kind = gst_structure_get_name(gst_caps_get_structure(caps, 0));
+      return g_str_has_prefix(kind, "audio/") == FALSE;
+    };
+    g_signal_connect(decoder, "autoplug-continue", G_CALLBACK(video), nullptr);
+    gst_object_unref(decoder);
+  }
   GstClock* clock = gst_system_clock_obtain();
   gst_pipeline_use_clock(GST_PIPELINE(pipeline_), clock);
   gst_object_unref(clock);
 
-  sink_ = gst_element_factory_make("appsink", nullptr);
-  // A file is played at its own pace; a camera has one already.
-  GstCaps* raw = gst_caps_new_empty_simple("video/x-raw");
-  g_object_set(sink_, "caps", raw, "sync", origin_.live() ? FALSE : TRUE, "max-buffers", 2,
-               nullptr);
-  gst_caps_unref(raw);
+  sink_ = gst_bin_get_by_name(GST_BIN(pipeline_), "pictures");
   GstAppSinkCallbacks callbacks{};
   callbacks.new_sample = [](GstAppSink*, gpointer self) {
     return static_cast<Source*>(self)->OnSample();
   };
   gst_app_sink_set_callbacks(GST_APP_SINK(sink_), &callbacks, this, nullptr);
-  gst_bin_add(GST_BIN(pipeline_), sink_);
   if (loop_) {
     GstPad* into = gst_element_get_static_pad(sink_, "sink");
-    joiner_.Attach(into);
+    const auto event = [](GstPad*, GstPadProbeInfo* info, gpointer self) {
+      return static_cast<Source*>(self)->OnEvent(info);
+    };
+    gst_pad_add_probe(into, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, event, this, nullptr);
     gst_object_unref(into);
   }
-  AddDecoder();
 
   GstBus* bus = gst_pipeline_get_bus(GST_PIPELINE(pipeline_));
   const auto hear = [](GstBus*, GstMessage* message, gpointer self) -> gboolean {
@@ -118,88 +173,16 @@ void Source::Open() {
   gst_element_set_state(pipeline_, loop_ ? GST_STATE_PAUSED : GST_STATE_PLAYING);
 }
 
-void Source::AddDecoder() {
-  if (origin_.uri.starts_with("http")) {
-    AddMjpegDecoder();
-    return;
-  }
-  GstElement* decoder = gst_element_factory_make("uridecodebin", nullptr);
-  g_object_set(decoder, "uri", origin_.uri.c_str(), nullptr);
-  g_signal_connect(decoder, "autoplug-continue", G_CALLBACK(OnContinue), nullptr);
-  g_signal_connect(decoder, "pad-added", G_CALLBACK(OnPadAdded), sink_);
-  g_signal_connect(decoder, "no-more-pads", G_CALLBACK(OnNoMorePads), sink_);
-  g_signal_connect(decoder, "source-setup", G_CALLBACK(OnSourceSetup), this);
-  gst_bin_add(GST_BIN(pipeline_), decoder);
-}
-
-// uridecodebin would gather seconds of such a stream before it knows what it is.
-void Source::AddMjpegDecoder() {
-  GstElement* client = gst_element_factory_make("souphttpsrc", nullptr);
-  g_object_set(client, "location", origin_.uri.c_str(), "is-live", TRUE, "do-timestamp", TRUE,
-               "timeout", kHttpTimeoutS, "retries", 0, nullptr);
-  GstElement* parts = gst_element_factory_make("multipartdemux", nullptr);
-  g_object_set(parts, "single-stream", TRUE, nullptr);
-  GstElement* decoder = gst_element_factory_make("jpegdec", nullptr);
-  gst_bin_add_many(GST_BIN(pipeline_), client, parts, decoder, nullptr);
-  gst_element_link(client, parts);
-  gst_element_link(decoder, sink_);
-  g_signal_connect(parts, "pad-added", G_CALLBACK(OnPadAdded), decoder);
-}
-
 void Source::Close() {
   if (pipeline_ == nullptr) return;
   GstBus* bus = gst_pipeline_get_bus(GST_PIPELINE(pipeline_));
   gst_bus_remove_watch(bus);
   gst_object_unref(bus);
   gst_element_set_state(pipeline_, GST_STATE_NULL);  // joins its threads
+  gst_object_unref(sink_);
   gst_object_unref(pipeline_);
   pipeline_ = nullptr;
   sink_ = nullptr;
-}
-
-void Source::OnSourceSetup(GstElement*, GstElement* element, gpointer self) {
-  const auto* source = static_cast<Source*>(self);
-  const GstElementFactory* factory = gst_element_get_factory(element);
-  const std::string_view name =
-      factory != nullptr ? gst_plugin_feature_get_name(GST_PLUGIN_FEATURE(factory)) : "";
-  if (name == "rtspsrc") {
-    // Inside the RTSP connection nothing is lost, and no firewall is in the way.
-    if (!source->origin_.uri.starts_with("rtspu:")) {
-      g_object_set(element, "protocols", kRtspOverTcp, nullptr);
-    }
-    g_object_set(element, "latency", kLatencyMs, "tcp-timeout", kTcpTimeoutUs, nullptr);
-    g_signal_connect(element, "select-stream", G_CALLBACK(OnSelectStream), self);
-  }
-}
-
-gboolean Source::OnSelectStream(GstElement*, guint, GstCaps* caps, gpointer) {
-  const GstStructure* facts = gst_caps_get_structure(caps, 0);
-  const gchar* media = gst_structure_get_string(facts, "media");
-  return media == nullptr || std::string_view(media) == "video";
-}
-
-// Sound is not even decoded.
-gboolean Source::OnContinue(GstElement*, GstPad*, GstCaps* caps, gpointer) {
-  const GstStructure* facts = gst_caps_get_structure(caps, 0);
-  return facts == nullptr || !std::string_view(gst_structure_get_name(facts)).starts_with("audio/");
-}
-
-void Source::OnPadAdded(GstElement*, GstPad* pad, gpointer next) {
-  GstPad* into = gst_element_get_static_pad(static_cast<GstElement*>(next), "sink");
-  // Sound does not fit; of several videos in one file the first is taken.
-  if (!gst_pad_is_linked(into)) gst_pad_link(pad, into);
-  gst_object_unref(into);
-}
-
-void Source::OnNoMorePads(GstElement*, gpointer next) {
-  auto* sink = static_cast<GstElement*>(next);
-  GstPad* into = gst_element_get_static_pad(sink, "sink");
-  const bool linked = gst_pad_is_linked(into);
-  gst_object_unref(into);
-  if (linked) return;
-  // To the main thread: this one belongs to what must be closed.
-  GstStructure* what = gst_structure_new_empty(kNoVideo);
-  gst_element_post_message(sink, gst_message_new_application(GST_OBJECT(sink), what));
 }
 
 GstFlowReturn Source::OnSample() {
@@ -217,9 +200,31 @@ GstFlowReturn Source::OnSample() {
                            ? TimePoint{Duration{base + static_cast<std::int64_t>(running)}}
                            : now;
   last_picture_ns_ = now.since_epoch.count();
+  if (GST_CLOCK_TIME_IS_VALID(running)) {
+    const GstClockTime since = running > latest_ ? running - latest_ : 0;
+    over_ = running + (GST_BUFFER_DURATION_IS_VALID(buffer) ? GST_BUFFER_DURATION(buffer) : since);
+    latest_ = running;
+  }
   callbacks_.picture(sample, at);
   gst_sample_unref(sample);
   return GST_FLOW_OK;
+}
+
+// GStreamer lets a pass of the file begin when the last picture of the pass before begins, instead
+// of when that picture is over.
+GstPadProbeReturn Source::OnEvent(GstPadProbeInfo* info) {
+  GstEvent* event = GST_PAD_PROBE_INFO_EVENT(info);
+  if (GST_EVENT_TYPE(event) != GST_EVENT_SEGMENT || !GST_CLOCK_TIME_IS_VALID(over_)) {
+    return GST_PAD_PROBE_OK;
+  }
+  GstSegment pass;
+  gst_event_copy_segment(event, &pass);
+  pass.base = over_;
+  GstEvent* placed = gst_event_new_segment(&pass);
+  gst_event_set_seqnum(placed, gst_event_get_seqnum(event));
+  gst_event_unref(event);
+  GST_PAD_PROBE_INFO_DATA(info) = placed;
+  return GST_PAD_PROBE_OK;
 }
 
 bool Source::Rewind(bool flush) {
@@ -229,24 +234,25 @@ bool Source::Rewind(bool flush) {
                           GST_SEEK_TYPE_NONE, 0) == TRUE;
 }
 
-void Source::Play() {
-  // A file that cannot be played as segments ends, and is opened again.
-  Rewind(true);
-  gst_element_set_state(pipeline_, GST_STATE_PLAYING);
-}
-
 gboolean Source::OnMessage(GstMessage* message) {
   switch (GST_MESSAGE_TYPE(message)) {
     case GST_MESSAGE_ELEMENT:
       if (missing_.empty()) missing_ = MissingPlugin(message);
       break;
-    case GST_MESSAGE_APPLICATION:
-      if (gst_message_has_name(message, kNoVideo)) {
-        Fail(missing_.empty() ? "there is no video in it" : missing_);
-      }
+    case GST_MESSAGE_WARNING: {
+      GError* warning = nullptr;
+      gst_message_parse_warning(message, &warning, nullptr);
+      const bool no_video = g_error_matches(warning, GST_PARSE_ERROR, GST_PARSE_ERROR_DELAYED_LINK);
+      g_clear_error(&warning);
+      if (no_video) Fail(missing_.empty() ? "there is no video in it" : missing_);
       break;
+    }
     case GST_MESSAGE_ASYNC_DONE:
-      if (loop_ && !std::exchange(asked_for_segments_, true)) Play();
+      if (loop_ && !std::exchange(asked_for_segments_, true)) {
+        // A file that cannot be played as segments ends, and is opened again.
+        Rewind(true);
+        gst_element_set_state(pipeline_, GST_STATE_PLAYING);
+      }
       break;
     case GST_MESSAGE_SEGMENT_DONE:
       if (!Rewind(false)) Fail("it cannot be played again");

@@ -1,6 +1,7 @@
 // Reads a camera or a file: decodes it and hands out each picture with its time. A file is played
 // in real time; a camera that goes away is called again, 0.5 s later, then 1, 2 ... 10.
-// Lives on the main thread and its GLib loop; pictures come on a thread of GStreamer's.
+// Lives on the main thread and its GLib loop; pictures come on a thread of GStreamer's. Must never
+// end the program because a camera is gone.
 #pragma once
 
 #include <gst/gst.h>
@@ -9,11 +10,11 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/time.h"
-#include "relay/pass_joiner.h"
-#include "relay/places.h"
+#include "relay/endpoints.h"
 
 namespace stagger::relay {
 
@@ -31,18 +32,18 @@ class Source {
   Source(const Source&) = delete;
   Source& operator=(const Source&) = delete;
 
+  // The elements of GStreamer's that reading this takes, codecs left out.
+  static std::vector<const char*> Elements(const Origin& origin);
+
   void Start();
   // How often a lost source came back.
   int returns() const { return returns_; }
 
  private:
   void Open();
-  void AddDecoder();
-  void AddMjpegDecoder();
   void Close();
   void Lost(const std::string& why);
   void Fail(std::string why);
-  void Play();
   void NoteReturn();
   void WatchForSilence();
   // Seeks to the start; pictures then follow without a gap. False: this file cannot.
@@ -50,24 +51,22 @@ class Source {
 
   gboolean OnMessage(GstMessage* message);
   GstFlowReturn OnSample();
-
-  static gboolean OnContinue(GstElement* decoder, GstPad* pad, GstCaps* caps, gpointer);
-  static void OnPadAdded(GstElement* decoder, GstPad* pad, gpointer next);
-  static void OnNoMorePads(GstElement* decoder, gpointer next);
-  static void OnSourceSetup(GstElement* decoder, GstElement* element, gpointer self);
-  static gboolean OnSelectStream(GstElement* rtsp, guint number, GstCaps* caps, gpointer self);
+  GstPadProbeReturn OnEvent(GstPadProbeInfo* info);
 
   const Origin origin_;
   const bool loop_;
   const Callbacks callbacks_;
 
-  PassJoiner joiner_;
   GstElement* pipeline_ = nullptr;
   GstElement* sink_ = nullptr;
   guint retry_timer_ = 0;
   guint silence_timer_ = 0;
   bool asked_for_segments_ = false;
   std::string missing_;  // the plugin that this source needs and that is not here
+
+  // On the source's thread, in running time: of the latest picture, and when that picture is over.
+  GstClockTime latest_ = 0;
+  GstClockTime over_ = GST_CLOCK_TIME_NONE;
 
   std::atomic<std::int64_t> last_picture_ns_{0};  // of this connection, GStreamer's clock; 0: none
   TimePoint opened_;

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import unittest
 import urllib.parse
+import wave
 
 from harness import CACHE, DEADLINE_S, ProcessTest, main, wait_until
 
@@ -238,6 +239,11 @@ class RefusalTest(ProcessTest):
         self.refused(1, ["camera '/dev/video99': no such device"], "/dev/video99", *good)
         self.refused(1, ["is not a file"], self.folder, *good)
         self.refused(1, ["relay_test.py: "], __file__, *good)
+        sound = os.path.join(self.folder, "sound.wav")
+        with wave.open(sound, "wb") as file:
+            file.setparams((1, 2, 48000, 0, "NONE", ""))
+            file.writeframes(bytes(96000))
+        self.refused(1, ["sound.wav: there is no video in it"], sound, *good)
 
     def test_a_port_that_is_taken(self):
         clip = self.video()

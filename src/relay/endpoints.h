@@ -1,5 +1,5 @@
-// Where a relay reads and where it serves, from what the user wrote. Pure but for ParseOrigin,
-// which looks whether a file or a device is there.
+// Where a relay reads and where it serves, from what the user wrote. Plain values, for any thread.
+// Pure, but for CheckReadable. Must never put a password into a message.
 #pragma once
 
 #include <string>
@@ -12,11 +12,12 @@ struct Origin {
   enum class Kind {
     kFile,    // played in real time, ends
     kDevice,  // V4L2
-    kStream,  // RTSP, or MJPEG over HTTP
+    kRtsp,
+    kHttp,  // MJPEG
   };
   Kind kind = Kind::kFile;
-  std::string uri;    // as GStreamer takes it
-  std::string shown;  // for people: without a password
+  std::string location;  // a path or a URL
+  std::string shown;     // for people: without a password
   bool live() const { return kind != Kind::kFile; }
 };
 
@@ -32,11 +33,11 @@ struct Destination {
   bool loopback() const;
 };
 
-// What a source may be: a file, /dev/videoN, rtsp://, rtspt:// (RTP in the RTSP connection),
-// rtspu:// (RTP over UDP), http:// or https:// (MJPEG).
-bool IsKnownOrigin(const std::string& text);
-// Error: no such file or device, or one that cannot be read.
+// A source may be a file, /dev/videoN, rtsp:// or rtspt:// (RTP in the RTSP connection), rtspu://
+// (RTP over UDP), http:// or https:// (MJPEG). Error: another scheme.
 Result<Origin> ParseOrigin(const std::string& text);
+// Error: no such file or device, or one that cannot be read.
+Result<void> CheckReadable(const Origin& origin);
 // rtsp://HOST:PORT/PATH or http://HOST:PORT/PATH; no host: the loopback address; no port: the
 // protocol's own.
 Result<Destination> ParseDestination(const std::string& text);

@@ -1,11 +1,11 @@
-#include "relay/places.h"
+#include "relay/endpoints.h"
 
 #include <gtest/gtest.h>
 
 namespace stagger::relay {
 namespace {
 
-TEST(Places, DestinationsWithAndWithoutHostAndPort) {
+TEST(Endpoints, DestinationsWithAndWithoutHostAndPort) {
   const auto full = ParseDestination("rtsp://127.0.0.1:8554/gate");
   ASSERT_TRUE(full) << full.error().message;
   EXPECT_EQ(full->protocol, Destination::Protocol::kRtsp);
@@ -31,7 +31,7 @@ TEST(Places, DestinationsWithAndWithoutHostAndPort) {
   EXPECT_EQ(ipv6->Url(80), "http://[::1]:80/x");
 }
 
-TEST(Places, BadDestinationsNameWhatIsWrong) {
+TEST(Endpoints, BadDestinationsNameWhatIsWrong) {
   for (const char* text :
        {"", "gate", "ftp://h/x", "rtsp://h:x/y", "rtsp://h:/y", "rtsp://h:1x/y", "rtsp://h:70000/y",
         "rtsp://u:p@h:1/y", "http://h:1/a b", "http://h/x?y"}) {
@@ -42,32 +42,43 @@ TEST(Places, BadDestinationsNameWhatIsWrong) {
   }
 }
 
-TEST(Places, PasswordsAreNotShown) {
+TEST(Endpoints, PasswordsAreNotShown) {
   EXPECT_EQ(WithoutPassword("rtsp://user:secret@cam/s@1"), "rtsp://user@cam/s@1");
   EXPECT_EQ(WithoutPassword("rtsp://user:se:c@ret@cam/s"), "rtsp://user@cam/s");
   EXPECT_EQ(WithoutPassword("rtsp://cam:554/a@b"), "rtsp://cam:554/a@b");
   EXPECT_EQ(WithoutPassword("clip.avi"), "clip.avi");
 }
 
-TEST(Places, Origins) {
+TEST(Endpoints, OfAUrlThatCannotBeTakenApartOnlyTheSchemeIsShown) {
+  EXPECT_EQ(WithoutPassword("rtsp://user:secret@cam:port/s"), "rtsp://…");
+}
+
+TEST(Endpoints, Origins) {
   const auto stream = ParseOrigin("rtsp://u:p@cam/1");
   ASSERT_TRUE(stream);
+  EXPECT_EQ(stream->kind, Origin::Kind::kRtsp);
   EXPECT_TRUE(stream->live());
-  EXPECT_EQ(stream->uri, "rtsp://u:p@cam/1");
+  EXPECT_EQ(stream->location, "rtsp://u:p@cam/1");
   EXPECT_EQ(stream->shown, "rtsp://u@cam/1");
-  EXPECT_FALSE(IsKnownOrigin("gopher://cam"));
-  const auto absent = ParseOrigin("/no/such.avi");
-  ASSERT_FALSE(absent);
-  EXPECT_EQ(absent.error().message, "file '/no/such.avi': no such file");
-  const auto camera = ParseOrigin("/dev/video99");
-  ASSERT_FALSE(camera);
-  EXPECT_EQ(camera.error().message, "camera '/dev/video99': no such device");
-  const auto folder = ParseOrigin("/tmp");
-  ASSERT_FALSE(folder);
-  const auto file = ParseOrigin("/proc/self/exe");
+  EXPECT_TRUE(CheckReadable(*stream));
+  const auto unknown = ParseOrigin("gopher://u:p@cam");
+  ASSERT_FALSE(unknown);
+  EXPECT_NE(unknown.error().message.find("'gopher://u@cam': unknown scheme"), std::string::npos);
+  const auto file = ParseOrigin("file:///proc/self/exe");
   ASSERT_TRUE(file);
   EXPECT_FALSE(file->live());
-  EXPECT_TRUE(file->uri.starts_with("file:///"));
+  EXPECT_EQ(file->location, "/proc/self/exe");
+  EXPECT_TRUE(CheckReadable(*file));
+}
+
+TEST(Endpoints, WhatCannotBeReadIsNamed) {
+  const auto refusal = [](const char* text) {
+    const Result<void> readable = CheckReadable(ParseOrigin(text).value());
+    return readable ? "" : readable.error().message;
+  };
+  EXPECT_EQ(refusal("/no/such.avi"), "file '/no/such.avi': no such file");
+  EXPECT_EQ(refusal("/dev/video99"), "camera '/dev/video99': no such device");
+  EXPECT_NE(refusal("/tmp").find("is not a file"), std::string::npos);
 }
 
 }  // namespace
