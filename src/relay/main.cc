@@ -14,7 +14,6 @@
 #include "relay/decimator.h"
 #include "relay/options.h"
 #include "relay/output.h"
-#include "relay/plugins.h"
 #include "relay/source.h"
 #include "relay/tally.h"
 
@@ -138,7 +137,6 @@ Result<void> Main(const Options& options) {
     return Error{fmt::format("GStreamer does not start: {}",
                              error != nullptr ? error->message : "no reason given")};
   }
-  if (Result<void> there = CheckElements(Source::Elements(options.from)); !there) return there;
   Result<std::unique_ptr<Output>> output = options.to.protocol == Destination::Protocol::kRtsp
                                                ? OpenRtspOutput(options)
                                                : OpenMjpegOutput(options);

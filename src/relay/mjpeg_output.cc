@@ -77,17 +77,12 @@ class MjpegOutput : public Output {
 };
 
 Result<void> MjpegOutput::StartEncoder() {
-  GError* error = nullptr;
-  const std::string launch = fmt::format(
+  const Result<GstElement*> pipeline = ParsePipeline(fmt::format(
       "appsrc name=frames format=time is-live=true max-buffers={} leaky-type=downstream "
       "! videoconvert ! jpegenc quality={} ! appsink name=jpegs sync=false",
-      kKeptFrames, quality_);
-  pipeline_ = gst_parse_launch(launch.c_str(), &error);
-  if (error != nullptr) {
-    Error failed{fmt::format("cannot encode: {}", error->message)};
-    g_clear_error(&error);
-    return failed;
-  }
+      kKeptFrames, quality_));
+  if (!pipeline) return pipeline.error();
+  pipeline_ = *pipeline;
   source_ = gst_bin_get_by_name(GST_BIN(pipeline_), "frames");
   sink_ = gst_bin_get_by_name(GST_BIN(pipeline_), "jpegs");
   GstAppSinkCallbacks callbacks{};
@@ -253,9 +248,6 @@ void MjpegOutput::OnEncodedAll() {
 }  // namespace
 
 Result<std::unique_ptr<Output>> OpenMjpegOutput(const Options& options) {
-  if (const Result<void> there = CheckElements({"appsrc", "videoconvert", "jpegenc"}); !there) {
-    return there.error();
-  }
   auto output = std::make_unique<MjpegOutput>(options);
   if (const Result<void> encoder = output->StartEncoder(); !encoder) return encoder.error();
   if (const Result<void> listening = output->Listen(); !listening) return listening.error();

@@ -20,16 +20,23 @@ const char* PackageOf(std::string_view element) {
 
 }  // namespace
 
-Result<void> CheckElements(const std::vector<const char*>& elements) {
-  for (const char* element : elements) {
-    GstElementFactory* factory = gst_element_factory_find(element);
-    if (factory == nullptr) {
-      return Error{fmt::format("GStreamer has no '{}' here: apt-get install {}", element,
-                               PackageOf(element))};
-    }
-    gst_object_unref(factory);
+Result<GstElement*> ParsePipeline(const std::string& launch) {
+  GError* error = nullptr;
+  GstParseContext* context = gst_parse_context_new();
+  GstElement* pipeline =
+      gst_parse_launch_full(launch.c_str(), context, GST_PARSE_FLAG_FATAL_ERRORS, &error);
+  std::string lacks;
+  gchar** elements = gst_parse_context_get_missing_elements(context);
+  for (gchar** element = elements; element != nullptr && *element != nullptr; ++element) {
+    lacks += fmt::format("{}no '{}' here: apt-get install {}", lacks.empty() ? "" : "; ", *element,
+                         PackageOf(*element));
   }
-  return {};
+  g_strfreev(elements);
+  gst_parse_context_free(context);
+  if (pipeline != nullptr) return pipeline;
+  Error failed{lacks.empty() ? std::string(error->message) : "GStreamer has " + lacks};
+  g_clear_error(&error);
+  return failed;
 }
 
 std::string MissingPlugin(GstMessage* message) {

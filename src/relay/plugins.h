@@ -1,17 +1,17 @@
-// What of GStreamer is missing, and which Debian package has it. After gst_init.
+// Pipelines from launch strings, and what of GStreamer is missing, with the Debian package that has
+// it. On any thread, after gst_init. Must never let an element that is not installed go unnamed.
 #pragma once
 
 #include <gst/gst.h>
 
 #include <string>
-#include <vector>
 
 #include "base/result.h"
 
 namespace stagger::relay {
 
-// Error: one of these elements is not installed; names the package.
-Result<void> CheckElements(const std::vector<const char*>& elements);
+// The caller's to unref. Error: elements that are not installed.
+Result<GstElement*> ParsePipeline(const std::string& launch);
 
 // For an element message of a pipeline: what it lacks, with the package that has it; empty if the
 // message says nothing of that kind.

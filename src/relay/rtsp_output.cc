@@ -213,13 +213,13 @@ bool RtspOutput::finished() {
 }  // namespace
 
 Result<std::unique_ptr<Output>> OpenRtspOutput(const Options& options) {
-  if (const Result<void> there = CheckElements(
-          {"appsrc", "videoconvert", "x264enc", "h264parse", "rtph264pay", "capssetter"});
-      !there) {
-    return there.error();
-  }
+  const std::string launch = Launch(options);
+  // The server makes its pipelines when clients come: what they lack is to be known now.
+  const Result<GstElement*> tried = ParsePipeline(launch);
+  if (!tried) return tried.error();
+  gst_object_unref(*tried);
   auto output = std::make_unique<RtspOutput>(options.to);
-  if (const Result<void> listening = output->Listen(Launch(options)); !listening) {
+  if (const Result<void> listening = output->Listen(launch); !listening) {
     return listening.error();
   }
   return std::unique_ptr<Output>(std::move(output));

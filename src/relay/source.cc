@@ -91,20 +91,6 @@ Source::~Source() {
   Close();
 }
 
-std::vector<const char*> Source::Elements(const Origin& origin) {
-  switch (origin.kind) {
-    case Origin::Kind::kDevice:
-      return {"v4l2src", "decodebin", "appsink"};
-    case Origin::Kind::kRtsp:
-      return {"rtspsrc", "decodebin", "appsink"};
-    case Origin::Kind::kHttp:
-      return {"souphttpsrc", "multipartdemux", "jpegdec", "appsink"};
-    case Origin::Kind::kFile:
-      break;
-  }
-  return {"filesrc", "decodebin", "appsink"};
-}
-
 void Source::Start() {
   if (origin_.live()) {
     const auto watch = [](gpointer self) -> gboolean {
@@ -122,15 +108,12 @@ void Source::Open() {
   asked_for_segments_ = false;
   latest_ = 0;
   over_ = GST_CLOCK_TIME_NONE;
-  GError* error = nullptr;
-  pipeline_ = gst_parse_launch_full(Launch(origin_).c_str(), nullptr, GST_PARSE_FLAG_FATAL_ERRORS,
-                                    &error);
-  if (pipeline_ == nullptr) {
-    const std::string why = error->message;
-    g_clear_error(&error);
-    Fail(why);
+  const Result<GstElement*> pipeline = ParsePipeline(Launch(origin_));
+  if (!pipeline) {
+    Fail(pipeline.error().message);
     return;
   }
+  pipeline_ = *pipeline;
   GstElement* from = gst_bin_get_by_name(GST_BIN(pipeline_), "from");
   g_object_set(from, origin_.kind == Origin::Kind::kDevice ? "device" : "location",
                origin_.location.c_str(), nullptr);

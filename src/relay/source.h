@@ -10,7 +10,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "base/result.h"
 #include "base/time.h"
@@ -31,9 +30,6 @@ class Source {
   ~Source();  // no picture comes afterwards
   Source(const Source&) = delete;
   Source& operator=(const Source&) = delete;
-
-  // The elements of GStreamer's that reading this takes, codecs left out.
-  static std::vector<const char*> Elements(const Origin& origin);
 
   void Start();
   // How often a lost source came back.
