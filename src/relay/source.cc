@@ -117,6 +117,15 @@ void Source::Open() {
   GstElement* from = gst_bin_get_by_name(GST_BIN(pipeline_), "from");
   g_object_set(from, origin_.kind == Origin::Kind::kDevice ? "device" : "location",
                origin_.location.c_str(), nullptr);
+  if (origin_.kind == Origin::Kind::kRtsp) {
+    // A camera's sound would also move the pictures' times: rtspsrc aligns what it receives.
+    const auto video = +[](GstElement*, guint, GstCaps* caps, gpointer) -> gboolean {
+      const GstStructure* facts = gst_caps_get_structure(caps, 0);
+      const gchar* media = gst_structure_get_string(facts, "media");
+      return media == nullptr || g_str_equal(media, "video");
+    };
+    g_signal_connect(from, "select-stream", G_CALLBACK(video), nullptr);
+  }
   gst_object_unref(from);
   if (GstElement* decoder = gst_bin_get_by_name(GST_BIN(pipeline_), "decoder")) {
     // Sound is not even decoded.
