@@ -65,8 +65,7 @@ std::string Launch(const Origin& origin) {
     case Origin::Kind::kDevice:
       return fmt::format("v4l2src name=from ! {}", kDecode) + sink;
     case Origin::Kind::kRtsp:
-      return fmt::format("rtspsrc name=from latency=200 tcp-timeout=5000000 {} ! "
-                         "application/x-rtp,media=video ! {}",
+      return fmt::format("rtspsrc name=from latency=200 tcp-timeout=5000000 {} ! {}",
                          origin.location.starts_with("rtspu:") ? "" : "protocols=tcp", kDecode) +
              sink;
     case Origin::Kind::kHttp:
