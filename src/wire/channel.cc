@@ -55,7 +55,7 @@ Io SendBytes(int fd, std::span<const std::byte> packet) {
   }
 }
 
-Io ReceiveInto(int fd, std::span<std::byte> buffer, Message* message) {
+Io ReceiveInto(int fd, std::span<std::byte> buffer, Message* message, std::size_t* appended) {
   iovec part{.iov_base = buffer.data(), .iov_len = buffer.size()};
   msghdr header{};  // no control buffer: the kernel closes descriptors sent to us
   header.msg_iov = &part;
@@ -75,7 +75,7 @@ Io ReceiveInto(int fd, std::span<std::byte> buffer, Message* message) {
   if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return Io::kMalformed;
   const auto packet = buffer.first(static_cast<std::size_t>(size));
   std::optional<Message> decoded = DecodeForeign(packet);
-  if (!decoded) decoded = Decode(packet);
+  if (!decoded) decoded = Decode(packet, appended);
   if (!decoded) return Io::kMalformed;
   *message = std::move(*decoded);
   return Io::kOk;
@@ -162,14 +162,14 @@ Io Send(int fd, const Message& message) {
   return size > 0 ? SendBytes(fd, std::span(buffer).first(size)) : Io::kMalformed;
 }
 
-Io Receive(int fd, Message* message) {
+Io Receive(int fd, Message* message, std::size_t* appended) {
   std::array<std::byte, kMaxPacket> buffer;
-  return ReceiveInto(fd, buffer, message);
+  return ReceiveInto(fd, buffer, message, appended);
 }
 
 Io ReceiveShort(int fd, Message* message) {
   std::array<std::byte, kMaxShortPacket> buffer;
-  return ReceiveInto(fd, buffer, message);
+  return ReceiveInto(fd, buffer, message, nullptr);
 }
 
 }  // namespace stagger::wire

@@ -46,7 +46,8 @@ Io Send(int fd, const Message& message);
 // One packet; `message` changes only with kOk. A greeting (Hello, Control, Welcome) of another
 // protocol version arrives as kOk with that version and defaults elsewhere, so that it can be
 // refused properly: look at `version` first. Descriptors sent along are malformed (and closed).
-Io Receive(int fd, Message* message);
+// `appended`, unless null: see Decode.
+Io Receive(int fd, Message* message, std::size_t* appended = nullptr);
 
 // The same for agents, on stacks that belong to somebody else: takes kMaxShortPacket bytes of it
 // rather than kMaxPacket. What only the command line receives is malformed here.

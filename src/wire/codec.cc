@@ -51,7 +51,19 @@ constexpr std::uint16_t kType<Refused> = 36;
 template <>
 constexpr std::uint16_t kType<Assign> = 37;
 template <>
+constexpr std::uint16_t kType<RetryAfter> = 38;
+template <>
 constexpr std::uint16_t kType<ControlReply> = 48;
+
+// Whether a newer peer may append to it.
+template <typename M>
+constexpr bool kGrows = true;
+template <>
+constexpr bool kGrows<Control> = false;
+template <>
+constexpr bool kGrows<ControlReply> = false;
+template <>
+constexpr bool kGrows<Refused> = false;
 
 // Each message's fields, once, for both directions.
 template <typename A>
@@ -63,6 +75,7 @@ void Fields(A& a, Ref<A, Hello> m) {
   a.Number(m.weight_milli, 1U, kMaxWeightMilli);
   a.Number(m.min_fps_milli, 0U, kMaxFpsMilli);
   a.Choice(m.excess, kLastExcess);
+  a.Number(m.features);
 }
 template <typename A>
 void Fields(A& a, Ref<A, Request> m) {
@@ -127,6 +140,7 @@ void Fields(A& a, Ref<A, Welcome> m) {
     a.Number(gpu.device.value, 1U, kMaxDevice);
     a.Raw(gpu.uuid);
   }
+  a.Number(m.features);
 }
 template <typename A>
 void Fields(A& a, Ref<A, Config> m) {
@@ -174,6 +188,11 @@ void Fields(A& a, Ref<A, Serves> m) {
   a.Text(m.socket, kMaxSocketPath);
 }
 template <typename A>
+void Fields(A& a, Ref<A, RetryAfter> m) {
+  a.Time(m.after);
+  a.Text(m.reason, kMaxText);
+}
+template <typename A>
 void Fields(A& a, Ref<A, Assign> m) {
   SocketPaths(a, m.executors);
   SocketPaths(a, m.standby);
@@ -196,21 +215,23 @@ std::size_t Write(const Message& message, std::span<std::byte> out) {
 }
 
 template <typename M>
-bool DecodeAs(std::uint16_t type, std::span<const std::byte> payload, Message* message) {
+bool DecodeAs(std::uint16_t type, std::span<const std::byte> payload, Message* message,
+              std::size_t* appended) {
   if (type != kType<M>) return false;
   M m;
   Reader reader(payload);
   Fields(reader, m);
-  if (!reader.ok() || !reader.AtEnd()) return false;
+  if (!reader.ok() || (reader.left() > 0 && !kGrows<M>)) return false;
   *message = std::move(m);
+  *appended = reader.left();
   return true;
 }
 
 template <typename... M>
-bool DecodeAny(std::uint16_t type, std::span<const std::byte> payload,
-               std::variant<M...>* message) {
+bool DecodeAny(std::uint16_t type, std::span<const std::byte> payload, std::variant<M...>* message,
+               std::size_t* appended) {
   static_assert(((kType<M> != 0) && ...), "a message without a number");
-  return (DecodeAs<M>(type, payload, message) || ...);
+  return (DecodeAs<M>(type, payload, message, appended) || ...);
 }
 
 // The packet's type, its payload left in `packet`; 0 (no type's number) if the header is wrong.
@@ -245,10 +266,12 @@ bool Encode(const Message& message, std::vector<std::byte>* out) {
   return true;
 }
 
-std::optional<Message> Decode(std::span<const std::byte> packet) {
+std::optional<Message> Decode(std::span<const std::byte> packet, std::size_t* appended) {
   const std::uint16_t type = TakeHeader(&packet);
   std::optional<Message> message(std::in_place);
-  if (!DecodeAny(type, packet, &*message)) message.reset();
+  std::size_t skipped = 0;
+  if (!DecodeAny(type, packet, &*message, &skipped)) message.reset();
+  if (appended != nullptr) *appended = skipped;
   return message;
 }
 

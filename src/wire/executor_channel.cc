@@ -92,7 +92,7 @@ bool DecodeAs(std::uint16_t type, std::span<const std::byte> payload, ExecutorMe
   M m;
   Reader reader(payload);
   Fields(reader, m);
-  if (!reader.ok() || !reader.AtEnd()) return false;
+  if (!reader.ok() || reader.left() > 0) return false;
   *message = std::move(m);
   return true;
 }

@@ -9,7 +9,8 @@
 //   Ask                    -> Told         (instead of Open: somebody looks)
 //
 // The rules of wire/messages.h hold: durations only, every field bounded, `version` comes first in
-// Open and Ask, Refused never changes.
+// Open and Ask, Refused never changes. But nothing is appended: an executor is started again with
+// the program it belongs to, and an agent of another version runs its inferences in its app.
 #pragma once
 
 #include <cstdint>

@@ -67,6 +67,9 @@ class Writer {
     Number(static_cast<std::uint8_t>(list.size()));
   }
 
+  // Before fields that an older peer does not send.
+  static bool More() { return true; }
+
   bool ok() const { return ok_; }
   std::size_t size() const { return size_; }
 
@@ -140,8 +143,12 @@ class Reader {
     if (ok_) list.resize(count);
   }
 
+  // Whether the peer sent the fields that come next; an older one ends here, and they keep their
+  // defaults.
+  bool More() const { return ok_ && !in_.empty(); }
+
   bool ok() const { return ok_; }
-  bool AtEnd() const { return in_.empty(); }
+  std::size_t left() const { return in_.size(); }
 
  private:
   std::span<const std::byte> Take(std::size_t count) {
@@ -165,7 +172,8 @@ class Reader {
   bool ok_ = true;
 };
 
-// A message's fields are listed once, for both directions: Fields(archive, Ref<A, M>).
+// A message's fields are listed once, for both directions: Fields(archive, Ref<A, M>). A field
+// that is appended later stands last, behind `if (!a.More()) return;`.
 template <typename A, typename M>
 using Ref = std::conditional_t<A::kWrites, const M&, M&>;
 

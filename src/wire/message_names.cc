@@ -19,6 +19,7 @@ const char* Name(const Config&) { return "Config"; }
 const char* Name(const Grant&) { return "Grant"; }
 const char* Name(const Expired&) { return "Expired"; }
 const char* Name(const Refused&) { return "Refused"; }
+const char* Name(const RetryAfter&) { return "RetryAfter"; }
 const char* Name(const ControlReply&) { return "ControlReply"; }
 const char* Name(const Forwarded&) { return "Forwarded"; }
 const char* Name(const Uses&) { return "Uses"; }

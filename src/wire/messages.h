@@ -6,10 +6,22 @@
 // - Every field is bounded; the codec refuses what exceeds its bound (wire/codec.h).
 // - Text that people will see (a name, a reason, a verb) is UTF-8 without control characters
 //   (wire/text.h), so that no client can break a terminal or a JSON document of ours.
-// - A change that an old peer would misread bumps kProtocolVersion. On a mismatch the daemon
-//   answers Refused and the agent leaves its app uncontrolled. So that this works between any two
-//   versions, three things never change: the packet header, `version` as the first field of
-//   Hello, Control and Welcome, and all of Refused.
+// How the protocol grows, so that a daemon and the agents of running apps need not be replaced at
+// the same moment:
+// - A new field is appended to its message, behind the fields that are known so far. An older peer
+//   skips what a newer one has appended; a newer peer takes defaults where an older one ends early
+//   (Writer::More and Reader::More in wire/fields.h). An appended field must be one that an older
+//   peer may ignore, and the whole message still fits into kMaxShortPacket.
+// - What an older peer may not ignore needs a bit in kFeatures: a new message, a new value of an
+//   enumeration, a wider bound, another meaning. Hello and Welcome carry the bits. Only what both
+//   peers have is used between them.
+// - kProtocolVersion rises only when a known field changes its place, size or meaning. Two peers of
+//   one version understand each other, whatever either has appended; two of different versions do
+//   not, and the daemon answers Refused. The agent then leaves its app uncontrolled and comes again
+//   (wire/timers.h). So that this works between any two versions, three things never change: the
+//   packet header, `version` as the first field of Hello, Control and Welcome, and all of Refused.
+// - Control, ControlReply and Refused take no appended bytes. What the command line asks and is
+//   told is JSON, which grows by itself.
 #pragma once
 
 #include <array>
@@ -25,9 +37,17 @@
 
 namespace stagger::wire {
 
-inline constexpr std::uint16_t kProtocolVersion = 5;
+inline constexpr std::uint16_t kProtocolVersion = 6;
+// Which bits this version knows: none is given out yet.
+inline constexpr std::uint64_t kFeatures = 0;
+// What two peers may use between them. Bits that either does not know drop out.
+inline constexpr std::uint64_t AgreedFeatures(std::uint64_t theirs,
+                                              std::uint64_t ours = kFeatures) {
+  return theirs & ours;
+}
+
 inline constexpr std::size_t kMaxName = 64;           // bytes, Hello::name
-inline constexpr std::size_t kMaxText = 512;          // bytes, Refused::reason, Control::verb
+inline constexpr std::size_t kMaxText = 512;          // bytes, any reason, Control::verb
 inline constexpr std::size_t kMaxChunk = 48 * 1024;   // bytes, Control::body, ControlReply::chunk
 inline constexpr std::size_t kMaxPacket = 64 * 1024;  // bytes, any encoded message
 inline constexpr std::size_t kMaxShortPacket = 1024;  // bytes, all but Control and ControlReply
@@ -76,6 +96,7 @@ struct Hello {
   std::uint32_t weight_milli = 1000;  // 1..kMaxWeightMilli
   std::uint32_t min_fps_milli = 0;    // under overload its rate does not go below
   Excess excess = Excess::kPace;      // what its agent does with calls beyond the rate
+  std::uint64_t features = kFeatures;
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 
@@ -194,6 +215,7 @@ struct Welcome {
   std::uint16_t version = kProtocolVersion;
   ClientId client;
   std::vector<Gpu> gpus;  // at most kMaxGpus; other GPUs are not the daemon's to share out
+  std::uint64_t features = kFeatures;  // those that were agreed
   friend bool operator==(const Welcome&, const Welcome&) = default;
 };
 
@@ -234,9 +256,17 @@ struct Assign {
   friend bool operator==(const Assign&, const Assign&) = default;
 };
 
+// Not with this daemon, as both are now. The connection ends.
 struct Refused {
   std::string reason;
   friend bool operator==(const Refused&, const Refused&) = default;
+};
+
+// Not now: the client may come again in so long. The connection ends.
+struct RetryAfter {
+  Duration after{};
+  std::string reason;
+  friend bool operator==(const RetryAfter&, const RetryAfter&) = default;
 };
 
 // ---- daemon -> command line --------------------------------------------------------------------
@@ -250,6 +280,6 @@ struct ControlReply {
 
 using Message = std::variant<Hello, Request, Release, Ended, Cancel, Claim, Ungated, Faulted,
                              Control, Welcome, Config, Grant, Expired, Refused, ControlReply,
-                             Forwarded, Uses, Serves, Assign, Exceeded>;
+                             Forwarded, Uses, Serves, Assign, Exceeded, RetryAfter>;
 
 }  // namespace stagger::wire

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "wire/codec.h"
+#include "wire/samples.h"
 #include "wire/text.h"
 
 namespace stagger::wire {
@@ -48,7 +49,8 @@ Message AnyMessage(std::size_t kind) {
                    UpTo<std::uint32_t>(0, kMaxDeadlineUs),
                    UpTo<std::uint32_t>(1, kMaxWeightMilli),
                    UpTo<std::uint32_t>(0, kMaxFpsMilli),
-                   *rc::gen::element(Excess::kPace, Excess::kReuse, Excess::kPass)};
+                   *rc::gen::element(Excess::kPace, Excess::kReuse, Excess::kPass),
+                   AnyU64()};
     case 1:
       return Request{{AnyU64()}, AnyDevice(),   AnyDuration(), AnyFlag(),
                      AnyFlag(),  AnyDuration(), AnyDuration()};
@@ -67,7 +69,7 @@ Message AnyMessage(std::size_t kind) {
     case 8:
       return Control{AnyU16(), AnyText(kMaxText), AnyBytes()};
     case 9:
-      return Welcome{AnyU16(), {AnyU64()}, AnyGpus()};
+      return Welcome{AnyU16(), {AnyU64()}, AnyGpus(), AnyU64()};
     case 10:
       return Config{AnyFlag(), AnyDuration(), AnyDuration(), *rc::gen::arbitrary<std::uint32_t>()};
     case 11:
@@ -86,9 +88,11 @@ Message AnyMessage(std::size_t kind) {
       return Serves{AnyText(kMaxSocketPath)};
     case 18:
       return Assign{AnyPaths()};
-    default:
+    case 19:
       return Exceeded{*rc::gen::arbitrary<std::uint32_t>(), *rc::gen::arbitrary<std::uint32_t>(),
                       AnyFlag()};
+    default:
+      return RetryAfter{AnyDuration(), AnyText(kMaxText)};
   }
 }
 
@@ -104,6 +108,28 @@ RC_GTEST_PROP(CodecProperty, DecodeUndoesEncode, ()) {
     const std::size_t size = Encode(message, std::span(buffer));
     const auto end = buffer.begin() + static_cast<std::ptrdiff_t>(size);
     RC_ASSERT(std::vector(buffer.begin(), end) == packet);
+  }
+}
+
+// What a newer peer has appended is skipped, and the known fields are those it sent.
+RC_GTEST_PROP(CodecProperty, TheKnownFieldsOfANewerPeersMessageEncodeToItsFirstBytes, ()) {
+  for (std::size_t kind = 0; kind < std::variant_size_v<Message>; ++kind) {
+    const Message message = AnyMessage(kind);
+    std::vector<std::byte> known;
+    RC_ASSERT(Encode(message, &known));
+    const std::string more = *rc::gen::nonEmpty(rc::gen::arbitrary<std::string>());
+    const std::vector<std::byte> packet = Appended(known, more);
+    std::size_t appended = 0;
+    const auto decoded = Decode(packet, &appended);
+    if (!MayGrow(message)) {
+      RC_ASSERT(!decoded);
+      continue;
+    }
+    RC_ASSERT(decoded == message);
+    RC_ASSERT(appended == more.size());
+    std::vector<std::byte> again;
+    RC_ASSERT(Encode(*decoded, &again));
+    RC_ASSERT(again == known);
   }
 }
 

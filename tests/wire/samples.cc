@@ -30,8 +30,9 @@ GpuUuid Ones() {
 
 std::vector<Sample> Samples() {
   return {
-      {Hello{5, "gate-1\u00e9", 10'000, 100'000, 1'500, 2'000, Excess::kReuse},
-       "010000001d00000005000800676174652d31c3a910270000a0860100dc050000d007000001"},
+      {Hello{6, "gate-1\u00e9", 10'000, 100'000, 1'500, 2'000, Excess::kReuse, 0x8000000000000005},
+       "010000002500000006000800676174652d31c3a910270000a0860100dc050000d007000001"
+       "0500000000000080"},
       {Request{{0x0102030405060708},
                {2},
                std::chrono::microseconds{1'500},
@@ -50,11 +51,12 @@ std::vector<Sample> Samples() {
        "05000000140000000b000000000000000000000000a0b83046030000"},
       {Ungated{4}, "060000000400000004000000"},
       {Faulted{{1}, 700}, "080000000800000001000000bc020000"},
-      {Control{5, "policy", "{\"k\":2}"}, "100000001300000005000600706f6c69637907007b226b223a327d"},
-      {Welcome{5, {0xfedcba9876543210}, {{{1}, Counting()}, {{kMaxDevice}, Ones()}}},
-       "200000003300000005001032547698badcfe02"
+      {Control{6, "policy", "{\"k\":2}"}, "100000001300000006000600706f6c69637907007b226b223a327d"},
+      {Welcome{6, {0xfedcba9876543210}, {{{1}, Counting()}, {{kMaxDevice}, Ones()}}, 4},
+       "200000003b00000006001032547698badcfe02"
        "01000000000102030405060708090a0b0c0d0e0f"
-       "ff000000ffffffffffffffffffffffffffffffff"},
+       "ff000000ffffffffffffffffffffffffffffffff"
+       "0400000000000000"},
       {Config{false, milliseconds{250}, milliseconds{100}, 0b10},
        "21000000150000000080b2e60e0000000000e1f5050000000002000000"},
       {Grant{{12}, milliseconds{100}, Cores()},
@@ -68,6 +70,7 @@ std::vector<Sample> Samples() {
       {Serves{"/e0"}, "0c0000000500000003002f6530"},
       {Assign{{"/e0"}, {"/e1"}}, "250000000c0000000103002f65300103002f6531"},
       {Exceeded{26, 3, true}, "09000000090000001a0000000300000001"},
+      {RetryAfter{milliseconds{5000}, "full"}, "260000000e00000000f2052a01000000040066756c6c"},
   };
 }
 
@@ -79,6 +82,19 @@ std::vector<std::byte> FromHex(std::string_view hex) {
     bytes.push_back(static_cast<std::byte>(value));
   }
   return bytes;
+}
+
+std::vector<std::byte> Appended(std::vector<std::byte> packet, std::string_view more) {
+  for (const char c : more) packet.push_back(static_cast<std::byte>(c));
+  const std::size_t length = packet.size() - 8;
+  for (std::size_t i = 0; i < 4; ++i) packet[4 + i] = static_cast<std::byte>(length >> (8 * i));
+  return packet;
+}
+
+bool MayGrow(const Message& message) {
+  return !std::holds_alternative<Control>(message) &&
+         !std::holds_alternative<ControlReply>(message) &&
+         !std::holds_alternative<Refused>(message);
 }
 
 }  // namespace stagger::wire

@@ -18,4 +18,10 @@ struct Sample {
 std::vector<Sample> Samples();
 std::vector<std::byte> FromHex(std::string_view hex);
 
+// The packet as a newer peer would send it: `more` stands behind its fields, and its header says
+// so.
+std::vector<std::byte> Appended(std::vector<std::byte> packet, std::string_view more);
+// Whether a newer peer may append to such a message.
+bool MayGrow(const Message& message);
+
 }  // namespace stagger::wire
