@@ -36,6 +36,7 @@
 #include "record/recording.h"
 #include "wire/channel.h"
 #include "wire/listener.h"
+#include "wire/timers.h"
 
 namespace stagger::daemon {
 namespace {
@@ -43,10 +44,9 @@ namespace {
 // A command line may ask again at once, but not make the loop build documents all the time.
 constexpr Duration kControlMaxAge = std::chrono::milliseconds{20};
 
-// All whom a GPU's fault broke have noticed by then: each at its next call.
 // A stream has had a GPU to itself for so long: it need not wait for answers any more.
 constexpr Duration kSoleAfter = std::chrono::milliseconds{500};
-constexpr Duration kFaultGather = std::chrono::milliseconds{300};
+static_assert(wire::kFaultGather < GpuFaults::kTogether);
 
 std::vector<std::uint16_t> OwnCores() {
   std::vector<std::uint16_t> cores;
@@ -180,7 +180,7 @@ Result<void> Serve(const Options& options) {
   PlanService* desk = nullptr;
   (*driver)->WatchFaults([&] { return (*mps)->facts().state == Mps::State::kRunning; },
                          [&] {
-                           (*fault_log)->ArmBy(Now() + kFaultGather);
+                           (*fault_log)->ArmBy(Now() + wire::kFaultGather);
                            if (desk != nullptr) desk->LookAtGpus();
                          });
 

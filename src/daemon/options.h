@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "core/engine.h"
 #include "device/device_choice.h"
 #include "core/events.h"
 #include "daemon/admission_desk.h"
@@ -30,7 +31,7 @@ struct Options {
   std::string record;  // a file for what the engine is told and says; empty: none
   AdmissionMode admission = AdmissionMode::kWarn;
   MpsMode mps = MpsMode::kOff;
-  Duration lease_floor = std::chrono::milliseconds{250};
+  Duration lease_floor = core::EngineConfig{}.lease_floor;
   bool http = true;
   bool http_chosen = false;  // by the user: then a taken port is an error
   HttpAddress http_address{"127.0.0.1", 7878};

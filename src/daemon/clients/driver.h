@@ -44,8 +44,8 @@ class Driver {
                                                 record::Recorder* recorder, TimePoint now);
 
   // What a client that joins is told before all else.
-  wire::Welcome WelcomeFor(ClientId client) const {
-    return {wire::kProtocolVersion, client, gpus_};
+  wire::Welcome WelcomeFor(ClientId client, std::uint64_t features) const {
+    return {wire::kProtocolVersion, client, gpus_, wire::AgreedFeatures(features)};
   }
   // The name the stream got: `hello.name` or `fallback`, made unique.
   std::string Join(ClientId client, const wire::Hello& hello, const std::string& fallback,

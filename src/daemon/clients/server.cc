@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "wire/timers.h"
 
 namespace stagger::daemon {
 
@@ -72,8 +73,9 @@ void Server::Admit(UniqueFd fd) {
     if (refused_pids_.insert(peer->pid).second) {
       spdlog::warn("refused pid {}: {} clients are connected", peer->pid, kMaxClients);
     }
-    wire::Send(fd.get(), wire::Refused{"this daemon already has " + std::to_string(kMaxClients) +
-                                       " clients"});
+    wire::Send(fd.get(),
+               wire::RetryAfter{wire::kNoRoomRetry, "this daemon already has " +
+                                                        std::to_string(kMaxClients) + " clients"});
     return;
   }
   const ClientId id{next_client_++};
@@ -125,10 +127,11 @@ bool Server::ReadOne(Connection* connection) {
   if (connection->doomed) return false;
   Session& session = *connection->session;
   wire::Message message;
-  wire::Io io = wire::Receive(session.fd(), &message);
+  std::size_t appended = 0;
+  wire::Io io = wire::Receive(session.fd(), &message, &appended);
   // A peer that closed with packets of ours unread shows as a reset first; what it had sent before
   // is behind that.
-  if (io == wire::Io::kClosed) io = wire::Receive(session.fd(), &message);
+  if (io == wire::Io::kClosed) io = wire::Receive(session.fd(), &message, &appended);
   switch (io) {
     case wire::Io::kWouldBlock:
       return false;
@@ -143,6 +146,10 @@ bool Server::ReadOne(Connection* connection) {
       break;
   }
   const Session::Outcome outcome = session.OnMessage(message, driver_, control_, Now());
+  if (appended > 0 && !std::exchange(connection->newer, true)) {
+    spdlog::info("{} is newer than this daemon, which skips what it does not know of its messages",
+                 session.Label());
+  }
   if (!outcome.refused.empty()) LogRefusal(session, outcome.refused);
   if (!outcome.drop.empty()) Doom(connection, outcome.drop);
   return !connection->doomed;

@@ -41,6 +41,7 @@ class Server : public Outbox {
     UniqueFd process;  // a pidfd: the socket may outlive its process in a forked child
     EventLoop::WatchId process_watch = 0;
     std::uint32_t interest = 0;  // what epoll watches for: spares a system call per message
+    bool newer = false;          // its messages have more fields than this daemon knows
     bool doomed = false;
   };
 

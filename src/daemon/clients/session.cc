@@ -6,6 +6,7 @@
 
 #include "daemon/clients/control.h"
 #include "daemon/clients/driver.h"
+#include "wire/timers.h"
 
 namespace stagger::daemon {
 
@@ -15,7 +16,7 @@ Session::Session(ClientId id, UniqueFd fd, wire::PeerCredentials peer, Standing 
       fd_(std::move(fd)),
       peer_(peer),
       standing_(standing),
-      deadline_(now + kHandshakeLimit) {}
+      deadline_(now + wire::kGreetingLimit) {}
 
 std::string Session::Label() const {
   if (state_ == State::kAgent) return fmt::format("stream '{}' (pid {})", name_, peer_.pid);
@@ -81,7 +82,7 @@ Session::Outcome Session::OnFirst(const wire::Message& message, Driver* driver, 
   }
   state_ = State::kAgent;
   // Before the engine hears of it: what it then has to say must come after the welcome.
-  if (!Send(driver->WelcomeFor(id_), now)) return Unreachable();
+  if (!Send(driver->WelcomeFor(id_, hello->features), now)) return Unreachable();
   name_ =
       driver->Join(id_, *hello, CommOf(peer_.pid), peer_.pid, peer_.uid, CommandOf(peer_.pid), now);
   return {};
@@ -116,7 +117,7 @@ bool Session::Send(const wire::Message& message, TimePoint now) {
     // of the connection comes after them.
     if (io == wire::Io::kOk || io == wire::Io::kClosed) return true;
     if (io != wire::Io::kWouldBlock) return false;
-    if (deadline_ == kNever) deadline_ = now + kStuckLimit;
+    if (deadline_ == kNever) deadline_ = now + wire::kAnswerLimit;
   }
   if (const auto* config = std::get_if<wire::Config>(&message)) {
     config_ = *config;
@@ -144,7 +145,7 @@ bool Session::SendPending(TimePoint now) {
                       : config_         ? wire::Send(fd_.get(), *config_)
                                         : wire::Send(fd_.get(), chunks_.front());
   if (io == wire::Io::kWouldBlock) return false;
-  deadline_ = now + kStuckLimit;  // it reads again, or is gone
+  deadline_ = now + wire::kAnswerLimit;  // it reads again, or is gone
   if (!expired_.empty()) {
     expired_.erase(expired_.begin());
   } else if (assign_) {

@@ -24,10 +24,7 @@ class Session {
  public:
   enum class State { kNew, kAgent, kControl, kRefused };
 
-  // Limits on a client that says nothing, or does not read.
-  static constexpr Duration kHandshakeLimit = std::chrono::seconds{5};
   static constexpr Duration kLinger = std::chrono::seconds{1};  // for a refusal to be read
-  static constexpr Duration kStuckLimit = std::chrono::seconds{5};
   static constexpr const char* kDeaf = "it does not read what it is sent";
 
   Session(ClientId id, UniqueFd fd, wire::PeerCredentials peer, Standing standing, TimePoint now);

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "daemon/loop/peer.h"
+#include "wire/timers.h"
 
 namespace stagger::daemon {
 namespace {
@@ -23,9 +24,6 @@ namespace {
 constexpr const char* kProgram = "nvidia-cuda-mps-control";
 constexpr const char* kPidFile = "/nvidia-cuda-mps-control.pid";
 constexpr const char* kTheirFolder = "/tmp/nvidia-mps";  // NVIDIA's default
-constexpr Duration kLaunchLimit = std::chrono::seconds{5};
-// Less than who stops the daemon waits before a SIGKILL.
-constexpr Duration kQuitLimit = std::chrono::milliseconds{1500};
 constexpr Duration kFirstBackoff = std::chrono::milliseconds{500};
 constexpr Duration kLongestBackoff = std::chrono::seconds{30};
 constexpr Duration kSettled = std::chrono::seconds{60};  // ran so long: its next end is a first one
@@ -174,7 +172,7 @@ void Mps::Launch() {
   if (!watch) return CannotStart(watch.error().message);
   launcher_ = std::move(launcher).value();
   launcher_watch_ = *watch;
-  due_ = Now() + kLaunchLimit;
+  due_ = Now() + wire::kMpsLaunchLimit;
   timer_->ArmBy(due_);
 }
 
@@ -236,7 +234,7 @@ void Mps::OnTimer() {
     (void)ExitCodeOf(launcher_);
     launcher_ = {};
     return CannotStart(fmt::format("{} -d did not come back within {:.0f} s", kProgram,
-                                   ToMs(kLaunchLimit) / 1000));
+                                   ToMs(wire::kMpsLaunchLimit) / 1000));
   }
   if (facts_.state == State::kDown) {
     EnterState(State::kStarting, facts_.reason);
@@ -256,7 +254,7 @@ void Mps::Stop(std::function<void()> done) {
     return FinishStop();
   }
   launcher_ = std::move(asked).value();  // its end is not waited for: the control daemon's is
-  due_ = Now() + kQuitLimit;
+  due_ = Now() + wire::kMpsQuitLimit;
   timer_->ArmBy(due_);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "wire/executor_channel.h"
+#include "wire/timers.h"
 
 namespace stagger::daemon {
 
@@ -92,7 +93,8 @@ void ExecutorWatch::OnTimer() {
   const TimePoint now = Now();
   if (fd_.valid()) {
     if (now >= ask_at_) Ask(now);
-    if (asked_ != kNever && now - asked_ >= kPatience && !std::exchange(gone_, true)) {
+    if (asked_ != kNever && now - asked_ >= wire::kExecutorPatience &&
+        !std::exchange(gone_, true)) {
       why_ = "its executor does not answer";
       tells_.gone(why_);
     }

@@ -18,9 +18,9 @@ class ExecutorWatch {
  public:
   // Away for so long: whoever is on it is placed elsewhere.
   static constexpr Duration kGrace = std::chrono::milliseconds{250};
-  // Asked that often; one that does not answer for so long hangs, which is as good as gone.
+  // Asked that often; one that does not answer (wire::kExecutorPatience) hangs, which is as good as
+  // gone.
   static constexpr Duration kAskEvery = std::chrono::milliseconds{500};
-  static constexpr Duration kPatience = std::chrono::seconds{10};
 
   // Called from the loop, with why: `gone` at most once before `back`, and so on.
   struct Tells {
