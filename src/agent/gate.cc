@@ -13,6 +13,7 @@
 #include "agent/say.h"
 #include "base/clock.h"
 #include "wire/channel.h"
+#include "wire/timers.h"
 
 namespace stagger::agent {
 namespace {
@@ -20,8 +21,6 @@ namespace {
 // How long an unanswered daemon is left alone, and how long it is then tried.
 constexpr Duration kMutePause = std::chrono::seconds{1};
 constexpr Duration kMuteProbe = std::chrono::milliseconds{20};
-// How long the end of an inference waits for the next request.
-constexpr Duration kTellEndedWithin = std::chrono::milliseconds{100};
 
 // fstat without the symbol glibc 2.33 introduced.
 unsigned long InodeOf(int fd) {
@@ -58,7 +57,7 @@ void Gate::AwaitHangup(int ms) {
   {
     MutexLock lock(&mutex_);
     if (attached_ && !SocketIsOurs()) Drop();
-    TellEnded(Now() - kTellEndedWithin);
+    TellEnded(Now() - wire::kTellEndedWithin);
     if (!attached_) return;
     if (route_ != nullptr && reading_) {
       changed_.WaitUntil(&mutex_, Now() + std::chrono::milliseconds{ms});

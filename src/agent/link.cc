@@ -11,16 +11,15 @@
 #include <variant>
 
 #include "agent/other_agents.h"
-#include "agent/say.h"
 #include "base/clock.h"
 #include "wire/channel.h"
+#include "wire/timers.h"
 
 namespace stagger::agent {
 namespace {
 
 constexpr Duration kFirstRetry = std::chrono::milliseconds{50};
 constexpr Duration kLastRetry = std::chrono::milliseconds{400};  // attached again within 1 s
-constexpr Duration kHandshake = std::chrono::seconds{1};
 // closefrom() in the app takes our socket away without waking a poll on it; looking now and then
 // is what notices it.
 constexpr int kLookEveryMs = 400;
@@ -50,16 +49,22 @@ bool AwaitMessage(int fd, TimePoint until, wire::Message* message) {
 void Link::Nudge() {
   if (!needed_.load(std::memory_order_relaxed) && !needed_.exchange(true)) {
     MutexLock lock(&mutex_);
-    if (!complaint_.empty()) SayOnce(Topic::kDaemon, complaint_);
+    if (!complaint_.empty()) SayOnce(complaint_topic_, complaint_);
   }
   NudgeForwarded();
 }
 
-void Link::Complain(const std::string& text) {
+void Link::Complain(Topic topic, const std::string& text) {
   // With no executors to go on with, the daemon is what is missing.
-  if (needed_.load() || options_->executors.empty()) return SayOnce(Topic::kDaemon, text);
+  if (needed_.load() || options_->executors.empty()) return SayOnce(topic, text);
   MutexLock lock(&mutex_);
+  complaint_topic_ = topic;
   complaint_ = text;
+}
+
+Link::Outcome Link::Refuse(const std::string& reason) {
+  SayOnce(Topic::kRefused, "running uncontrolled: the daemon refused: " + reason);
+  return {.again = wire::kAfterRefused};
 }
 
 void Link::AwaitFirstWord(Duration longest) {
@@ -91,61 +96,74 @@ void Link::Run() {
   SayIfSeveral();
   Duration pause = kFirstRetry;
   while (true) {
+    // What infers from here on has it come again.
+    WantNudge();
     const Outcome outcome = Connect();
     {
       MutexLock lock(&mutex_);
       tried_ = true;
       nudged_.NotifyAll();
     }
-    switch (outcome) {
-      case Outcome::kAttached:
-        WatchUntilGone();
-        pause = kFirstRetry;
-        break;
-      case Outcome::kRetry:
-        break;
-      case Outcome::kNeverAgain:
-        return;
+    if (outcome.attached) {
+      WatchUntilGone();
+      WantNudge();
+      pause = kFirstRetry;
     }
-    // A pause, and then only when something infers: an idle app costs nothing.
-    const TimePoint until = Now() + pause;
-    {
-      MutexLock lock(&mutex_);
-      while (Now() < until) nudged_.WaitUntil(&mutex_, until);
+    if (outcome.again > Duration{}) {
+      Pause(outcome.again);
+      pause = kFirstRetry;
+    } else {
+      Pause(pause);
+      pause = std::min(pause * 2, kLastRetry);
     }
-    // An executor is to be known before anything infers.
-    if (options_->serves.empty()) AwaitNudge();
-    pause = std::min(pause * 2, kLastRetry);
   }
 }
 
-void Link::AwaitNudge() {
+void Link::WantNudge() {
+  // An executor is to be known before anything infers.
+  waiting_.store(options_->serves.empty());
+}
+
+// At least so long, and until something has inferred since WantNudge: an app that infers now and
+// then does not need one more inference to attach, and an idle one costs nothing.
+void Link::Pause(Duration least) {
+  const TimePoint until = Now() + least;
   MutexLock lock(&mutex_);
-  waiting_.store(true);
-  while (waiting_.load()) nudged_.WaitUntil(&mutex_, Now() + std::chrono::hours{1});
+  while (waiting_.load() || Now() < until) {
+    nudged_.WaitUntil(&mutex_, Now() < until ? until : Now() + std::chrono::hours{1});
+  }
 }
 
 Link::Outcome Link::Connect() {
   Result<UniqueFd> connected = wire::Connect(options_->socket);
   if (!connected) {
-    Complain("running uncontrolled: " + connected.error().message);
-    return Outcome::kRetry;
+    Complain(Topic::kDaemon, "running uncontrolled: " + connected.error().message);
+    return {};
   }
   const int high = fcntl(connected->get(), F_DUPFD_CLOEXEC, kHighFd);
   UniqueFd socket = high >= 0 ? UniqueFd(high) : std::move(*connected);
   if (high >= 0) connected->Reset();
 
   wire::Message message;
-  const TimePoint until = Now() + kHandshake;
-  if (wire::Send(socket.get(), options_->hello) != wire::Io::kOk) return Outcome::kRetry;
+  const TimePoint until = Now() + wire::kWelcomeLimit;
+  // A daemon that has no room says so before it hears us, and may hang up before we have spoken.
+  wire::Send(socket.get(), options_->hello);
   std::optional<wire::Welcome> welcome;
   std::optional<wire::Assign> assign;
   while (AwaitMessage(socket.get(), until, &message)) {
     if (const auto* refused = std::get_if<wire::Refused>(&message)) {
-      SayOnce(Topic::kDaemon, "running uncontrolled: the daemon refused: " + refused->reason);
-      return Outcome::kNeverAgain;
+      return Refuse(refused->reason);
     }
-    if (auto* welcomed = std::get_if<wire::Welcome>(&message)) welcome = std::move(*welcomed);
+    if (const auto* later = std::get_if<wire::RetryAfter>(&message)) {
+      Complain(Topic::kNoRoom, "running uncontrolled for now: " + later->reason);
+      return {.again = std::clamp(later->after, wire::kSoonestRetry, wire::kLatestRetry)};
+    }
+    if (auto* welcomed = std::get_if<wire::Welcome>(&message)) {
+      if (welcomed->version != wire::kProtocolVersion) {
+        return Refuse("it speaks protocol " + std::to_string(welcomed->version));
+      }
+      welcome = std::move(*welcomed);
+    }
     if (auto* assigned = std::get_if<wire::Assign>(&message)) assign = std::move(*assigned);
     if (const auto* config = std::get_if<wire::Config>(&message); config != nullptr && welcome) {
       gate_->Attach(std::move(socket), *config, welcome->gpus);
@@ -154,11 +172,12 @@ Link::Outcome Link::Connect() {
         route_->Report(true);
         if (assign) route_->Assign(assign->executors, assign->standby);
       }
-      return Outcome::kAttached;
+      return {.attached = true};
     }
   }
-  Complain("running uncontrolled: the daemon at " + options_->socket + " did not answer");
-  return Outcome::kRetry;
+  Complain(Topic::kDaemon,
+           "running uncontrolled: the daemon at " + options_->socket + " did not answer");
+  return {};
 }
 
 void Link::WatchUntilGone() {

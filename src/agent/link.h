@@ -1,6 +1,6 @@
 // The link thread: connects to the daemon, says Hello, hands the socket to the gate, notices when
-// the daemon goes, and connects again. Started by the first inference, never earlier; masks all
-// signals; sleeps unless something infers. Never blocks a thread of the app.
+// the daemon goes, and connects again, also after a refusal. Started by the first inference, never
+// earlier; masks all signals; sleeps unless something infers. Never blocks a thread of the app.
 #pragma once
 
 #include <atomic>
@@ -9,6 +9,7 @@
 #include "agent/forward/route.h"
 #include "agent/gate.h"
 #include "agent/options.h"
+#include "agent/say.h"
 #include "agent/sync.h"
 
 namespace stagger::agent {
@@ -33,13 +34,19 @@ class Link {
   void AfterForkInChild();
 
  private:
-  enum class Outcome : unsigned char { kAttached, kRetry, kNeverAgain };
+  // How an attempt ended. Not attached: `again`, unless zero, is when to come again.
+  struct Outcome {
+    bool attached = false;
+    Duration again{};
+  };
 
   static void* Main(void* self);
   void Run();
   Outcome Connect();
-  void AwaitNudge();
-  void Complain(const std::string& text);
+  void WantNudge();
+  void Pause(Duration least);
+  void Complain(Topic topic, const std::string& text);
+  Outcome Refuse(const std::string& reason);
   void WatchUntilGone();
 
   const Options* options_;
@@ -51,7 +58,8 @@ class Link {
   std::atomic<bool> waiting_{false};  // the thread wants a nudge
   bool tried_ = false;                // it has found a daemon, or none
   std::atomic<bool> needed_{false};   // something wants turns
-  std::string complaint_;             // to be said once something does
+  Topic complaint_topic_{};           // what is to be said once something does
+  std::string complaint_;
 };
 
 }  // namespace stagger::agent

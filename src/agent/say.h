@@ -6,7 +6,9 @@
 namespace stagger::agent {
 
 enum class Topic : unsigned char {
-  kDaemon,
+  kDaemon,   // there is none, or none that answers
+  kRefused,  // there is one, and this process may not join it
+  kNoRoom,   // or not now
   kRuntime,
   kOptions,
   kBound,

@@ -42,7 +42,10 @@ Result<nlohmann::json> AskDaemon(const std::string& socket, const std::string& v
   while (io == wire::Io::kWouldBlock && WaitFor(fd.get(), POLLOUT, deadline)) {
     io = wire::Send(fd.get(), control);
   }
-  if (io != wire::Io::kOk) return Error{fmt::format("the daemon at {} takes no requests", socket)};
+  // A daemon that has no room says so and hangs up, perhaps before it was asked.
+  if (io != wire::Io::kOk && io != wire::Io::kClosed) {
+    return Error{fmt::format("the daemon at {} takes no requests", socket)};
+  }
 
   std::string text;
   while (true) {
@@ -64,6 +67,7 @@ Result<nlohmann::json> AskDaemon(const std::string& socket, const std::string& v
         break;
     }
     if (const auto* refused = std::get_if<wire::Refused>(&message)) return Error{refused->reason};
+    if (const auto* later = std::get_if<wire::RetryAfter>(&message)) return Error{later->reason};
     const auto* reply = std::get_if<wire::ControlReply>(&message);
     if (reply == nullptr || text.size() + reply->chunk.size() > kMaxAnswer) {
       return Error{fmt::format("the daemon at {} gave an answer that makes no sense", socket)};

@@ -6,16 +6,15 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "wire/timers.h"
 
 namespace stagger::cli {
-
-inline constexpr Duration kControlTimeout = std::chrono::seconds{5};
 
 // `body` null: no arguments. An error when nobody answers at `socket`, within `timeout`, or when
 // the daemon says no (its own words).
 Result<nlohmann::json> AskDaemon(const std::string& socket, const std::string& verb,
                                  const nlohmann::json& body = nullptr,
-                                 Duration timeout = kControlTimeout);
+                                 Duration timeout = wire::kAnswerLimit);
 
 // Whether a daemon accepts connections there; the error says why not.
 Result<void> DaemonListens(const std::string& socket);

@@ -10,12 +10,10 @@
 
 #include "base/clock.h"
 #include "launch/daemon_control.h"
+#include "wire/timers.h"
 
 namespace stagger::cli {
 namespace {
-
-constexpr Duration kStartTimeout = std::chrono::seconds{10};
-constexpr Duration kStopGrace = std::chrono::seconds{2};
 
 std::string LastLineOf(std::istream& text) {
   std::string last;
@@ -67,9 +65,9 @@ Result<PrivateDaemon> PrivateDaemon::Start(const Installation& installation, con
   keeper.WatchPath(spec.socket);
   PrivateDaemon daemon(spec.socket, std::move(process).value(), keeper);
 
-  const TimePoint deadline = Now() + kStartTimeout;
+  const TimePoint deadline = Now() + wire::kDaemonStartLimit;
   // Its socket is there before it serves; and it may yet find that it cannot.
-  while (!AskDaemon(spec.socket, "policy", nullptr, kStartTimeout)) {
+  while (!AskDaemon(spec.socket, "policy", nullptr, wire::kDaemonStartLimit)) {
     if (const std::optional<ExitStatus> status = daemon.process_.Poll()) {
       const std::string words =
           child.pipe_output ? LastWords(daemon.process_.err_fd()) : LastLine(spec.err_file);
@@ -77,7 +75,7 @@ Result<PrivateDaemon> PrivateDaemon::Start(const Installation& installation, con
     }
     if (Now() > deadline) {
       return Error{fmt::format("the daemon did not answer at {} within {:.0f} s", spec.socket,
-                               ToMs(kStartTimeout) / 1000)};
+                               ToMs(wire::kDaemonStartLimit) / 1000)};
     }
     usleep(5000);
   }
@@ -88,7 +86,7 @@ PrivateDaemon::~PrivateDaemon() { Stop(); }
 
 std::optional<ExitStatus> PrivateDaemon::Stop() {
   if (process_.pid() <= 0) return std::nullopt;
-  if (!process_.Poll()) StopAll({&process_}, kStopGrace);
+  if (!process_.Poll()) StopAll({&process_}, wire::kDaemonStopLimit);
   unlink(socket_.c_str());
   keeper_->ForgetPath(socket_);
   return process_.Poll();

@@ -175,7 +175,7 @@ Result<void> ApplyPolicy(const Site& site, const std::string& socket) {
 }
 
 Result<void> ApplyMps(const Site& site, const std::string& socket, std::vector<Supervised>* apps) {
-  const Result<MpsView> mps = AskMps(socket, kControlTimeout);
+  const Result<MpsView> mps = AskMps(socket, wire::kAnswerLimit);
   if (!mps) return mps.error();
   if (site.mps == "on" && !mps->running) {
     return Error{fmt::format("mps: the site asks for 'on', and the running daemon has none: {}",

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "wire/channel.h"
+#include "wire/timers.h"
 
 namespace stagger::cli {
 namespace {
@@ -26,8 +27,6 @@ constexpr std::size_t kLongestLine = 8192;
 constexpr Duration kFirstCulpritBackoff = std::chrono::seconds{30};
 constexpr Duration kLongestCulpritBackoff = std::chrono::seconds{600};
 constexpr Duration kLookEvery = std::chrono::seconds{1};
-// By then the daemon knows all whom a fault broke, and who it was.
-constexpr Duration kFaultGather = std::chrono::milliseconds{500};
 // A broken app usually ends by itself.
 constexpr Duration kBrokenGrace = std::chrono::seconds{2};
 // Whatever the broken clients do then, a start is tried.
@@ -175,7 +174,7 @@ void Supervisor::Ended(App& app, const ExitStatus& status) {
     return;
   }
   app.unjudged = status;
-  app.judge_at = ask_faults_ ? Now() + kFaultGather : Now();
+  app.judge_at = ask_faults_ ? Now() + wire::kFaultGather : Now();
 }
 
 // Why it ended decides when it comes back.
@@ -257,7 +256,7 @@ void Supervisor::LookForFaults() {
   if (!faults) return;
   faults_ = std::move(*faults);
   for (const GpuFault& fault : faults_) {
-    if (fault.number <= told_ || fault.age < kFaultGather) continue;
+    if (fault.number <= told_ || fault.age < wire::kFaultGather) continue;
     told_ = fault.number;
     std::string names;
     for (const GpuFault::Stream& stream : fault.streams) {
@@ -301,7 +300,7 @@ bool Supervisor::MustWait(App& app) {
         Say(app.name, fmt::format("waits until {} (pid {}), which the GPU fault broke, has ended",
                                   stream.name, stream.pid));
       }
-      app.next_start = Now() + kFaultGather;
+      app.next_start = Now() + wire::kFaultGather;
       return true;
     }
   }

@@ -73,6 +73,7 @@ Result<GateClient> GateClient::Connect(const std::string& socket, const std::str
     if (io == wire::Io::kWouldBlock) continue;
     if (io != wire::Io::kOk) break;
     if (const auto* refused = std::get_if<wire::Refused>(&message)) return Error{refused->reason};
+    if (const auto* later = std::get_if<wire::RetryAfter>(&message)) return Error{later->reason};
     if (std::holds_alternative<wire::Welcome>(message)) return client;
   }
   return Error{"the daemon did not welcome a client"};

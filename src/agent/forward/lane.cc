@@ -12,15 +12,15 @@
 #include "base/clock.h"
 #include "wire/channel.h"
 #include "wire/executor_channel.h"
+#include "wire/timers.h"
 
 namespace stagger::agent {
 namespace {
 
 constexpr Duration kGreeting = std::chrono::seconds{5};
 constexpr Duration kLongestLoad = std::chrono::seconds{120};
-// An executor that does not answer for longer than this, and than twenty times the longest
-// inference so far, hangs.
-constexpr Duration kPatience = std::chrono::seconds{10};
+// An executor that does not answer for longer than kExecutorPatience, and than twenty times the
+// longest inference so far, hangs.
 constexpr int kPatienceFactor = 20;
 
 bool AwaitReadable(int fd, TimePoint until) {
@@ -151,7 +151,7 @@ bool Lane::Start(Duration due) {
 
 Lane::Outcome Lane::Await() {
   const TimePoint start = Now();
-  const TimePoint until = start + std::max(kPatience, longest_ * kPatienceFactor);
+  const TimePoint until = start + std::max(wire::kExecutorPatience, longest_ * kPatienceFactor);
   wire::ExecutorMessage message;
   if (!AwaitMessage(until, &message)) return Outcome::kLost;
   const auto* inferred = std::get_if<wire::Inferred>(&message);
