@@ -7,29 +7,30 @@
 #include <csignal>
 #include <ctime>
 
+#include "base/thread_annotations.h"
 #include "base/time.h"
 
 namespace stagger::agent {
 
-class Mutex {
+class CAPABILITY("mutex") Mutex {
  public:
   Mutex() { pthread_mutex_init(&mutex_, nullptr); }
   Mutex(const Mutex&) = delete;
   Mutex& operator=(const Mutex&) = delete;
-  void Lock() { pthread_mutex_lock(&mutex_); }
-  void Unlock() { pthread_mutex_unlock(&mutex_); }
-  // After fork, in the child: the thread that held it may not exist here.
-  void Renew() { pthread_mutex_init(&mutex_, nullptr); }
+  void Lock() ACQUIRE() { pthread_mutex_lock(&mutex_); }
+  void Unlock() RELEASE() { pthread_mutex_unlock(&mutex_); }
+  // After fork, in the child. It was held across the fork, and is free now.
+  void Renew() RELEASE() { pthread_mutex_init(&mutex_, nullptr); }
 
  private:
   friend class Condition;
   pthread_mutex_t mutex_;
 };
 
-class MutexLock {
+class SCOPED_CAPABILITY MutexLock {
  public:
-  explicit MutexLock(Mutex* mutex) : mutex_(mutex) { mutex_->Lock(); }
-  ~MutexLock() { mutex_->Unlock(); }
+  explicit MutexLock(Mutex* mutex) ACQUIRE(mutex) : mutex_(mutex) { mutex_->Lock(); }
+  ~MutexLock() RELEASE() { mutex_->Unlock(); }
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;
 
@@ -49,7 +50,7 @@ class Condition {
     pthread_cond_init(&condition_, &attributes);
     pthread_condattr_destroy(&attributes);
   }
-  void WaitUntil(Mutex* mutex, TimePoint until) {
+  void WaitUntil(Mutex* mutex, TimePoint until) REQUIRES(mutex) {
     const auto ns = until.since_epoch.count();
     timespec ts{static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
     pthread_cond_timedwait(&condition_, &mutex->mutex_, &ts);

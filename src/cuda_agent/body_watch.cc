@@ -23,33 +23,13 @@ constexpr Duration kLookAgain = std::chrono::milliseconds{2};
 constexpr Duration kQuiet = std::chrono::milliseconds{1};
 constinit thread_local bool is_watch = false;
 
-// What we ask of the driver must not make a capture of the app's invalid that another thread has
-// under way.
-class Relaxed {
- public:
-  Relaxed() { RealCall<kAt_cuThreadExchangeStreamCaptureMode>(&mode_); }
-  ~Relaxed() { RealCall<kAt_cuThreadExchangeStreamCaptureMode>(&mode_); }
-  Relaxed(const Relaxed&) = delete;
-  Relaxed& operator=(const Relaxed&) = delete;
-
- private:
-  CUstreamCaptureMode mode_ = CU_STREAM_CAPTURE_MODE_RELAXED;
-};
+// On a stream that captures the event would become part of the app's graph.
+bool RecordOn(CUstream stream, CUevent event) {
+  if (Captures::Includes(stream)) return false;
+  return RealCall<kAt_cuEventRecord>(event, stream) == CUDA_SUCCESS;
+}
 
 }  // namespace
-
-std::size_t OpenBody::PlaceOf(CUstream stream) const {
-  const std::size_t known = std::min(stream_count, kMaxStreams);
-  const auto end = streams.begin() + static_cast<std::ptrdiff_t>(known);
-  const auto found = std::find(streams.begin(), end, stream);
-  return found != end ? static_cast<std::size_t>(found - streams.begin()) : stream_count;
-}
-
-void OpenBody::Add(CUstream stream) {
-  if (PlaceOf(stream) < stream_count) return;
-  if (stream_count < kMaxStreams) streams[stream_count] = stream;
-  if (stream_count <= kMaxStreams) ++stream_count;
-}
 
 CUevent BodyWatch::TakeEvent(CUcontext context) {
   {
@@ -68,9 +48,9 @@ CUevent BodyWatch::TakeEvent(CUcontext context) {
   return event;
 }
 
-bool BodyWatch::Watch(const OpenBody& body, Done done) {
+bool BodyWatch::Watch(const Body& body, Done done) {
   // More streams than are kept: nothing short of the whole context would do.
-  if (body.stream_count == 0 || body.stream_count > OpenBody::kMaxStreams) return false;
+  if (body.stream_count == 0 || body.stream_count > Body::kMaxStreams) return false;
   if (!StartThread()) return false;
   std::optional<Relaxed> relaxed;
   if (Captures::any()) relaxed.emplace();
@@ -81,7 +61,7 @@ bool BodyWatch::Watch(const OpenBody& body, Done done) {
     complete = event != nullptr;
     if (!complete) break;
     watched.events[watched.event_count++] = event;
-    complete = RealCall<kAt_cuEventRecord>(event, body.streams[i]) == CUDA_SUCCESS;
+    complete = RecordOn(body.streams[i], event);
   }
   agent::MutexLock lock(&lock_);
   if (!complete || queue_.size() >= kMaxWatched) {
@@ -114,26 +94,7 @@ void BodyWatch::Run() {
   is_watch = true;
   TurnLog& log = TurnLog::Get();
   for (;;) {
-    Watched next;
-    {
-      agent::MutexLock lock(&lock_);
-      while (queue_.empty()) {
-        const TimePoint from = Now();
-        changed_.WaitUntil(&lock_, from + (log.has_kept()     ? kQuiet
-                                           : look_ != nullptr ? kLookAgain
-                                                              : kForever));
-        if (log.has_kept() && Now() - from >= kQuiet) log.Write();
-        if (look_ == nullptr || !queue_.empty()) continue;
-        bool (*const look)() = look_;
-        lock_.Unlock();
-        const bool again = look();
-        lock_.Lock();
-        if (!again) look_ = nullptr;
-      }
-      next = queue_.front();
-      queue_.erase(queue_.begin());
-      waiting_for_ = next.body.thread;
-    }
+    const Watched next = Next();
     // The turn is this process's own again: nobody waits for the core.
     if (log.has_kept()) log.Write();
     if (next.body.context != current) {
@@ -147,9 +108,31 @@ void BodyWatch::Run() {
     next.done(next.body, Now());
     agent::MutexLock lock(&lock_);
     PutBack(next);
-    waiting_for_ = 0;
-    changed_.NotifyAll();
   }
+}
+
+// Meanwhile writes what the log has kept, and looks where KeepLooking said so.
+BodyWatch::Watched BodyWatch::Next() {
+  TurnLog& log = TurnLog::Get();
+  lock_.Lock();
+  while (queue_.empty()) {
+    const TimePoint from = Now();
+    changed_.WaitUntil(&lock_, from + (log.has_kept()     ? kQuiet
+                                       : look_ != nullptr ? kLookAgain
+                                                          : kForever));
+    if (log.has_kept() && Now() - from >= kQuiet) log.Write();
+    if (look_ == nullptr || !queue_.empty()) continue;
+    bool (*const look)() = look_;
+    look_again_ = false;
+    lock_.Unlock();
+    const bool again = look();
+    lock_.Lock();
+    if (!again && !look_again_) look_ = nullptr;
+  }
+  const Watched next = queue_.front();
+  queue_.erase(queue_.begin());
+  lock_.Unlock();
+  return next;
 }
 
 CUevent BodyWatch::Mark(CUcontext context, CUevent mark, CUstream stream) {
@@ -157,7 +140,7 @@ CUevent BodyWatch::Mark(CUcontext context, CUevent mark, CUstream stream) {
   if (Captures::any()) relaxed.emplace();
   if (mark == nullptr) mark = TakeEvent(context);
   if (mark == nullptr) return nullptr;
-  return RealCall<kAt_cuEventRecord>(mark, stream) == CUDA_SUCCESS ? mark : nullptr;
+  return RecordOn(stream, mark) ? mark : nullptr;
 }
 
 bool BodyWatch::IsItsThread() { return is_watch; }
@@ -165,12 +148,13 @@ bool BodyWatch::IsItsThread() { return is_watch; }
 void BodyWatch::KeepLooking(bool (*look)()) {
   if (!StartThread()) return;
   agent::MutexLock lock(&lock_);
+  look_again_ = true;
   if (look_ != nullptr) return;
   look_ = look;
   changed_.NotifyAll();
 }
 
-bool BodyWatch::PassedMarks(const OpenBody& body) {
+bool BodyWatch::PassedMarks(const Body& body) {
   CUcontext current = nullptr;
   RealCall<kAt_cuCtxGetCurrent>(&current);
   if (current != body.context) RealCall<kAt_cuCtxSetCurrent>(body.context);
@@ -183,38 +167,35 @@ bool BodyWatch::PassedMarks(const OpenBody& body) {
   return passed;
 }
 
-void BodyWatch::ForgetMarks(const OpenBody& body) {
+void BodyWatch::ForgetMarks(const Body& body) {
+  if (body.marked == TimePoint{}) return;
   agent::MutexLock lock(&lock_);
-  for (const CUevent mark : body.marks) {
-    if (mark != nullptr && spare_.size() < kMaxSpare) spare_.push_back({body.context, mark});
-  }
+  for (const CUevent mark : body.marks) Keep(body.context, mark);
 }
 
-void BodyWatch::AwaitBodiesOf(std::uint64_t thread, TimePoint until) {
+void BodyWatch::PutBack(const Spare& spare) {
   agent::MutexLock lock(&lock_);
-  const auto any = [&] {
-    return waiting_for_ == thread || std::ranges::any_of(queue_, [&](const Watched& watched) {
-             return watched.body.thread == thread;
-           });
-  };
-  while (any() && Now() < until) changed_.WaitUntil(&lock_, until);
+  Keep(spare.context, spare.event);
 }
 
-// Under the lock. An event too many is forgotten, not destroyed: its context may be gone.
 void BodyWatch::PutBack(const Watched& watched) {
-  for (std::size_t i = 0; i < watched.event_count && spare_.size() < kMaxSpare; ++i) {
-    spare_.push_back({watched.body.context, watched.events[i]});
-  }
+  for (std::size_t i = 0; i < watched.event_count; ++i)
+    Keep(watched.body.context, watched.events[i]);
+}
+
+// An event too many is forgotten, not destroyed: its context may be gone.
+void BodyWatch::Keep(CUcontext context, CUevent event) {
+  if (event != nullptr && spare_.size() < kMaxSpare) spare_.push_back({context, event});
 }
 
 void BodyWatch::AfterForkInChild() {
-  lock_.Renew();
   changed_.Renew();
   queue_.clear();
   spare_.clear();
-  waiting_for_ = 0;
   look_ = nullptr;
+  look_again_ = false;
   started_ = false;
+  lock_.Renew();
 }
 
 }  // namespace stagger::cuda_agent

@@ -1,10 +1,13 @@
-// Whether anything in this process captures a graph. What a capturing stream is given is no work
-// yet, and an event of ours on it would become part of the app's graph. Other streams go on as
-// always: what we call meanwhile is allowed to a thread in relaxed mode, whatever the capture's
-// mode.
+// Whether anything in this process captures a graph. Calls on a capturing stream build a graph and
+// do no work; an event of ours there would become part of the graph. Other streams go on as always.
+// Our own driver calls use the relaxed capture mode, which CUDA permits during any capture.
+//
+// Thread-safe. Where nothing captures, asking costs one relaxed load.
 #pragma once
 
 #include <atomic>
+
+#include "cuda/driver_types.h"
 
 namespace stagger::cuda_agent {
 
@@ -28,12 +31,26 @@ class Captures {
     static thread_local int captures = 0;
     return captures;
   }
+  // Whether this stream captures, or cannot be used while another one does.
+  static bool Includes(CUstream stream);
 
  private:
   static std::atomic<int>& count() {
     static constinit std::atomic<int> captures{0};
     return captures;
   }
+};
+
+// While it lives, this thread's driver calls spoil no capture that another thread has under way.
+class Relaxed {
+ public:
+  Relaxed();
+  ~Relaxed();
+  Relaxed(const Relaxed&) = delete;
+  Relaxed& operator=(const Relaxed&) = delete;
+
+ private:
+  CUstreamCaptureMode mode_ = CU_STREAM_CAPTURE_MODE_RELAXED;
 };
 
 }  // namespace stagger::cuda_agent

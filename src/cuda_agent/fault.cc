@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "cuda_agent/agent_link.h"
+#include "cuda_agent/devices.h"
 #include "cuda_agent/real_driver.h"
 
 namespace stagger::cuda_agent {
@@ -45,18 +46,6 @@ void SayLacking(std::size_t at) {
   Agent().say_once(kLackingTopic, line);
 }
 
-// -1: a broken driver no longer says.
-int CurrentDevice() {
-  CUdevice ordinal = -1;
-  CUuuid uuid{};
-  if (RealCall<kAt_cuCtxGetDevice>(&ordinal) != CUDA_SUCCESS) return -1;
-  if (RealCall<kAt_cuDeviceGetUuid_v2>(&uuid, ordinal) != CUDA_SUCCESS &&
-      RealCall<kAt_cuDeviceGetUuid>(&uuid, ordinal) != CUDA_SUCCESS) {
-    return -1;
-  }
-  return Agent().device_of(reinterpret_cast<const std::uint8_t*>(uuid.bytes));
-}
-
 }  // namespace
 
 void NoteError(std::size_t at, CUresult result) {
@@ -64,6 +53,7 @@ void NoteError(std::size_t at, CUresult result) {
   if (!IsForGood(result) || told.exchange(true)) return;
   // An agent of another installation may be older.
   if (Agent().size < offsetof(StaggerAgentInterface, faulted) + sizeof(Agent().faulted)) return;
+  // A broken driver may not say which device it was; -1 then.
   Agent().faulted(CurrentDevice(), static_cast<std::uint32_t>(result));
 }
 

@@ -9,8 +9,8 @@
 #include "cuda_agent/entry.h"
 #include "cuda_agent/facts.h"
 #include "cuda_agent/fault.h"
-#include "cuda_agent/observer.h"
 #include "cuda_agent/report.h"
+#include "cuda_agent/turn_keeper.h"
 
 namespace stagger::cuda_agent {
 namespace {
@@ -48,22 +48,21 @@ CUresult Observed(Arguments... arguments) {
   if (Report& report = Report::Get(); report.wanted()) report.Count(at);
   if constexpr (call.kind == cuda::CallKind::kEventRecord ||
                 call.kind == cuda::CallKind::kHostFunction) {
-    Observer::Passed();
+    TurnKeeper::Ignored();
     return Noted(at, RealCall<at>(arguments...));
   } else if constexpr (call.kind == cuda::CallKind::kQuery) {
-    Observer& observer = Observer::Get();
-    const phase::BodyId over = observer.BeforeQuery(HandleIn(FactsOf(arguments...)));
+    TurnKeeper& keeper = TurnKeeper::Get();
+    const phase::BodyId ended = keeper.BeforeQuery(HandleIn(FactsOf(arguments...)));
     const CUresult result = Noted(at, RealCall<at>(arguments...));
-    if (over != 0) observer.EndAfterQuery(over);
-    observer.AfterQuery(result);
+    keeper.AfterQuery(ended, result);
     return result;
   } else {
     constexpr bool blocks = Blocks(call);
-    Observer& observer = Observer::Get();
-    const Observer::Passing passing =
-        observer.Before(call.kind, call.per_thread, blocks, FactsOf(arguments...));
+    TurnKeeper& keeper = TurnKeeper::Get();
+    const TurnKeeper::CallToken token =
+        keeper.Before(call.kind, call.per_thread, blocks, FactsOf(arguments...));
     const CUresult result = Noted(at, RealCall<at>(arguments...));
-    if (passing.watched) observer.After(passing);
+    if (token.needs_after) keeper.After(token);
     return result;
   }
 }

@@ -34,7 +34,7 @@ TurnLog& TurnLog::Get() {
   return *log;
 }
 
-void TurnLog::Add(const OpenBody& body, TimePoint over, bool at_once) {
+void TurnLog::Add(const Body& body, TimePoint over, bool at_once) {
   if (!wanted()) return;
   std::array<char, 384> line{};
   const auto number = [](auto value) { return static_cast<unsigned long long>(value); };

@@ -14,7 +14,7 @@
 
 #include "agent/sync.h"
 #include "base/time.h"
-#include "cuda_agent/body_watch.h"
+#include "cuda_agent/turns.h"
 
 namespace stagger::cuda_agent {
 
@@ -25,7 +25,7 @@ class TurnLog {
   bool wanted() const { return fd_ >= 0; }
   // The body's turn was given back. The line is kept until Write, where the file cannot be written
   // at once without keeping somebody from a core who was just given the turn.
-  void Add(const OpenBody& body, TimePoint over, bool at_once);
+  void Add(const Body& body, TimePoint over, bool at_once);
   bool has_kept() const { return kept_.load(std::memory_order_relaxed) > 0; }
   void Write();
 

@@ -27,8 +27,12 @@ enum class CallKind : std::uint8_t {
 };
 inline constexpr int kCallKinds = 14;
 
+// From the third query of one thing in a row on, queries are a wait (docs/phases.md).
+inline constexpr std::uint32_t kQueriesOfAWait = 3;
+
 struct Call {
   CallKind kind{};
+  std::uint32_t queries = 1;  // of a query: how many of one thing in a row this call stands for
   std::uint64_t hash = 0;   // launch: kernel, grid and block; graph launch: the graph; query: what
   std::uint64_t bytes = 0;  // of copies
   std::uint64_t context = 0;
@@ -46,6 +50,11 @@ struct Verdict {
   BodyId ended_after = 0;   // over with this call: record its event right after it
   BodyId marked = 0;  // nothing may ever tell its end: note how far the device is, after the call
   bool inference_ended = false;  // seen only now: an inference ended before this call
+
+  // Of nearly all calls.
+  bool IsNothing() const {
+    return (ended_before | begun | ended_after | marked) == 0 && !inference_ended;
+  }
 };
 
 }  // namespace stagger::phase

@@ -19,6 +19,13 @@
 
 namespace stagger::phase {
 
+// The answer to a call, with what the agent needs where something follows from it.
+struct Told {
+  Verdict verdict;
+  State state{};                     // where a body begins or an inference ended
+  const Inference* ended = nullptr;  // where an inference ended; valid until the next call
+};
+
 class Detector {
  public:
   static constexpr std::size_t kMaxLanes = 32;  // the one idle for longest makes room for a new one
@@ -41,6 +48,15 @@ class Detector {
   }
   // Before the call is passed on.
   Verdict Before(const Call& call);
+  // The same, with what follows from it.
+  Told Tell(const Call& call) {
+    Told told{Before(call)};
+    if (told.verdict.begun != 0 || told.verdict.inference_ended) [[unlikely]] {
+      told.state = state();
+      if (told.verdict.inference_ended) told.ended = &last_inference_;
+    }
+    return told;
+  }
   // After a call that blocks, and after a wait at the gate: the call, or the wait, is over. Copies
   // out and blocking syncs must be reported; others may.
   void Returned(const Call& call, TimePoint at);

@@ -19,8 +19,6 @@ constexpr Duration kUnknownLong = std::chrono::seconds{1};
 constexpr std::uint64_t kBigPart = 16;
 // While warming up, a burst that goes on for so long is one that never ends.
 constexpr Duration kEndless = std::chrono::milliseconds{500};
-// So many queries of one thing in a row are a wait.
-constexpr int kPolling = 3;
 
 bool IsLaunch(CallKind kind) { return kind == CallKind::kLaunch || kind == CallKind::kGraphLaunch; }
 
@@ -99,7 +97,7 @@ bool Lane::IsOutside(Token token) const {
 Verdict Lane::Before(const Call& call) {
   Verdict verdict;
   if (polls_ > 0 && call.kind != CallKind::kQuery) {
-    if (polls_ >= kPolling) Settle(polled_from_, last_);
+    if (polls_ >= kQueriesOfAWait) Settle(polled_from_, last_);
     polls_ = 0;
   }
   switch (call.kind) {
@@ -355,7 +353,9 @@ void Lane::Query(const Call& call, Verdict* verdict) {
     polled_ = call.hash;
     polled_from_ = call.at;
   }
-  if (++polls_ != kPolling) return;
+  const bool waited = polls_ >= kQueriesOfAWait;
+  polls_ += call.queries;
+  if (waited || polls_ < kQueriesOfAWait) return;
   if (open_) verdict->ended_after = Close(verdict);
   ends_by_wait_ = true;
   history_.Push(MakeToken(CallKind::kBlockingSync, 0));

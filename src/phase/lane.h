@@ -172,7 +172,7 @@ class Lane {
   TimePoint entered_;    // the last call
   TimePoint last_wait_;  // when the host last had something from the device
   std::uint64_t polled_ = 0;
-  int polls_ = 0;  // queries of one thing in a row
+  std::uint32_t polls_ = 0;  // queries of one thing in a row
   TimePoint polled_from_;
 
   TimePoint inference_begin_;

@@ -77,6 +77,29 @@ class Story : public testing::Test {
   std::size_t fed_ = 0;
 };
 
+TEST_F(Story, QueriesToldAtOnceAreJudgedAsOneByOne) {
+  for (int i = 0; i < 30; ++i) Plain();
+  host.CopyIn(kImage);
+  for (int i = 0; i < 10; ++i) host.Launch(100 + i, 200);
+  Detector other;
+  for (const Step& step : trace.steps) {
+    other.Before(step.call);
+    const bool waits =
+        step.call.kind == CallKind::kBlockingSync || step.call.kind == CallKind::kCopyOut;
+    if (waits) other.Returned(step.call, step.returned);
+  }
+  Feed();
+  Call query = trace.steps.back().call;
+  query.kind = CallKind::kQuery;
+  query.hash = 7;
+  EXPECT_EQ(detector.Before(query).ended_after, 0u);
+  EXPECT_EQ(detector.Before(query).ended_after, 0u);
+  const BodyId ended = detector.Before(query).ended_after;
+  EXPECT_NE(ended, 0u);
+  query.queries = kQueriesOfAWait;
+  EXPECT_EQ(other.Before(query).ended_after, ended);
+}
+
 TEST_F(Story, NothingIsKnownAtFirst) {
   EXPECT_EQ(detector.state(), State::kWarmingUp);
   EXPECT_EQ(detector.confidence(), 0);

@@ -14,7 +14,7 @@ constexpr Duration kTolerance = std::chrono::milliseconds{2};
 // The agent reads its clock at every so manieth call of a thread at the latest.
 constexpr int kMostUntimed = 8;
 
-struct Told {
+struct ToldBody {
   int frame = -1;
   TimePoint begin, end;
   bool ended = false;
@@ -72,7 +72,7 @@ Score Judge(const Trace& trace, const ScoreOptions& options) {
   };
   for (const auto& [thread, steps] : by_thread) push_call(thread);
 
-  std::map<BodyId, Told> told;
+  std::map<BodyId, ToldBody> told;
   std::vector<std::vector<BodyId>> of_frame(trace.frames.size());
   const auto end = [&](BodyId body, TimePoint at, std::uint64_t thread) {
     if (body == 0) return;
@@ -150,7 +150,7 @@ Score Judge(const Trace& trace, const ScoreOptions& options) {
     if (of_frame[i].size() != 1) {
       wrong = std::to_string(of_frame[i].size()) + " bodies";
     } else {
-      const Told& body = told[of_frame[i].front()];
+      const ToldBody& body = told[of_frame[i].front()];
       if (!Near(body.begin, truth.body_begin))
         wrong = "began " + Ms(body.begin - truth.body_begin) + " late";
       else if (!body.ended)
