@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "cli/installation.h"
+
 namespace stagger::cli {
 namespace {
 
@@ -73,6 +75,34 @@ TEST_F(PreloadOfFile, OfAScriptItsInterpreterCounts) {
 TEST_F(PreloadOfFile, NothingStandsInTheWayOfAnOrdinaryProgram) {
   EXPECT_THAT(PreloadOf("/proc/self/exe").why_not, IsEmpty());
   EXPECT_THAT(PreloadOf("/nonexistent").why_not, IsEmpty());
+}
+
+TEST(Preload, TheAgentComesBeforeWhatIsThere) {
+  EXPECT_EQ(PreloadValue("/a.so", nullptr), "/a.so");
+  EXPECT_EQ(PreloadValue("/a.so", ""), "/a.so");
+  EXPECT_EQ(PreloadValue("/a.so", "/b.so"), "/a.so:/b.so");
+  EXPECT_EQ(PreloadValue("/a.so", "/b.so  c.so::d.so"), "/a.so:/b.so:c.so:d.so");
+}
+
+TEST(Preload, NoSecondAgentOfAnyInstallation) {
+  EXPECT_EQ(
+      PreloadValue("/x/libstagger-agent.so", "/y/libstagger-agent.so:/y/libstagger-cuda.so:/b.so"),
+      "/x/libstagger-agent.so:/b.so");
+  EXPECT_EQ(PreloadValue("", "/y/libstagger-agent.so"), "");
+}
+
+TEST(Preload, IsForOrdinaryProgramsAndScripts) {
+  for (const char* program : {"/bin/sh", "/bin/true", "/nonexistent", "/etc/hostname"}) {
+    EXPECT_TRUE(PreloadOf(program).wanted) << program;
+    EXPECT_EQ(PreloadOf(program).why_not, "") << program;
+  }
+}
+
+TEST(FindInPath, FindsProgramsNotFolders) {
+  EXPECT_EQ(FindInPath("nosuchprogram-anywhere"), "");
+  EXPECT_NE(FindInPath("sh"), "");
+  EXPECT_EQ(FindInPath("/bin"), "");
+  EXPECT_EQ(FindInPath(""), "");
 }
 
 }  // namespace
