@@ -18,16 +18,13 @@ wire::ControlReply Assign(const DaemonProcess& daemon, const json& arguments) {
 // The stream's status, once it says what it is to say.
 json AwaitStream(const DaemonProcess& daemon, const std::string& name,
                  const std::function<bool(const json&)>& good) {
-  const auto end = std::chrono::steady_clock::now() + kLimit;
   json seen;
-  while (std::chrono::steady_clock::now() < end) {
-    const json status = daemon.Status();
+  daemon.AwaitStatus([&](const json& status) {
     for (const json& stream : status["streams"]) {
       if (stream["name"] == name) seen = stream;
     }
-    if (!seen.is_null() && good(seen)) return seen;
-  }
-  ADD_FAILURE() << "not in time: " << seen.dump();
+    return !seen.is_null() && good(seen);
+  });
   return seen;
 }
 

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "base/fd.h"
 #include "daemon/wire_client.h"
@@ -42,7 +43,11 @@ pid_t Spawn(const std::vector<std::string>& args, const Environment& environment
 
 int WaitFor(pid_t pid) {
   int status = 0;
-  waitpid(pid, &status, 0);
+  if (!WaitUntil([&] { return waitpid(pid, &status, WNOHANG) != 0; })) {
+    ADD_FAILURE() << "staggerd did not end";
+    kill(pid, SIGKILL);
+    waitpid(pid, &status, 0);
+  }
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
@@ -69,6 +74,15 @@ std::string ReadLine(int fd) {
 }
 
 }  // namespace
+
+bool WaitUntil(const std::function<bool()>& condition) {
+  const auto end = std::chrono::steady_clock::now() + kLimit;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  }
+  return true;
+}
 
 TempDir::TempDir() {
   std::string name = (std::filesystem::temp_directory_path() / "staggerd-test-XXXXXX").string();
@@ -116,6 +130,17 @@ std::string DaemonProcess::Log() const { return ReadFile(dir_.File("log")); }
 
 nlohmann::json DaemonProcess::Status() const {
   return nlohmann::json::parse(Command(socket_, "status").chunk);
+}
+
+nlohmann::json DaemonProcess::AwaitStatus(
+    const std::function<bool(const nlohmann::json&)>& good) const {
+  nlohmann::json status;
+  const bool seen = WaitUntil([&] {
+    status = Status();
+    return good(status);
+  });
+  EXPECT_TRUE(seen) << "not in time; last: " << status.dump();
+  return status;
 }
 
 Exit RunDaemon(const std::vector<std::string>& args, const Environment& environment) {

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -12,7 +13,10 @@
 
 namespace stagger::daemon_test {
 
-inline constexpr std::chrono::seconds kLimit{10};  // generous: the machine may be busy
+inline constexpr std::chrono::seconds kLimit{30};  // generous: the machine may be busy
+
+// Asks until `condition` holds, with a short pause in between; false after kLimit.
+[[nodiscard]] bool WaitUntil(const std::function<bool()>& condition);
 
 class TempDir {
  public:
@@ -41,6 +45,7 @@ class DaemonProcess {
 
   // Starts it (again), and waits until it is ready.
   void Start();
+  // Waits for its end; one that does not end within kLimit is killed.
   Exit Stop(int signal);
 
   const std::string& socket() const { return socket_; }
@@ -48,6 +53,8 @@ class DaemonProcess {
   pid_t pid() const { return pid_; }
   std::string Log() const;
   nlohmann::json Status() const;  // over the socket
+  // The first status for which `good` holds. After kLimit the test has failed, and this is the last.
+  nlohmann::json AwaitStatus(const std::function<bool(const nlohmann::json&)>& good) const;
 
  private:
   TempDir dir_;

@@ -66,10 +66,9 @@ TEST(Gpus, ShowInTheStatus) {
   EXPECT_EQ(second["model"], "Fake A10");
   EXPECT_EQ(second["memory_gb"], 24);
   // Figures come as soon as the driver has answered.
-  json seen;
-  do {
-    seen = daemon.Status()["devices"][1];
-  } while (seen["memory_used_gb"].is_null());
+  const json seen = daemon.AwaitStatus([](const json& s) {
+    return !s["devices"][1]["memory_used_gb"].is_null();
+  })["devices"][1];
   EXPECT_EQ(seen["memory_used_gb"], 1);
   EXPECT_EQ(seen["gpu_utilisation_ratio"], 0.37);
   ASSERT_EQ(seen["processes"].size(), 20U);
@@ -84,10 +83,9 @@ TEST(Gpus, SayWhoseTheirProcessesAreAndWhatTheirComputeModeMeans) {
   environment.emplace_back("FAKE_NVML_MODE", "3");
   const DaemonProcess daemon({}, environment);
   const WireClient client(daemon.socket(), "gate");
-  json devices;
-  do {
-    devices = daemon.Status()["devices"];
-  } while (devices[1]["processes"].is_null());
+  json devices = daemon.AwaitStatus([](const json& s) {
+    return !s["devices"][1]["processes"].is_null();
+  })["devices"];
   EXPECT_EQ(
       devices[1]["processes"],
       json::parse(R"([{"pid":)" + std::to_string(getpid()) +
@@ -100,9 +98,9 @@ TEST(Gpus, SayWhoseTheirProcessesAreAndWhatTheirComputeModeMeans) {
 
   environment.back().second = "2";
   const DaemonProcess prohibited({}, environment);
-  do {
-    devices = prohibited.Status()["devices"];
-  } while (devices[2]["compute_mode"].is_null());
+  devices = prohibited.AwaitStatus([](const json& s) {
+    return !s["devices"][2]["compute_mode"].is_null();
+  })["devices"];
   EXPECT_NE(devices[2]["problem"].get<std::string>().find("no app can use it"), std::string::npos);
 }
 
@@ -117,19 +115,17 @@ TEST(Gpus, ThatFailFreeTheirTurnsAndTheStatusSaysWhom) {
   holder.Request(1, DeviceId{1});
   ASSERT_TRUE(holder.Await<wire::Grant>());
   culprit->Request(1, DeviceId{1});
-  while (daemon.Status()["devices"][1]["waiting"].empty()) {
-  }
+  daemon.AwaitStatus([](const json& s) { return !s["devices"][1]["waiting"].empty(); });
   holder.Send(wire::Faulted{DeviceId{1}, 810});
   EXPECT_TRUE(holder.Await<wire::Expired>());
   ASSERT_TRUE(culprit->Await<wire::Grant>());
   culprit->Send(wire::Faulted{DeviceId{1}, 700});
   culprit->Send(wire::Faulted{DeviceId{1}, 700});  // an agent that repeats itself is one report
   EXPECT_TRUE(culprit->Await<wire::Expired>());
-  json status;
-  do {
-    status = daemon.Status();
-  } while (status["faults"].empty() || status["faults"][0]["streams"].size() < 2 ||
-           !status["devices"][1]["running"].empty());
+  json status = daemon.AwaitStatus([](const json& s) {
+    return !s["faults"].empty() && s["faults"][0]["streams"].size() == 2 &&
+           s["devices"][1]["running"].empty();
+  });
   ASSERT_EQ(status["faults"].size(), 1U);
   const json& fault = status["faults"][0];
   EXPECT_EQ(fault["device"], "gpu:0");
@@ -146,18 +142,16 @@ TEST(Gpus, ThatFailFreeTheirTurnsAndTheStatusSaysWhom) {
   const auto why = Command(daemon.socket(), "why", R"({"name":"holder"})");
   EXPECT_EQ(json::parse(why.chunk)["streams"][0]["faults"][0]["culprit"], "culprit");
   culprit.reset();
-  do {
-    status = daemon.Status();
-  } while (status["faults"][0]["streams"][1]["present"] == true);
+  status = daemon.AwaitStatus(
+      [](const json& s) { return s["faults"][0]["streams"][1]["present"] == false; });
   EXPECT_EQ(status["faults"][0]["streams"][0]["present"], true);
 }
 
 TEST(Gpus, ThatTellNothingOfTheirUseAreStillShared) {
   const DaemonProcess daemon({}, TwoGpus("mute"));
-  json gpu;
-  do {
-    gpu = daemon.Status()["devices"][1];
-  } while (gpu["memory_used_gb"].is_null());
+  const json gpu = daemon.AwaitStatus([](const json& s) {
+    return !s["devices"][1]["memory_used_gb"].is_null();
+  })["devices"][1];
   EXPECT_TRUE(gpu["gpu_utilisation_ratio"].is_null());
   EXPECT_TRUE(gpu["processes"].is_null());
 }
@@ -192,19 +186,16 @@ TEST(Gpus, TakeTurnsIndependently) {
   both.Request(2, DeviceId{2});
   ASSERT_TRUE(both.Await<wire::Grant>()) << "one process, two devices, two turns";
   other.Request(1, DeviceId{1});
-  while (daemon.Status()["devices"][1]["waiting"].empty()) {
-  }
+  daemon.AwaitStatus([](const json& s) { return !s["devices"][1]["waiting"].empty(); });
   EXPECT_TRUE(other.NothingYet());
   both.Release(2);
-  while (!daemon.Status()["devices"][2]["running"].empty()) {
-  }
+  daemon.AwaitStatus([](const json& s) { return s["devices"][2]["running"].empty(); });
   EXPECT_TRUE(other.NothingYet()) << "the other device's turn is not the one it waits for";
   both.Release(1);
   EXPECT_TRUE(other.Await<wire::Grant>());
-  json status;
-  do {  // an answer may be some milliseconds old
-    status = daemon.Status();
-  } while (status["devices"][1]["turns"] != 2);
+  // An answer may be some milliseconds old.
+  const json status =
+      daemon.AwaitStatus([](const json& s) { return s["devices"][1]["turns"] == 2; });
   EXPECT_EQ(status["devices"][0]["turns"], 0);
   EXPECT_EQ(status["devices"][2]["turns"], 1);
 }
@@ -212,48 +203,41 @@ TEST(Gpus, TakeTurnsIndependently) {
 TEST(Gpus, AStreamShowsTheDeviceItAskedLast) {
   const DaemonProcess daemon({}, TwoGpus());
   WireClient client(daemon.socket(), "gate");
-  const auto device = [&] { return daemon.Status()["streams"][0]["device"]; };
-  EXPECT_TRUE(device().is_null());
+  EXPECT_TRUE(daemon.Status()["streams"][0]["device"].is_null());
   std::uint64_t seq = 0;
   for (const auto& [id, name] : {std::pair{2U, "gpu:1"}, std::pair{0U, "cpu:0"}}) {
     client.Request(++seq, DeviceId{id});
     ASSERT_TRUE(client.Await<wire::Grant>());
     client.Release(seq);
-    while (device() != name) {
-    }
+    daemon.AwaitStatus([&](const json& s) { return s["streams"][0]["device"] == name; });
   }
   WireClient claims(daemon.socket(), "claims");
   claims.Send(wire::Claim{TurnSeq{5}, DeviceId{1}, FromMs(20)});
-  json status;
-  do {
-    status = daemon.Status();
-  } while (status["devices"][1]["running"].empty());
+  const json status =
+      daemon.AwaitStatus([](const json& s) { return !s["devices"][1]["running"].empty(); });
   EXPECT_EQ(status["streams"][1]["device"], "gpu:0");
 }
 
 TEST(Gpus, AnInferenceThatEndsAfterItsBodyIsRecordedWhenItEnds) {
-  const DaemonProcess daemon({}, TwoGpus());
+  const DaemonProcess daemon({"--lease-floor", "60000"}, TwoGpus());
   WireClient client(daemon.socket(), "gate");
   client.Request(1, DeviceId{1});
   ASSERT_TRUE(client.Await<wire::Grant>());
   client.Send(wire::Release{TurnSeq{1}, FromMs(40), FromMs(0), Duration{0}});
-  json stream;
-  do {
-    stream = daemon.Status()["streams"][0];
-  } while (stream["done"] == 0);
+  const auto await = [&](const std::function<bool(const json&)>& good) {
+    return daemon.AwaitStatus([&](const json& s) { return good(s["streams"][0]); })["streams"][0];
+  };
+  json stream = await([](const json& s) { return s["done"] == 1; });
   EXPECT_TRUE(stream["inference_ms"]["mean"].is_null()) << "the call goes on";
   client.Send(wire::Ended{DeviceId{1}, FromMs(17), FromMs(61)});
-  do {
-    stream = daemon.Status()["streams"][0];
-  } while (stream["inference_ms"]["mean"].is_null());
+  stream = await([](const json& s) { return !s["inference_ms"]["mean"].is_null(); });
   EXPECT_EQ(stream["inference_ms"]["max"], 61);
   EXPECT_EQ(stream["profile"]["post_ms"]["mean"], 17);
   client.Send(
       wire::Request{TurnSeq{2}, DeviceId{1}, FromMs(1), true, false, FromMs(19), FromMs(81)});
   ASSERT_TRUE(client.Await<wire::Grant>());
-  do {
-    stream = daemon.Status()["streams"][0];
-  } while (stream["inference_ms"]["max"] != 81);  // told with the next request
+  // Told with the next request.
+  stream = await([](const json& s) { return s["inference_ms"]["max"] == 81; });
   EXPECT_EQ(stream["profile"]["post_ms"]["mean"], 18);
 }
 

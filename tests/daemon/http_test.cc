@@ -16,7 +16,7 @@ using nlohmann::json;
 
 class Http : public ::testing::Test {
  protected:
-  Http() : daemon_({"--http", "127.0.0.1:0"}), client_("http://" + daemon_.http()) {}
+  Http() : daemon_({"--http", "127.0.0.1:0", "--lease-floor", "60000"}), client_("http://" + daemon_.http()) {}
   httplib::Result Get(const std::string& path, const std::string& host = {}) {
     httplib::Headers headers;
     if (!host.empty()) headers.emplace("Host", host);
@@ -64,9 +64,8 @@ TEST_F(Http, StatusHasTheDocumentedFields) {
   client.Request(1);
   ASSERT_TRUE(client.Await<wire::Grant>());
   client.Release(1);
-  while (daemon_.Status()["streams"][0]["done"] != 1) {
-  }
-  json status = daemon_.Status();
+  const json status =
+      daemon_.AwaitStatus([](const json& s) { return s["streams"][0]["done"] == 1; });
   for (const char* key :
        {"version", "pid", "uptime_s", "socket", "http", "policy", "devices", "streams", "totals"}) {
     EXPECT_TRUE(status.contains(key)) << key;
@@ -153,8 +152,7 @@ TEST_F(Http, MetricsFollowTheFormat) {
   client.Request(1);
   ASSERT_TRUE(client.Await<wire::Grant>());
   client.Release(1);
-  while (daemon_.Status()["streams"][0]["done"] != 1) {
-  }
+  daemon_.AwaitStatus([](const json& s) { return s["streams"][0]["done"] == 1; });
   const std::string text = Get("/metrics")->body;
   EXPECT_NE(text.find("stagger_turns_total{device=\"cpu:0\"} 1\n"), std::string::npos) << text;
   EXPECT_NE(text.find("stagger_stream_done_total{stream=\"the \\\"gate\\\"\"} 1\n"),

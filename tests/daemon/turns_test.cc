@@ -24,7 +24,7 @@ TEST(Turns, AreGrantedAtOnceWhenNobodyWaits) {
 }
 
 TEST(Turns, ComeInTheOrderOfArrival) {
-  const DaemonProcess daemon({"--concurrency", "1"});
+  const DaemonProcess daemon({"--concurrency", "1", "--lease-floor", "60000"});
   WireClient first(daemon.socket(), "first");
   WireClient second(daemon.socket(), "second");
   WireClient third(daemon.socket(), "third");
@@ -32,11 +32,9 @@ TEST(Turns, ComeInTheOrderOfArrival) {
   ASSERT_TRUE(first.Await<wire::Grant>());
   // The status round trip orders the requests of different connections.
   second.Request(1);
-  while (daemon.Status()["devices"][0]["waiting"].size() < 1) {
-  }
+  daemon.AwaitStatus([](const json& s) { return s["devices"][0]["waiting"].size() == 1; });
   third.Request(1);
-  while (daemon.Status()["devices"][0]["waiting"].size() < 2) {
-  }
+  daemon.AwaitStatus([](const json& s) { return s["devices"][0]["waiting"].size() == 2; });
   EXPECT_TRUE(second.NothingYet());
   first.Release(1);
   ASSERT_TRUE(second.Await<wire::Grant>());
@@ -66,10 +64,7 @@ TEST(Turns, CountEvenIfTheClientLeavesRightAfter) {
   client.Release(1);
   client.Send(wire::Ungated{2});
   client.Close();
-  json status;
-  do {
-    status = daemon.Status();
-  } while (!status["streams"].empty());
+  const json status = daemon.AwaitStatus([](const json& s) { return s["streams"].empty(); });
   EXPECT_EQ(status["totals"]["done"], 1);
   EXPECT_EQ(status["totals"]["warmup"], 2);
   EXPECT_EQ(status["totals"]["clients_dropped"], 0);
@@ -127,8 +122,7 @@ TEST(Turns, ThatWaitStartWhenThePolicyIsTurnedOff) {
   holder.Request(1);
   ASSERT_TRUE(holder.Await<wire::Grant>());
   waiter.Request(1);
-  while (daemon.Status()["devices"][0]["waiting"].empty()) {
-  }
+  daemon.AwaitStatus([](const json& s) { return !s["devices"][0]["waiting"].empty(); });
   const wire::ControlReply reply = Command(daemon.socket(), "policy", R"({"name":"off"})");
   ASSERT_TRUE(reply.ok) << reply.chunk;
   EXPECT_EQ(json::parse(reply.chunk)["name"], "off");
@@ -152,12 +146,10 @@ TEST(Turns, AreClaimedAfterARestart) {
   daemon.Start();
   WireClient after(daemon.socket(), "gate");
   after.Send(wire::Claim{TurnSeq{7}, wire::kCpuDevice, FromMs(20)});
-  while (daemon.Status()["devices"][0]["running"].empty()) {
-  }
+  daemon.AwaitStatus([](const json& s) { return !s["devices"][0]["running"].empty(); });
   WireClient next(daemon.socket(), "next");
   next.Request(1);
-  while (daemon.Status()["devices"][0]["waiting"].empty()) {
-  }
+  daemon.AwaitStatus([](const json& s) { return !s["devices"][0]["waiting"].empty(); });
   EXPECT_TRUE(next.NothingYet());
   after.Release(7);
   EXPECT_TRUE(next.Await<wire::Grant>());
@@ -165,15 +157,14 @@ TEST(Turns, AreClaimedAfterARestart) {
 }
 
 TEST(Why, NamesTheStreamWhoseBodyItWaitedFor) {
-  const DaemonProcess daemon({"--concurrency", "1"});
+  const DaemonProcess daemon({"--concurrency", "1", "--lease-floor", "60000"});
   WireClient first(daemon.socket(), "first");
   WireClient second(daemon.socket(), "gate-1");
   const WireClient third(daemon.socket(), "gate-2");
   first.Request(1);
   ASSERT_TRUE(first.Await<wire::Grant>());
   second.Request(1);
-  while (daemon.Status()["devices"][0]["waiting"].empty()) {
-  }
+  daemon.AwaitStatus([](const json& s) { return !s["devices"][0]["waiting"].empty(); });
   const auto why = [&](const std::string& name) {
     return Command(daemon.socket(), "why", json{{"name", name}}.dump());
   };
@@ -189,8 +180,7 @@ TEST(Why, NamesTheStreamWhoseBodyItWaitedFor) {
   EXPECT_EQ(of_both["streams"][1]["waits"]["count"], 0);
   // Whoever has left is still named.
   first.Close();
-  while (daemon.Status()["streams"].size() == 3) {
-  }
+  daemon.AwaitStatus([](const json& s) { return s["streams"].size() == 2; });
   EXPECT_EQ(json::parse(why("gate-1").chunk)["streams"][0]["waits"]["behind"][0]["stream"],
             "first");
   const auto unknown = why("hall");

@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "cli/installation.h"
+#include "launch/installation.h"
 
 namespace stagger::cli {
 namespace {
