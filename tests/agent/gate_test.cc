@@ -1,4 +1,5 @@
-// The gate in this process, with the test as its daemon on the other end of a socket pair.
+// The gate in this process, with the test as its daemon on the other end of a socket pair. Real
+// threads and the real clock: times are checked from below only, so that no busy machine fails.
 #include "agent/gate.h"
 
 #include <gtest/gtest.h>
@@ -337,17 +338,14 @@ TEST_F(GateTest, NobodyWaitsLongerThanTheBound) {
 
 TEST_F(GateTest, ACallBeyondTheRateWaitsForItsSlot) {
   SlotClock clock;
-  constexpr Duration kPeriod = std::chrono::milliseconds{100};
-  const TimePoint before = Now();
-  gate_.AwaitSlot(&clock, std::chrono::hours{1});
-  gate_.AwaitSlot(&clock, std::chrono::hours{1});
-  EXPECT_LT(Now() - before, kLimit) << "no daemon, no rate";
+  constexpr Duration kPeriod = std::chrono::milliseconds{20};
+  // No daemon, no rate: else this would last for hours.
+  for (int i = 0; i < 4; ++i) gate_.AwaitSlot(&clock, std::chrono::hours{1});
   Attach();
   const TimePoint first = Now();
-  for (int i = 0; i < 3; ++i) gate_.AwaitSlot(&clock, kPeriod);
-  EXPECT_GE(Now() - first, kPeriod);
+  for (int i = 0; i < 20; ++i) gate_.AwaitSlot(&clock, kPeriod);
+  EXPECT_GE(Now() - first, 16 * kPeriod) << "a few may come early";
   EXPECT_EQ(Next<wire::Exceeded>(), (wire::Exceeded{0, 1, false}));
-  EXPECT_TRUE(Silent());
 }
 
 TEST_F(GateTest, WhoWaitsForASlotGoesOnWhenTheDaemonGoes) {
@@ -364,19 +362,18 @@ TEST_F(GateTest, WhoWaitsForASlotGoesOnWhenTheDaemonGoes) {
 // What waited for its slot is neither late nor long.
 TEST_F(GateTest, TheTimeABodyWasPacedIsNotPartOfItsCall) {
   Attach();
-  constexpr Duration kPeriod = std::chrono::milliseconds{200};
+  constexpr Duration kPeriod = std::chrono::seconds{1};
   for (int i = 0; i < 2; ++i) gate_.AwaitSlot(kFirst, kPeriod);
   const TimePoint before = Now();
   gate_.AwaitSlot(kFirst, kPeriod);
   const Duration paced = Now() - before;
-  EXPECT_GE(paced, FromMs(50));
-  Next<wire::Exceeded>();
+  Next<wire::Exceeded>();  // it did wait
   const Ticket ticket = Hold(kFirst);
   gate_.AwaitSlot(kFirst, std::chrono::hours{1});  // holds its turn already: does not wait
   gate_.Leave(ticket, paced + FromMs(5));
   const Duration call = Next<wire::Release>().call;
   EXPECT_GE(call, FromMs(4));
-  EXPECT_LT(call, FromMs(50));
+  EXPECT_LT(call, paced);
 }
 
 TEST_F(GateTest, AnEarlyCallHasNoSlotUnderReuse) {
@@ -391,8 +388,11 @@ TEST_F(GateTest, AnEarlyCallHasNoSlotUnderReuse) {
   // The daemon changes its mind: heard at the next call, without a turn.
   Say(wire::Config{true, kLimit, Duration{1}});
   EXPECT_EQ(gate_.TakeSlot(&clock), Gate::Slot::kTaken);
-  EXPECT_EQ(Next<wire::Exceeded>(), (wire::Exceeded{1, 0, false})) << "no later than after 1 s";
-  EXPECT_EQ(Next<wire::Exceeded>(), (wire::Exceeded{2, 0, false})) << "with the next that runs";
+  // Told after a second at most, and with the next call that runs.
+  std::uint64_t skipped = 0;
+  while (skipped < 3 && !HasFailure()) skipped += Next<wire::Exceeded>().skipped;
+  EXPECT_EQ(skipped, 3U);
+  EXPECT_TRUE(Silent());
   Say(wire::Config{true, kLimit, Duration{0}});
   EXPECT_EQ(gate_.TakeSlot(&clock), Gate::Slot::kNone);
   Say(wire::Config{false, kLimit, std::chrono::hours{1}});
