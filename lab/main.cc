@@ -22,6 +22,7 @@ constexpr std::array kVerbs{
 }  // namespace
 
 int main(int argc, char** argv) {
-  return stagger::cli::RunProgram({"stagger-lab", "measurements, simulation, virtual GPUs", kVerbs, ""},
-                                  {argv + 1, argv + argc});
+  return stagger::cli::RunProgram(
+      {"stagger-lab", "measurements, simulation, virtual GPUs", kVerbs, ""},
+      {argv + 1, argv + argc});
 }

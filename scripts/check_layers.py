@@ -32,20 +32,20 @@ ALLOWED = {
     "executor": ["base", "wire", "batching", "device", "agent/interface.h"],
     "daemon": ["base", "wire", "core", "admission", "placement", "device", "record", "web",
                "daemon/loop", "daemon/clients", "daemon/plan", "daemon/gpu", "daemon/view"],
-    "console": ["base", "wire"],
+    "console": ["base", "wire", "core"],
     "launch": ["base", "wire", "console"],
-    "look": ["base", "cuda", "report", "console", "launch"],
+    "look": ["base", "core", "cuda", "report", "console", "launch"],
     "site": ["base", "wire", "core", "admission", "placement", "planner", "device", "console",
              "launch", "look"],
-    "cli": ["base", "wire", "core", "admission", "placement", "planner", "record", "device",
+    "cli": ["base", "wire", "core", "report", "admission", "placement", "planner", "record", "device",
             "console", "launch", "look", "site"],
     "lab/legs": ["console", "launch"],
     "lab/demo": ["console", "launch", "site", "lab/legs"],
-    "lab/sim": ["lab/sim"],
-    "lab/vgpu": ["lab/sim"],
-    "lab/scenario": ["lab/sim", "lab/legs"],
-    "lab/overlap": ["lab/sim", "lab/legs"],
-    "lab/bench": ["lab/sim", "lab/vgpu", "lab/scenario", "lab/legs"],
+    "lab/sim": [],
+    "lab/vgpu": ["lab/sim", "lab/verbs.h"],
+    "lab/scenario": ["lab/sim", "lab/legs", "lab/verbs.h"],
+    "lab/overlap": ["lab/sim", "lab/legs", "lab/verbs.h"],
+    "lab/bench": ["lab/sim", "lab/vgpu", "lab/scenario", "lab/legs", "lab/verbs.h"],
     "lab": ["lab"],
 }
 ROOM_LINES = 7000   # of a room of src/
@@ -63,52 +63,113 @@ def sources(folder):
         yield from (os.path.join(path, name) for name in sorted(files) if name.endswith(SOURCES))
 
 
-def included_from_src(root, file, quote, name):
-    """The path below src/ that this include line reaches, or None."""
-    src = os.path.join(root, "src")
+def room_of(path):
+    """The most particular room that has this path below src/ or lab/, e.g. daemon/view, or None."""
+    parts = path.split("/")[:-1]
+    while parts and "/".join(parts) not in ALLOWED:
+        parts.pop()
+    return "/".join(parts) or None
+
+
+def included(root, file, quote, name):
+    """What this include line reaches: a path below src/, or one that begins with lab/; or None."""
     beside = os.path.normpath(os.path.join(os.path.dirname(file), name))
-    if quote == '"' and os.path.exists(beside):
-        found = beside
-    else:
-        found = os.path.normpath(os.path.join(src, name))
+    candidates = [os.path.join(root, "src", name), os.path.join(root, name)]
+    if quote == '"':
+        candidates.insert(0, beside)
+    found = next((each for each in candidates if os.path.exists(each)), None)
+    if found is None:
         # A header that does not exist (yet, or is generated) still names its room.
-        if not os.path.exists(found) and name.split("/")[0] not in ALLOWED:
-            return None
-    inside = os.path.relpath(found, src)
-    return None if inside.startswith("..") else inside
+        return name if name.split("/")[0] in ALLOWED else None
+    inside = os.path.relpath(found, root)
+    if inside.startswith("src/"):
+        return inside[len("src/"):]
+    return inside if inside.startswith("lab/") else None
 
 
-def violations(root, file, allowed, who):
+def may_include(room, header):
+    """A row that names a room means its sub-rooms, too, unless the room that asks is among them."""
+    target = room_of(header)
+    if target is None:
+        return True
+    if room.split("/")[0] == "lab" and not target.startswith("lab"):
+        return True
+    if target == room or header in ALLOWED[room] or target in ALLOWED[room]:
+        return True
+    parent = target.split("/")[0]
+    return parent in ALLOWED[room] and parent != room.split("/")[0] or (
+        room == "lab" and parent == "lab")
+
+
+def includes(root, file):
     with open(file, encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, 1):
             match = INCLUDE.match(line)
-            header = match and included_from_src(root, file, *match.groups())
-            if not header or "/" not in header:
-                continue
-            if header in allowed or header.split("/")[0] in allowed:
-                continue
-            may = ", ".join(sorted(set(allowed) - {who})) or "nothing"
-            yield f"{os.path.relpath(file, root)}:{number}: {who} must not include {header} (it may use: {may})"
+            header = match and included(root, file, *match.groups())
+            if header and "/" in header:
+                yield number, header
+
+
+def circles(arrows):
+    """Pairs of rooms that reach each other."""
+    def reached(start):
+        seen, todo = set(), [start]
+        while todo:
+            for target in arrows.get(todo.pop(), ()):
+                if target not in seen:
+                    seen.add(target)
+                    todo.append(target)
+        return seen
+    reach = {room: reached(room) for room in arrows}
+    return sorted({tuple(sorted((a, b))) for a in reach for b in reach[a]
+                   if a != b and a in reach.get(b, ())})
 
 
 def main(arguments):
     here = os.path.dirname(os.path.abspath(__file__))
     root = os.path.abspath(arguments[0] if arguments else os.path.dirname(here))
-    problems, count = [], 0
-    for room in sorted(os.listdir(os.path.join(root, "src"))):
-        folder = os.path.join(root, "src", room)
-        if not os.path.isdir(folder):
-            continue
-        if room not in ALLOWED:
-            problems.append(f"src/{room}: a new room: say in scripts/check_layers.py what it may include")
-            continue
-        for file in sources(folder):
+    problems, arrows, lines, flat, count = [], {}, {}, {}, 0
+    for top in ("src", "lab", "examples"):
+        for file in sources(os.path.join(root, top)):
             count += 1
-            problems += violations(root, file, ALLOWED[room] + [room], room)
-    for file in sources(os.path.join(root, "examples")):
-        count += 1
-        problems += violations(root, file, [], "an example")
-    print("\n".join(problems) if problems else f"layers: {count} files keep to their rooms")
+            name = os.path.relpath(file, root)
+            inside = name[len("src/"):] if top == "src" else name
+            with open(file, encoding="utf-8", errors="replace") as text:
+                length = sum(1 for _ in text)
+            if length > FILE_LINES:
+                problems.append(f"{name}: {length} lines; at most {FILE_LINES}")
+            lines[top, inside.split("/")[0]] = lines.get((top, inside.split("/")[0]), 0) + length
+            folder = os.path.dirname(name)
+            flat[folder] = flat.get(folder, 0) + 1
+            room = room_of(inside) if top != "examples" else None
+            if room is None and top != "examples":
+                problems.append(f"{name}: a new room: say in scripts/check_layers.py what it may include")
+                continue
+            for number, header in includes(root, file):
+                target = room_of(header)
+                if room is None:
+                    problems.append(f"{name}:{number}: an example must not include {header}")
+                    continue
+                if target and target != room:
+                    arrows.setdefault(room, set()).add(target)
+                if not may_include(room, header):
+                    may = ", ".join(sorted(ALLOWED[room])) or "nothing"
+                    problems.append(f"{name}:{number}: {room} must not include {header} (it may use: {may})")
+    for one, other in circles(arrows):
+        problems.append(f"{one} and {other} include each other, directly or by way of others")
+    for (top, room), length in sorted(lines.items()):
+        if top == "src" and length > ROOM_LINES:
+            problems.append(f"src/{room}: {length} lines; a room has at most {ROOM_LINES}")
+    for folder, files in sorted(flat.items()):
+        if folder.startswith("src") and files > ROOM_FILES:
+            problems.append(f"{folder}: {files} files in one folder; at most {ROOM_FILES}")
+    product = sum(length for (top, _), length in lines.items() if top == "src")
+    total = product + sum(length for (top, _), length in lines.items() if top == "lab")
+    for what, length, most in (("src/", product, PRODUCT_LINES), ("src/ and lab/", total, TOTAL_LINES)):
+        if length > most:
+            problems.append(f"{what}: {length} lines; at most {most}")
+    print("\n".join(problems) if problems else
+          f"layers: {count} files keep to their rooms; src/ {product} lines, with lab/ {total}")
     return 1 if problems or not count else 0
 
 

@@ -5,4 +5,4 @@ cd "$(dirname "$0")/.."
 mode=-i
 [ "${1:-}" = --check ] && mode="--dry-run -Werror"
 # shellcheck disable=SC2086  # $mode is words on purpose
-find src examples tests -name '*.cc' -o -name '*.h' | sort | xargs clang-format $mode
+find src lab examples tests -name '*.cc' -o -name '*.h' | sort | xargs clang-format $mode

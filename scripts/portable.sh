@@ -9,21 +9,21 @@ build=${1:-$root/build}
 out=$build/portable
 say() { echo "portable: $*" >&2; }
 
-for needed in bin/stagger bin/staggerd bin/stagger-executor lib/libstagger-agent.so lib/libstagger-cuda.so \
+for needed in bin/stagger bin/staggerd bin/stagger-executor bin/stagger-lab lib/libstagger-agent.so lib/libstagger-cuda.so \
     lib/vgpu/libcuda.so.1 examples/cuda-camera; do
   [ -e "$build/$needed" ] || { say "no $build/$needed; build first: ./dev build"; exit 1; }
 done
 
 rm -rf "$out"
 mkdir -p "$out/bin" "$out/lib/vgpu" "$out/lib/portable/newer" "$out/examples"
-cp "$build/bin/stagger" "$build/bin/staggerd" "$build/bin/stagger-executor" "$out/bin/"
+cp "$build/bin/stagger" "$build/bin/staggerd" "$build/bin/stagger-executor" "$build/bin/stagger-lab" "$out/bin/"
 cp "$build/lib/libstagger-agent.so" "$build/lib/libstagger-cuda.so" "$out/lib/"
 cp -L "$build"/lib/vgpu/*.so.1 "$out/lib/vgpu/"
 cp "$build/examples/cuda-camera" "$out/examples/"
 cp "$root/LICENSE" "$out/"
 
 # All they need, and what that needs, but the C library, which must be the system's.
-ldd "$out/bin/stagger" "$out/bin/staggerd" "$out/bin/stagger-executor" "$out/examples/cuda-camera" >"$out/needed"
+ldd "$out/bin/stagger" "$out/bin/staggerd" "$out/bin/stagger-executor" "$out/bin/stagger-lab" "$out/examples/cuda-camera" >"$out/needed"
 if grep 'not found' "$out/needed" >&2; then say "these libraries are missing here"; exit 1; fi
 sed -nE 's/^\s*(\S+) => (\/\S+) .*/\1 \2/p' "$out/needed" | sort -u |
   grep -vE '^(libc|libm|libdl|libpthread|librt|libresolv)\.so' >"$out/list" || true

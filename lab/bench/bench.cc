@@ -1,10 +1,10 @@
 // stagger bench: picks the bench.
 #include "lab/bench/bench.h"
-#include "lab/verbs.h"
 
 #include <fmt/core.h>
 
 #include "console/arguments.h"
+#include "lab/verbs.h"
 
 namespace stagger::cli {
 

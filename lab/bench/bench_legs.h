@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "console/table.h"
 #include "lab/bench/claims.h"
 #include "lab/legs/leg_run.h"
-#include "console/table.h"
 #include "launch/workplace.h"
 
 namespace stagger::cli {

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "console/table.h"
 #include "console/arguments.h"
+#include "console/table.h"
 
 namespace stagger::cli {
 namespace {

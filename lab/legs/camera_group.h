@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "lab/legs/leg.h"
 #include "launch/child_process.h"
 #include "launch/keeper.h"
-#include "lab/legs/leg.h"
 #include "launch/scratch_dir.h"
 #include "launch/stop_signal.h"
 

@@ -27,7 +27,7 @@ Result<std::vector<CameraApp>> Apps(const LegPlan& plan, const LegTools& tools,
     app.path = *program;
     app.arguments = CameraArguments(plan, i);
     if (daemon != nullptr) {
-      const Result<std::string> agent = tools.installation.Agents();
+      const Result<std::string> agent = tools.installation.Agent();
       if (!agent) return agent.error();
       StreamSettings stream;
       stream.name = app.name;

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "base/time.h"
-#include "launch/installation.h"
-#include "launch/keeper.h"
 #include "lab/legs/leg.h"
 #include "lab/legs/machine.h"
+#include "launch/installation.h"
+#include "launch/keeper.h"
 #include "launch/stop_signal.h"
 
 namespace stagger::cli {

@@ -14,15 +14,15 @@
 
 #include "base/clock.h"
 #include "console/arguments.h"
-#include "launch/child_process.h"
+#include "console/percentile.h"
+#include "console/progress_line.h"
+#include "device/nvidia.h"
 #include "lab/legs/machine.h"
 #include "lab/overlap/overlap_gate.h"
 #include "lab/overlap/overlap_sweep.h"
-#include "console/percentile.h"
+#include "launch/child_process.h"
 #include "launch/private_daemon.h"
 #include "look/program_report.h"
-#include "console/progress_line.h"
-#include "device/nvidia.h"
 
 namespace stagger::cli {
 namespace {

@@ -4,8 +4,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
-#include "lab/scenario/admit_report.h"
 #include "console/arguments.h"
+#include "lab/scenario/admit_report.h"
 #include "lab/scenario/scenario_file.h"
 #include "lab/verbs.h"
 

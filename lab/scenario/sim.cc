@@ -6,16 +6,16 @@
 #include <optional>
 
 #include "console/arguments.h"
+#include "core/policies.h"
 #include "lab/scenario/scenario_file.h"
 #include "lab/scenario/sim_legs.h"
 #include "lab/scenario/sim_most_streams.h"
 #include "lab/scenario/sim_paper.h"
-#include "record/trace_file.h"
-#include "core/policies.h"
-#include "record/recording.h"
 #include "lab/sim/device_run.h"
 #include "lab/sim/simulate.h"
 #include "lab/verbs.h"
+#include "record/recording.h"
+#include "record/trace_file.h"
 
 namespace stagger::cli {
 namespace {

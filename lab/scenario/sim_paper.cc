@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "console/arguments.h"
-#include "lab/scenario/sim_legs.h"
 #include "console/table.h"
+#include "lab/scenario/sim_legs.h"
 #include "lab/sim/calibration.h"
 #include "lab/sim/paper_tables.h"
 #include "lab/sim/simulate.h"

@@ -28,8 +28,8 @@ ExecutorQueue::Batch ExecutorQueue::Take(TimePoint now) {
   std::vector<batching::WaitingRequest> requests;
   const Duration alone = *curve_.Typical(1);
   for (const Waiting& waiting : waiting_) requests.push_back({waiting.due, alone, 1, true});
-  const batching::BatchChoice choice =
-      batching::ChooseBatch(requests, curve_, {.max_items = max_batch_, .patience = patience_}, now);
+  const batching::BatchChoice choice = batching::ChooseBatch(
+      requests, curve_, {.max_items = max_batch_, .patience = patience_}, now);
   Batch batch{{}, *curve_.Typical(choice.items)};
   const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(choice.count);
   for (auto member = waiting_.begin(); member != end; ++member) batch.apps.push_back(member->app);

@@ -2,8 +2,8 @@
 // figures, under edf, one body at a time. Pure.
 #pragma once
 
-#include "placement/model.h"
 #include "lab/sim/scenario.h"
+#include "placement/model.h"
 
 namespace stagger::sim {
 
@@ -11,6 +11,7 @@ namespace stagger::sim {
 // left out, and so are devices that serve nothing. The first two periods are not counted: what
 // follows a body, and with it when the body is due, the engine learns from a stream's first
 // inference. The groups are the streams, by name.
-Scenario ScenarioOf(const placement::PlacementProblem& problem, const placement::Plan& plan, Duration length);
+Scenario ScenarioOf(const placement::PlacementProblem& problem, const placement::Plan& plan,
+                    Duration length);
 
 }  // namespace stagger::sim

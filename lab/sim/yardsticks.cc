@@ -8,8 +8,8 @@
 #include <numeric>
 
 #include "placement/board.h"
-#include "planner/columns.h"
 #include "planner/clp.h"
+#include "planner/columns.h"
 
 namespace stagger::sim {
 namespace {
@@ -21,7 +21,8 @@ using placement::PlacementDemand;
 using placement::StreamClass;
 using placement::TypeId;
 
-placement::PlacementDemand DemandOf(placement::Catalogue& catalogue, const placement::PlacementProblem& problem) {
+placement::PlacementDemand DemandOf(placement::Catalogue& catalogue,
+                                    const placement::PlacementProblem& problem) {
   placement::PlacementDemand demand;
   std::map<placement::ClassId, std::uint32_t> streams;
   for (const placement::StreamNeed& need : problem.streams) ++streams[catalogue.ClassOf(need)];
@@ -39,8 +40,8 @@ placement::PlacementDemand DemandOf(placement::Catalogue& catalogue, const place
 
 // The fewest devices with these patterns, if fewer than `upper`; nullopt: ran out of time.
 std::optional<std::uint32_t> SolveInteger(const std::vector<placement::Batch>& patterns,
-                                          const placement::PlacementDemand& demand, std::uint32_t upper,
-                                          double most_seconds) {
+                                          const placement::PlacementDemand& demand,
+                                          std::uint32_t upper, double most_seconds) {
   OsiClpSolverInterface solver;
   solver.setHintParam(OsiDoReducePrint, true, OsiHintTry);
   solver.messageHandler()->setLogLevel(0);
@@ -86,7 +87,8 @@ std::optional<std::uint32_t> SolveInteger(const std::vector<placement::Batch>& p
 placement::Plan FirstFitDecreasing(const placement::PlacementProblem& problem) {
   placement::Catalogue catalogue(problem.devices);
   std::vector<placement::ClassId> class_of;
-  for (const placement::StreamNeed& need : problem.streams) class_of.push_back(catalogue.ClassOf(need));
+  for (const placement::StreamNeed& need : problem.streams)
+    class_of.push_back(catalogue.ClassOf(need));
   std::vector<std::uint32_t> order(problem.streams.size());
   std::iota(order.begin(), order.end(), 0);
   const auto heaviness = [&](std::uint32_t stream) {

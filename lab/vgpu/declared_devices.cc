@@ -6,9 +6,9 @@
 #include <charconv>
 #include <cstdlib>
 
-#include "lab/vgpu/model_file.h"
 #include "lab/vgpu/device_list.h"
 #include "lab/vgpu/faults.h"
+#include "lab/vgpu/model_file.h"
 #include "lab/vgpu/protocol.h"
 #include "lab/vgpu/quantity.h"
 

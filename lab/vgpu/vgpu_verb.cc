@@ -15,13 +15,13 @@
 #include <cstring>
 
 #include "console/arguments.h"
-#include "launch/installation.h"
-#include "launch/keeper.h"
+#include "lab/verbs.h"
 #include "lab/vgpu/declared_devices.h"
-#include "lab/vgpu/virtual_gpu.h"
 #include "lab/vgpu/faults.h"
 #include "lab/vgpu/quantity.h"
-#include "lab/verbs.h"
+#include "lab/vgpu/virtual_gpu.h"
+#include "launch/installation.h"
+#include "launch/keeper.h"
 
 namespace stagger::cli {
 namespace {

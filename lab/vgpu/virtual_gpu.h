@@ -9,11 +9,11 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "lab/vgpu/server.h"
 #include "launch/app_environment.h"
 #include "launch/installation.h"
 #include "launch/keeper.h"
 #include "launch/scratch_dir.h"
-#include "lab/vgpu/server.h"
 
 namespace stagger::cli {
 

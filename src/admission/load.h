@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "core/engine.h"
 #include "admission/fit.h"
+#include "core/engine.h"
 
 namespace stagger::admission {
 

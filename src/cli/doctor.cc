@@ -9,13 +9,13 @@
 #include <map>
 #include <optional>
 
+#include "cli/verbs.h"
 #include "console/arguments.h"
+#include "launch/preload.h"
+#include "launch/program_file.h"
 #include "look/diagnosis.h"
 #include "look/observed_run.h"
-#include "launch/preload.h"
 #include "look/process_watch.h"
-#include "launch/program_file.h"
-#include "cli/verbs.h"
 #include "report/page.h"
 
 namespace stagger::cli {

@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "cli/verbs.h"
 #include "console/arguments.h"
 #include "launch/daemon_control.h"
-#include "cli/verbs.h"
 
 namespace stagger::cli {
 namespace {

@@ -7,17 +7,17 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "cli/verbs.h"
 #include "console/arguments.h"
+#include "console/yaml_reader.h"
+#include "planner/clp.h"
+#include "planner/make_plan.h"
 #include "site/auto_devices.h"
-#include "site/site_plan.h"
 #include "site/plan_report.h"
 #include "site/plan_site.h"
-#include "site/simulated_latency.h"
 #include "site/probe.h"
-#include "cli/verbs.h"
-#include "console/yaml_reader.h"
-#include "planner/make_plan.h"
-#include "planner/clp.h"
+#include "site/simulated_latency.h"
+#include "site/site_plan.h"
 
 namespace stagger::cli {
 namespace {
@@ -25,7 +25,8 @@ namespace {
 constexpr std::size_t kMostPlanMib = 256;
 
 // The places of a plan that --json wrote, for the streams and devices that are still there.
-Result<placement::Plan> ReadPlan(const std::string& path, const placement::PlacementProblem& problem) {
+Result<placement::Plan> ReadPlan(const std::string& path,
+                                 const placement::PlacementProblem& problem) {
   const Result<std::string> text = ReadTextFile(path, "a plan as --json writes it", kMostPlanMib);
   if (!text) return text.error();
   const nlohmann::json json = nlohmann::json::parse(*text, nullptr, false);
@@ -131,7 +132,8 @@ int PlanVerb(const Arguments& arguments) {
     const TimePoint end = Now() + FromMs(seconds * 1000);
     planner::PatternBudget budget;
     budget.enough = [end] { return Now() >= end; };
-    made = planner::MakePlan(problem, quick ? planner::NewLinearProgram() : planner::NewClp, budget);
+    made =
+        planner::MakePlan(problem, quick ? planner::NewLinearProgram() : planner::NewClp, budget);
   }
   // Whatever made it, what is said to fit is checked by itself.
   if (const auto fault = placement::FaultOf(problem, made.plan)) {

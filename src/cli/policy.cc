@@ -4,10 +4,10 @@
 #include <CLI/CLI.hpp>
 #include <optional>
 
-#include "console/arguments.h"
-#include "launch/daemon_control.h"
 #include "cli/verbs.h"
+#include "console/arguments.h"
 #include "core/policies.h"
+#include "launch/daemon_control.h"
 
 namespace stagger::cli {
 

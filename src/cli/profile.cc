@@ -4,10 +4,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "cli/verbs.h"
 #include "console/arguments.h"
 #include "look/observed_run.h"
 #include "look/profile_report.h"
-#include "cli/verbs.h"
 
 namespace stagger::cli {
 namespace {
@@ -67,7 +67,8 @@ int ProfileVerb(const Arguments& arguments) {
   app.add_flag("--overlap",
                "run two copies, the body of one some time after the other's, and fit the device's "
                "model to what that costs ('stagger profile --overlap --help' lists its options)");
-  app.footer("Everything after -- is the app's own command line. What the app prints goes to stderr.");
+  app.footer(
+      "Everything after -- is the app's own command line. What the app prints goes to stderr.");
   if (const auto code = ReadObservedCommand(app, "profile", arguments, &told)) return *code;
   return Profile(told);
 }

@@ -4,11 +4,11 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "console/arguments.h"
-#include "record/trace_file.h"
 #include "cli/verbs.h"
+#include "console/arguments.h"
 #include "console/yaml_reader.h"
 #include "record/recording.h"
+#include "record/trace_file.h"
 
 namespace stagger::cli {
 namespace {

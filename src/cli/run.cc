@@ -10,15 +10,15 @@
 #include <cstring>
 #include <filesystem>
 
-#include "launch/app_environment.h"
+#include "cli/verbs.h"
 #include "console/arguments.h"
+#include "console/sentences.h"
+#include "launch/app_environment.h"
 #include "launch/daemon_control.h"
 #include "launch/installation.h"
-#include "console/sentences.h"
 #include "launch/mps_client.h"
-#include "site/site_plan.h"
 #include "launch/preload.h"
-#include "cli/verbs.h"
+#include "site/site_plan.h"
 #include "wire/channel.h"
 
 namespace stagger::cli {

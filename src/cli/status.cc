@@ -7,11 +7,11 @@
 #include <utility>
 #include <vector>
 
+#include "cli/verbs.h"
 #include "console/arguments.h"
-#include "launch/daemon_control.h"
 #include "console/json_fields.h"
 #include "console/table.h"
-#include "cli/verbs.h"
+#include "launch/daemon_control.h"
 
 namespace stagger::cli {
 namespace {

@@ -10,22 +10,22 @@
 #include <string>
 #include <vector>
 
+#include "cli/verbs.h"
 #include "console/arguments.h"
-#include "site/auto_devices.h"
 #include "launch/daemon_control.h"
-#include "site/gpu_faults.h"
 #include "launch/installation.h"
-#include "site/moves.h"
-#include "site/site_plan.h"
 #include "launch/private_daemon.h"
-#include "site/probe.h"
 #include "launch/scratch_dir.h"
+#include "launch/workplace.h"
+#include "site/auto_devices.h"
+#include "site/gpu_faults.h"
+#include "site/moves.h"
+#include "site/probe.h"
 #include "site/site_file.h"
+#include "site/site_plan.h"
 #include "site/site_processes.h"
 #include "site/site_reload.h"
 #include "site/supervisor.h"
-#include "cli/verbs.h"
-#include "launch/workplace.h"
 
 namespace stagger::cli {
 namespace {

@@ -4,10 +4,10 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
-#include "console/arguments.h"
-#include "launch/daemon_control.h"
 #include "cli/verbs.h"
 #include "cli/why_text.h"
+#include "console/arguments.h"
+#include "launch/daemon_control.h"
 
 namespace stagger::cli {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "console/table.h"
 #include "cli/why_reader.h"
+#include "console/table.h"
 
 namespace stagger::cli {
 

@@ -9,7 +9,8 @@ namespace {
 
 std::string VerbNames(const Program& program) {
   std::string names;
-  for (const Verb& verb : program.verbs) names += (names.empty() ? "" : ", ") + std::string(verb.name);
+  for (const Verb& verb : program.verbs)
+    names += (names.empty() ? "" : ", ") + std::string(verb.name);
   return names;
 }
 

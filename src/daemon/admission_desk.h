@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "core/engine.h"
 #include "admission/load.h"
+#include "core/engine.h"
 
 namespace stagger::daemon {
 

@@ -21,13 +21,13 @@
 #include "core/policies.h"
 #include "daemon/clients/control.h"
 #include "daemon/clients/driver.h"
-#include "daemon/loop/event_loop.h"
-#include "daemon/view/http_server.h"
+#include "daemon/clients/server.h"
 #include "daemon/gpu/mps.h"
+#include "daemon/loop/event_loop.h"
 #include "daemon/loop/notify.h"
 #include "daemon/options.h"
 #include "daemon/plan/plan_service.h"
-#include "daemon/clients/server.h"
+#include "daemon/view/http_server.h"
 #include "daemon/view/snapshot_board.h"
 #include "daemon/view/status.h"
 #include "device/devices.h"
@@ -88,7 +88,8 @@ Result<Hardware> FindDevices(const device::DeviceChoice& choice) {
                  device::GpuUuidText(device.gpu->uuid));
   }
   for (const device::Gpu& gpu : chosen->left_out) {
-    spdlog::info("{} is left out: {} GPUs are the most", device::GpuName(gpu.number), wire::kMaxGpus);
+    spdlog::info("{} is left out: {} GPUs are the most", device::GpuName(gpu.number),
+                 wire::kMaxGpus);
   }
   hardware.devices = std::move(chosen->all);
   if (hardware.devices.size() == 1) {

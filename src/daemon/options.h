@@ -6,9 +6,9 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "core/engine.h"
-#include "device/device_choice.h"
 #include "core/events.h"
 #include "daemon/admission_desk.h"
+#include "device/device_choice.h"
 
 namespace stagger::daemon {
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "device/device_choice.h"
 #include "core/engine.h"
+#include "device/device_choice.h"
 #include "device/nvidia.h"
 
 namespace stagger::device {

@@ -4,8 +4,8 @@
 
 #include <utility>
 
-#include "look/diagnosis.h"
 #include "console/table.h"
+#include "look/diagnosis.h"
 
 namespace stagger::cli {
 namespace {

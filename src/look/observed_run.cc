@@ -13,8 +13,8 @@
 
 #include "base/clock.h"
 #include "console/arguments.h"
-#include "launch/daemon_control.h"
 #include "console/json_fields.h"
+#include "launch/daemon_control.h"
 #include "launch/preload.h"
 #include "launch/private_daemon.h"
 

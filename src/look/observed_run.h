@@ -9,12 +9,12 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "console/arguments.h"
 #include "launch/app_environment.h"
 #include "launch/child_process.h"
-#include "look/program_report.h"
 #include "launch/scratch_dir.h"
-#include "console/arguments.h"
 #include "launch/workplace.h"
+#include "look/program_report.h"
 
 namespace CLI {
 class App;

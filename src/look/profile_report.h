@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "look/program_report.h"
 #include "core/profile.h"
+#include "look/program_report.h"
 
 namespace stagger::cli {
 

@@ -69,7 +69,8 @@ Margin MarginOf(std::span<const admission::Task> tasks) {
     return admission::Admit(grown);
   };
   double high = kMostGrowth;
-  if (const admission::Admission at_most = verdict(high); at_most.admitted) return {high, std::nullopt};
+  if (const admission::Admission at_most = verdict(high); at_most.admitted)
+    return {high, std::nullopt};
   admission::Admission binds;
   for (int step = 0; step < kSteps + 2; ++step) {
     const double middle = (margin.growth + high) / 2;

@@ -52,7 +52,9 @@ class Filler {
       std::ranges::stable_sort(order, {}, key);
       orders_[type].push_back(std::move(order));
     };
-    const auto task = [&](ClassId id) -> const admission::Task& { return catalogue_.at(id).on[type].task; };
+    const auto task = [&](ClassId id) -> const admission::Task& {
+      return catalogue_.at(id).on[type].task;
+    };
     orders_.resize(catalogue_.types().size());
     by([&](ClassId id) { return static_cast<double>(task(id).deadline.count()); });
     by([&](ClassId id) { return -static_cast<double>(task(id).body.count()); });

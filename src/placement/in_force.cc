@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "placement/explain.h"
-#include "placement/keep_plan.h"
 #include "placement/in_force_view.h"
+#include "placement/keep_plan.h"
 
 namespace stagger::placement {
 
@@ -76,8 +76,8 @@ PlanInForce::Changed PlanInForce::Settle(const std::string& cause, TimePoint now
 }
 
 Result<PlanInForce::Changed> PlanInForce::Add(std::vector<PlacedDevice> devices,
-                                          std::vector<PlacedStream> streams, bool partial,
-                                          TimePoint now) {
+                                              std::vector<PlacedStream> streams, bool partial,
+                                              TimePoint now) {
   std::set<std::string> names;
   for (const PlacedDevice& device : devices) {
     const PlacedDevice* known = FindDevice(device.plan.name);
@@ -163,7 +163,7 @@ void PlanInForce::DropDevices(pid_t owner) {
 }
 
 PlanInForce::Changed PlanInForce::DeviceGone(const std::string& name, const std::string& why,
-                                         TimePoint now) {
+                                             TimePoint now) {
   const PlacedDevice* found = FindDevice(name);
   if (found == nullptr || !found->here) return {};
   const auto device = static_cast<std::uint32_t>(found - devices_.data());
@@ -172,7 +172,7 @@ PlanInForce::Changed PlanInForce::DeviceGone(const std::string& name, const std:
 }
 
 PlanInForce::Changed PlanInForce::ExecutorGone(const std::string& name, const std::string& why,
-                                           TimePoint now) {
+                                               TimePoint now) {
   const PlacedDevice* found = FindDevice(name);
   if (found == nullptr || !found->shared_with_executor()) return DeviceGone(name, why, now);
   if (found->plan.kind == placement::DeviceKind::kGpu) return {};
@@ -183,7 +183,7 @@ PlanInForce::Changed PlanInForce::ExecutorGone(const std::string& name, const st
 }
 
 PlanInForce::Changed PlanInForce::Leave(std::uint32_t device, const std::string& what,
-                                    const std::string& why, TimePoint now) {
+                                        const std::string& why, TimePoint now) {
   PlacedDevice& left = devices_[device];
   left.since = now;
   // Its successor is measured anew.
@@ -204,10 +204,11 @@ void PlanInForce::GoHome(std::uint32_t device) {
   for (std::uint32_t i = 0; i < view.devices.size(); ++i) number[view.devices[i]] = i;
   for (std::uint32_t i = 0; i < view.streams.size(); ++i) {
     const PlacedStream& stream = streams_[view.streams[i]];
-    const bool can = std::ranges::count(stream.home, device) > 0 && !stream.stays_where_it_runs() &&
-                     std::ranges::all_of(stream.home, [&](std::uint32_t d) {
-                       return number[d] && placement::Suits(stream.need.kind, devices_[d].plan.kind);
-                     });
+    const bool can =
+        std::ranges::count(stream.home, device) > 0 && !stream.stays_where_it_runs() &&
+        std::ranges::all_of(stream.home, [&](std::uint32_t d) {
+          return number[d] && placement::Suits(stream.need.kind, devices_[d].plan.kind);
+        });
     if (!can) continue;
     view.current.streams[i].clear();
     for (const std::uint32_t d : stream.home) view.current.streams[i].push_back(*number[d]);
@@ -240,7 +241,8 @@ PlanInForce::Changed PlanInForce::ExecutorBack(const std::string& name, TimePoin
   return Return(device, "the executor on " + name, now);
 }
 
-PlanInForce::Changed PlanInForce::Return(std::uint32_t device, const std::string& what, TimePoint now) {
+PlanInForce::Changed PlanInForce::Return(std::uint32_t device, const std::string& what,
+                                         TimePoint now) {
   devices_[device].since = now;
   Note(what + " is here again", now);
   std::vector<placement::PlacedOn> before;

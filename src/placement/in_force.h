@@ -14,8 +14,8 @@
 
 #include "base/result.h"
 #include "base/time.h"
-#include "placement/model.h"
 #include "placement/drift.h"
+#include "placement/model.h"
 
 namespace stagger::placement {
 
@@ -49,8 +49,9 @@ struct PlacedStream {
   pid_t owner = 0;  // who asked for the place; when that process ends, the place is free
   // By index into devices(); of a gone one only until the change at hand is done.
   placement::PlacedOn on;
-  placement::PlacedOn home;     // where it was before a device of it went; empty: it is at home
-  placement::PlacedOn standby;  // where it would be were a device of it gone; what has its model loaded
+  placement::PlacedOn home;  // where it was before a device of it went; empty: it is at home
+  placement::PlacedOn
+      standby;  // where it would be were a device of it gone; what has its model loaded
   std::string reason;
   std::uint64_t moves = 0;
   TimePoint since{};        // at this place, or without one

@@ -39,7 +39,8 @@ class Lowering {
       if (std::ranges::count(plan_.streams[i], device) == 0) continue;
       const std::size_t parts = plan_.streams[i].size();
       // An app that uses the device itself waits for its turns: the engine lowers its rate.
-      const bool held = (again && parts > 1) || problem_.streams[i].kind == placement::DeviceKind::kGpu;
+      const bool held =
+          (again && parts > 1) || problem_.streams[i].kind == placement::DeviceKind::kGpu;
       const Pressed one{i, static_cast<double>(parts), held};
       const double fps = (one.held ? rates_[i] : problem_.streams[i].fps) / one.parts;
       on.push_back(one);
@@ -58,7 +59,8 @@ class Lowering {
         if (!held) rates[i] = parts > 1 ? std::min(rates_[i], rate) : rate;
         slower.streams[i].fps = rates[i];
       }
-      if (!placement::Passes(slower.devices[device], placement::TasksOf(slower, plan_)[device])) continue;
+      if (!placement::Passes(slower.devices[device], placement::TasksOf(slower, plan_)[device]))
+        continue;
       rates_ = std::move(rates);
       return;
     }

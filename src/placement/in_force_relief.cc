@@ -31,8 +31,9 @@ Duration Times(Duration time, double factor) {
 
 // The plan with these streams placed anew, all others first where they are; nullopt: it fails the
 // test, or one of them has no place then.
-std::optional<placement::Plan> Without(const placement::PlacementProblem& problem, const placement::Plan& current,
-                                  const std::vector<std::uint32_t>& leaving) {
+std::optional<placement::Plan> Without(const placement::PlacementProblem& problem,
+                                       const placement::Plan& current,
+                                       const std::vector<std::uint32_t>& leaving) {
   const bool swapping = std::ranges::any_of(
       problem.streams, [](const placement::StreamNeed& need) { return need.load > Duration{}; });
   placement::Board board(problem.devices, swapping);
@@ -144,7 +145,7 @@ PlanInForce::View PlanInForce::Look(std::optional<std::uint32_t> with) const {
 }
 
 PlanInForce::Changed PlanInForce::Measure(const std::string& name, const DeviceFigures& figures,
-                                      TimePoint now) {
+                                          TimePoint now) {
   const PlacedDevice* found = FindDevice(name);
   if (found == nullptr || !found->here) return {};
   const auto index = static_cast<std::uint32_t>(found - devices_.data());

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "placement/keep_plan.h"
 #include "placement/in_force.h"
 #include "placement/in_force_view.h"
+#include "placement/keep_plan.h"
 
 namespace stagger::placement {
 
@@ -32,7 +32,8 @@ PlanInForce::Changed PlanInForce::PlanStandby(std::uint32_t device) {
       const std::uint32_t to = view.devices[on];
       if (std::ranges::count(stream.on, to) > 0) continue;
       const double limit = PlanOf(devices_[to]).memory_gb;
-      if (limit > 0 && taken[to] + stream.need.memory_gb > limit + placement::kMemorySlack) continue;
+      if (limit > 0 && taken[to] + stream.need.memory_gb > limit + placement::kMemorySlack)
+        continue;
       taken[to] += stream.need.memory_gb;
       standby.push_back(to);
     }

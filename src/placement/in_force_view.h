@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "placement/model.h"
 #include "placement/in_force.h"
+#include "placement/model.h"
 
 namespace stagger::placement {
 

@@ -1,4 +1,5 @@
-// Keeps to the plan in force as far as the admission test allows; and what any planner returns. Pure.
+// Keeps to the plan in force as far as the admission test allows; and what any planner returns.
+// Pure.
 #pragma once
 
 #include "placement/board.h"

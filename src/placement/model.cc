@@ -35,7 +35,8 @@ bool MaySwap(const StreamNeed& need, DeviceKind device) {
   return need.load > Duration{} && need.kind != DeviceKind::kGpu && device != DeviceKind::kGpu;
 }
 
-std::optional<admission::Task> PartOn(const StreamNeed& need, int parts, double speed, bool loading) {
+std::optional<admission::Task> PartOn(const StreamNeed& need, int parts, double speed,
+                                      bool loading) {
   admission::Task task;
   task.period = Duration{static_cast<Ns>(std::floor(1e9 * parts / need.fps + 1e-3))};
   task.body = Scaled(loading ? need.load + need.body : need.body, speed);
@@ -67,10 +68,11 @@ std::vector<DeviceTasks> TasksOf(const PlacementProblem& problem, const Plan& pl
     const PlacedOn& on = plan.streams[stream];
     const StreamNeed& need = problem.streams[stream];
     for (const std::uint32_t device : on) {
-      const std::optional<admission::Task> task = PartOn(need, static_cast<int>(on.size()),
-                                              problem.devices[device].speed, devices[device].swaps);
+      const std::optional<admission::Task> task = PartOn(
+          need, static_cast<int>(on.size()), problem.devices[device].speed, devices[device].swaps);
       // One that is late by itself is shown to the test as it is: due before it can be done.
-      devices[device].tasks.push_back(task ? *task : admission::Task{Duration{1}, Duration{2}, Duration{1}});
+      devices[device].tasks.push_back(
+          task ? *task : admission::Task{Duration{1}, Duration{2}, Duration{1}});
       devices[device].streams.push_back(stream);
     }
   }
@@ -103,7 +105,8 @@ std::optional<std::string> FaultOf(const PlacementProblem& problem, const Plan& 
   for (std::size_t i = 0; i < devices.size(); ++i) {
     const PlanDevice& device = problem.devices[i];
     if (!HasMemory(device, devices[i])) return device.name + ": more than its memory";
-    if (!admission::Admit(devices[i].tasks).admitted) return device.name + ": fails the admission test";
+    if (!admission::Admit(devices[i].tasks).admitted)
+      return device.name + ": fails the admission test";
   }
   return std::nullopt;
 }

@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "base/time.h"
 #include "admission/admission.h"
+#include "base/time.h"
 
 namespace stagger::placement {
 
@@ -75,7 +75,8 @@ int PartsOn(const StreamNeed& need, double speed);
 // would be lost, so a deadline after the next frame counts as that. Rounded to whole ns against the
 // stream. nullopt: even alone it would be late, or lose frames.
 // `loading`: as on a device that swaps: its model may have to be loaded first, each time.
-std::optional<admission::Task> PartOn(const StreamNeed& need, int parts, double speed, bool loading = false);
+std::optional<admission::Task> PartOn(const StreamNeed& need, int parts, double speed,
+                                      bool loading = false);
 
 // A device whose memory is short of all its streams' models *swaps*: the executor unloads the model
 // least recently needed and loads it again when it is needed, which blocks the device. Since any

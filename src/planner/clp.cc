@@ -19,7 +19,8 @@ class Clp : public planner::LinearProgram {
     model_.addRow(0, nullptr, nullptr, Bound(low), Bound(high));
   }
 
-  void AddColumn(double cost, double upper, std::span<const planner::Coefficient> entries) override {
+  void AddColumn(double cost, double upper,
+                 std::span<const planner::Coefficient> entries) override {
     rows_.clear();
     values_.clear();
     for (const planner::Coefficient& entry : entries) {

@@ -26,8 +26,10 @@ std::uint64_t Sum(const std::vector<std::uint32_t>& counts) {
 
 }  // namespace
 
-ColumnGenerator::ColumnGenerator(const placement::Catalogue& catalogue, const placement::PatternTest& test,
-                                 placement::PlacementDemand demand, const NewLinearProgram& new_program)
+ColumnGenerator::ColumnGenerator(const placement::Catalogue& catalogue,
+                                 const placement::PatternTest& test,
+                                 placement::PlacementDemand demand,
+                                 const NewLinearProgram& new_program)
     : catalogue_(catalogue),
       test_(test),
       demand_(std::move(demand)),
@@ -78,9 +80,8 @@ void ColumnGenerator::Ask(const placement::PlacementDemand& demand) {
   }
 }
 
-std::optional<ColumnGenerator::Solved> ColumnGenerator::Converge(const placement::PlacementDemand& demand,
-                                                                 int rounds, bool prove,
-                                                                 const PatternBudget& budget) {
+std::optional<ColumnGenerator::Solved> ColumnGenerator::Converge(
+    const placement::PlacementDemand& demand, int rounds, bool prove, const PatternBudget& budget) {
   Ask(demand);
   const std::size_t classes = catalogue_.classes().size();
   Solved solved;
@@ -121,7 +122,8 @@ void ColumnGenerator::Fill(placement::Batch* batch, const placement::PlacementDe
   for (placement::ClassId id = 0; id < demand.parts.size(); ++id) {
     if (demand.parts[id] > 0 && catalogue_.at(id).on[batch->type].fits) order.push_back(id);
   }
-  std::ranges::stable_sort(order, [&](placement::ClassId a, placement::ClassId b) { return duals[a] > duals[b]; });
+  std::ranges::stable_sort(
+      order, [&](placement::ClassId a, placement::ClassId b) { return duals[a] > duals[b]; });
   for (const placement::ClassId id : order) {
     const auto has = std::ranges::find(batch->pattern, id, &placement::Portion::of);
     const std::uint32_t count = has == batch->pattern.end() ? 0 : has->count;
@@ -219,8 +221,8 @@ PatternPlan ColumnGenerator::Plan(const PatternBudget& budget) {
 }
 
 std::optional<std::vector<placement::Batch>> ColumnGenerator::PatternsBelow(std::uint32_t devices,
-                                                                 std::size_t most,
-                                                                 std::size_t nodes) {
+                                                                            std::size_t most,
+                                                                            std::size_t nodes) {
   if (root_duals_.empty()) return std::nullopt;
   // A plan that costs less than `devices` has no column whose reduced cost is over the gap.
   const double gap =

@@ -35,15 +35,15 @@ struct PatternPlan {
 
 class ColumnGenerator {
  public:
-  ColumnGenerator(const placement::Catalogue& catalogue, const placement::PatternTest& test, placement::PlacementDemand demand,
-                  const NewLinearProgram& new_program);
+  ColumnGenerator(const placement::Catalogue& catalogue, const placement::PatternTest& test,
+                  placement::PlacementDemand demand, const NewLinearProgram& new_program);
 
   PatternPlan Plan(const PatternBudget& budget);
 
   // After Plan(): every pattern that a plan of fewer than `devices` devices may need, for an exact
   // solver; nullopt: more than `most`.
-  std::optional<std::vector<placement::Batch>> PatternsBelow(std::uint32_t devices, std::size_t most,
-                                                  std::size_t nodes);
+  std::optional<std::vector<placement::Batch>> PatternsBelow(std::uint32_t devices,
+                                                             std::size_t most, std::size_t nodes);
 
  private:
   struct Column {
@@ -60,7 +60,8 @@ class ColumnGenerator {
   std::optional<Solved> Converge(const placement::PlacementDemand& demand, int rounds, bool prove,
                                  const PatternBudget& budget);
   PatternPlan Dive(const Solved& root, std::uint64_t draw, const PatternBudget& budget);
-  void Fill(placement::Batch* batch, const placement::PlacementDemand& demand, const std::vector<double>& duals) const;
+  void Fill(placement::Batch* batch, const placement::PlacementDemand& demand,
+            const std::vector<double>& duals) const;
 
   const placement::Catalogue& catalogue_;
   const placement::PatternTest& test_;

@@ -13,7 +13,8 @@ constexpr std::size_t kCloseTries = 60;
 constexpr std::size_t kChunk = 300;
 constexpr std::size_t kFillNodes = 400;
 
-placement::PlacementDemand DemandOf(const placement::Board& board, const placement::Catalogue& catalogue) {
+placement::PlacementDemand DemandOf(const placement::Board& board,
+                                    const placement::Catalogue& catalogue) {
   placement::PlacementDemand demand;
   demand.parts.assign(catalogue.classes().size(), 0);
   demand.streams = demand.parts;
@@ -31,7 +32,8 @@ placement::PlacementDemand DemandOf(const placement::Board& board, const placeme
 // Streams into the places that patterns have for their class. The parts of a stream go to different
 // devices, since no pattern has more parts of a class than there are streams and places are dealt
 // out in turn.
-void DealOut(placement::Board& board, const placement::Catalogue& catalogue, const std::vector<placement::Batch>& batches) {
+void DealOut(placement::Board& board, const placement::Catalogue& catalogue,
+             const std::vector<placement::Batch>& batches) {
   std::vector<std::vector<std::uint32_t>> members(catalogue.classes().size());
   for (std::uint32_t i = 0; i < board.needs().size(); ++i) {
     members[board.class_of(i)].push_back(i);
@@ -70,7 +72,8 @@ std::uint32_t LeastByVolume(const placement::Board& board, const placement::Cata
   for (std::uint32_t i = 0; i < board.needs().size(); ++i) {
     const placement::StreamClass& its = catalogue.at(board.class_of(i));
     double least = 1;
-    for (const placement::Part& part : its.on) least = part.fits ? std::min(least, part.share) : least;
+    for (const placement::Part& part : its.on)
+      least = part.fits ? std::min(least, part.share) : least;
     time += least * its.parts;
     memory += its.need.memory_gb * its.parts;
   }
@@ -79,8 +82,8 @@ std::uint32_t LeastByVolume(const placement::Board& board, const placement::Cata
   return static_cast<std::uint32_t>(std::ceil(devices - 1e-6));
 }
 
-placement::Plan PlanByFilling(const placement::PlacementProblem& problem, const NewLinearProgram& new_program,
-                   bool swapping) {
+placement::Plan PlanByFilling(const placement::PlacementProblem& problem,
+                              const NewLinearProgram& new_program, bool swapping) {
   placement::Board board(problem.devices, swapping);
   for (const placement::StreamNeed& need : problem.streams) board.Add(need);
   const placement::Catalogue& catalogue = board.catalogue();
@@ -95,15 +98,17 @@ placement::Plan PlanByFilling(const placement::PlacementProblem& problem, const 
 // Where nearly every stream is of its own kind patterns repeat nowhere, and the linear program gets
 // slow: the streams are dealt into samples of all, each of which is placed by itself on the devices
 // that the ones before left.
-placement::Plan PlanByChunks(const placement::PlacementProblem& problem, const placement::Catalogue& catalogue,
-                  const NewLinearProgram& new_program, const PatternBudget& budget) {
+placement::Plan PlanByChunks(const placement::PlacementProblem& problem,
+                             const placement::Catalogue& catalogue,
+                             const NewLinearProgram& new_program, const PatternBudget& budget) {
   std::vector<std::uint32_t> order(problem.streams.size());
   std::iota(order.begin(), order.end(), 0);
   std::ranges::stable_sort(order, {}, [&](std::uint32_t i) {
     return static_cast<double>(problem.streams[i].body.count()) * problem.streams[i].fps;
   });
   double slowest = 1;
-  for (const placement::DeviceType& type : catalogue.types()) slowest = std::min(slowest, type.speed);
+  for (const placement::DeviceType& type : catalogue.types())
+    slowest = std::min(slowest, type.speed);
   const std::size_t chunks = (order.size() + kChunk - 1) / kChunk;
   placement::Plan plan{std::vector<placement::PlacedOn>(problem.streams.size())};
   std::vector<std::vector<std::uint32_t>> free;  // by type, the last ones first to go
@@ -134,7 +139,8 @@ placement::Plan PlanByChunks(const placement::PlacementProblem& problem, const p
     }
     std::vector<bool> used(devices.size(), false);
     const bool search = new_program && !budget.enough();
-    const placement::Plan made = PlanByFilling(part, search ? new_program : nullptr, catalogue.swapping());
+    const placement::Plan made =
+        PlanByFilling(part, search ? new_program : nullptr, catalogue.swapping());
     for (std::size_t i = 0; i < streams.size(); ++i) {
       for (const std::uint32_t device : made.streams[i]) {
         plan.streams[streams[i]].push_back(devices[device]);
@@ -154,8 +160,9 @@ placement::Plan PlanByChunks(const placement::PlacementProblem& problem, const p
   return plan;
 }
 
-placement::MadePlan MakeOne(const placement::PlacementProblem& problem, const NewLinearProgram& new_program,
-                 const PatternBudget& budget, bool swapping) {
+placement::MadePlan MakeOne(const placement::PlacementProblem& problem,
+                            const NewLinearProgram& new_program, const PatternBudget& budget,
+                            bool swapping) {
   placement::MadePlan made;
   placement::Board board(problem.devices, swapping);
   for (const placement::StreamNeed& need : problem.streams) board.Add(need);
@@ -187,12 +194,13 @@ placement::MadePlan MakeOne(const placement::PlacementProblem& problem, const Ne
 
 }  // namespace
 
-placement::MadePlan MakePlan(const placement::PlacementProblem& problem, const NewLinearProgram& new_program,
-                  const PatternBudget& budget) {
+placement::MadePlan MakePlan(const placement::PlacementProblem& problem,
+                             const NewLinearProgram& new_program, const PatternBudget& budget) {
   placement::MadePlan made = MakeOne(problem, new_program, budget, false);
   if (!placement::AnyLoads(problem)) return made;
   const auto result = [](const placement::MadePlan& plan) {
-    return std::pair(placement::StreamsPlaced(plan.plan), -static_cast<long>(placement::DevicesUsed(plan.plan)));
+    return std::pair(placement::StreamsPlaced(plan.plan),
+                     -static_cast<long>(placement::DevicesUsed(plan.plan)));
   };
   // Loads cost time: only where they save a device, or place who had no place.
   placement::MadePlan swapping = MakeOne(problem, new_program, budget, true);

@@ -14,8 +14,8 @@ constexpr double kLargeFirst = 1.1;
 
 }  // namespace
 
-Pricer::Pricer(const placement::Catalogue& catalogue, const placement::PatternTest& test, placement::TypeId type,
-               const NewLinearProgram& new_program)
+Pricer::Pricer(const placement::Catalogue& catalogue, const placement::PatternTest& test,
+               placement::TypeId type, const NewLinearProgram& new_program)
     : catalogue_(catalogue), test_(test), type_(type) {
   const std::size_t classes = catalogue.classes().size();
   std::set<Duration::rep> deadlines;
@@ -25,8 +25,9 @@ Pricer::Pricer(const placement::Catalogue& catalogue, const placement::PatternTe
     able_.push_back(id);
     deadlines.insert(stream.on[type].task.deadline.count());
   }
-  std::ranges::stable_sort(able_, std::greater<>(),
-                           [&](placement::ClassId id) { return catalogue.at(id).on[type].task.body; });
+  std::ranges::stable_sort(able_, std::greater<>(), [&](placement::ClassId id) {
+    return catalogue.at(id).on[type].task.body;
+  });
   const auto row = [&](auto value, Duration::rep deadline = 0) {
     row_deadlines_.push_back(deadline);
     std::vector<double> values(classes, 0);
@@ -129,7 +130,8 @@ bool Pricer::Maximal() const {
 }
 
 void Pricer::Search(std::size_t item, double value, double capacity) {
-  const bool whole = !longest_ || std::ranges::count(stack_, *longest_, &placement::Portion::of) > 0;
+  const bool whole =
+      !longest_ || std::ranges::count(stack_, *longest_, &placement::Portion::of) > 0;
   if (whole && value > best_.value + kTiny) {
     best_.value = value;
     best_.pattern = stack_;
@@ -200,8 +202,9 @@ void Pricer::SearchAll(const std::vector<double>& worth, const placement::Placem
   cut_short_ = ever_cut;
 }
 
-Pricer::Priced Pricer::Best(const std::vector<double>& worth, const placement::PlacementDemand& demand,
-                            std::size_t nodes, bool thorough) {
+Pricer::Priced Pricer::Best(const std::vector<double>& worth,
+                            const placement::PlacementDemand& demand, std::size_t nodes,
+                            bool thorough) {
   all_ = nullptr;
   SearchAll(worth, demand, nodes, thorough);
   best_.bound = std::max(root_bound_, best_.value) + kTiny;
@@ -209,9 +212,9 @@ Pricer::Priced Pricer::Best(const std::vector<double>& worth, const placement::P
   return best_;
 }
 
-std::optional<std::vector<placement::Pattern>> Pricer::AllOver(double least, const std::vector<double>& worth,
-                                                    const placement::PlacementDemand& demand, std::size_t most,
-                                                    std::size_t nodes) {
+std::optional<std::vector<placement::Pattern>> Pricer::AllOver(
+    double least, const std::vector<double>& worth, const placement::PlacementDemand& demand,
+    std::size_t most, std::size_t nodes) {
   std::vector<placement::Pattern> all;
   least_ = least;
   all_ = &all;
@@ -222,9 +225,10 @@ std::optional<std::vector<placement::Pattern>> Pricer::AllOver(double least, con
   return all;
 }
 
-std::vector<placement::Batch> FillBySearch(const placement::Catalogue& catalogue, const placement::PatternTest& test,
-                                placement::PlacementDemand& demand, const NewLinearProgram& new_program,
-                                std::size_t nodes) {
+std::vector<placement::Batch> FillBySearch(const placement::Catalogue& catalogue,
+                                           const placement::PatternTest& test,
+                                           placement::PlacementDemand& demand,
+                                           const NewLinearProgram& new_program, std::size_t nodes) {
   std::vector<placement::Batch> batches;
   const std::vector<double> costs = placement::CostOfTypes(catalogue);
   std::vector<Pricer> pricers;

@@ -16,8 +16,8 @@ namespace stagger::planner {
 class Pricer {
  public:
   // Of one device type.
-  Pricer(const placement::Catalogue& catalogue, const placement::PatternTest& test, placement::TypeId type,
-         const NewLinearProgram& new_program);
+  Pricer(const placement::Catalogue& catalogue, const placement::PatternTest& test,
+         placement::TypeId type, const NewLinearProgram& new_program);
 
   struct Priced {
     placement::Pattern pattern;
@@ -26,14 +26,15 @@ class Pricer {
   };
   // `worth` by class; at most `nodes` steps, for each longest body if `thorough`. Classes that
   // `demand` has no more of are left out.
-  Priced Best(const std::vector<double>& worth, const placement::PlacementDemand& demand, std::size_t nodes,
-              bool thorough);
+  Priced Best(const std::vector<double>& worth, const placement::PlacementDemand& demand,
+              std::size_t nodes, bool thorough);
 
   // Every pattern worth more than `least` to which nothing can be added, up to `most` of them;
   // nullopt: there are more, or more steps than `nodes` would be needed.
-  std::optional<std::vector<placement::Pattern>> AllOver(double least, const std::vector<double>& worth,
-                                              const placement::PlacementDemand& demand, std::size_t most,
-                                              std::size_t nodes);
+  std::optional<std::vector<placement::Pattern>> AllOver(double least,
+                                                         const std::vector<double>& worth,
+                                                         const placement::PlacementDemand& demand,
+                                                         std::size_t most, std::size_t nodes);
 
  private:
   struct Item {
@@ -47,8 +48,8 @@ class Pricer {
   // lot. nullopt: for all patterns.
   void Prepare(const std::vector<double>& worth, const placement::PlacementDemand& demand,
                std::optional<placement::ClassId> longest);
-  void SearchAll(const std::vector<double>& worth, const placement::PlacementDemand& demand, std::size_t nodes,
-                 bool thorough);
+  void SearchAll(const std::vector<double>& worth, const placement::PlacementDemand& demand,
+                 std::size_t nodes, bool thorough);
   double BoundFrom(std::size_t item, double capacity) const;
   bool Maximal() const;
   void Search(std::size_t item, double value, double capacity);
@@ -60,7 +61,7 @@ class Pricer {
   // deadlines.
   std::vector<std::vector<double>> rows_;     // by row, class; at most 1 in all
   std::vector<Duration::rep> row_deadlines_;  // by row; 0: none
-  std::vector<placement::ClassId> able_;                 // the longest body first
+  std::vector<placement::ClassId> able_;      // the longest body first
   std::unique_ptr<LinearProgram> program_;
 
   std::vector<Item> items_;  // by worth per weight, the best first
@@ -79,8 +80,9 @@ class Pricer {
 // Fills one device after the other, each as full as a search of `nodes` steps can, those hard to
 // place first: for streams of which nearly each is of its own kind. What does not fit is left in
 // `demand`.
-std::vector<placement::Batch> FillBySearch(const placement::Catalogue& catalogue, const placement::PatternTest& test,
-                                placement::PlacementDemand& demand, const NewLinearProgram& new_program,
-                                std::size_t nodes);
+std::vector<placement::Batch> FillBySearch(const placement::Catalogue& catalogue,
+                                           const placement::PatternTest& test,
+                                           placement::PlacementDemand& demand,
+                                           const NewLinearProgram& new_program, std::size_t nodes);
 
 }  // namespace stagger::planner

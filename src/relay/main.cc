@@ -21,7 +21,7 @@ namespace stagger::relay {
 namespace {
 
 constexpr guint kLookEveryMs = 500;
-constexpr guint kEndingMs = 200;    // what was handed to the network still has to leave
+constexpr guint kEndingMs = 200;  // what was handed to the network still has to leave
 constexpr int kMostEndingLooks = 5;
 
 void PrintError(const std::string& message) { fmt::print(stderr, "stagger relay: {}\n", message); }

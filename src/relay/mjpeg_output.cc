@@ -204,8 +204,8 @@ bool MjpegOutput::SendNext(std::optional<std::uint64_t>& next, httplib::DataSink
   const Jpeg jpeg = latest_[latest_.size() - (encoded_ - (*next)++)];
   lock.unlock();
   // The boundary follows each frame at once: browsers show a frame when they see its end.
-  const std::string head = fmt::format(
-      "Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", jpeg->size());
+  const std::string head =
+      fmt::format("Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", jpeg->size());
   return sink.write(head.data(), head.size()) && sink.write(jpeg->data(), jpeg->size()) &&
          sink.write("\r\n", 2) && sink.write(kBoundary.data(), kBoundary.size());
 }

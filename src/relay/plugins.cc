@@ -46,9 +46,9 @@ std::string MissingPlugin(GstMessage* message) {
   // Containers beyond the common ones are in plugins-bad; nearly every codec is in libav.
   const bool codec = g_strcmp0(type, "decoder") == 0 &&
                      std::string_view(what).find("demuxer") == std::string_view::npos;
-  std::string line = fmt::format("GStreamer has no {} here: apt-get install {}", what,
-                                 codec ? "gstreamer1.0-libav"
-                                       : "gstreamer1.0-plugins-good gstreamer1.0-plugins-bad");
+  std::string line = fmt::format(
+      "GStreamer has no {} here: apt-get install {}", what,
+      codec ? "gstreamer1.0-libav" : "gstreamer1.0-plugins-good gstreamer1.0-plugins-bad");
   g_free(what);
   return line;
 }

@@ -171,8 +171,8 @@ void RtspOutput::OnPlay(GstRTSPClient*, GstRTSPContext*, RtspOutput* self) {
   ++self->clients_;
   const std::lock_guard lock(self->mutex_);
   for (const Media& media : self->media_) {
-    gst_element_send_event(media.payloader, gst_video_event_new_upstream_force_key_unit(
-                                                GST_CLOCK_TIME_NONE, TRUE, 0));
+    gst_element_send_event(
+        media.payloader, gst_video_event_new_upstream_force_key_unit(GST_CLOCK_TIME_NONE, TRUE, 0));
   }
 }
 

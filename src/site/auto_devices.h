@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "site/site_file.h"
 #include "device/nvidia.h"
+#include "site/site_file.h"
 
 namespace stagger::cli {
 

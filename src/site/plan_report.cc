@@ -7,9 +7,9 @@
 #include <set>
 #include <tuple>
 
+#include "admission/fit.h"
 #include "console/sentences.h"
 #include "console/table.h"
-#include "admission/fit.h"
 #include "placement/explain.h"
 
 namespace stagger::cli {
@@ -52,9 +52,9 @@ std::vector<std::uint32_t> AppsOf(const placement::PlacementProblem& problem,
   return apps;
 }
 
-PlanReport::Device DeviceOf(const placement::PlacementProblem& problem, const placement::DeviceTasks& serves,
-                            std::uint32_t index, const std::vector<std::uint32_t>& apps,
-                            bool explained) {
+PlanReport::Device DeviceOf(const placement::PlacementProblem& problem,
+                            const placement::DeviceTasks& serves, std::uint32_t index,
+                            const std::vector<std::uint32_t>& apps, bool explained) {
   const placement::PlanDevice& on = problem.devices[index];
   PlanReport::Device device;
   device.name = on.name;
@@ -92,7 +92,8 @@ PlanReport::Device DeviceOf(const placement::PlacementProblem& problem, const pl
 }
 
 // How many devices like one of the site would serve what has no place.
-std::vector<std::string> AdviceOf(const placement::PlacementProblem& problem, const placement::Plan& plan) {
+std::vector<std::string> AdviceOf(const placement::PlacementProblem& problem,
+                                  const placement::Plan& plan) {
   placement::PlacementProblem rest;
   for (std::size_t i = 0; i < plan.streams.size(); ++i) {
     if (plan.streams[i].empty()) rest.streams.push_back(problem.streams[i]);

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "site/site_file.h"
 #include "placement/model.h"
+#include "site/site_file.h"
 
 namespace stagger::cli {
 

@@ -4,8 +4,8 @@
 
 #include "base/result.h"
 #include "base/time.h"
-#include "site/site_file.h"
 #include "launch/workplace.h"
+#include "site/site_file.h"
 
 namespace stagger::cli {
 

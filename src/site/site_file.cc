@@ -7,8 +7,8 @@
 #include <set>
 
 #include "console/yaml_reader.h"
-#include "device/device_choice.h"
 #include "core/policies.h"
+#include "device/device_choice.h"
 
 namespace stagger::cli {
 namespace {

@@ -10,11 +10,11 @@
 #include <set>
 
 #include "base/clock.h"
-#include "launch/daemon_control.h"
 #include "console/sentences.h"
-#include "site/plan_report.h"
+#include "launch/daemon_control.h"
 #include "planner/clp.h"
 #include "planner/make_plan.h"
+#include "site/plan_report.h"
 #include "wire/channel.h"
 
 namespace stagger::cli {

@@ -14,9 +14,9 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "launch/app_environment.h"
+#include "placement/keep_plan.h"
 #include "site/plan_site.h"
 #include "site/site_file.h"
-#include "placement/keep_plan.h"
 
 namespace stagger::cli {
 

@@ -9,11 +9,11 @@
 #include <utility>
 
 #include "console/arguments.h"
+#include "device/device_choice.h"
 #include "launch/daemon_control.h"
 #include "launch/mps_client.h"
 #include "launch/preload.h"
 #include "site/site_program.h"
-#include "device/device_choice.h"
 
 namespace stagger::cli {
 namespace {

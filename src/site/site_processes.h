@@ -7,9 +7,9 @@
 
 #include "base/result.h"
 #include "launch/installation.h"
-#include "site/site_plan.h"
 #include "launch/scratch_dir.h"
 #include "site/site_file.h"
+#include "site/site_plan.h"
 #include "site/supervisor.h"
 
 namespace stagger::cli {

@@ -6,8 +6,8 @@
 
 #include "base/result.h"
 #include "launch/installation.h"
-#include "site/site_plan.h"
 #include "site/site_file.h"
+#include "site/site_plan.h"
 #include "site/supervisor.h"
 
 namespace stagger::cli {

@@ -17,9 +17,9 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "launch/child_process.h"
-#include "site/gpu_faults.h"
 #include "launch/keeper.h"
 #include "launch/stop_signal.h"
+#include "site/gpu_faults.h"
 
 namespace stagger::cli {
 

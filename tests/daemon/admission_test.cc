@@ -1,10 +1,10 @@
 // Admission in the daemon: who is judged, when, and what follows in strict mode.
-#include "daemon/admission_desk.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+
+#include "daemon/admission_desk.h"
 
 namespace stagger::daemon {
 namespace {

@@ -53,7 +53,8 @@ class DaemonProcess {
   pid_t pid() const { return pid_; }
   std::string Log() const;
   nlohmann::json Status() const;  // over the socket
-  // The first status for which `good` holds. After kLimit the test has failed, and this is the last.
+  // The first status for which `good` holds. After kLimit the test has failed, and this is the
+  // last.
   nlohmann::json AwaitStatus(const std::function<bool(const nlohmann::json&)>& good) const;
 
  private:

@@ -66,9 +66,8 @@ TEST(Gpus, ShowInTheStatus) {
   EXPECT_EQ(second["model"], "Fake A10");
   EXPECT_EQ(second["memory_gb"], 24);
   // Figures come as soon as the driver has answered.
-  const json seen = daemon.AwaitStatus([](const json& s) {
-    return !s["devices"][1]["memory_used_gb"].is_null();
-  })["devices"][1];
+  const json seen = daemon.AwaitStatus(
+      [](const json& s) { return !s["devices"][1]["memory_used_gb"].is_null(); })["devices"][1];
   EXPECT_EQ(seen["memory_used_gb"], 1);
   EXPECT_EQ(seen["gpu_utilisation_ratio"], 0.37);
   ASSERT_EQ(seen["processes"].size(), 20U);
@@ -83,9 +82,8 @@ TEST(Gpus, SayWhoseTheirProcessesAreAndWhatTheirComputeModeMeans) {
   environment.emplace_back("FAKE_NVML_MODE", "3");
   const DaemonProcess daemon({}, environment);
   const WireClient client(daemon.socket(), "gate");
-  json devices = daemon.AwaitStatus([](const json& s) {
-    return !s["devices"][1]["processes"].is_null();
-  })["devices"];
+  json devices = daemon.AwaitStatus(
+      [](const json& s) { return !s["devices"][1]["processes"].is_null(); })["devices"];
   EXPECT_EQ(
       devices[1]["processes"],
       json::parse(R"([{"pid":)" + std::to_string(getpid()) +
@@ -98,9 +96,8 @@ TEST(Gpus, SayWhoseTheirProcessesAreAndWhatTheirComputeModeMeans) {
 
   environment.back().second = "2";
   const DaemonProcess prohibited({}, environment);
-  devices = prohibited.AwaitStatus([](const json& s) {
-    return !s["devices"][2]["compute_mode"].is_null();
-  })["devices"];
+  devices = prohibited.AwaitStatus(
+      [](const json& s) { return !s["devices"][2]["compute_mode"].is_null(); })["devices"];
   EXPECT_NE(devices[2]["problem"].get<std::string>().find("no app can use it"), std::string::npos);
 }
 
@@ -149,9 +146,8 @@ TEST(Gpus, ThatFailFreeTheirTurnsAndTheStatusSaysWhom) {
 
 TEST(Gpus, ThatTellNothingOfTheirUseAreStillShared) {
   const DaemonProcess daemon({}, TwoGpus("mute"));
-  const json gpu = daemon.AwaitStatus([](const json& s) {
-    return !s["devices"][1]["memory_used_gb"].is_null();
-  })["devices"][1];
+  const json gpu = daemon.AwaitStatus(
+      [](const json& s) { return !s["devices"][1]["memory_used_gb"].is_null(); })["devices"][1];
   EXPECT_TRUE(gpu["gpu_utilisation_ratio"].is_null());
   EXPECT_TRUE(gpu["processes"].is_null());
 }

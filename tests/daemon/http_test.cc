@@ -16,7 +16,9 @@ using nlohmann::json;
 
 class Http : public ::testing::Test {
  protected:
-  Http() : daemon_({"--http", "127.0.0.1:0", "--lease-floor", "60000"}), client_("http://" + daemon_.http()) {}
+  Http()
+      : daemon_({"--http", "127.0.0.1:0", "--lease-floor", "60000"}),
+        client_("http://" + daemon_.http()) {}
   httplib::Result Get(const std::string& path, const std::string& host = {}) {
     httplib::Headers headers;
     if (!host.empty()) headers.emplace("Host", host);

@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 
-#include "lab/legs/camera_leg.h"
 #include "lab/demo/demo_report.h"
 #include "lab/demo/demo_size.h"
+#include "lab/legs/camera_leg.h"
 
 namespace stagger::cli {
 namespace {

@@ -6,9 +6,9 @@
 
 #include "lab/bench/bench_legs.h"
 #include "lab/bench/leg_claims.h"
-#include "lab/scenario/sim_legs.h"
 #include "lab/bench/t4/t4_claims.h"
 #include "lab/bench/t4/t4_plan.h"
+#include "lab/scenario/sim_legs.h"
 #include "lab/sim/simulate.h"
 
 namespace stagger::cli {

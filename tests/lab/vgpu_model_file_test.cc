@@ -1,6 +1,6 @@
-#include "lab/vgpu/model_file.h"
-
 #include <gtest/gtest.h>
+
+#include "lab/vgpu/model_file.h"
 
 namespace stagger::cli {
 namespace {

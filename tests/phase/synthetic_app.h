@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/time.h"
-#include "phase/call.h"
 #include "lab/sim/random.h"
+#include "phase/call.h"
 
 namespace stagger::phase {
 

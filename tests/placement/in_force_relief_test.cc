@@ -4,9 +4,9 @@
 
 #include <chrono>
 
+#include "daemon/plan/executor_figures.h"
 #include "placement/drift.h"
 #include "placement/in_force.h"
-#include "daemon/plan/executor_figures.h"
 
 namespace stagger::placement {
 namespace {
@@ -73,7 +73,7 @@ class ReliefTest : public testing::Test {
     return changed;
   }
   PlanInForce::Changed Body(const std::string& device, const std::string& stream, double body_ms,
-                          int times = 1) {
+                            int times = 1) {
     return Measure(device, {.pace = 1, .available_gb = 0, .apps = {{stream, FromMs(body_ms)}}},
                    times);
   }

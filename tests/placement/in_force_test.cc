@@ -30,8 +30,8 @@ PlacedDevice Core(const std::string& name, double speed) {
   return device;
 }
 
-PlacedStream Stream(const std::string& name, double fps, double body_ms, placement::PlacedOn on = {},
-                    pid_t owner = kUp) {
+PlacedStream Stream(const std::string& name, double fps, double body_ms,
+                    placement::PlacedOn on = {}, pid_t owner = kUp) {
   PlacedStream stream;
   stream.need.name = stream.need.app = name;
   stream.need.fps = fps;

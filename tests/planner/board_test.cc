@@ -3,10 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include "planner/make_plan.h"
-#include "planner/clp.h"
 #include "lab/sim/random.h"
 #include "lab/sim/random_site.h"
+#include "planner/clp.h"
+#include "planner/make_plan.h"
 
 namespace stagger::placement {
 namespace {

@@ -85,7 +85,7 @@ TEST(Explain, RoomIsCountedAndSaid) {
 
 TEST(Explain, TheMarginIsWhatBodiesMayGrowBy) {
   const std::vector<admission::Task> tasks{{FromMs(100), FromMs(40), FromMs(100), {}},
-                                {FromMs(100), FromMs(40), FromMs(100), {}}};
+                                           {FromMs(100), FromMs(40), FromMs(100), {}}};
   const Margin margin = MarginOf(tasks);
   EXPECT_NEAR(margin.growth, 0.25, 0.01);
   EXPECT_TRUE(margin.binding);

@@ -2,12 +2,12 @@
 // optimum.
 #include <gtest/gtest.h>
 
-#include "planner/make_plan.h"
-#include "planner/clp.h"
-#include "lab/sim/yardsticks.h"
 #include "lab/sim/plan_scenario.h"
 #include "lab/sim/random_site.h"
 #include "lab/sim/simulate.h"
+#include "lab/sim/yardsticks.h"
+#include "planner/clp.h"
+#include "planner/make_plan.h"
 
 namespace stagger::placement {
 namespace {
@@ -131,7 +131,8 @@ TEST(Placement, KindsOfDevicesDoNotMix) {
     for (std::size_t i = 0; i < site.streams.size(); ++i) {
       site.streams[i].kind = i % 2 == 0 ? DeviceKind::kExecutor : DeviceKind::kGpu;
     }
-    for (const planner::NewLinearProgram& solver : {planner::NewLinearProgram(planner::NewClp), planner::NewLinearProgram()}) {
+    for (const planner::NewLinearProgram& solver :
+         {planner::NewLinearProgram(planner::NewClp), planner::NewLinearProgram()}) {
       Plan plan = planner::MakePlan(site, solver).plan;
       ASSERT_EQ(FaultOf(site, plan).value_or(""), "");
       ASSERT_EQ(StreamsPlaced(plan), site.streams.size());
@@ -143,7 +144,8 @@ TEST(Placement, KindsOfDevicesDoNotMix) {
       EXPECT_NE(FaultOf(site, plan).value_or("").find("of another kind"), std::string::npos);
       PlacementProblem executors = site;
       executors.devices.resize(devices.size());
-      EXPECT_EQ(StreamsPlaced(planner::MakePlan(executors, solver).plan), (site.streams.size() + 1) / 2);
+      EXPECT_EQ(StreamsPlaced(planner::MakePlan(executors, solver).plan),
+                (site.streams.size() + 1) / 2);
     }
   }
 }

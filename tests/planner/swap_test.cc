@@ -7,12 +7,12 @@
 #include <map>
 #include <vector>
 
-#include "placement/explain.h"
-#include "planner/make_plan.h"
-#include "planner/clp.h"
 #include "lab/sim/plan_scenario.h"
 #include "lab/sim/random.h"
 #include "lab/sim/simulate.h"
+#include "placement/explain.h"
+#include "planner/clp.h"
+#include "planner/make_plan.h"
 
 namespace stagger::placement {
 namespace {

@@ -134,9 +134,8 @@ std::vector<Passed> ByVideorate(const Case& c, const std::string& settings, bool
     gst_buffer_fill(buffer, 0, &number, sizeof number);
     GST_BUFFER_PTS(buffer) = static_cast<GstClockTime>(c.times_ns[n]);
     if (c.rate_n > 0) {
-      GST_BUFFER_DURATION(buffer) =
-          gst_util_uint64_scale(GST_SECOND, static_cast<guint64>(c.rate_d),
-                                static_cast<guint64>(c.rate_n));
+      GST_BUFFER_DURATION(buffer) = gst_util_uint64_scale(
+          GST_SECOND, static_cast<guint64>(c.rate_d), static_cast<guint64>(c.rate_n));
     }
     if (gst_harness_push(harness, buffer) != GST_FLOW_OK) break;
     Drain(harness, n, passed);

@@ -1,9 +1,9 @@
 // stagger plan: what its site file may say, what-ifs, and what it prints.
 #include <gmock/gmock.h>
 
+#include "planner/clp.h"
 #include "site/plan_report.h"
 #include "site/plan_site.h"
-#include "planner/clp.h"
 
 namespace stagger::cli {
 namespace {

@@ -7,13 +7,13 @@
 #include <iterator>
 
 #include "console/arguments.h"
+#include "console/progress_line.h"
 #include "lab/bench/bench.h"
 #include "lab/bench/bench_legs.h"
-#include "lab/legs/camera_leg.h"
 #include "lab/bench/cpu/cpu_claims.h"
 #include "lab/bench/leg_claims.h"
+#include "lab/legs/camera_leg.h"
 #include "lab/legs/leg_names.h"
-#include "console/progress_line.h"
 #include "launch/workplace.h"
 
 namespace stagger::cli {

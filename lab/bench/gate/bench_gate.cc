@@ -5,6 +5,8 @@
 #include <optional>
 
 #include "console/arguments.h"
+#include "console/progress_line.h"
+#include "console/table.h"
 #include "lab/bench/bench.h"
 #include "lab/bench/bench_run.h"
 #include "lab/bench/claims.h"
@@ -12,9 +14,7 @@
 #include "lab/legs/leg.h"
 #include "lab/legs/machine.h"
 #include "launch/private_daemon.h"
-#include "console/progress_line.h"
 #include "launch/scratch_dir.h"
-#include "console/table.h"
 #include "launch/workplace.h"
 
 namespace stagger::cli {

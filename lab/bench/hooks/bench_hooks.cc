@@ -5,11 +5,11 @@
 #include <CLI/CLI.hpp>
 
 #include "console/arguments.h"
+#include "console/progress_line.h"
+#include "console/table.h"
 #include "lab/bench/bench.h"
 #include "lab/bench/bench_run.h"
 #include "lab/bench/hooks/hooks_claims.h"
-#include "console/progress_line.h"
-#include "console/table.h"
 
 namespace stagger::cli {
 namespace {

@@ -5,8 +5,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "launch/daemon_control.h"
 #include "lab/bench/hooks/hooks_site.h"
+#include "launch/daemon_control.h"
 
 namespace stagger::cli {
 namespace {

@@ -9,8 +9,8 @@
 #include <map>
 
 #include "base/clock.h"
-#include "lab/bench/hooks/device_log.h"
 #include "lab/bench/gate/gate_clients.h"
+#include "lab/bench/hooks/device_log.h"
 #include "lab/bench/hooks/hooks_site.h"
 #include "lab/bench/hooks/turn_relay.h"
 

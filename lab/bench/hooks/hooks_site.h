@@ -12,10 +12,10 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "lab/vgpu/virtual_gpu.h"
 #include "launch/child_process.h"
 #include "launch/private_daemon.h"
 #include "launch/scratch_dir.h"
-#include "lab/vgpu/virtual_gpu.h"
 #include "launch/workplace.h"
 
 namespace stagger::cli {

@@ -7,12 +7,12 @@
 #include <map>
 
 #include "console/arguments.h"
-#include "lab/bench/bench.h"
-#include "lab/bench/claims.h"
-#include "lab/legs/machine.h"
-#include "lab/bench/placement/placement_trials.h"
 #include "console/progress_line.h"
 #include "console/table.h"
+#include "lab/bench/bench.h"
+#include "lab/bench/claims.h"
+#include "lab/bench/placement/placement_trials.h"
+#include "lab/legs/machine.h"
 
 namespace stagger::cli {
 namespace {

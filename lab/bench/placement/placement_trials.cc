@@ -4,12 +4,12 @@
 #include <cmath>
 
 #include "base/clock.h"
-#include "planner/make_plan.h"
-#include "planner/clp.h"
-#include "lab/sim/yardsticks.h"
 #include "lab/sim/plan_scenario.h"
 #include "lab/sim/random.h"
 #include "lab/sim/simulate.h"
+#include "lab/sim/yardsticks.h"
+#include "planner/clp.h"
+#include "planner/make_plan.h"
 
 namespace stagger::cli {
 namespace {

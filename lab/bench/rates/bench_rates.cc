@@ -12,16 +12,16 @@
 
 #include "base/clock.h"
 #include "console/arguments.h"
+#include "console/progress_line.h"
+#include "console/table.h"
 #include "lab/bench/bench.h"
 #include "lab/bench/claims.h"
-#include "launch/daemon_control.h"
+#include "lab/bench/rates/rates_claims.h"
 #include "lab/legs/leg.h"
 #include "lab/legs/machine.h"
+#include "launch/daemon_control.h"
 #include "launch/private_daemon.h"
-#include "console/progress_line.h"
-#include "lab/bench/rates/rates_claims.h"
 #include "launch/scratch_dir.h"
-#include "console/table.h"
 #include "launch/workplace.h"
 
 namespace stagger::cli {

@@ -18,15 +18,15 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "console/arguments.h"
-#include "lab/bench/split/batch_legs.h"
+#include "console/progress_line.h"
+#include "console/table.h"
 #include "lab/bench/bench.h"
 #include "lab/bench/bench_run.h"
 #include "lab/bench/claims.h"
+#include "lab/bench/split/batch_legs.h"
 #include "lab/bench/split/frame_legs.h"
 #include "lab/legs/machine.h"
-#include "console/progress_line.h"
 #include "lab/scenario/sim_most_streams.h"
-#include "console/table.h"
 
 namespace stagger::cli {
 namespace {

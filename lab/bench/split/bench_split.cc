@@ -5,14 +5,14 @@
 #include <map>
 
 #include "console/arguments.h"
+#include "console/progress_line.h"
+#include "console/table.h"
 #include "lab/bench/bench.h"
 #include "lab/bench/bench_run.h"
 #include "lab/bench/claims.h"
 #include "lab/bench/split/frame_legs.h"
 #include "lab/legs/leg.h"
 #include "lab/legs/machine.h"
-#include "console/progress_line.h"
-#include "console/table.h"
 
 namespace stagger::cli {
 namespace {

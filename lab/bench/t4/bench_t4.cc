@@ -10,11 +10,11 @@
 #include "lab/bench/bench.h"
 #include "lab/bench/bench_legs.h"
 #include "lab/bench/bench_run.h"
-#include "lab/bench/t4/cuda_leg.h"
 #include "lab/bench/leg_claims.h"
-#include "lab/legs/leg_names.h"
+#include "lab/bench/t4/cuda_leg.h"
 #include "lab/bench/t4/t4_claims.h"
 #include "lab/bench/t4/t4_plan.h"
+#include "lab/legs/leg_names.h"
 #include "launch/workplace.h"
 
 namespace stagger::cli {

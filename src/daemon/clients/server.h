@@ -14,8 +14,8 @@
 #include "base/fd.h"
 #include "daemon/clients/control.h"
 #include "daemon/clients/driver.h"
-#include "daemon/loop/event_loop.h"
 #include "daemon/clients/session.h"
+#include "daemon/loop/event_loop.h"
 
 namespace stagger::daemon {
 

@@ -15,8 +15,8 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "daemon/loop/event_loop.h"
-#include "daemon/options.h"
 #include "daemon/loop/spawn.h"
+#include "daemon/options.h"
 
 namespace stagger::daemon {
 

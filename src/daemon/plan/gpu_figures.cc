@@ -37,8 +37,9 @@ bool RunsOnlyOn(const core::Stream& stream, DeviceId device) {
 
 }  // namespace
 
-placement::DeviceFigures GpuFigures::Read(const device::Gpu& gpu, const device::GpuUse& use, DeviceId device,
-                               const core::Engine& engine, const Ledger& ledger) {
+placement::DeviceFigures GpuFigures::Read(const device::Gpu& gpu, const device::GpuUse& use,
+                                          DeviceId device, const core::Engine& engine,
+                                          const Ledger& ledger) {
   placement::DeviceFigures figures;
   std::map<ClientId, Seen> seen;
   for (const auto& [client, record] : ledger.streams()) {

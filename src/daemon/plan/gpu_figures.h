@@ -7,8 +7,8 @@
 #include "base/ids.h"
 #include "core/engine.h"
 #include "daemon/view/ledger.h"
-#include "placement/in_force.h"
 #include "device/nvidia.h"
+#include "placement/in_force.h"
 
 namespace stagger::daemon {
 
@@ -20,7 +20,7 @@ class GpuFigures {
   static constexpr std::uint64_t kLeastBodies = 30;
 
   placement::DeviceFigures Read(const device::Gpu& gpu, const device::GpuUse& use, DeviceId device,
-                     const core::Engine& engine, const Ledger& ledger);
+                                const core::Engine& engine, const Ledger& ledger);
 
  private:
   struct Seen {

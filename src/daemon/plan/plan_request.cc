@@ -6,8 +6,8 @@
 #include <cmath>
 #include <set>
 
-#include "device/device_choice.h"
 #include "daemon/loop/peer.h"
+#include "device/device_choice.h"
 #include "wire/messages.h"
 
 namespace stagger::daemon {
@@ -82,7 +82,7 @@ std::vector<std::string> Names(const json& map, const std::string& where, const 
 }
 
 placement::PlacedDevice ReadDevice(const json& map, const std::string& where,
-                        std::span<const device::Device> known) {
+                                   std::span<const device::Device> known) {
   CheckKeys(map, where, {"name", "on", "speed", "memory_gb", "socket"});
   placement::PlacedDevice device;
   device.plan.name = Text(map, where, "name", wire::kMaxName, true);
@@ -103,7 +103,8 @@ placement::PlacedDevice ReadDevice(const json& map, const std::string& where,
     }
     device.uuid = device::GpuUuidText(found->gpu->uuid);
     // With an executor it takes those too that use it themselves.
-    device.plan.kind = device.socket.empty() ? placement::DeviceKind::kGpu : placement::DeviceKind::kAny;
+    device.plan.kind =
+        device.socket.empty() ? placement::DeviceKind::kGpu : placement::DeviceKind::kAny;
   } else {
     if (!device.on.starts_with("cpu")) Fail(where + ".on", map["on"], "cpu:N, or gpu:N");
     device.plan.kind = placement::DeviceKind::kExecutor;
@@ -132,7 +133,8 @@ placement::PlacedStream ReadStream(const json& map, const std::string& where) {
   need.load = FromMs(Number(map, where, "load_ms", -1e-9, kMostMs, 0));
   need.memory_gb = Number(map, where, "memory_gb", -1e-9, kMostGb, 0);
   if (map.contains("executor")) {
-    need.kind = Flag(map, where, "executor") ? placement::DeviceKind::kExecutor : placement::DeviceKind::kGpu;
+    need.kind = Flag(map, where, "executor") ? placement::DeviceKind::kExecutor
+                                             : placement::DeviceKind::kGpu;
   }
   // One frame at a time, and so many more under way.
   need.most_parts = 1 + static_cast<int>(Number(map, where, "pipeline", -1e-9, 16, 0));

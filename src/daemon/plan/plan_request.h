@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "placement/in_force.h"
 #include "device/devices.h"
+#include "placement/in_force.h"
 
 namespace stagger::daemon {
 

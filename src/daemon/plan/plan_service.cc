@@ -43,7 +43,7 @@ Result<PlanService::Owner*> PlanService::OwnerOf(pid_t pid) {
 }
 
 Result<std::vector<placement::PlacedStream>> PlanService::StreamsOf(PlaceRequest* request,
-                                                           pid_t owner) const {
+                                                                    pid_t owner) const {
   std::map<std::string, std::uint32_t> number;
   for (const placement::PlacedDevice& device : placement_.devices()) {
     number.emplace(device.plan.name, static_cast<std::uint32_t>(number.size()));
@@ -77,9 +77,10 @@ Result<std::vector<placement::PlacedStream>> PlanService::StreamsOf(PlaceRequest
       stream.need.kind = *kind;
       continue;
     }
-    const auto like = std::ranges::find_if(placement_.streams(), [&](const placement::PlacedStream& each) {
-      return each.need.app == request->like[i] || each.need.name == request->like[i];
-    });
+    const auto like =
+        std::ranges::find_if(placement_.streams(), [&](const placement::PlacedStream& each) {
+          return each.need.app == request->like[i] || each.need.name == request->like[i];
+        });
     if (like == placement_.streams().end()) {
       return Error{
           fmt::format("stream '{}': there is no app '{}' to be like: expected one that has "

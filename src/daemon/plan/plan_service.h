@@ -13,12 +13,12 @@
 
 #include "base/fd.h"
 #include "daemon/loop/event_loop.h"
+#include "daemon/plan/executor_figures.h"
 #include "daemon/plan/executor_watch.h"
 #include "daemon/plan/gpu_figures.h"
 #include "daemon/plan/gpu_presence.h"
-#include "placement/in_force.h"
-#include "daemon/plan/executor_figures.h"
 #include "daemon/plan/plan_request.h"
+#include "placement/in_force.h"
 
 namespace stagger::daemon {
 
@@ -37,8 +37,8 @@ class PlanService {
   // What it may ask for at most, frames a second; 0: what it needs.
   using Cap = std::function<void(const std::string& stream, double fps)>;
   // `acted` is called after the desk acted by itself, outside of a request.
-  PlanService(EventLoop* loop, std::vector<device::Device> devices, Assign assign,
-                Standby standby, Cap cap, std::function<void()> acted)
+  PlanService(EventLoop* loop, std::vector<device::Device> devices, Assign assign, Standby standby,
+              Cap cap, std::function<void()> acted)
       : loop_(loop),
         devices_(std::move(devices)),
         assign_(std::move(assign)),
@@ -50,8 +50,8 @@ class PlanService {
   const placement::PlanInForce& placement() const { return placement_; }
 
   // What is seen of a GPU, the `device`-th, beyond what NVML says.
-  using ReadGpu = std::function<placement::DeviceFigures(GpuFigures* figures, const device::Gpu& gpu,
-                                              const device::GpuUse& use, DeviceId device)>;
+  using ReadGpu = std::function<placement::DeviceFigures(
+      GpuFigures* figures, const device::Gpu& gpu, const device::GpuUse& use, DeviceId device)>;
   void MeasureGpus(ReadGpu read) { read_gpu_ = std::move(read); }
 
   // An app says that a GPU has failed: it may be gone.

@@ -260,17 +260,17 @@ json Status::PlaceJson(const placement::PlacedStream& stream, TimePoint now) con
   for (const std::uint32_t device : stream.standby) {
     standby.push_back(placement_->devices()[device].plan.name);
   }
-  return {
-      {"devices", std::move(devices)},
-      {"standby", std::move(standby)},
-      {"reason", stream.reason},
-      {"body_ms", ToMs(stream.need.body)},
-      {"measured_body_ms",
-       stream.growth.factor() > 1 ? json(Rounded(ToMs(placement::NeedOf(stream).body), 1000)) : json(nullptr)},
-      {"lowered_fps",
-       stream.lowered_fps > 0 ? json(Rounded(stream.lowered_fps, 1000)) : json(nullptr)},
-      {"moves", stream.moves},
-      {"for_s", Seconds(now - stream.since)}};
+  return {{"devices", std::move(devices)},
+          {"standby", std::move(standby)},
+          {"reason", stream.reason},
+          {"body_ms", ToMs(stream.need.body)},
+          {"measured_body_ms", stream.growth.factor() > 1
+                                   ? json(Rounded(ToMs(placement::NeedOf(stream).body), 1000))
+                                   : json(nullptr)},
+          {"lowered_fps",
+           stream.lowered_fps > 0 ? json(Rounded(stream.lowered_fps, 1000)) : json(nullptr)},
+          {"moves", stream.moves},
+          {"for_s", Seconds(now - stream.since)}};
 }
 
 // An app that uses its device itself, and is still on another one than its place.
@@ -302,8 +302,9 @@ json Status::PlacementJson(TimePoint now) const {
          {"speed", device.plan.speed},
          {"memory_gb", device.plan.memory_gb > 0 ? json(device.plan.memory_gb) : json(nullptr)},
          {"here", device.here},
-         {"measured_speed",
-          device.slower.factor() > 1 ? json(Rounded(placement::PlanOf(device).speed, 1000)) : json(nullptr)},
+         {"measured_speed", device.slower.factor() > 1
+                                ? json(Rounded(placement::PlanOf(device).speed, 1000))
+                                : json(nullptr)},
          {"measured_memory_gb", device.shorter.factor() > 1
                                     ? json(Rounded(placement::PlanOf(device).memory_gb, 1000))
                                     : json(nullptr)},

@@ -12,9 +12,9 @@
 #include "base/time.h"
 #include "daemon/clients/driver.h"
 #include "daemon/gpu/mps.h"
-#include "placement/in_force.h"
 #include "device/devices.h"
 #include "device/gpu_watch.h"
+#include "placement/in_force.h"
 
 namespace stagger::daemon {
 

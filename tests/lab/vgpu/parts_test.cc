@@ -3,11 +3,11 @@
 
 #include <cstring>
 
+#include "lab/vgpu/faults.h"
+#include "lab/vgpu/lateness.h"
 #include "lab/vgpu/libcuda/image.h"
 #include "lab/vgpu/libcuda/memory.h"
 #include "lab/vgpu/libcuda/stream_order.h"
-#include "lab/vgpu/faults.h"
-#include "lab/vgpu/lateness.h"
 #include "lab/vgpu/op_log.h"
 #include "lab/vgpu/quantity.h"
 
