@@ -1,7 +1,8 @@
 #!/bin/sh
 # Checks that a static library is pure: nothing in it reaches for a clock, a
 # thread, the environment, randomness or I/O, nor for another room's code, which
-# might; CHECK() alone may end the program.   check_purity.sh LIBRARY.a
+# might; CHECK() alone may end the program. Code of rooms named after it, which are pure themselves,
+# may be called.   check_purity.sh LIBRARY.a [PURE_LIBRARY.a ...]
 set -eu
 library=${1:-}
 [ -f "$library" ] || { echo "check_purity: no such library: '$library'"; exit 1; }
@@ -27,7 +28,7 @@ s?rand(_r)?|s?random(_r)?|[delmnj]rand48(_r)?|s(eed|rand)48(_r)?|getrandom|geten
 PATTERNS
 
 nm -A --undefined-only "$library" | sed -E 's/^.*:([^:]+\.o): +[a-zA-Z] ([^@]*).*/\2 \1/' | sort -u >"$tmp/undefined"
-nm --defined-only "$library" 2>/dev/null | awk 'NF == 3 {print $3}' | sort -u >"$tmp/defined"
+nm --defined-only "$@" 2>/dev/null | awk 'NF == 3 {print $3}' | sort -u >"$tmp/defined"
 {
   sed -E 's/^/^(/; s/$/) /' "$tmp/forbidden" | grep -E -f - "$tmp/undefined" || true
   grep -E '^_Z[A-Z]*7stagger' "$tmp/undefined" | grep -v '^_ZN7stagger11CheckFailed' | sort | join -v 1 - "$tmp/defined" || true
