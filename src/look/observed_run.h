@@ -43,12 +43,12 @@ std::string HowItEnded(const Observed& observed);
 Result<Environment> ReportingEnvironment(const Installation& installation,
                                          const std::string& socket, const std::string& folder);
 
-// Until the command ends, `limit` has passed, or a signal comes; in the latter cases it gets
-// SIGTERM, and SIGKILL two seconds later. Its output goes to our stderr. `look`, where there is
-// one, is called with its pid from the start on, and says how soon again. `more` is added to the
-// app's environment.
+// Called with the command's pid from its start on; returns the pause until the next call.
 using Look = std::function<Duration(pid_t)>;
-// `more`: set for the command on top of what makes it report.
+
+// Returns when the command has ended, `limit` has passed or a signal has come. In the latter two
+// cases the command gets SIGTERM, and SIGKILL two seconds later. Its output goes to our stderr.
+// `more` is added to the environment that makes the command report.
 Result<Observed> Observe(Workplace& place, const Command& command, std::optional<Duration> limit,
                          const Look& look = nullptr, const Environment& more = {});
 
