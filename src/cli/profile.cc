@@ -64,7 +64,8 @@ int ProfileVerb(const Arguments& arguments) {
       "stagger profile [OPTIONS] -- COMMAND [ARGUMENT...]",
       "stagger profile"};
   ObservedCommand told;
-  app.add_flag("--overlap",
+  bool overlap = false;  // never set here: ProfileVerb has gone to the laboratory by then
+  app.add_flag("--overlap", overlap,
                "run two copies, the body of one some time after the other's, and fit the device's "
                "model to what that costs ('stagger profile --overlap --help' lists its options)");
   app.footer(

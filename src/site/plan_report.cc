@@ -11,6 +11,7 @@
 #include "console/sentences.h"
 #include "console/table.h"
 #include "placement/explain.h"
+#include "planner/make_plan.h"
 
 namespace stagger::cli {
 namespace {

@@ -1,9 +1,12 @@
 #include "site/simulated_latency.h"
 
+#include <fcntl.h>
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 #include "base/fd.h"
 #include "launch/installation.h"
