@@ -1,5 +1,6 @@
 """Today's agent beside a daemon of the first protocol, beside a newer one, and after a refusal."""
 
+import fcntl
 import os
 import resource
 import select
@@ -10,7 +11,7 @@ import time
 import harness
 
 FIRST_DAEMON = os.environ["FIRST_DAEMON"]
-ENDLESS = 10**6
+MOST = 1500  # inferences
 MOST_CLIENTS = 1024
 # A greeting of the first protocol: name "one", no rate, weight 1, no features.
 HELLO = bytes.fromhex("0100" "0000" "20000000" "0600" "0300" "6f6e65" "00000000" "00000000"
@@ -39,11 +40,20 @@ class Protocol(harness.ProcessTest):
         return os.path.join(self.folder, "s")
 
     def inferring(self):
-        return self.start(self.linked("run", ENDLESS, 32), self.path(), STAGGER_WARMUP="0")
+        """An app that infers when it is told to."""
+        return self.start(self.linked("run", MOST, 32, *range(1, MOST)), self.path(),
+                          STAGGER_WARMUP="0")
+
+    def infer(self, app):
+        """One inference, at the pace of a camera."""
+        time.sleep(0.05)
+        app.await_pause()
+        app.go_on()
+        return True
 
     def granted(self, app, daemon, deadline_s=harness.DEADLINE_S):
         harness.wait_until(
-            lambda: app.line() and (daemon.stream("app") or {"granted": 0})["granted"],
+            lambda: self.infer(app) and (daemon.stream("app") or {"granted": 0})["granted"],
             "turns", deadline_s)
 
     def test_an_older_and_a_newer_daemon_give_turns(self):
@@ -51,13 +61,11 @@ class Protocol(harness.ProcessTest):
         for option in ([], ["--newer"]):
             daemon = FirstDaemon(self, self.path(), *option)
             app = self.inferring()
-            harness.wait_until(lambda: app.line() and len(daemon.heard("release ")) >= 20, "turns")
+            harness.wait_until(lambda: self.infer(app) and len(daemon.heard("release ")) >= 20, "turns")
             self.assertEqual(daemon.heard("hello "), ["hello app"])
             self.assertEqual([line.split()[1] for line in daemon.heard("request ")[:20]],
                              [line.split()[1] for line in daemon.heard("release ")[:20]])
-            while len(app.lines) < len(bare):
-                app.line()
-            self.assertEqual(app.lines[:len(bare)], bare)
+            self.assertEqual([line for line in app.lines if line != "pause"][:len(bare)], bare)
             self.assertEqual(self.said(), "")
             app.kill()
             daemon.app.kill()
@@ -65,9 +73,9 @@ class Protocol(harness.ProcessTest):
     def test_refused_now_and_attached_within_31_seconds_after(self):
         older = FirstDaemon(self, self.path(), "--refuse", "staggerd 9 speaks protocol 99")
         app = self.inferring()
-        harness.wait_until(lambda: app.line() and older.heard("hello app"), "its visit")
+        harness.wait_until(lambda: self.infer(app) and older.heard("hello app"), "its visit")
         refused = time.monotonic()
-        harness.wait_until(lambda: app.line() and "refused: staggerd 9" in self.said(), "the line")
+        harness.wait_until(lambda: self.infer(app) and "refused: staggerd 9" in self.said(), "the line")
         older.app.kill()
         daemon = harness.Daemon(self)  # rolled back, under a running app
         self.granted(app, daemon, 60)
@@ -80,7 +88,7 @@ class Protocol(harness.ProcessTest):
     def test_no_room_now_and_attached_soon_after(self):
         older = FirstDaemon(self, self.path(), "--later", "200")
         app = self.inferring()
-        harness.wait_until(lambda: app.line() and len(older.heard("hello app")) >= 3,
+        harness.wait_until(lambda: self.infer(app) and len(older.heard("hello app")) >= 3,
                            "three visits, as long as there is no room")
         self.assertIn("for now: no room", self.said())
         older.app.kill()
@@ -98,21 +106,22 @@ class Protocol(harness.ProcessTest):
         daemon = harness.Daemon(self)
         clients = []
         for _ in range(MOST_CLIENTS):
-            client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as low:
+                # Out of the way of select().
+                client = socket.socket(fileno=fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 1100))
             client.connect(daemon.socket)
+            self.addCleanup(client.close)
             client.send(HELLO)
             self.assertEqual(client.recv(1024)[:2], b"\x20\x00", "a welcome")
             clients.append(client)
         app = self.inferring()
-        harness.wait_until(lambda: app.line() and "for now: this daemon already has 1024 clients"
+        harness.wait_until(lambda: self.infer(app) and "for now: this daemon already has 1024 clients"
                            in self.said(), "the line")
         self.assertIsNone(daemon.stream("app"))
         clients.pop().close()
         self.granted(app, daemon)
         self.assertEqual(self.said().count("stagger:"), 1, self.said())
         app.kill()
-        for client in clients:
-            client.close()
 
 
 if __name__ == "__main__":
