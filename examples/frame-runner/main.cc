@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -40,6 +41,8 @@ struct Settings {
 struct Frame {
   std::vector<Ort::Value> inputs;
 };
+
+volatile std::sig_atomic_t stopped = 0;
 
 class Runner {
  public:
@@ -161,7 +164,7 @@ int Measure(const Settings& settings) {
   Clock::time_point start = Clock::now();
   double elapsed = 0;
   bool grown = false;
-  for (int number = 0; elapsed < settings.seconds || number <= kWarmup; ++number) {
+  for (int number = 0; (elapsed < settings.seconds && stopped == 0) || number <= kWarmup; ++number) {
     if (number == kWarmup) {
       std::puts("ready");
       std::fflush(stdout);
@@ -242,6 +245,8 @@ int main(int argc, char** argv) {
       "--calls", settings.calls,
       "write a line per call there: which frame, start and end in ns, the outputs' hash");
   CLI11_PARSE(app, argc, argv);
+  // Asked to stop, it still says how much it did.
+  for (const int signal : {SIGTERM, SIGINT}) std::signal(signal, [](int) { stopped = 1; });
   try {
     return Measure(settings);
   } catch (const Ort::Exception& error) {

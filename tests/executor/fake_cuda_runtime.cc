@@ -2,9 +2,11 @@
 // runtime, whose table says so. Sessions that were given the provider compute on the CPU as always,
 // and besides do on the (virtual) GPU what a provider does there: memory of their own, and for each
 // inference kernels that it waits for. FAKE_CUDA_LOG names a file where it writes which options it
-// was given, as lines of KEY=VALUE; FAKE_CUDA_FAILS: the provider does not start.
+// was given, as lines of KEY=VALUE; FAKE_CUDA_FAILS: the provider does not start. Sessions on the CPU
+// compute for FAKE_BUSY_US more, for each item of a call.
 #include <dlfcn.h>
 #include <onnxruntime_c_api.h>
+#include <time.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -190,6 +192,32 @@ void ORT_API_CALL ReleaseSessionOptions(OrtSessionOptions* options) noexcept {
   real->ReleaseSessionOptions(options);
 }
 
+// The first dimension of a call's first input.
+std::int64_t ItemsOf(const OrtValue* input) {
+  OrtTensorTypeAndShapeInfo* shape = nullptr;
+  std::size_t rank = 0;
+  std::int64_t items = 1;
+  real->ReleaseStatus(real->GetTensorTypeAndShape(input, &shape));
+  real->ReleaseStatus(real->GetDimensionsCount(shape, &rank));
+  if (rank > 0) real->ReleaseStatus(real->GetDimensions(shape, &items, 1));
+  real->ReleaseTensorTypeAndShapeInfo(shape);
+  return items;
+}
+
+// The thread's own time: as long on a slow machine as on a fast one, and on a busy one.
+void Burn(std::int64_t items) {
+  static const char* const us = std::getenv("FAKE_BUSY_US");
+  if (us == nullptr) return;
+  const auto now = [] {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
+  };
+  const long long end = now() + items * std::atoll(us) * 1000;
+  while (now() < end) {
+  }
+}
+
 OrtStatus* ORT_API_CALL Run(OrtSession* session, const OrtRunOptions* options,
                             const char* const* input_names, const OrtValue* const* inputs,
                             std::size_t input_count, const char* const* output_names,
@@ -200,6 +228,7 @@ OrtStatus* ORT_API_CALL Run(OrtSession* session, const OrtRunOptions* options,
     const auto found = sessions.find(session);
     if (found != sessions.end()) gpu = found->second;
   }
+  if (gpu == nullptr && input_count > 0) Burn(ItemsOf(inputs[0]));
   if (gpu != nullptr && !gpu->Infer()) return Fail("CUDA failure 700: an illegal address");
   return real->Run(session, options, input_names, inputs, input_count, output_names, output_count,
                    outputs);
