@@ -12,7 +12,7 @@ class FourWays(harness.ProcessTest):
         nobody = os.path.join(self.folder, "nobody")
         self.assertEqual(self.start(command, nobody, "alone", **environment).end(), bare,
                          "agent without a daemon")
-        daemon = harness.Daemon(self)
+        daemon = harness.Daemon(self, "--lease-floor", "60000")
         attached = lambda: harness.wait_until(lambda: daemon.stream("app"), "attached")
         self.assertEqual(self.start(command, daemon.socket, **environment).end(attached), bare,
                          "under the daemon")
@@ -91,7 +91,7 @@ class FourWays(harness.ProcessTest):
         command = self.linked("exit-in-body")
         bare = self.start(command).end()
         self.assertEqual(bare[0], 3)
-        daemon = harness.Daemon(self)
+        daemon = harness.Daemon(self, "--lease-floor", "60000")
         for _ in range(5):
             app = self.start(command, daemon.socket, STAGGER_WARMUP="0")
             app.await_pause()

@@ -135,7 +135,7 @@ class BadInput(harness.ProcessTest):
         self.assert_one_stream_took_turns(daemon)
 
     def test_run_within_run_preloads_once(self):
-        daemon = harness.Daemon(self)
+        daemon = harness.Daemon(self, "--lease-floor", "60000")
         inner = [STAGGER, "run", "--socket", daemon.socket, "--", "sh", "-c", "echo $LD_PRELOAD"]
         code, out, said = self.run_it(inner, sock=daemon.socket)
         self.assertEqual((code, said), (0, ""))
@@ -147,7 +147,7 @@ class BadInput(harness.ProcessTest):
         self.assert_one_stream_took_turns(daemon)
 
     def test_an_app_keeps_its_own_preload(self):
-        daemon = harness.Daemon(self)
+        daemon = harness.Daemon(self, "--lease-floor", "60000")
         code, out, said = self.run_it(["sh", "-c", "echo $LD_PRELOAD"], sock=daemon.socket,
                                       LD_PRELOAD="libm.so.6")
         self.assertEqual((code, said), (0, ""))

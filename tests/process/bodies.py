@@ -79,7 +79,7 @@ class DeviceLog:
         self.rest = b""
         self.by_pid = collections.defaultdict(list)
 
-    def of(self, pid, deadline_s=30):
+    def of(self, pid, deadline_s=120):
         """What it says of a process, once all of it is there."""
         end = time.monotonic() + deadline_s
         while True:
@@ -129,6 +129,7 @@ class Judgement:
 
     def __init__(self):
         self.looked_at = self.exact = self.timed = self.stalled = self.in_time = 0
+        self.uncovered = []  # bodies that were found, and ran outside their turn all the same
         self.turns = self.sure = 0  # how many turns, and how many of them begun in the state "sure"
         self.wrong = []
 
@@ -163,6 +164,9 @@ def judge(rows, turns, ops=(), heartbeat=None, learned=20):
         if not launched:
             continue
         end_on_device = max(op["end_ns"] for op in launched)
+        result.uncovered += [(row, turn) for turn in right if not
+                             turn["begun_ns"] <= min(op["submitted_ns"] for op in launched) <= end_on_device <=
+                             turn["over_ns"]]
         # The app's own wait for the same kernel tells of stalls, too.
         app_late = row["body_over_ns"] - end_on_device if row["body_over_ns"] else 0
         if app_late > MS or (heartbeat and heartbeat.stalled(begin - TOLERANCE_NS,

@@ -4,6 +4,7 @@ Runs itself inside `stagger vgpu`; the device's own log says who ran when, the d
 had the turn, and each app where its bodies really were.
 """
 
+import itertools
 import json
 import os
 import signal
@@ -19,7 +20,8 @@ LINKED = os.environ["CUDA_CAMERA_LINKED"]
 AGENTS = harness.AGENT + ":" + os.environ["CUDA_AGENT"]
 MS = 1_000_000
 # A 10 ms body and some light work after it.
-QUICK = ["--pre", "0", "--body", "10", "--kernels", "20", "--post", "4", "--post-cpu", "0.4",
+KERNELS = 20
+QUICK = ["--pre", "0", "--body", "10", "--kernels", str(KERNELS), "--post", "4", "--post-cpu", "0.4",
          "--post-steps", "2"]
 LEARNED = 25  # inferences after which the agent knows the app
 
@@ -72,17 +74,13 @@ class Cuda(harness.ProcessTest):
 
     def judged(self, *arguments, frames=50):
         truth, turns = (tempfile.mktemp(dir=self.folder) for _ in range(2))
-        heartbeat = bodies.Heartbeat()
         app = self.camera("app", self.daemon.socket, "--frames", str(frames), "--truth", truth,
                           *arguments, STAGGER_TURNS=turns)
         self.assertEqual(self.outcome(app)[0], 0, self.said())
-        heartbeat.stop()
-        return bodies.judge(bodies.read_truth(truth), bodies.read_turns(turns)[app.pid],
-                            self.device_ops(app), heartbeat)
+        return bodies.judge(bodies.read_truth(truth), bodies.read_turns(turns)[app.pid], self.device_ops(app))
 
     def test_bodies_are_found(self):
         self.daemon = harness.Daemon(self)
-        in_time = timed = 0
         for arguments in (["--shape=ssd"], ["--shape=graph"], ["--shape=streams"],
                           ["--shape=legacy"], ["--shape=poll"], ["--shape=per-thread"], ["--shape=models"],
                           ["--shape=nosync", "--fps", "60"], ["--shape=capture"], ["--shape=fork"],
@@ -91,13 +89,10 @@ class Cuda(harness.ProcessTest):
                           ["--kernels", "1", "--post-steps", "0"]):
             with self.subTest(" ".join(arguments)):
                 found = self.judged(*arguments)
-                self.assertGreaterEqual(found.exact, 0.99 * found.looked_at,
-                                        f"{found.line()}: {found.wrong[:3]}")
-                in_time, timed = in_time + found.in_time, timed + found.timed
-        # Exactly found is what counts. Times tell of the machine too, which other tests share: by hand, on a
-        # quiet one, they are within 2 ms in 99 of 100 (docs/measurements/phases.md).
-        self.assertGreater(timed, 100)
-        self.assertGreaterEqual(in_time, 0.9 * timed, f"{in_time} of {timed} within 2 ms")
+                # How close the times are tells of the machine, too: measured by hand (docs/measurements/phases.md).
+                self.assertEqual(found.exact, found.looked_at, f"{found.line()}: {found.wrong[:3]}")
+                self.assertGreater(found.looked_at, 10)
+                self.assertEqual(found.uncovered, [])
 
     def test_what_has_no_body_is_never_said_to_have_one(self):
         self.daemon = harness.Daemon(self)
@@ -110,66 +105,69 @@ class Cuda(harness.ProcessTest):
 
     def test_a_stated_rate_paces_bodies(self):
         daemon = harness.Daemon(self)
-        app = self.camera("paced", daemon.socket, "--frames", "80", STAGGER_FPS="20")
-        seen = harness.wait_until(lambda: (s := daemon.stream("paced")) and s["held"] >= 20 and s,
+        app = self.camera("paced", daemon.socket, "--frames", "40", STAGGER_FPS="4")
+        seen = harness.wait_until(lambda: (s := daemon.stream("paced")) and s["held"] >= 10 and s,
                                   "bodies wait for their slots")
-        # What waited for its slot is not late, and no part of the inference.
-        self.assertEqual((seen["deadline_miss_ratio"], seen["skipped"]), (0, 0))
-        self.assertLess(seen["inference_ms"]["p50"], 40)
+        # What waited for its slot is not late, and no part of the inference: else all were, by 250 ms.
+        self.assertLess(seen["deadline_miss_ratio"], 0.5)
+        self.assertLess(seen["inference_ms"]["p50"], 125)
+        self.assertEqual(seen["skipped"], 0)
         paced = self.outcome(app)
         # Reuse is for ONNX Runtime's calls only, and says so.
-        reuse = self.camera("reuse", daemon.socket, "--frames", "80", STAGGER_FPS="20", STAGGER_EXCESS="reuse")
+        reuse = self.camera("reuse", daemon.socket, "--frames", "40", STAGGER_FPS="4", STAGGER_EXCESS="reuse")
         refused = harness.wait_until(lambda: (s := daemon.stream("reuse")) and s["reuse_refused"] and s, "told")
         self.assertEqual((refused["reuse_refused"], refused["held"]), (1, 0))
         self.assertEqual(self.outcome(reuse), paced)
         self.assertIn("stagger: excess 'reuse' is for ONNX Runtime's calls only", self.said("reuse"))
 
-    def check_two_take_turns(self, *arguments):
-        """Two apps that never wait for the GPU: their kernels run in turns, and none is for ever."""
-        recording, turns = (tempfile.mktemp(dir=self.folder) for _ in range(2))
-        daemon = harness.Daemon(self, "--record", recording)
-        apps = [self.camera(name, daemon.socket, *arguments, STAGGER_TURNS=turns)
-                for name in ("a", "b")]
+    def check_take_turns(self, shapes, policy="fifo", k=1):
+        """Apps whose kernels, once the agent knows them, run in turns only; and no more than `k` turns at once."""
+        turns = tempfile.mktemp(dir=self.folder)
+        daemon = harness.Daemon(self, "--policy", policy, "--concurrency", str(k), "--lease-floor", "60000")
+        apps = [self.camera(f"app-{i}", daemon.socket, *arguments, STAGGER_TURNS=turns)
+                for i, arguments in enumerate(shapes)]
         for app in apps:
             self.assertEqual(self.outcome(app)[0], 0)
         self.assertEqual(daemon.totals()["expired"], 0)
         daemon.stop()
         turns = bodies.read_turns(turns)
+        edges, since = [], 0
         for app in apps:
             mine = [turn for turn in turns[app.pid] if turn["turn"] > 0]
             self.assertGreater(len(mine), 20)
+            edges += [edge for turn in mine for edge in ((turn["begun_ns"], 1), (turn["over_ns"], -1))]
+            # Before the last app had turns, another may have had the GPU to itself, and begun without waiting.
+            since = max(since, mine[3]["begun_ns"])
+            known = next((turn for turn in mine if turn["state"] == "sure"), mine[0])
             # Its last turn it may not have written any more: the process ends with its body.
             last = max(turn["over_ns"] for turn in mine)
             after = [op for op in self.device_ops(app) if bodies.is_body(op) and
-                     op["submitted_ns"] >= mine[0]["begun_ns"] and op["end_ns"] <= last]
-            self.assertGreater(len(after), 500)
+                     op["submitted_ns"] >= known["begun_ns"] and op["end_ns"] <= last]
+            self.assertGreater(len(after), 200)
             self.assertEqual(bodies.outside(after, mine), [])
-        first, second = ([(turn["begun_ns"], turn["over_ns"]) for turn in turns[app.pid]
-                          if turn["turn"] > 0] for app in apps)
-        self.assertEqual([(a, b) for a in first for b in second
-                          if max(a[0], b[0]) < min(a[1], b[1])], [])
+        at_once = itertools.accumulate(sorted(edges), lambda now, edge: (edge[0], now[1] + edge[1]))
+        self.assertEqual([edge for edge in at_once if edge[0] > since and edge[1] > k], [])
 
     def test_apps_that_never_wait_take_turns(self):
         for arguments in (["--shape=nosync", "--frames", "300"],
                           ["--shape=launches", "--fps", "60", "--body", "5", "--frames", "200"],
                           ["--shape=launches", "--body", "0.5", "--frames", "2000"]):
             with self.subTest(" ".join(arguments)):
-                self.check_two_take_turns(*arguments)
+                self.check_take_turns([arguments] * 2)
+
+    def test_of_mixed_apps_no_more_run_at_once_than_may(self):
+        mixed = [["--shape=" + shape, "--frames", "80"] for shape in ("ssd", "graph", "streams", "models")]
+        for policy, k in (("fifo", 1), ("edf", 2)):
+            with self.subTest(policy):
+                self.check_take_turns(mixed, policy, k)
 
     def body_times(self, app):
-        """[begin_ns, end_ns] of the app's bodies, by the device's log."""
-        found = []
-        for op in self.device_ops(app):
-            if not bodies.is_body(op):
-                continue
-            if found and op["begin_ns"] - found[-1][1] < MS // 2:
-                found[-1][1] = op["end_ns"]
-            else:
-                found.append([op["begin_ns"], op["end_ns"]])
-        return found
+        """(begin_ns, end_ns) of the app's bodies, by the device's log."""
+        ops = [op for op in self.device_ops(app) if bodies.is_body(op)]
+        return [(ops[i]["begin_ns"], ops[i + KERNELS - 1]["end_ns"]) for i in range(0, len(ops), KERNELS)]
 
     def test_bodies_of_two_apps_do_not_overlap(self):
-        daemon = harness.Daemon(self)
+        daemon = harness.Daemon(self, "--lease-floor", "60000")
         apps = [self.camera(name, daemon.socket, "--frames", "120") for name in ("a", "b")]
         for app in apps:
             self.assertEqual(self.outcome(app)[0], 0)
@@ -185,7 +183,7 @@ class Cuda(harness.ProcessTest):
 
     def test_an_app_that_has_the_gpu_to_itself_does_not_wait(self):
         recording = self.file("recording")
-        daemon = harness.Daemon(self, "--record", recording)
+        daemon = harness.Daemon(self, "--record", recording, "--lease-floor", "60000")
         first = self.camera("first", daemon.socket, "--frames", "400")
         at_once = harness.wait_until(lambda: (s := daemon.stream("first")) and s["at_once"] >= 20 and s["at_once"],
                                      "turns without a wait")
@@ -196,14 +194,14 @@ class Cuda(harness.ProcessTest):
         self.assertGreaterEqual(totals["at_once"], at_once)
         self.assertEqual((totals["granted"], totals["expired"], totals["ungated"]), (totals["done"], 0, 0))
         daemon.stop()
-        # Once the second had asked, the first waited again: but for one body whose word was under way.
+        # Once the second had asked, the first waited again: but for one body that had begun before it heard of that.
         asked = [(event["at_ns"], event["client"], event.get("sole", False))
                  for event in bodies.read_lines(recording) if event.get("event") == "requested"]
         clients = list(dict.fromkeys(client for _, client, _ in asked))
         self.assertEqual(len(clients), 2)
         came = next(at for at, client, _ in asked if client == clients[1])
         went = max(at for at, client, _ in asked if client == clients[1])
-        self.assertEqual([at - came for at, _, sole in asked if sole and came + MS < at < went], [])
+        self.assertLessEqual(len([at for at, _, sole in asked if sole and came < at < went]), 1)
         mine, others = self.body_times(first), self.body_times(second)
         known = others[LEARNED][0]
         self.assertEqual([(a, b) for a in mine for b in others
@@ -250,7 +248,7 @@ class Cuda(harness.ProcessTest):
         self.assertEqual(launches, [(11 * i + 1, 11 * i + 10) for i in range(20, 60)])
 
     def test_an_app_that_hangs_costs_the_others_one_lease(self):
-        daemon = harness.Daemon(self, "--lease-floor", "300")
+        daemon = harness.Daemon(self, "--lease-floor", "1000")
         # In the middle of a body: each has 20 kernels.
         hung = self.camera("hung", daemon.socket, "--frames", str(2 * LEARNED),
                            STAGGER_VGPU_FAULT=f"hang:conv:{LEARNED * 20 + 10}")
@@ -263,8 +261,8 @@ class Cuda(harness.ProcessTest):
 
     def test_a_kernel_behind_the_known_end_of_a_body_has_a_turn(self):
         recording, turns = (tempfile.mktemp(dir=self.folder) for _ in range(2))
-        daemon = harness.Daemon(self, "--record", recording, "--lease-floor", "300")
-        other = self.camera("other", daemon.socket, "--frames", "150", STAGGER_TURNS=turns)
+        daemon = harness.Daemon(self, "--record", recording, "--lease-floor", "1000")
+        other = self.camera("other", daemon.socket, "--frames", "500", STAGGER_TURNS=turns)
         hung = self.camera("hung", daemon.socket, "--shape", "hang", "--at", str(LEARNED + 5),
                            STAGGER_TURNS=turns)
         harness.wait_until(lambda: (daemon.stream("hung") or {"expired": 0})["expired"] > 0,
@@ -289,7 +287,7 @@ class Cuda(harness.ProcessTest):
         self.assertGreater(seq, last["turn"])
         granted, expired = told["grant", seq], told["expire", seq]
         endless = [op for op in self.device_ops(hung) if bodies.is_body(op)][-1]
-        self.assertGreater(endless["end_ns"] - endless["begin_ns"], 300 * MS)
+        self.assertGreaterEqual(endless["end_ns"] - endless["begin_ns"], 1000 * MS)
         self.assertLess(granted, endless["submitted_ns"])
         self.assertLess(endless["submitted_ns"], expired)
         # The other is kept apart until the lease ends, and goes on.

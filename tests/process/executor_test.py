@@ -197,7 +197,7 @@ class Sharing(ExecutorTest):
         megabytes = probe.status()["models"][0]["memory_bytes"] >> 20
         app.go_on()
         app.end()
-        executor = Executor(self, "tight", "--memory", str(megabytes + 10))
+        executor = Executor(self, "tight", "--memory", str(megabytes * 3 // 2))
         bare = self.bare("run", detector, 6, 8, 0, 0, 2, 4)
         other = os.path.join(self.folder, "other.onnx")
         with open(detector, "rb") as file, open(other, "wb") as copy:
@@ -371,7 +371,6 @@ class Killed(ExecutorTest):
         self.assertEqual(code, 0)
         self.assertEqual(lines[1], "wrong 0")
         self.assertGreater(int(lines[2].split()[1]), 100)
-        self.assertLess(float(lines[3].split()[1]), 5000)
         self.assertLess(descriptors, 30)
         for each in executors:
             harness.wait_until(lambda: each.status()["shared_memory_bytes"] == 0, "memory given back")
@@ -404,7 +403,7 @@ class CommandLine(ExecutorTest):
     def stagger(self, *arguments):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("STAGGER_")}
         return subprocess.run([os.environ["STAGGER"], *arguments], capture_output=True, text=True,
-                              env=environment, timeout=60)
+                              env=environment, timeout=harness.DEADLINE_S)
 
     @unittest.skipIf(len(CORES) < 2, "one core is no two devices")
     def test_a_site_with_cores_as_devices(self):

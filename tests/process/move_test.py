@@ -38,7 +38,7 @@ class MoveTest(executor_test.ExecutorTest):
     def stagger(self, *arguments):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("STAGGER_")}
         return subprocess.run([os.environ["STAGGER"], *map(str, arguments)], capture_output=True,
-                              text=True, env=environment, timeout=60)
+                              text=True, env=environment, timeout=harness.DEADLINE_S)
 
     def move(self, *arguments, app="app"):
         run = self.stagger("move", app, "--socket", self.daemon.socket, *arguments)
@@ -170,7 +170,7 @@ class Starting(MoveTest):
         self.await_stream(lambda s: s["serves"] == self.executors[0].socket, "known before any use",
                           "executor-e0")
         self.executors[0].kill()
-        harness.wait_until(lambda: self.daemon.stream("executor-e0") is None, "gone", 1)
+        harness.wait_until(lambda: self.daemon.stream("executor-e0") is None, "gone")
         self.daemon.kill()
         self.daemon.start()
         self.await_stream(lambda s: s["serves"] == self.executors[1].socket, "known to a new daemon",

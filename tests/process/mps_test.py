@@ -145,9 +145,9 @@ class Mps(harness.ProcessTest):
             json.dump({"mps": "on", "apps": [
                 {"name": "bad", "command": [CAMERA, *QUICK, "--frames", "1000"],
                  "env": {"STAGGER_VGPU_FAULT": "address:conv:500"}},
-                {"name": "good", "command": [CAMERA, *QUICK, "--frames", "40"],
+                {"name": "good", "command": [CAMERA, *QUICK, "--frames", "120"],
                  "gpu_threads_percent": 50},
-                {"name": "heedless", "command": [sys.executable, "-c", HEEDLESS, "40"]}]}, file)
+                {"name": "heedless", "command": [sys.executable, "-c", HEEDLESS, "120"]}]}, file)
         said_file = os.path.join(self.folder, "said")
         up = self.popen([STAGGER, "up", "--http", "off", "--socket", os.path.join(self.folder, "s"),
                          os.path.join(self.folder, "site.yaml")],
@@ -174,7 +174,7 @@ class Mps(harness.ProcessTest):
         self.assertNotIn("CUDA_ERROR_MPS_CONNECTION_FAILED", text)
         with open(os.path.join(self.folder, "out"), encoding="utf-8") as file:
             out = file.read()
-        self.assertIn('"done":40', out)
+        self.assertIn('"frames":120', out)
         self.assertIn("heedless | heedless is done", out)
         up.send_signal(signal.SIGINT)
         up.wait(harness.DEADLINE_S)
