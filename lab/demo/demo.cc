@@ -8,6 +8,7 @@
 
 #include "console/arguments.h"
 #include "console/progress_line.h"
+#include "console/sentences.h"
 #include "lab/demo/demo_report.h"
 #include "lab/demo/demo_size.h"
 #include "lab/legs/camera_leg.h"

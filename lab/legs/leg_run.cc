@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "console/sentences.h"
 #include "lab/legs/leg_names.h"
 
 namespace stagger::cli {

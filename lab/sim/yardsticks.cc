@@ -129,7 +129,7 @@ std::optional<Optimum> LeastDevices(const placement::PlacementProblem& problem, 
   placement::Catalogue catalogue(problem.devices);
   const placement::PlacementDemand demand = DemandOf(catalogue, problem);
   const placement::PatternTest test(catalogue);
-  planner::ColumnGenerator generator(catalogue, test, demand, NewClp);
+  planner::ColumnGenerator generator(catalogue, test, demand, planner::NewClp);
   planner::PatternBudget budget;
   budget.rounds = 5'000;
   budget.nodes = 20'000;

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "console/arguments.h"
+#include "console/sentences.h"
 #include "lab/bench/bench.h"
 #include "lab/bench/bench_legs.h"
 #include "lab/bench/bench_run.h"
