@@ -69,7 +69,7 @@ SiteTrial RunTrial(const TrialSpec& spec) {
     trial.least = std::max(trial.least, better.least_devices);
   }
   if (spec.optimum) {
-    const auto best = planner::LeastDevices(site, static_cast<std::uint32_t>(trial.devices),
+    const auto best = sim::LeastDevices(site, static_cast<std::uint32_t>(trial.devices),
                                             kMostPatterns, kMostSolverSeconds);
     if (best) {
       trial.least = best->devices;
@@ -77,7 +77,7 @@ SiteTrial RunTrial(const TrialSpec& spec) {
       trial.best_known = best->devices;
     }
   }
-  const placement::Plan ffd = planner::FirstFitDecreasing(site);
+  const placement::Plan ffd = sim::FirstFitDecreasing(site);
   trial.ffd_devices = placement::DevicesUsed(ffd);
   if (spec.simulated_s > 0) {
     const sim::Tally ours = Simulated(site, made.plan, spec);
