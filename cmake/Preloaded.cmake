@@ -5,7 +5,7 @@ function(stagger_preloaded target)
   set(agent ${CMAKE_SOURCE_DIR}/src/agent)
   target_compile_options(${target} PRIVATE
     $<$<COMPILE_LANGUAGE:CXX>:-O2 -g -UNDEBUG -fno-exceptions -fno-rtti -fno-sanitize=all
-      -ffunction-sections -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
+      -ffunction-sections $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety> -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
       -include ${agent}/old_glibc.h>)
   # libdl and libpthread are part of libc since glibc 2.34, but with an older one an app that has not
   # loaded them could not start with us: named here, though the linker sees no need.

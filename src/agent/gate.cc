@@ -350,7 +350,6 @@ void Gate::Detach() {
 }
 
 void Gate::AfterForkInChild() {
-  mutex_.Renew();
   changed_.Renew();
   if (!SocketIsOurs()) (void)socket_.Release();
   socket_.Reset();
@@ -363,6 +362,7 @@ void Gate::AfterForkInChild() {
   }
   warmup_ = 0;
   exceeded_ = {};
+  mutex_.Renew();
 }
 
 }  // namespace stagger::agent

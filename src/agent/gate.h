@@ -91,9 +91,9 @@ class Gate {
   void Detach();
 
   // pthread_atfork: a child starts with nothing held and no connection.
-  void BeforeFork() { mutex_.Lock(); }
-  void AfterForkInParent() { mutex_.Unlock(); }
-  void AfterForkInChild();
+  void BeforeFork() ACQUIRE(mutex_) { mutex_.Lock(); }
+  void AfterForkInParent() RELEASE(mutex_) { mutex_.Unlock(); }
+  void AfterForkInChild() RELEASE(mutex_);
 
  private:
   enum class Phase : unsigned char { kIdle, kRequesting, kHeld };
@@ -119,44 +119,45 @@ class Gate {
     TimePoint untold_since{};
   };
 
-  bool SocketIsOurs() const;  // the app may have closed it (closefrom) and reused the number
-  void Drop();                // stop using the socket; the link thread will notice and close it
-  bool Send(const wire::Message& message);
-  bool Await(SlotClock* clock, Duration period);  // false: no rate is kept now
-  void TellExceeded(TimePoint now);
-  void TellEnded(TimePoint before);  // what has been untold since before then
-  void Drain();                      // reads all that has come, unless another thread reads
-  void AwaitInbox(TimePoint until);  // until something may have changed
-  void Handle(const wire::Message& message, TimePoint now);
-  std::span<Place> Places() { return std::span(places_).first(place_count_); }
-  Place* Find(DeviceId device) {
+  bool SocketIsOurs() const
+      REQUIRES(mutex_);          // the app may have closed it (closefrom) and reused the number
+  void Drop() REQUIRES(mutex_);  // stop using the socket; the link thread will notice and close it
+  bool Send(const wire::Message& message) REQUIRES(mutex_);
+  bool Await(SlotClock* clock, Duration period) REQUIRES(mutex_);  // false: no rate is kept now
+  void TellExceeded(TimePoint now) REQUIRES(mutex_);
+  void TellEnded(TimePoint before) REQUIRES(mutex_);  // what has been untold since before then
+  void Drain() REQUIRES(mutex_);  // reads all that has come, unless another thread reads
+  void AwaitInbox(TimePoint until) REQUIRES(mutex_);  // until something may have changed
+  void Handle(const wire::Message& message, TimePoint now) REQUIRES(mutex_);
+  std::span<Place> Places() REQUIRES(mutex_) { return std::span(places_).first(place_count_); }
+  Place* Find(DeviceId device) REQUIRES(mutex_) {
     return device.value < place_count_ ? &places_[device.value] : nullptr;
   }
   static Turn* FindHeld(Place& place, TurnSeq seq);
-  Ticket Ask(DeviceId device, Place& place, TimePoint call_start);
+  Ticket Ask(DeviceId device, Place& place, TimePoint call_start) REQUIRES(mutex_);
   static Ticket Join(DeviceId device, Turn& turn);  // one more body under the turn we hold
-  TimePoint WaitEnd(TimePoint now) const;
-  void Recognise(const wire::Gpu& gpu);
+  TimePoint WaitEnd(TimePoint now) const REQUIRES(mutex_);
+  void Recognise(const wire::Gpu& gpu) REQUIRES(mutex_);
 
   Route* route_ = nullptr;  // null: this process does not forward
   Mutex mutex_;
   Condition changed_;
-  UniqueFd socket_;
-  unsigned long socket_inode_ = 0;
-  bool attached_ = false;
-  bool reading_ = false;  // an app thread polls the socket outside the lock
-  wire::Config config_;
-  TurnSeq last_seq_{};
+  UniqueFd socket_ GUARDED_BY(mutex_);
+  unsigned long socket_inode_ GUARDED_BY(mutex_) = 0;
+  bool attached_ GUARDED_BY(mutex_) = false;
+  bool reading_ GUARDED_BY(mutex_) = false;  // an app thread polls the socket outside the lock
+  wire::Config config_ GUARDED_BY(mutex_);
+  TurnSeq last_seq_ GUARDED_BY(mutex_){};
   // By DeviceId. GPUs beyond its end, of several daemons in one process's life, run uncontrolled.
-  std::array<Place, 1 + wire::kMaxGpus> places_{};
-  std::size_t place_count_ = 1;
-  std::uint32_t last_gpu_ = 0;  // that a turn was asked for on; 0: none
+  std::array<Place, 1 + wire::kMaxGpus> places_ GUARDED_BY(mutex_){};
+  std::size_t place_count_ GUARDED_BY(mutex_) = 1;
+  std::uint32_t last_gpu_ GUARDED_BY(mutex_) = 0;  // that a turn was asked for on; 0: none
   // A daemon that did not answer within the bound is asked again only now and then.
-  bool muted_ = false;
-  TimePoint muted_until_{};
-  std::uint32_t warmup_ = 0;
-  wire::Exceeded exceeded_;  // not told yet
-  TimePoint exceeded_told_{};
+  bool muted_ GUARDED_BY(mutex_) = false;
+  TimePoint muted_until_ GUARDED_BY(mutex_){};
+  std::uint32_t warmup_ GUARDED_BY(mutex_) = 0;
+  wire::Exceeded exceeded_ GUARDED_BY(mutex_);  // not told yet
+  TimePoint exceeded_told_ GUARDED_BY(mutex_){};
 };
 
 }  // namespace stagger::agent

@@ -186,11 +186,11 @@ void Link::WatchUntilGone() {
 }
 
 void Link::AfterForkInChild() {
-  mutex_.Renew();
   nudged_.Renew();
   started_.store(false);
   waiting_.store(false);
   tried_ = false;
+  mutex_.Renew();
 }
 
 }  // namespace stagger::agent

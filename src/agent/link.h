@@ -29,9 +29,9 @@ class Link {
   // name is known. At most `longest`.
   void AwaitFirstWord(Duration longest);
 
-  void BeforeFork() { mutex_.Lock(); }
-  void AfterForkInParent() { mutex_.Unlock(); }
-  void AfterForkInChild();
+  void BeforeFork() ACQUIRE(mutex_) { mutex_.Lock(); }
+  void AfterForkInParent() RELEASE(mutex_) { mutex_.Unlock(); }
+  void AfterForkInChild() RELEASE(mutex_);
 
  private:
   // How an attempt ended. Not attached: `again`, unless zero, is when to come again.
@@ -55,11 +55,11 @@ class Link {
   Mutex mutex_;
   Condition nudged_;
   std::atomic<bool> started_{false};
-  std::atomic<bool> waiting_{false};  // the thread wants a nudge
-  bool tried_ = false;                // it has found a daemon, or none
-  std::atomic<bool> needed_{false};   // something wants turns
-  Topic complaint_topic_{};           // what is to be said once something does
-  std::string complaint_;
+  std::atomic<bool> waiting_{false};            // the thread wants a nudge
+  bool tried_ GUARDED_BY(mutex_) = false;       // it has found a daemon, or none
+  std::atomic<bool> needed_{false};             // something wants turns
+  Topic complaint_topic_ GUARDED_BY(mutex_){};  // what is to be said once something does
+  std::string complaint_ GUARDED_BY(mutex_);
 };
 
 }  // namespace stagger::agent

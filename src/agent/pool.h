@@ -32,8 +32,8 @@ class Pool {
  private:
   struct Thread;
   Mutex mutex_;
-  std::vector<Thread*> threads_;
-  wire::CoreMask placed_;
+  std::vector<Thread*> threads_ GUARDED_BY(mutex_);
+  wire::CoreMask placed_ GUARDED_BY(mutex_);
 };
 
 // Puts the calling thread on `cores` for its lifetime, and back.

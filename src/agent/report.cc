@@ -22,8 +22,9 @@ __attribute__((constructor)) void Begin() {
   report_page = static_cast<AgentPage*>(report::MakePage(AgentPage::kSuffix, sizeof(AgentPage)));
   if (report_page == nullptr) return;
   lock = ::new (storage) Mutex();
-  pthread_atfork([] { lock->Lock(); }, [] { lock->Unlock(); },
-                 [] {
+  pthread_atfork([]() NO_THREAD_SAFETY_ANALYSIS { lock->Lock(); },
+                 []() NO_THREAD_SAFETY_ANALYSIS { lock->Unlock(); },
+                 []() NO_THREAD_SAFETY_ANALYSIS {
                    lock->Renew();
                    report::RenewPage(report_page, AgentPage::kSuffix, sizeof(AgentPage));
                  });

@@ -59,14 +59,14 @@ class Sessions {
   // The record, so that it outlives the runtime's release of its threads.
   std::shared_ptr<Session> Take(const void* session);
 
-  void BeforeFork() { mutex_.Lock(); }
-  void AfterForkInParent() { mutex_.Unlock(); }
-  void AfterForkInChild() { mutex_.Renew(); }
+  void BeforeFork() ACQUIRE(mutex_) { mutex_.Lock(); }
+  void AfterForkInParent() RELEASE(mutex_) { mutex_.Unlock(); }
+  void AfterForkInChild() RELEASE(mutex_) { mutex_.Renew(); }
 
  private:
   Mutex mutex_;
-  std::map<const void*, OptionFacts> options_;
-  std::map<const void*, std::shared_ptr<Session>> sessions_;
+  std::map<const void*, OptionFacts> options_ GUARDED_BY(mutex_);
+  std::map<const void*, std::shared_ptr<Session>> sessions_ GUARDED_BY(mutex_);
 };
 
 }  // namespace stagger::agent

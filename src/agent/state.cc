@@ -33,7 +33,7 @@ State& State::Get() {
     state = ::new (storage) State();
     // A fork in the middle of a hook must leave the child with usable locks and nothing held.
     pthread_atfork(
-        [] {
+        []() NO_THREAD_SAFETY_ANALYSIS {
           state->sessions.BeforeFork();
           state->link.BeforeFork();
           state->route.BeforeReportsFork();
@@ -41,14 +41,14 @@ State& State::Get() {
           state->route.BeforeFork();
           Remote::BeforeFork();
         },
-        [] {
+        []() NO_THREAD_SAFETY_ANALYSIS {
           Remote::AfterForkInParent();
           state->route.AfterForkInParent();
           state->gate.AfterForkInParent();
           state->link.AfterForkInParent();
           state->sessions.AfterForkInParent();
         },
-        [] {
+        []() NO_THREAD_SAFETY_ANALYSIS {
           Remote::AfterForkInChild();
           state->route.AfterForkInChild();
           state->gate.AfterForkInChild();

@@ -27,8 +27,9 @@ void Report::Begin() {
     for (std::size_t at = 0; at < kCallCount; ++at) page->hooked[at] = HookFor(at) != nullptr;
   };
   note_hooks(page_);
-  pthread_atfork([] { Get().lock_.Lock(); }, [] { Get().lock_.Unlock(); },
-                 [] {
+  pthread_atfork([]() NO_THREAD_SAFETY_ANALYSIS { Get().lock_.Lock(); },
+                 []() NO_THREAD_SAFETY_ANALYSIS { Get().lock_.Unlock(); },
+                 []() NO_THREAD_SAFETY_ANALYSIS {
                    Report& self = Get();
                    self.lock_.Renew();
                    std::array<std::uint8_t, kCallCount> hooked = self.page_->hooked;

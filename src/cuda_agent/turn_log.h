@@ -36,7 +36,7 @@ class TurnLog {
 
   int fd_ = -1;
   agent::Mutex lock_;
-  std::array<char, 8192> lines_{};  // kept; when full they are written at once
+  std::array<char, 8192> lines_ GUARDED_BY(lock_){};  // kept; when full they are written at once
   std::atomic<std::size_t> kept_{0};
   std::atomic<bool> ends_{false};  // the process does: nobody will write what is kept
 };

@@ -19,8 +19,6 @@ constexpr Duration kLastPause = std::chrono::milliseconds{400};
 constexpr Duration kRefusedPause = std::chrono::minutes{1};
 constexpr Duration kStandbyPause = std::chrono::seconds{5};  // no call waits for one
 
-// One for all sessions: it guards a few words at a time, and fork must take it.
-Mutex mutex;
 std::atomic<unsigned> process_generation{1};
 
 void SayElsewhere(const std::string& reason, bool refused) {
@@ -30,11 +28,13 @@ void SayElsewhere(const std::string& reason, bool refused) {
 
 }  // namespace
 
-void Remote::BeforeFork() { mutex.Lock(); }
-void Remote::AfterForkInParent() { mutex.Unlock(); }
+Mutex Remote::mutex_;
+
+void Remote::BeforeFork() { mutex_.Lock(); }
+void Remote::AfterForkInParent() { mutex_.Unlock(); }
 void Remote::AfterForkInChild() {
-  mutex.Renew();
   ++process_generation;
+  mutex_.Renew();
 }
 
 Remote::Remote(Route* route, const std::vector<std::string>& sockets, wire::Open open,
@@ -47,24 +47,24 @@ Remote::Remote(Route* route, const std::vector<std::string>& sockets, wire::Open
 }
 
 bool Remote::batch() const {
-  MutexLock lock(&mutex);
+  MutexLock lock(&mutex_);
   return batch_;
 }
 
 std::size_t Remote::executors() const {
-  MutexLock lock(&mutex);
+  MutexLock lock(&mutex_);
   return static_cast<std::size_t>(std::ranges::count_if(executors_, [](const auto& one) {
     return !one->leaving && !one->background && !one->standby;
   }));
 }
 
 std::shared_ptr<const Mapping> Remote::model() const {
-  MutexLock lock(&mutex);
+  MutexLock lock(&mutex_);
   return model_;
 }
 
 void Remote::AddUsed(std::vector<std::string>* sockets) const {
-  MutexLock lock(&mutex);
+  MutexLock lock(&mutex_);
   for (const bool standby : {false, true}) {
     bool any = false;
     for (const auto& one : executors_) {
@@ -179,7 +179,7 @@ std::unique_ptr<Lane> Remote::Acquire() {
     bool has_to_wait = false;
     bool for_the_mover = false;
     {
-      MutexLock lock(&mutex);
+      MutexLock lock(&mutex_);
       ForgetParents();
       const TimePoint now = Now();
       Executor* best = Choose(now, tried);
@@ -225,7 +225,7 @@ std::unique_ptr<Lane> Remote::Open(unsigned id, const std::string& socket,
   if (!opening.lane && !given_up) {
     SayElsewhere(opening.reason, opening.refused);
   }
-  MutexLock lock(&mutex);
+  MutexLock lock(&mutex_);
   ForgetParents();
   Executor* executor = Find(id);
   if (executor == nullptr) return nullptr;
@@ -253,7 +253,7 @@ std::shared_ptr<const Mapping> Remote::ReadModel() const {
 }
 
 void Remote::Return(std::unique_ptr<Lane> lane) {
-  MutexLock lock(&mutex);
+  MutexLock lock(&mutex_);
   ForgetParents();
   if (lane->generation != generation_) return;
   Executor* executor = Find(lane->executor);
@@ -269,7 +269,7 @@ void Remote::Return(std::unique_ptr<Lane> lane) {
 void Remote::Lose(std::unique_ptr<Lane> lane) {
   std::vector<std::unique_ptr<Lane>> gone;  // closed outside the lock
   {
-    MutexLock lock(&mutex);
+    MutexLock lock(&mutex_);
     ForgetParents();
     if (lane->generation != generation_) return;
     Executor* executor = Find(lane->executor);
@@ -288,11 +288,11 @@ void Remote::MoveTo(const std::vector<std::string>& sockets,
                     const std::vector<std::string>& standby, const std::atomic<bool>* give_up) {
   std::vector<std::pair<unsigned, std::string>> to_open;
   {
-    MutexLock lock(&mutex);
+    MutexLock lock(&mutex_);
     ForgetParents();
     const TimePoint now = Now();
     for (const auto& one : executors_) one->named = one->standby = false;
-    const auto know = [&](const std::string& socket, bool stands_by) {
+    const auto know = [&](const std::string& socket, bool stands_by) REQUIRES(mutex_) {
       const bool known = std::ranges::any_of(
           executors_, [&socket](const auto& one) { return one->socket == socket; });
       Executor& executor = Know(socket, stands_by);
@@ -310,7 +310,7 @@ void Remote::MoveTo(const std::vector<std::string>& sockets,
     if (std::unique_ptr<Lane> lane = Open(id, socket, give_up)) Return(std::move(lane));
   }
   std::vector<std::unique_ptr<Lane>> closing;  // outside the lock
-  MutexLock lock(&mutex);
+  MutexLock lock(&mutex_);
   LeaveUnnamed(&closing);
 }
 

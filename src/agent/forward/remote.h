@@ -53,9 +53,9 @@ class Remote {
   std::shared_ptr<const Mapping> model() const;
 
   // pthread_atfork: lanes are the parent's.
-  static void BeforeFork();
-  static void AfterForkInParent();
-  static void AfterForkInChild();
+  static void BeforeFork() ACQUIRE(mutex_);
+  static void AfterForkInParent() RELEASE(mutex_);
+  static void AfterForkInChild() RELEASE(mutex_);
 
  private:
   struct Executor {
@@ -71,26 +71,29 @@ class Remote {
     Duration pause{};
   };
 
-  Executor* Find(unsigned id);
-  Executor* Choose(TimePoint now, const std::vector<unsigned>& tried);
-  Executor& Know(const std::string& socket, bool standby);
-  void LeaveUnnamed(std::vector<std::unique_ptr<Lane>>* closing);
-  void ForgetParents();
+  Executor* Find(unsigned id) REQUIRES(mutex_);
+  Executor* Choose(TimePoint now, const std::vector<unsigned>& tried) REQUIRES(mutex_);
+  Executor& Know(const std::string& socket, bool standby) REQUIRES(mutex_);
+  void LeaveUnnamed(std::vector<std::unique_ptr<Lane>>* closing) REQUIRES(mutex_);
+  void ForgetParents() REQUIRES(mutex_);
   void Failed(Executor& executor, bool refused);
   std::unique_ptr<Lane> Open(unsigned id, const std::string& socket,
                              const std::atomic<bool>* give_up);
   std::shared_ptr<const Mapping> ReadModel() const;
 
+  // One for all sessions: it guards a few words at a time, and fork must take it.
+  static Mutex mutex_;
+
   Route* route_;
   wire::Open open_;
   std::string path_;
-  std::shared_ptr<const Mapping> model_;
-  bool batch_ = false;
+  std::shared_ptr<const Mapping> model_ GUARDED_BY(mutex_);
+  bool batch_ GUARDED_BY(mutex_) = false;
   std::atomic<bool> stand_in_{false};
-  std::vector<std::unique_ptr<Executor>> executors_;
-  unsigned last_id_ = 0;
-  unsigned generation_;
-  std::size_t turn_ = 0;  // whose turn it is among equals
+  std::vector<std::unique_ptr<Executor>> executors_ GUARDED_BY(mutex_);
+  unsigned last_id_ GUARDED_BY(mutex_) = 0;
+  unsigned generation_ GUARDED_BY(mutex_);
+  std::size_t turn_ GUARDED_BY(mutex_) = 0;  // whose turn it is among equals
 };
 
 }  // namespace stagger::agent

@@ -107,11 +107,11 @@ void Route::AfterForkInParent() {
 }
 
 void Route::AfterForkInChild() {
-  mutex_.Renew();
-  report_mutex_.Renew();
   woken_.Renew();
   started_ = false;
   kicked_.store(false);
+  mutex_.Renew();
+  report_mutex_.Renew();
 }
 
 }  // namespace stagger::agent

@@ -21,7 +21,10 @@ class Route {
   explicit Route(Gate* gate) : gate_(gate) {}
 
   // As the process was started.
-  void Begin(std::vector<std::string> executors) { executors_ = std::move(executors); }
+  void Begin(std::vector<std::string> executors) {
+    MutexLock lock(&mutex_);
+    executors_ = std::move(executors);
+  }
 
   // The daemon says so. Only takes note and wakes the mover: the gate's lock is held.
   // `standby` are to be ready for when none of the others serves.
@@ -38,28 +41,28 @@ class Route {
   void Report(bool anyway);
 
   // pthread_atfork. The lock of reports is taken before the gate's, the other after it.
-  void BeforeReportsFork() { report_mutex_.Lock(); }
-  void BeforeFork() { mutex_.Lock(); }
-  void AfterForkInParent();
-  void AfterForkInChild();
+  void BeforeReportsFork() ACQUIRE(report_mutex_) { report_mutex_.Lock(); }
+  void BeforeFork() ACQUIRE(mutex_) { mutex_.Lock(); }
+  void AfterForkInParent() RELEASE(mutex_, report_mutex_);
+  void AfterForkInChild() RELEASE(mutex_, report_mutex_);
 
  private:
   static void* Main(void* self);
   void Run();
-  void Wake();  // with the lock
+  void Wake() REQUIRES(mutex_);
 
   Gate* gate_;
   Mutex mutex_;
   Condition woken_;
-  std::vector<std::string> executors_;
-  std::vector<std::string> standby_;
-  std::vector<std::weak_ptr<Remote>> remotes_;
-  bool started_ = false;
+  std::vector<std::string> executors_ GUARDED_BY(mutex_);
+  std::vector<std::string> standby_ GUARDED_BY(mutex_);
+  std::vector<std::weak_ptr<Remote>> remotes_ GUARDED_BY(mutex_);
+  bool started_ GUARDED_BY(mutex_) = false;
   std::atomic<bool> kicked_{false};
   std::atomic<bool> assigned_anew_{false};  // since the mover took its list
   // Held while one tells the daemon, so that what is told last is what is so.
   Mutex report_mutex_;
-  std::vector<std::string> reported_;
+  std::vector<std::string> reported_ GUARDED_BY(report_mutex_);
 };
 
 }  // namespace stagger::agent

@@ -64,7 +64,7 @@ struct Forwarded {
   Mutex local_mutex_;
   std::atomic<OrtSession*> local_{nullptr};
   bool own_local_ = true;
-  std::shared_ptr<const Mapping> local_model_;  // what it was made of
+  std::shared_ptr<const Mapping> local_model_ GUARDED_BY(local_mutex_);  // what it was made of
 };
 
 // A model as the app gives it: a file's path, or bytes.
