@@ -28,7 +28,8 @@ class Remote {
 
   // The first lane: tries one executor after the other. On success the model's and the stub's
   // bytes are there; else `reason` says why not, and `refused` whether every executor did.
-  bool Begin(std::span<const std::byte> model, Mapping* stub, std::string* reason, bool* refused);
+  bool Begin(std::span<const std::byte> model, Mapping* stub, std::string* reason,
+             bool* refused) NO_THREAD_SAFETY_ANALYSIS;
 
   // The executor with the fewest inferences of this session; null: none can be had now.
   std::unique_ptr<Lane> Acquire();
