@@ -56,7 +56,7 @@ TEST(Placement, SmallSitesTakeAtMostOneDeviceMoreThanTheOptimum) {
     const PlacementProblem site = sim::RandomSite(mix.mix, 5 + seed * 3 % 26, seed);
     const Plan plan = planner::MakePlan(site, planner::NewClp).plan;
     const auto used = static_cast<std::uint32_t>(DevicesUsed(plan));
-    const auto best = planner::LeastDevices(site, used, 20'000, 2);
+    const auto best = sim::LeastDevices(site, used, 20'000, 2);
     if (!best) continue;
     ++proven;
     optimal += used == best->devices ? 1 : 0;
@@ -71,7 +71,7 @@ TEST(Placement, FirstFitOnUtilisationMissesDeadlinesWherePlansDoNot) {
   const auto late = [&](const Plan& plan) {
     return sim::Simulate(sim::ScenarioOf(site, plan, std::chrono::seconds{5}), 1, 1)->all.late;
   };
-  EXPECT_GT(late(planner::FirstFitDecreasing(site)), 0);
+  EXPECT_GT(late(sim::FirstFitDecreasing(site)), 0);
   EXPECT_EQ(late(planner::MakePlan(site, planner::NewClp).plan), 0);
 }
 
