@@ -1,0 +1,2 @@
+// Nothing: the target of the tests' precompiled headers needs a source.
+int main() {}
