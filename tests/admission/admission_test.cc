@@ -6,7 +6,7 @@
 #include <random>
 #include <sstream>
 
-#include "edf_device.h"
+#include "core/edf_device.h"
 
 namespace stagger::admission {
 namespace {
