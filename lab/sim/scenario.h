@@ -1,6 +1,6 @@
-// What a simulation runs: devices, streams and the policy between them. Plain values; the YAML of a
-// scenario file is read by cli/scenario_file.h, which also fills in the defaults that depend on
-// other fields. docs/scheduling.md explains the model behind sigma, w, g and demand.
+// What a simulation runs: devices, streams and the policy between them. Plain values.
+// lab/scenario/scenario_file.h reads the YAML of a scenario file, and fills in the defaults that
+// depend on other fields. docs/scheduling.md explains the model behind sigma, w, g and demand.
 #pragma once
 
 #include <cstddef>

@@ -118,7 +118,7 @@ struct Amount {
   std::uint64_t bytes = 0;
 };
 
-// How late completions reached an app, in the steps of vgpu/lateness.h.
+// How late completions reached an app, in the steps of lateness.h.
 inline constexpr std::size_t kLateSteps = 40;
 struct LateRecord {
   Type type = Type::kLate;

@@ -1,5 +1,5 @@
 // stagger vgpu: virtual GPUs for one command and everything it starts. Three processes: this one
-// waits and passes signals on, a child serves the devices (cli/virtual_gpu.h), another becomes the
+// waits and passes signals on, a child serves the devices (virtual_gpu.h), another becomes the
 // command, with our terminal, our input and our process group.
 #include <fmt/core.h>
 #include <poll.h>

@@ -1,5 +1,5 @@
 // A pattern: how many parts of which classes one device serves. And the exact admission test for
-// patterns: the one of core/admission.h, for many equal tasks at once, walked from the far end
+// patterns: the one of admission/admission.h, for many equal tasks at once, walked from the far end
 // (QPA: Zhang, Burns 2009), so that a planner can ask it a million times a second. Never admits
 // what Admit() would not. Pure.
 #pragma once

@@ -54,7 +54,7 @@ struct CompetingPlan {
   double body_ms = 0;
   int kernels = 0;
   double seconds = 0;
-  bool by_hand = false;  // they pass a turn on by themselves (cli/turn_relay.h); else under control
+  bool by_hand = false;  // they pass a turn on by themselves (turn_relay.h); else under control
 };
 Result<GpuLegRun> RunCompeting(const CompetingPlan& plan, Workplace& place);
 

@@ -15,7 +15,7 @@ namespace stagger::vgpu {
 // `number`: the device's, as NVML counts.
 Hello HelloFor(std::uint32_t number, const Welcome& device);
 
-// STAGGER_VGPU_FAULT, as vgpu/faults.h reads it.
+// STAGGER_VGPU_FAULT, as lab/vgpu/faults.h reads it.
 std::vector<FaultOrder> FaultsFromEnvironment();
 
 // "stagger: virtual GPU: TEXT" on stderr.
