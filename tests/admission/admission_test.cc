@@ -6,7 +6,7 @@
 #include <random>
 #include <sstream>
 
-#include "core/edf_device.h"
+#include "admission/edf_device.h"
 
 namespace stagger::admission {
 namespace {

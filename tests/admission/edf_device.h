@@ -11,7 +11,7 @@
 
 #include "admission/admission.h"
 
-namespace stagger::core {
+namespace stagger::admission {
 
 struct Body {
   std::int64_t ready;
@@ -64,4 +64,4 @@ inline std::vector<Body> WorstCase(std::span<const Task> tasks, const Admission&
   return bodies;
 }
 
-}  // namespace stagger::core
+}  // namespace stagger::admission
