@@ -4,7 +4,6 @@
 
 #include <chrono>
 
-#include "daemon/plan/executor_figures.h"
 #include "placement/drift.h"
 #include "placement/in_force.h"
 
@@ -274,24 +273,6 @@ TEST_F(ReliefTest, MemoryThatOthersTook) {
   const DeviceFigures less{.pace = 1, .available_gb = 2, .apps = {}};
   EXPECT_EQ(Measure("a", less, 2).size(), 1U);
   EXPECT_THAT(placement_.events().back().text, HasSubstr("a has 2 of its 4 GB left"));
-}
-
-TEST(ExecutorFiguresTest, OnlyWhatRanSinceAndOftenEnough) {
-  ExecutorFigures reader;
-  const std::string status =
-      R"({"inferences": 40, "pace_ratio": 0.5, "available_bytes": 3e9, "model_memory_bytes": 1000000000,
-          "apps": [{"name": "gate", "inferences": 30, "samples": 25, "body_ms": 12.5},
-                   {"name": "new", "inferences": 10, "samples": 5, "body_ms": 80}, 7]})";
-  const DeviceFigures first = reader.Read(status);
-  EXPECT_EQ(first.pace, 0.5);
-  EXPECT_NEAR(first.available_gb, 4, 1e-9);
-  ASSERT_EQ(first.apps.size(), 1U);
-  EXPECT_EQ(first.apps[0].name, "gate");
-  EXPECT_EQ(first.apps[0].body, FromMs(12.5));
-  const DeviceFigures again = reader.Read(status);
-  EXPECT_EQ(again.pace, std::nullopt);
-  EXPECT_TRUE(again.apps.empty());
-  EXPECT_TRUE(reader.Read("nonsense").apps.empty());
 }
 
 }  // namespace

@@ -6,12 +6,9 @@
 
 #include <algorithm>
 
-#include "daemon/plan/plan_request.h"
-
 namespace stagger::placement {
 namespace {
 
-using nlohmann::json;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -239,28 +236,6 @@ TEST(PlacementOnSharedGpuTest, TheGpuItselfIsLostAndIsBackBeforeItsExecutor) {
   EXPECT_EQ(on("sent"), "a") << "nobody there takes it";
   EXPECT_THAT(placement.ExecutorBack("g", kNow), ElementsAre("sent"));
   EXPECT_EQ(on("sent"), "g");
-}
-
-TEST(PlaceRequestTest, NamesWhatIsWrong) {
-  const auto said = [](const char* text) {
-    const auto request = ParsePlaceRequest(json::parse(text), {});
-    return request ? std::string() : request.error().message;
-  };
-  EXPECT_EQ(said(R"({"devices": [{"name": "a", "on": "cpu:0", "socket": "/s"}],
-                     "streams": [{"name": "x", "fps": 5, "body_ms": 3, "devices": ["a"]}]})"),
-            "");
-  EXPECT_THAT(said(R"({"device": []})"), HasSubstr("place.device: []; expected no such field"));
-  EXPECT_THAT(said(R"({"devices": [{"name": "a", "on": "cpu:0"}]})"),
-              HasSubstr("expected a socket, where its executor listens"));
-  EXPECT_THAT(said(R"({"devices": [{"name": "a", "on": "gpu:3"}]})"),
-              HasSubstr("device 'a': gpu:3 is not one of this daemon's devices"));
-  EXPECT_THAT(said(R"({"devices": [{"name": "a", "on": "tpu", "socket": "/s"}]})"),
-              HasSubstr("place.devices[0].on: \"tpu\"; expected cpu:N, or gpu:N"));
-  EXPECT_THAT(said(R"({"streams": [{"name": "x", "body_ms": 3}]})"), HasSubstr("expected a rate"));
-  EXPECT_THAT(said(R"({"streams": [{"name": "x", "fps": 5}]})"), HasSubstr("body_ms, or like"));
-  EXPECT_THAT(said(R"({"streams": [{"name": "x", "fps": -5}]})"),
-              HasSubstr("place.streams[0].fps: -5; expected a number up to"));
-  EXPECT_THAT(said(R"({"streams": 5})"), HasSubstr("place.streams: 5; expected a list"));
 }
 
 }  // namespace

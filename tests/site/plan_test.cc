@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "planner/clp.h"
+#include "planner/make_plan.h"
 #include "site/plan_report.h"
 #include "site/plan_site.h"
 
