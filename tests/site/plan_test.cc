@@ -5,6 +5,7 @@
 #include "planner/make_plan.h"
 #include "site/plan_report.h"
 #include "site/plan_site.h"
+#include "site/simulated_latency.h"
 
 namespace stagger::cli {
 namespace {
@@ -38,7 +39,8 @@ std::string ErrorOf(const std::string& text) {
 
 PlanReport Report(const PlanSite& site) {
   const placement::PlacementProblem problem = site.Problem();
-  return ReportOf(problem, planner::MakePlan(problem, planner::NewClp));
+  const placement::MadePlan made = planner::MakePlan(problem, planner::NewClp);
+  return ReportOf(problem, made, SimulatedLatency(problem, made.plan));
 }
 
 TEST(Plan, ASiteCarriesProfilesAndDevices) {
@@ -142,6 +144,35 @@ TEST(Plan, JsonHasWhatScriptsRelyOn) {
   EXPECT_EQ(json["streams"][0]["devices"].size(), 1U);
   EXPECT_EQ(json["latency_from"], "simulation");
   EXPECT_GT(json["streams"][0]["latency_p95_ms"].get<double>(), 30);
+}
+
+TEST(Plan, WithoutTheSimulatorDeadlinesAreSaidAsBounds) {
+  const placement::PlacementProblem problem = SiteOf(kSite).Problem();
+  const PlanReport report = ReportOf(problem, planner::MakePlan(problem, planner::NewClp));
+  EXPECT_FALSE(report.simulated);
+  EXPECT_EQ(report.streams[0].latency_p95_ms, 250);
+}
+
+TEST(Plan, TheSimulatorIsAskedForStreamsThatHaveAPlace) {
+  PlacedSite site;
+  site.problem.devices = {{.name = "a"}, {.name = "b", .speed = 2.5, .memory_gb = 24}};
+  placement::StreamNeed need;
+  need.name = "gate-1";
+  need.fps = 4;
+  need.body = FromMs(45);
+  need.post = FromMs(28);
+  site.problem.streams = {need, need};
+  site.plan.streams = {{}, {1, 0}};
+  const Result<PlacedSite> read = PlacedSiteFrom(ToJson(site));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->problem.devices, site.problem.devices);
+  ASSERT_EQ(read->problem.streams.size(), 1U);
+  EXPECT_EQ(read->problem.streams[0], need);
+  EXPECT_EQ(read->plan.streams[0], (placement::PlacedOn{1, 0}));
+  nlohmann::json nowhere = ToJson(site);
+  nowhere["streams"][0]["on"] = {2};
+  EXPECT_FALSE(PlacedSiteFrom(nowhere));
+  EXPECT_FALSE(PlacedSiteFrom(nlohmann::json::array()));
 }
 
 TEST(Plan, WhatDoesNotFitIsSaidSoAndWhatWouldHelp) {
