@@ -44,7 +44,12 @@ class ScenarioReader : private YamlReader {
     if (const YAML::Node node = root["draws"]) {
       scenario_.draws = Whole(node, "draws", "a count", 1, kMaxDraws);
     }
-    if (const YAML::Node node = root["policy"]) scenario_.policy.name = Policy(node);
+    if (const YAML::Node node = root["policy"]) {
+      scenario_.policy.name = Shown(node);
+      const Result<void> known =
+          core::CheckPolicyName(scenario_.policy.name, core::TurnsOf::kSimulations);
+      if (!known) Fail(node, "policy: " + known.error().message);
+    }
     if (const YAML::Node node = root["spacing_ms"]) {
       scenario_.policy.spacing = FromMs(Number(node, "spacing_ms", 0, ToMs(core::kMaxSpacing)));
     }

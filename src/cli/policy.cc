@@ -18,11 +18,7 @@ int PolicyVerb(const Arguments& arguments) {
   std::optional<double> demand_limit;
   std::optional<double> spacing;
   std::string socket;
-  app.add_option(
-         "name", name,
-         "off (nobody waits), serial (one whole inference at a time), spaced (starts a fixed time "
-         "apart), fifo (whoever asked first) or edf (whoever is due first)")
-      ->required();
+  app.add_option("name", name, core::PolicyChoices(core::TurnsOf::kApps))->required();
   app.add_option("--concurrency", concurrency,
                  "how many bodies may run at once on a device; 0: one per core; auto: as many as "
                  "serve most frames in time")

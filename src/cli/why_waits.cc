@@ -7,6 +7,7 @@
 
 #include "cli/why_reader.h"
 #include "console/table.h"
+#include "core/policies.h"
 
 namespace stagger::cli {
 
@@ -22,23 +23,23 @@ constexpr std::size_t kShownWaits = 5;
 
 std::string WhyReader::PolicyText() const {
   const std::string name = Text(policy_, "name");
-  if (name == "off") return "The policy is off: nothing waits.";
-  if (name == "spaced") {
-    return fmt::format("Policy spaced: bodies start {} apart.", Time(Value(policy_, "spacing_ms")));
+  const core::Policy* policy = core::FindPolicy(name);
+  if (policy == nullptr) return fmt::format("The policy is {}.", name);
+  if (!policy->gates) return fmt::format("The policy is {}: {}.", name, policy->order);
+  if (policy->spaced) {
+    return fmt::format("Policy {}: bodies start {} apart.", name,
+                       Time(Value(policy_, "spacing_ms")));
   }
-  std::string what = "whoever asked first goes first";
-  if (name == "edf") what = "whoever is due first goes first";
-  const char* of = name == "serial" ? "inference" : "body";
-  const char* ofs = name == "serial" ? "whole inferences" : "bodies";
   const double k = Value(device_, "concurrency", 1);
   const bool found = Text(policy_, "concurrency") == "auto";
   if (Has(policy_, "demand_limit")) {
     return fmt::format(
         "Policy {}: bodies run together while they fill no more than {} of {}, and {}.", name,
-        Plain(Value(policy_, "demand_limit")), DeviceName(), what);
+        Plain(Value(policy_, "demand_limit")), DeviceName(), policy->order);
   }
-  return fmt::format("Policy {}: {:.0f} {} at once on {}{}, and {}.", name, k, k == 1 ? of : ofs,
-                     DeviceName(), found ? " (found by itself)" : "", what);
+  return fmt::format("Policy {}: {:.0f} {} at once on {}{}, and {}.", name, k,
+                     k == 1 ? "body" : "bodies", DeviceName(), found ? " (found by itself)" : "",
+                     policy->order);
 }
 
 // Where it stands just now.
@@ -106,7 +107,8 @@ Paragraph WhyReader::Turns() const {
   }
   if (held > 0) parts.push_back(Share(held / waited) + " held back by its lowered rate");
   if (const double nobody = Value(waits_, "nobody_ms"); nobody >= 0.01 * waited && queued > 0) {
-    parts.push_back(Share(nobody / waited) + (Text(policy_, "name") == "spaced"
+    const core::Policy* policy = core::FindPolicy(Text(policy_, "name"));
+    parts.push_back(Share(nobody / waited) + (policy != nullptr && policy->spaced
                                                   ? " for the spacing"
                                                   : " while nobody's body ran"));
   }

@@ -13,7 +13,6 @@
 #include <utility>
 
 #include "console/sentences.h"
-#include "core/policies.h"
 
 namespace stagger::cli {
 namespace {
@@ -81,14 +80,6 @@ double YamlReader::Number(const YAML::Node& node, const std::string& where, doub
          fmt::format("{}: {}; expected a number from {:g} to {:g}", where, Shown(node), min, max));
   }
   return value;
-}
-
-std::string YamlReader::Policy(const YAML::Node& node) const {
-  std::string name = node.IsScalar() ? node.Scalar() : "";
-  if (core::FindPolicy(name) != nullptr) return name;
-  std::vector<std::string> known;
-  for (const core::Policy& policy : core::Policies()) known.emplace_back(policy.name);
-  Fail(node, fmt::format("policy: {} is not a policy; known: {}", Shown(node), Join(known, ", ")));
 }
 
 Result<std::string> ReadTextFile(const std::string& path, const std::string& kind,

@@ -37,8 +37,6 @@ class YamlReader {
   double Positive(const YAML::Node& node, const std::string& where, const std::string& kind) const;
   // A finite number from `min` to `max`.
   double Number(const YAML::Node& node, const std::string& where, double min, double max) const;
-  // One of core's policies.
-  std::string Policy(const YAML::Node& node) const;
 
  private:
   std::string path_;

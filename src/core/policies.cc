@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 namespace stagger::core {
 
@@ -16,7 +17,8 @@ constexpr double kAbout = 1.05;  // demands are estimates
 
 constexpr Policy kPolicies[] = {
     {.name = "off",
-     .summary = "every body starts at once",
+     .sentence = "every body starts at once",
+     .order = "nothing waits",
      .gates = false,
      .concurrent = false,
      .whole = false,
@@ -24,7 +26,8 @@ constexpr Policy kPolicies[] = {
      .overtakes = false,
      .next = NextOff},
     {.name = "serial",
-     .summary = "whole inferences in order of request, at most k at once",
+     .sentence = "whole inferences in order of request, at most k at once",
+     .order = "whoever asked first goes first",
      .gates = true,
      .concurrent = true,
      .whole = true,
@@ -32,7 +35,8 @@ constexpr Policy kPolicies[] = {
      .overtakes = false,
      .next = NextFifo},
     {.name = "spaced",
-     .summary = "bodies start a fixed time apart (the paper's)",
+     .sentence = "bodies start a fixed time apart (the paper's)",
+     .order = "whoever asked first goes first",
      .gates = true,
      .concurrent = false,
      .whole = false,
@@ -40,7 +44,8 @@ constexpr Policy kPolicies[] = {
      .overtakes = false,
      .next = NextSpaced},
     {.name = "fifo",
-     .summary = "bodies in order of request, at most k at once",
+     .sentence = "bodies in order of request, at most k at once",
+     .order = "whoever asked first goes first",
      .gates = true,
      .concurrent = true,
      .whole = false,
@@ -48,7 +53,8 @@ constexpr Policy kPolicies[] = {
      .overtakes = false,
      .next = NextFifo},
     {.name = "edf",
-     .summary = "the body that is due first, at most k at once",
+     .sentence = "the body that is due first, at most k at once",
+     .order = "whoever is due first goes first",
      .gates = true,
      .concurrent = true,
      .whole = false,
@@ -56,6 +62,18 @@ constexpr Policy kPolicies[] = {
      .overtakes = true,
      .next = NextEdf},
 };
+
+bool Knows(TurnsOf use, const Policy& policy) {
+  return use == TurnsOf::kSimulations || !policy.whole;
+}
+
+std::vector<const Policy*> Of(TurnsOf use) {
+  std::vector<const Policy*> policies;
+  for (const Policy& policy : kPolicies) {
+    if (Knows(use, policy)) policies.push_back(&policy);
+  }
+  return policies;
+}
 
 }  // namespace
 
@@ -66,15 +84,42 @@ const Policy* FindPolicy(std::string_view name) {
   return found == std::end(kPolicies) ? nullptr : found;
 }
 
-Result<void> Validate(const PolicySpec& spec) {
-  if (FindPolicy(spec.name) == nullptr) {
-    std::string known;
-    for (const Policy& policy : kPolicies) {
-      if (!known.empty()) known += ", ";
-      known += policy.name;
-    }
-    return Error{"no policy is called '" + spec.name + "'; there are " + known};
+std::string PolicyNames(TurnsOf use) {
+  std::string names;
+  for (const Policy* policy : Of(use)) {
+    if (!names.empty()) names += ", ";
+    names += policy->name;
   }
+  return names;
+}
+
+std::string PolicyChoices(TurnsOf use) {
+  const std::vector<const Policy*> policies = Of(use);
+  std::string choices;
+  for (const Policy* policy : policies) {
+    if (!choices.empty()) choices += policy == policies.back() ? " or " : ", ";
+    choices += policy->name;
+    choices += " (";
+    choices += policy->sentence;
+    choices += ")";
+  }
+  return choices;
+}
+
+Result<void> CheckPolicyName(const std::string& name, TurnsOf use) {
+  const Policy* policy = FindPolicy(name);
+  if (policy == nullptr) return Error{name + " is not a policy; known: " + PolicyNames(use)};
+  if (Knows(use, *policy)) return {};
+  return Error{name +
+               " is for simulations only, since an app's turn ends with its body; use fifo with "
+               "concurrency 1"};
+}
+
+Result<void> Validate(const PolicySpec& spec, TurnsOf use) {
+  if (FindPolicy(spec.name) == nullptr) {
+    return Error{"no policy is called '" + spec.name + "'; there are " + PolicyNames(use)};
+  }
+  if (auto named = CheckPolicyName(spec.name, use); !named) return named.error();
   if (spec.concurrency < 0 || spec.concurrency > kMaxConcurrency) {
     return Error{"a concurrency of " + std::to_string(spec.concurrency) + " is not in 0.." +
                  std::to_string(kMaxConcurrency)};

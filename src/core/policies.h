@@ -3,11 +3,14 @@
 // all.
 //
 // To add one: write policies/NAME.cc with its Next function, and give it a row in policies.cc.
+// Help, error texts and `stagger why` come from that row.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/ids.h"
@@ -42,12 +45,15 @@ struct Decision {
 
 struct Policy {
   std::string_view name;
-  std::string_view summary;  // for the command line's help
-  bool gates;                // false: bodies start without asking
-  bool concurrent;           // heeds PolicySpec::concurrency; otherwise k is 1
-  bool whole;                // a turn lasts for the whole inference, not only for its body
-  bool spaced;               // heeds PolicySpec::spacing
-  bool overtakes;            // one that waits may be overtaken, until its body is due
+  std::string_view sentence;  // what it does, for help and documents
+  std::string_view order;     // which of the waiting turns is next, for `stagger why`
+  bool gates;                 // false: bodies start without asking
+  bool concurrent;            // heeds PolicySpec::concurrency; otherwise k is 1
+  // A turn lasts for the whole inference, not only for its body: a yardstick for simulations.
+  // Agents give their turns back when the body ends.
+  bool whole;
+  bool spaced;     // heeds PolicySpec::spacing
+  bool overtakes;  // one that waits may be overtaken, until its body is due
   // Asked again after each grant until it says kNobody.
   Decision (*next)(const DeviceView& view);
 };
@@ -55,13 +61,21 @@ struct Policy {
 std::span<const Policy> Policies();
 const Policy* FindPolicy(std::string_view name);  // null if there is none
 
+// Where turns are kept. Apps know all policies but those of whole inferences.
+enum class TurnsOf : std::uint8_t { kApps, kSimulations };
+
+std::string PolicyNames(TurnsOf use);    // "off, fifo, edf"
+std::string PolicyChoices(TurnsOf use);  // "off (SENTENCE), fifo (SENTENCE) or edf (SENTENCE)"
+// Error: there is none, and which there are; or what to use instead of one for simulations only.
+Result<void> CheckPolicyName(const std::string& name, TurnsOf use);
+
 // Whether this one may start beside what runs: fewer than k run, and its demand fits in with theirs
 // where that is limited. The reason for a grant, `reason` unless it is a probe; nothing: no room.
 std::optional<Reason> RoomFor(const WaitingTurn& turn, const DeviceView& view, Reason reason);
 
 // Error: no such policy, a concurrency out of 0..kMaxConcurrency, a spacing out of 0..1 min, a
 // demand limit below 1 or over kMaxDemandLimit, or beside `auto`.
-Result<void> Validate(const PolicySpec& spec);
+Result<void> Validate(const PolicySpec& spec, TurnsOf use = TurnsOf::kSimulations);
 
 // k on this device: as asked, or one turn per core, or one where there are no cores; no limit where
 // demands are limited instead.

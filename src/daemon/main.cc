@@ -273,7 +273,9 @@ int Main(int argc, char** argv) {
     return 0;
   }
   const Options& options = parsed->options;
-  if (auto valid = core::Validate(options.policy); !valid) return complain(valid.error(), 2);
+  if (auto valid = core::Validate(options.policy, core::TurnsOf::kApps); !valid) {
+    return complain(valid.error(), 2);
+  }
   if (options.ready_fd >= 0 && fcntl(options.ready_fd, F_GETFD) < 0) {
     return complain(Error{"--ready-fd: descriptor is not open"}, 2);
   }

@@ -217,7 +217,8 @@ Result<ParsedOptions> ParseOptions(int argc, char** argv) {
   app.add_option("--config", config, "YAML file with the same settings; the command line wins");
   app.add_option("--socket", socket, "Unix socket [$STAGGER_SOCKET, else per user]");
   app.add_option("--policy", policy,
-                 "Who gets the next turn: off, serial, spaced, fifo, edf [fifo]");
+                 fmt::format("Which body gets the next turn: {} [{}]",
+                             core::PolicyNames(core::TurnsOf::kApps), core::PolicySpec{}.name));
   app.add_option("--concurrency", concurrency, "Turns at once per device [0: one per core]");
   app.add_option("--demand-limit", demand_limit,
                  "Bodies run together while what they fill of a device adds up to no more");

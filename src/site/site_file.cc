@@ -28,7 +28,11 @@ class SiteReader : private YamlReader {
               {"policy", "concurrency", "demand_limit", "devices", "mps", "on_move", "apps"});
     Site site;
     site.folder = std::filesystem::absolute(path_).parent_path().string();
-    if (const YAML::Node node = root["policy"]) site.policy = Policy(node);
+    if (const YAML::Node node = root["policy"]) {
+      site.policy = Shown(node);
+      const Result<void> known = core::CheckPolicyName(site.policy, core::TurnsOf::kApps);
+      if (!known) Fail(node, "policy: " + known.error().message);
+    }
     if (const YAML::Node node = root["concurrency"]) site.concurrency = Concurrency(node);
     if (const YAML::Node node = root["demand_limit"]) {
       site.demand_limit = Number(node, "demand_limit", 1, core::kMaxDemandLimit);

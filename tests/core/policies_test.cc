@@ -14,7 +14,35 @@ TEST(PoliciesTest, AnUnknownOneIsRefusedWithTheKnownOnes) {
   const Result<void> valid = Validate(PolicySpec{"lottery", 0});
   ASSERT_FALSE(valid);
   EXPECT_THAT(valid.error().message, HasSubstr("lottery"));
-  EXPECT_THAT(valid.error().message, HasSubstr("off, serial, spaced, fifo, edf"));
+  for (const core::Policy& policy : Policies()) {
+    EXPECT_THAT(valid.error().message, HasSubstr(std::string(policy.name)));
+  }
+}
+
+TEST(PoliciesTest, EachSaysWhatItDoesAndHowItOrders) {
+  const std::string names = PolicyNames(TurnsOf::kSimulations);
+  const std::string choices = PolicyChoices(TurnsOf::kSimulations);
+  for (const core::Policy& policy : Policies()) {
+    EXPECT_FALSE(policy.order.empty()) << policy.name;
+    const std::string name(policy.name);
+    EXPECT_THAT(names, HasSubstr(name));
+    EXPECT_THAT(choices, HasSubstr(name + " (" + std::string(policy.sentence) + ")"));
+  }
+}
+
+TEST(PoliciesTest, WholeInferencesAreForSimulationsOnly) {
+  EXPECT_TRUE(Validate(PolicySpec{"serial", 1}));
+  const Result<void> valid = Validate(PolicySpec{"serial", 1}, TurnsOf::kApps);
+  ASSERT_FALSE(valid);
+  EXPECT_EQ(valid.error().message,
+            "serial is for simulations only, since an app's turn ends with its body; use fifo "
+            "with concurrency 1");
+  EXPECT_THAT(PolicyNames(TurnsOf::kApps), Not(HasSubstr("serial")));
+  EXPECT_THAT(Validate(PolicySpec{"lottery"}, TurnsOf::kApps).error().message,
+              HasSubstr("there are " + PolicyNames(TurnsOf::kApps)));
+  for (const core::Policy& policy : Policies()) {
+    if (!policy.whole) EXPECT_TRUE(CheckPolicyName(std::string(policy.name), TurnsOf::kApps)) << policy.name;
+  }
 }
 
 TEST(PoliciesTest, AnAbsurdConcurrencyIsRefused) {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/policies.h"
+
 namespace stagger::cli {
 namespace {
 
@@ -176,11 +178,9 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"colour: red\napps: []\n",
               "site.yaml:1:1: unknown field 'colour'; known: policy, concurrency, demand_limit, "
               "devices, mps, on_move, apps"},
-        Wrong{"policy: best\napps: []\n",
-              "site.yaml:1:9: policy: best is not a policy; known: off, serial, spaced, fifo, edf"},
-        Wrong{
-            "policy: [fifo]\napps: []\n",
-            "site.yaml:1:9: policy: a list is not a policy; known: off, serial, spaced, fifo, edf"},
+        Wrong{"policy: serial\napps: []\n",
+              "site.yaml:1:9: policy: serial is for simulations only, since an app's turn ends with "
+              "its body; use fifo with concurrency 1"},
         Wrong{"concurrency: many\n",
               "site.yaml:1:14: concurrency: many is not a limit; expected 'auto' or a whole number "
               "from 1 "
@@ -245,6 +245,14 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"apps:\n  - {name: a-1, command: [ls]}\n  - {name: a, command: [ls], copies: 2}\n",
               "site.yaml:3:12: apps[1].name: 'a-1' is already the app of line 2; names must "
               "differ"}));
+
+TEST(SiteFile, AnUnknownPolicyIsToldTheKnownOnes) {
+  const std::string known = "known: " + core::PolicyNames(core::TurnsOf::kApps);
+  EXPECT_EQ(Complaint("policy: best\napps: []\n"),
+            "site.yaml:1:9: policy: best is not a policy; " + known);
+  EXPECT_EQ(Complaint("policy: [fifo]\napps: []\n"),
+            "site.yaml:1:9: policy: a list is not a policy; " + known);
+}
 
 TEST(SiteFile, DevicesSayWhatTheyAreOn) {
   const std::string apps = "\napps: [{name: x, command: [ls]}]";

@@ -289,7 +289,7 @@ void Driver::LogFaults() {
 }
 
 Result<void> Driver::SetPolicy(const core::PolicySpec& policy, TimePoint now) {
-  if (auto valid = core::Validate(policy); !valid) return valid.error();
+  if (auto valid = core::Validate(policy, core::TurnsOf::kApps); !valid) return valid.error();
   const core::PolicySpec before = engine_.policy();
   Apply(core::PolicySet{policy}, ClientId{}, now);
   spdlog::info("policy {} (concurrency {}) replaces {} (concurrency {})", policy.name,
