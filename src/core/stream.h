@@ -16,22 +16,20 @@
 namespace stagger::core {
 
 struct StreamCounters {
-  std::uint64_t requested = 0;
-  std::uint64_t granted = 0;
-  std::uint64_t sole = 0;           // of granted: began at once, since nobody else used the device
-  std::uint64_t done = 0;           // bodies finished, gated or not
-  std::uint64_t ungated = 0;        // of done: ran without a turn (policy off, or gave up waiting)
-  std::uint64_t warmup = 0;         // let through by the agent while the session warmed up
-  std::uint64_t expired = 0;        // leases that ended before the body
-  std::uint64_t late = 0;           // releases that came after the lease had ended
-  std::uint64_t cancelled = 0;      // gave up waiting
-  std::uint64_t claimed = 0;        // held when the daemon (re)started
-  std::uint64_t late_deadline = 0;  // call time over the stream's deadline
-  std::uint64_t held = 0;           // inferences held back first, for the stream's next slot
-  std::uint64_t skipped = 0;        // calls answered with outputs of the one before, on purpose
-  std::uint64_t reuse_refused = 0;  // sessions that could not be answered so
-  std::uint64_t forwarded = 0;      // of done: executors ran them
-  std::uint64_t invalid = 0;        // messages that made no sense
+#define STAGGER_STREAM_COUNTER(field, key, help) std::uint64_t field = 0;
+#include "core/stream_counters.inc"
+};
+
+// One row of core/stream_counters.inc.
+struct StreamCounter {
+  std::uint64_t StreamCounters::*value;
+  const char* key;   // in the status; null: not shown
+  const char* help;  // in /metrics; null: not there
+};
+
+inline constexpr StreamCounter kStreamCounters[] = {
+#define STAGGER_STREAM_COUNTER(field, key, help) {&StreamCounters::field, key, help},
+#include "core/stream_counters.inc"
 };
 
 // A turn that is over for the engine while its body may run on: it gave up waiting, or its lease

@@ -6,6 +6,7 @@
 
 #include <regex>
 
+#include "core/stream.h"
 #include "daemon/daemon_process.h"
 #include "daemon/wire_client.h"
 
@@ -83,36 +84,19 @@ TEST_F(Http, StatusHasTheDocumentedFields) {
   EXPECT_EQ(device["name"], "cpu:0");
   EXPECT_EQ(device["turns"], 1);
   const json& stream = status["streams"][0];
-  for (const char* key : {"name",
-                          "pid",
-                          "command",
-                          "fps_required",
-                          "fps",
-                          "deadline_ms",
-                          "weight",
-                          "done",
-                          "granted",
-                          "at_once",
-                          "ungated",
-                          "warmup",
-                          "expired",
-                          "late",
-                          "cancelled",
-                          "claimed",
-                          "deadline_miss_ratio",
-                          "missed",
-                          "drops",
-                          "skipped",
-                          "wait_ms",
-                          "body_ms",
-                          "inference_ms",
-                          "state",
-                          "attached_s",
-                          "video",
-                          "held",
-                          "excess",
-                          "reuse_refused"}) {
+  for (const char* key : {"name", "pid", "command", "fps_required", "fps", "deadline_ms", "weight",
+                          "deadline_miss_ratio", "missed", "drops", "wait_ms", "body_ms",
+                          "inference_ms", "state", "attached_s", "video", "excess"}) {
     EXPECT_TRUE(stream.contains(key)) << key;
+  }
+  const std::string metrics = Get("/metrics")->body;
+  for (const core::StreamCounter& counter : core::kStreamCounters) {
+    if (counter.key == nullptr) continue;
+    EXPECT_TRUE(stream.contains(counter.key)) << counter.key;
+    EXPECT_TRUE(status["totals"].contains(counter.key)) << counter.key;
+    const std::string sample =
+        "stagger_stream_" + std::string(counter.key) + "_total{stream=\"gate\"}";
+    EXPECT_EQ(metrics.find(sample) != std::string::npos, counter.help != nullptr) << sample;
   }
   EXPECT_EQ(stream["warmup"], 2);
   EXPECT_EQ(stream["state"], "idle");

@@ -84,22 +84,9 @@ bool Ledger::NameTaken(const std::string& name) const {
 }
 
 void AddCounters(core::StreamCounters* sum, const core::StreamCounters& more) {
-  sum->requested += more.requested;
-  sum->granted += more.granted;
-  sum->sole += more.sole;
-  sum->done += more.done;
-  sum->ungated += more.ungated;
-  sum->warmup += more.warmup;
-  sum->expired += more.expired;
-  sum->late += more.late;
-  sum->cancelled += more.cancelled;
-  sum->claimed += more.claimed;
-  sum->late_deadline += more.late_deadline;
-  sum->held += more.held;
-  sum->skipped += more.skipped;
-  sum->reuse_refused += more.reuse_refused;
-  sum->invalid += more.invalid;
-  sum->forwarded += more.forwarded;
+  for (const core::StreamCounter& counter : core::kStreamCounters) {
+    sum->*counter.value += more.*counter.value;
+  }
 }
 
 }  // namespace stagger::daemon

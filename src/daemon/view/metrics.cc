@@ -4,6 +4,8 @@
 
 #include <functional>
 
+#include "core/stream.h"
+
 namespace stagger::daemon {
 
 namespace {
@@ -104,21 +106,11 @@ std::string MetricsText(const json& status) {
     out += fmt::format("stagger_mps_restarts_total {}\n", mps["restarts"].dump());
   }
 
-  const std::tuple<const char*, const char*, const char*> counters[] = {
-      {"stagger_stream_done_total", "done", "Inferences completed."},
-      {"stagger_stream_granted_total", "granted", "Turns granted."},
-      {"stagger_stream_at_once_total", "at_once",
-       "Of those, turns that began without a wait, since no other stream used the device."},
-      {"stagger_stream_ungated_total", "ungated", "Inferences that ran without a turn."},
-      {"stagger_stream_forwarded_total", "forwarded", "Inferences that executors ran."},
-      {"stagger_stream_expired_total", "expired", "Leases that ended before their body."},
-      {"stagger_stream_cancelled_total", "cancelled", "Waits that were given up."},
-      {"stagger_stream_held_total", "held", "Inferences that waited for their stream's next slot."},
-      {"stagger_stream_skipped_total", "skipped",
-       "Calls answered with the outputs of the one before, on purpose."}};
-  for (const auto& [name, key, help] : counters) {
-    Family(&out, name, "counter", help);
-    Each(&out, name, "stream", streams, field(key));
+  for (const core::StreamCounter& counter : core::kStreamCounters) {
+    if (counter.help == nullptr) continue;
+    const std::string name = fmt::format("stagger_stream_{}_total", counter.key);
+    Family(&out, name.c_str(), "counter", counter.help);
+    Each(&out, name.c_str(), "stream", streams, field(counter.key));
   }
   Family(&out, "stagger_stream_fps", "gauge", "Inferences per second, lately.");
   Each(&out, "stagger_stream_fps", "stream", streams, field("fps"));

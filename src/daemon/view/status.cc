@@ -59,18 +59,9 @@ json ProfileJson(const core::Profile& profile) {
 }
 
 void PutCounters(const core::StreamCounters& counters, json* out) {
-  (*out)["done"] = counters.done;
-  (*out)["granted"] = counters.granted;
-  (*out)["at_once"] = counters.sole;
-  (*out)["ungated"] = counters.ungated;
-  (*out)["warmup"] = counters.warmup;
-  (*out)["expired"] = counters.expired;
-  (*out)["late"] = counters.late;
-  (*out)["cancelled"] = counters.cancelled;
-  (*out)["claimed"] = counters.claimed;
-  (*out)["held"] = counters.held;
-  (*out)["skipped"] = counters.skipped;
-  (*out)["forwarded"] = counters.forwarded;
+  for (const core::StreamCounter& counter : core::kStreamCounters) {
+    if (counter.key != nullptr) (*out)[counter.key] = counters.*counter.value;
+  }
 }
 
 // The rate in force: its own, or what overload leaves of it.
@@ -447,7 +438,6 @@ json Status::Streams(TimePoint now) const {
         {"missed", std::move(missed)},
         {"drops", nullptr},
         {"excess", rated ? json(ToString(stream.spec.excess)) : json(nullptr)},
-        {"reuse_refused", counters.reuse_refused},
         {"verdict", Verdict(client, stream)},
         {"wait_ms", Summary(stream.wait)},
         {"body_ms", Summary(stream.body)},
