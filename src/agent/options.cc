@@ -7,6 +7,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/stream_settings.h"
 #include "wire/channel.h"
 #include "wire/text.h"
 
@@ -33,30 +34,28 @@ bool ReadNumber(const char* variable, double low, double high, double* out,
 Options ReadOptions(std::string* complaint) {
   Options options;
   options.socket = wire::DefaultSocketPath();
-  if (const char* name = getenv("STAGGER_NAME")) {
+  if (const char* name = getenv(kNameSetting.variable)) {
     options.hello.name = wire::CleanText(name, wire::kMaxName);
   }
+  struct Stated {
+#define STAGGER_TOLD_SETTING(field, ...) std::optional<double> field;
+#include "base/stream_settings.inc"
+  } stated;
   double number = 0;
-  if (ReadNumber("STAGGER_FPS", 0.001, 100000, &number, complaint)) {
-    options.hello.fps_milli = static_cast<std::uint32_t>(std::lround(number * 1000));
-    options.period = Duration{static_cast<Duration::rep>(1e9 / number)};
+#define STAGGER_TOLD_SETTING(field, told, flag, variable, low, high, kind, help) \
+  if (ReadNumber(variable, low, high, &number, complaint)) {                     \
+    stated.field = number;                                                       \
+    options.hello.told = static_cast<std::uint32_t>(std::lround(number * 1000)); \
   }
-  if (ReadNumber("STAGGER_DEADLINE_MS", 0.001, 3600000, &number, complaint)) {
-    options.hello.deadline_us = static_cast<std::uint32_t>(number * 1000);
-  }
-  if (ReadNumber("STAGGER_WEIGHT", 0.001, 1000000, &number, complaint)) {
-    options.hello.weight_milli = static_cast<std::uint32_t>(number * 1000);
-  }
-  if (ReadNumber("STAGGER_MIN_FPS", 0, 100000, &number, complaint)) {
-    options.hello.min_fps_milli = static_cast<std::uint32_t>(number * 1000);
-  }
+#include "base/stream_settings.inc"
+  if (stated.fps) options.period = Duration{static_cast<Duration::rep>(1e9 / *stated.fps)};
   if (ReadNumber("STAGGER_WARMUP", 0, 1000000, &number, complaint)) {
     options.warmup = static_cast<unsigned>(number);
   }
   if (ReadNumber("STAGGER_COOPERATIVE", 0, 1, &number, complaint)) {
     options.cooperative = number != 0;
   }
-  if (const char* sockets = getenv("STAGGER_EXECUTOR")) {
+  if (const char* sockets = getenv(kExecutorSetting.variable)) {
     options.forwards = true;
     std::string_view rest = sockets;
     while (!rest.empty()) {
@@ -65,7 +64,7 @@ Options ReadOptions(std::string* complaint) {
       rest.remove_prefix(std::min(end + 1, rest.size()));
     }
   }
-  if (ReadNumber("STAGGER_PIPELINE", 0, 16, &number, complaint)) {
+  if (ReadNumber(kPipelineSetting.variable, 0, kMaxPipeline, &number, complaint)) {
     options.pipeline = static_cast<unsigned>(number);
   }
   if (options.pipeline > 0 && !options.forwards) {
@@ -75,7 +74,7 @@ Options ReadOptions(std::string* complaint) {
   if (const char* socket = getenv("STAGGER_SERVES")) {
     if (wire::IsText(socket) && strlen(socket) <= wire::kMaxSocketPath) options.serves = socket;
   }
-  if (const char* text = getenv("STAGGER_EXCESS"); text != nullptr && *text != '\0') {
+  if (const char* text = getenv(kExcessSetting.variable); text != nullptr && *text != '\0') {
     if (const std::optional<Excess> excess = ParseExcess(text)) {
       options.hello.excess = *excess;
     } else {

@@ -10,7 +10,7 @@ namespace stagger::agent {
 
 struct Options {
   std::string socket;       // STAGGER_SOCKET, else the default path
-  wire::Hello hello;        // STAGGER_NAME, _FPS, _DEADLINE_MS, _WEIGHT, _MIN_FPS, _EXCESS
+  wire::Hello hello;        // STAGGER_NAME, _EXCESS, and what base/stream_settings.inc lists
   unsigned warmup = 2;      // STAGGER_WARMUP: first inferences of a session that are not gated
   bool cooperative = true;  // STAGGER_COOPERATIVE=0: leave the app's thread pools as they are
   // STAGGER_EXECUTOR: sockets, commas between. Set but empty: the daemon will say where.

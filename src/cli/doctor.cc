@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 
+#include "base/stream_settings.h"
 #include "cli/verbs.h"
 #include "console/arguments.h"
 #include "launch/preload.h"
@@ -87,9 +88,9 @@ Environment ExecutorEnvironment(std::vector<std::string> executors, unsigned pip
   }
   Environment environment;
   if (!executors.empty()) {
-    environment["STAGGER_EXECUTOR"] = fmt::format("{}", fmt::join(executors, ","));
+    environment[kExecutorSetting.variable] = fmt::format("{}", fmt::join(executors, ","));
   }
-  if (pipeline > 0) environment["STAGGER_PIPELINE"] = std::to_string(pipeline);
+  if (pipeline > 0) environment[kPipelineSetting.variable] = std::to_string(pipeline);
   return environment;
 }
 

@@ -104,36 +104,20 @@ int RunVerb(const Arguments& arguments) {
   StreamSettings stream;
   std::string socket;
   PlaceWish wish;
-  app.add_option("--name", stream.name, "the stream's name in status and logs");
-  app.add_option("--fps", stream.fps, "the rate this stream needs")->check(CheckPositive);
-  app.add_option("--deadline", stream.deadline_ms, "milliseconds a result may take")
-      ->check(CheckPositive);
-  app.add_option("--weight", stream.weight, "who gives way under overload (default 1)")
-      ->check(CheckPositive);
-  app.add_option("--min-fps", stream.min_fps, "under overload the rate does not go below")
-      ->check(CheckNotNegative);
+  app.add_option(kNameSetting.flag, stream.name, kNameSetting.help);
+#define STAGGER_TOLD_SETTING(field, told, flag, variable, low, high, kind, help) \
+  app.add_option(flag, stream.field, help)->check((low) > 0 ? CheckPositive : CheckNotNegative);
+#define STAGGER_KEPT_SETTING(field, flag, low, high, help) \
+  app.add_option(flag, stream.field, help)->check(CLI::Range(low, high));
+#include "base/stream_settings.inc"
   std::string excess;
-  app.add_option("--excess", excess,
-                 "calls beyond --fps: pace (default; they wait), reuse (they return the outputs of "
-                 "the call before; ONNX Runtime only) or pass (they go through)")
+  app.add_option(kExcessSetting.flag, excess, kExcessSetting.help)
       ->check([](const std::string& word) {
         return ParseExcess(word) ? std::string()
                                  : fmt::format("'{}': expected {}", word, kExcessNames);
       });
-  app.add_option("--gpu-threads", stream.gpu_threads_percent,
-                 "percent of a GPU's threads that it may fill, under MPS")
-      ->check(CLI::Range(kLeastGpuThreads, 100.0));
-  app.add_option("--gpu-memory", stream.gpu_memory_gb,
-                 "GB of each GPU's memory that it may have, under MPS")
-      ->check(CLI::Range(kLeastGpuMemory, 1000.0));
-  app.add_option("--executor", stream.executors,
-                 "sockets of executors that run its inferences (stagger-executor --socket), or "
-                 "auto: wherever the daemon says (stagger move)")
-      ->delimiter(',');
-  app.add_option(
-         "--pipeline", stream.pipeline,
-         "return each result N calls later, for an app that calls one frame at a time; needs "
-         "--executor, --like or --profile, and the output is not the app's own any more")
+  app.add_option(kExecutorSetting.flag, stream.executors, kExecutorSetting.help)->delimiter(',');
+  app.add_option(kPipelineSetting.flag, stream.pipeline, kPipelineSetting.help)
       ->check(CLI::Range(1, kMaxPipeline));
   app.add_option("--like", wish.like,
                  "ask the daemon's plan for a place: its inferences cost what those of this app "

@@ -18,17 +18,15 @@ Environment AppEnvironment(const std::string& agents, const std::string& socket,
     environment["LD_PRELOAD"] = PreloadValue(agents, before);
   }
   environment["STAGGER_SOCKET"] = socket;
-  if (!stream.name.empty()) environment["STAGGER_NAME"] = stream.name;
-  if (stream.fps) environment["STAGGER_FPS"] = fmt::format("{}", *stream.fps);
-  if (stream.deadline_ms)
-    environment["STAGGER_DEADLINE_MS"] = fmt::format("{}", *stream.deadline_ms);
-  if (stream.min_fps) environment["STAGGER_MIN_FPS"] = fmt::format("{}", *stream.min_fps);
-  if (stream.weight) environment["STAGGER_WEIGHT"] = fmt::format("{}", *stream.weight);
+  if (!stream.name.empty()) environment[kNameSetting.variable] = stream.name;
+#define STAGGER_TOLD_SETTING(field, told, flag, variable, ...) \
+  if (stream.field) environment[variable] = fmt::format("{}", *stream.field);
+#include "base/stream_settings.inc"
   if (stream.forwards || !stream.executors.empty()) {
-    environment["STAGGER_EXECUTOR"] = fmt::format("{}", fmt::join(stream.executors, ","));
+    environment[kExecutorSetting.variable] = fmt::format("{}", fmt::join(stream.executors, ","));
   }
-  if (stream.pipeline > 0) environment["STAGGER_PIPELINE"] = std::to_string(stream.pipeline);
-  if (stream.excess) environment["STAGGER_EXCESS"] = ToString(*stream.excess);
+  if (stream.pipeline > 0) environment[kPipelineSetting.variable] = std::to_string(stream.pipeline);
+  if (stream.excess) environment[kExcessSetting.variable] = ToString(*stream.excess);
   return environment;
 }
 

@@ -18,6 +18,16 @@ constexpr double kMaxMs = 1e9;
 constexpr double kMaxSpeed = 1000;
 constexpr double kLeastShare = 0.01;
 
+// Of an app, as complaints list them.
+const std::vector<std::string> kAppFields = {
+    "name", "command",
+#define STAGGER_TOLD_SETTING(field, ...) #field,
+#include "base/stream_settings.inc"
+    "copies", "env",
+#define STAGGER_KEPT_SETTING(field, ...) #field,
+#include "base/stream_settings.inc"
+    "profile", "executor", "pipeline", "excess"};
+
 class SiteReader : private YamlReader {
  public:
   explicit SiteReader(const std::string& path) : YamlReader(path), path_(path) {}
@@ -281,10 +291,7 @@ class SiteReader : private YamlReader {
 
   void App(const YAML::Node& node, const std::string& where, Site* site) {
     if (!node.IsMap()) Fail(node, where + ": expected a map with name and command");
-    CheckKeys(
-        node, where,
-        {"name", "command", "fps", "deadline_ms", "weight", "min_fps", "copies", "env",
-         "gpu_threads_percent", "gpu_memory_gb", "profile", "executor", "pipeline", "excess"});
+    CheckKeys(node, where, kAppFields);
     const std::string name = Name(node, where);
     SiteApp app;
     app.app = name;
@@ -292,24 +299,15 @@ class SiteReader : private YamlReader {
     std::vector<std::string> command;
     if (node["command"] || !app.profile) command = Command(node, where);
     app.environment = Variables(node["env"], where);
-    if (const YAML::Node value = node["fps"])
-      app.stream.fps = Positive(value, where + ".fps", "a rate");
-    if (const YAML::Node value = node["deadline_ms"]) {
-      app.stream.deadline_ms = Positive(value, where + ".deadline_ms", "a time");
-    }
-    if (const YAML::Node value = node["weight"]) {
-      app.stream.weight = Positive(value, where + ".weight", "a weight");
-    }
-    if (const YAML::Node value = node["min_fps"]) {
-      app.stream.min_fps = Positive(value, where + ".min_fps", "a rate");
-    }
-    if (const YAML::Node value = node["gpu_threads_percent"]) {
-      app.stream.gpu_threads_percent =
-          Number(value, where + ".gpu_threads_percent", kLeastGpuThreads, 100);
-    }
-    if (const YAML::Node value = node["gpu_memory_gb"]) {
-      app.stream.gpu_memory_gb = Number(value, where + ".gpu_memory_gb", kLeastGpuMemory, 1000);
-    }
+#define STAGGER_TOLD_SETTING(field, told, flag, variable, low, high, kind, help) \
+  if (const YAML::Node value = node[#field]) {                                   \
+    app.stream.field = Positive(value, where + "." #field, kind);                \
+  }
+#define STAGGER_KEPT_SETTING(field, flag, low, high, help)                \
+  if (const YAML::Node value = node[#field]) {                            \
+    app.stream.field = Number(value, where + "." #field, low, high);      \
+  }
+#include "base/stream_settings.inc"
     if (const YAML::Node value = node["executor"]) Executor(value, where, *site, &app);
     if (const YAML::Node value = node["pipeline"]) {
       if (!app.executor) {

@@ -345,7 +345,7 @@ void GiveUpPlace(const std::string& daemon, const std::string& stream) {
 
 Environment PlaceEnvironment(const Place& place) {
   Environment environment;
-  if (!place.executors.empty()) environment["STAGGER_EXECUTOR"] = Join(place.executors, ",");
+  if (!place.executors.empty()) environment[kExecutorSetting.variable] = Join(place.executors, ",");
   if (!place.gpus.empty()) environment["CUDA_VISIBLE_DEVICES"] = Join(place.gpus, ",");
   return environment;
 }
