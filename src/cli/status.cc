@@ -163,9 +163,9 @@ void Print(const json& status) {
                                     MeanP99(stream, "inference_ms")};
     if (forwards) row.push_back(On(stream));
     table.AddRow(std::move(row));
-    const std::string verdict = Text(stream, "verdict");
-    if (verdict != "fits" && verdict != "-" && verdict != "its inferences run in executors") {
-      verdicts += fmt::format("{}: {}\n", Text(stream, "name"), verdict);
+    const std::string code = Text(stream, "verdict_code");
+    if (code != "fits" && code != "forwarded" && code != "-") {
+      verdicts += fmt::format("{}: {}\n", Text(stream, "name"), Text(stream, "verdict"));
     }
     verdicts += ExcessLine(stream);
   }

@@ -44,8 +44,10 @@ namespace {
 // A command line may ask again at once, but not make the loop build documents all the time.
 constexpr Duration kControlMaxAge = std::chrono::milliseconds{20};
 
-// A stream has had a GPU to itself for so long: it need not wait for answers any more.
+// A stream that has had a GPU to itself for this long begins bodies without waiting for answers.
 constexpr Duration kSoleAfter = std::chrono::milliseconds{500};
+
+// What is gathered into one line of the log must be one fault in the books, too.
 static_assert(wire::kFaultGather < GpuFaults::kTogether);
 
 std::vector<std::uint16_t> OwnCores() {

@@ -87,7 +87,7 @@ TEST(Assign, ForwardedInferencesCountAndTakeNoTurn) {
   EXPECT_EQ(stream["deadline_miss_ratio"], 0.5);
   EXPECT_EQ(stream["inference_ms"]["max"], 120);
   EXPECT_EQ(stream["device"], nullptr);
-  EXPECT_EQ(stream["verdict"], "its inferences run in executors");
+  EXPECT_EQ(stream["verdict_code"], "forwarded");
   const json device = daemon.Status()["devices"][0];
   EXPECT_EQ(device["turns"], 0);
   EXPECT_EQ(device["load_ratio"], 0);

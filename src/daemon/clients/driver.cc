@@ -103,9 +103,7 @@ void Driver::Leave(ClientId client, TimePoint now) {
   const auto stream = engine_.streams().find(client);
   if (stream == engine_.streams().end()) return;
   const core::StreamCounters counters = stream->second.counters;
-  ExecutorChange gone;
   if (const StreamRecord* record = ledger_.Find(client)) {
-    gone = {record->name, record->serves, record->pid, false};
     spdlog::info(
         "stream '{}' left: pid {}, {} done, {} granted, {} ungated, {} warm-up, {} expired, "
         "{} cancelled in {:.1f} s",
@@ -127,7 +125,6 @@ void Driver::Leave(ClientId client, TimePoint now) {
   for (const core::RateCapped& lifted : admission_.OnLeave(client)) {
     Apply(lifted, lifted.client, now);
   }
-  if (!gone.socket.empty()) executor_told_(gone, now);
 }
 
 bool Driver::OnMessage(ClientId client, const wire::Message& message, TimePoint now) {
@@ -186,11 +183,10 @@ bool Driver::OnForwarding(ClientId client, const wire::Message& message, TimePoi
   }
   const auto* serves = std::get_if<wire::Serves>(&message);
   if (serves == nullptr || serves->socket.empty()) return false;
-  // Once: a client may not have us tell of executors without end.
+  // Once: a client may not fill the log with executors without end.
   if (!record->serves.empty()) return record->serves == serves->socket;
   record->serves = serves->socket;
   spdlog::info("stream '{}' is the executor at {}", record->name, record->serves);
-  executor_told_({record->name, record->serves, record->pid, true}, now);
   return true;
 }
 

@@ -27,14 +27,6 @@ class Outbox {
   virtual void Deliver(ClientId client, const wire::Message& message) = 0;
 };
 
-// An executor came or went. It is gone as soon as its process is.
-struct ExecutorChange {
-  std::string name;    // its stream's: "executor-cpu:0"
-  std::string socket;  // where apps find it
-  pid_t pid = 0;
-  bool here = false;  // false: it left, or died
-};
-
 class Driver {
  public:
   // `gpus`: which of the devices are GPUs. `recorder` may be null.
@@ -70,11 +62,6 @@ class Driver {
   // Streams of that name stay where they are; whoever joins with it later is told nothing.
   void Unassign(const std::string& name) { assignments_.Forget(name); }
   const Assignments& assignments() const { return assignments_; }
-  // Told of executors that come and go, on the loop's thread, after the driver has taken note. It
-  // may call Assign.
-  void WatchExecutors(std::function<void(const ExecutorChange&, TimePoint)> told) {
-    executor_told_ = std::move(told);
-  }
   // The name of the executor at that socket, if it is here or somebody else knows it, else the
   // socket.
   std::string ExecutorName(const std::string& socket) const;
@@ -113,8 +100,6 @@ class Driver {
   AdmissionDesk admission_;
   GpuFaults faults_;
   Assignments assignments_;
-  std::function<void(const ExecutorChange&, TimePoint)> executor_told_ = [](const ExecutorChange&,
-                                                                            TimePoint) {};
   std::function<std::string(const std::string&)> name_executor_ = [](const std::string&) {
     return std::string();
   };

@@ -378,16 +378,22 @@ json Status::Admission(std::size_t device) const {
   return out;
 }
 
-json Status::Verdict(ClientId client, const core::Stream& stream) const {
+// The sentence is for people, the code for programs.
+void Status::PutVerdict(ClientId client, const core::Stream& stream, json* out) const {
+  const auto put = [out](const char* code, const json& sentence) {
+    (*out)["verdict"] = sentence;
+    (*out)["verdict_code"] = code != nullptr ? json(code) : json(nullptr);
+  };
   const AdmissionDesk& desk = driver_->admission();
-  if (desk.mode() == AdmissionMode::kOff) return nullptr;
-  if (!(stream.spec.required_fps > 0)) return "no rate stated";
+  if (desk.mode() == AdmissionMode::kOff) return put(nullptr, nullptr);
+  if (!(stream.spec.required_fps > 0)) return put("no_rate", "no rate stated");
   const StreamRecord* record = driver_->ledger().Find(client);
   const bool away = record != nullptr && record->uses && !record->uses->empty();
-  if (away && stream.body.empty()) return "its inferences run in executors";
+  if (away && stream.body.empty()) return put("forwarded", "its inferences run in executors");
   const AdmissionDesk::Verdict* verdict = desk.Of(client);
-  if (verdict == nullptr) return "not seen enough";
-  return verdict->fits ? "fits" : verdict->reason;
+  if (verdict == nullptr) return put("unseen", "not seen enough");
+  if (verdict->fits) return put("fits", "fits");
+  put("exceeds", verdict->reason);
 }
 
 // Where its inferences run, by its own word; where they are to; and whether it is an executor.
@@ -436,7 +442,6 @@ json Status::Streams(TimePoint now) const {
                                               static_cast<double>(counters.done))
                                       : json(nullptr)},
         {"missed", std::move(missed)},
-        {"drops", nullptr},
         {"excess", rated ? json(ToString(stream.spec.excess)) : json(nullptr)},
         {"verdict", Verdict(client, stream)},
         {"wait_ms", Summary(stream.wait)},
@@ -460,6 +465,7 @@ json Status::Streams(TimePoint now) const {
     if (const GpuFaults::Affected* broken = driver_->faults().Of(client)) {
       entry["fault"] = GpuErrorText(broken->code);
     }
+    PutVerdict(client, stream, &entry);
     PutForwarding(*record, &entry);
     PutCounters(counters, &entry);
     streams.push_back(std::move(entry));

@@ -47,7 +47,7 @@ class Status {
   nlohmann::json Faults(TimePoint now) const;
   nlohmann::json Devices(TimePoint now) const;
   nlohmann::json Admission(std::size_t device) const;
-  nlohmann::json Verdict(ClientId client, const core::Stream& stream) const;
+  void PutVerdict(ClientId client, const core::Stream& stream, nlohmann::json* out) const;
   nlohmann::json Streams(TimePoint now) const;
   nlohmann::json PlacementJson(TimePoint now) const;
   nlohmann::json PlaceJson(const placement::PlacedStream& stream, TimePoint now) const;
@@ -62,10 +62,10 @@ class Status {
   std::shared_ptr<const Snapshot> latest_;
 };
 
-// As compact text; whatever is not UTF-8 is replaced.
 // The limit as it was asked for: a number, or "auto".
 nlohmann::json ConcurrencyJson(const core::PolicySpec& policy);
 nlohmann::json DemandLimitJson(const core::PolicySpec& policy);  // null: none
+// As compact text; bytes that are not UTF-8 are replaced.
 std::string Dump(const nlohmann::json& status);
 
 // What is assigned, by name: [{"name", "executors", "reason", "for_s"}].
