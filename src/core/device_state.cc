@@ -2,12 +2,22 @@
 
 namespace stagger::core {
 
+DeviceTimes TimesAfter(const DeviceState& device, Duration elapsed) {
+  DeviceTimes times{device.body_time, device.over_time, device.busy_time};
+  if (device.in_force == 0) return times;
+  const Duration bodies = elapsed * device.in_force;
+  times.busy += elapsed;
+  times.body += bodies;
+  if (device.in_force > device.concurrency) times.over += bodies;
+  return times;
+}
+
 void Accrue(DeviceState& device, Duration elapsed) {
   if (device.in_force == 0) return;
-  const Duration bodies = elapsed * device.in_force;
-  device.busy_time += elapsed;
-  device.body_time += bodies;
-  if (device.in_force > device.concurrency) device.over_time += bodies;
+  const DeviceTimes times = TimesAfter(device, elapsed);
+  device.body_time = times.body;
+  device.over_time = times.over;
+  device.busy_time = times.busy;
   if (device.running.size() < 2) return;
   double demands = 0;
   for (const RunningTurn& turn : device.running) demands += turn.demand;

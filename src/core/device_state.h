@@ -73,6 +73,14 @@ struct DeviceState {
   Newest<PastTurn, 1024> past;  // in order of their end
 };
 
+// The integrals alone.
+struct DeviceTimes {
+  Duration body{};
+  Duration over{};
+  Duration busy{};
+};
+// What they come to if `elapsed` passes and nothing begins or ends.
+DeviceTimes TimesAfter(const DeviceState& device, Duration elapsed);
 // Adds `elapsed` to the integrals, during which nothing began or ended.
 void Accrue(DeviceState& device, Duration elapsed);
 

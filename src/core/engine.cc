@@ -121,6 +121,9 @@ TimePoint Engine::NextDeadline() const {
 
 const std::map<ClientId, Stream>& Engine::streams() const { return impl_->streams; }
 std::span<const DeviceState> Engine::devices() const { return impl_->devices; }
+DeviceTimes Engine::TimesAt(DeviceId device, TimePoint now) const {
+  return TimesAfter(impl_->At(device), std::max(now - impl_->now, Duration{}));
+}
 const PolicySpec& Engine::policy() const { return impl_->config.policy; }
 std::uint64_t Engine::invalid_events() const { return impl_->invalid; }
 

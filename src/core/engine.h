@@ -64,6 +64,8 @@ class Engine {
   // Views for status; valid until the next Step.
   const std::map<ClientId, Stream>& streams() const;
   std::span<const DeviceState> devices() const;
+  // The device's integrals at `now`, no earlier than the last Step: to look needs no Step.
+  DeviceTimes TimesAt(DeviceId device, TimePoint now) const;
   const PolicySpec& policy() const;
   // Events that made no sense and concern no known stream; the rest are in StreamCounters::invalid.
   std::uint64_t invalid_events() const;

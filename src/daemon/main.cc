@@ -234,7 +234,6 @@ Result<void> Serve(const Options& options) {
   auto on_asked = (*loop)->Watch((*board)->asked_fd(), EPOLLIN, [&](std::uint32_t) {
     (*board)->ClearAsked();
     (*board)->Publish(status.Latest(SnapshotBoard::kMaxAge, Now()));
-    server.Settle();
   });
   if (!on_asked) return on_asked.error();
   if (auto ok = server.Start(std::move(listener->socket), driver->get(), &control); !ok) {

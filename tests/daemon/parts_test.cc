@@ -39,6 +39,18 @@ TEST(RateWindow, ForgetsWhatALongSilenceOverlaid) {
   EXPECT_NEAR(window.PerSecond(start + seconds{500}, seconds{5}), 1, 0.05);
 }
 
+TEST(RateWindow, SpreadsWhatWasLongUnderWay) {
+  const TimePoint start{seconds{1000}};
+  RateWindow at_once(start);
+  RateWindow spread(start);
+  const TimePoint end = start + seconds{20};
+  at_once.Add(end, 20'000);
+  spread.AddOver(start, end, 20'000);
+  EXPECT_NEAR(at_once.PerSecond(end, seconds{10}), 2000, 50) << "as if all had come at the end";
+  EXPECT_NEAR(spread.PerSecond(end, seconds{10}), 1000, 50);
+  EXPECT_NEAR(spread.PerSecond(end + seconds{5}, seconds{10}), 500, 50);
+}
+
 TEST(Printable, ReplacesControlsAndBrokenText) {
   EXPECT_EQ(Printable("gate-1"), "gate-1");
   EXPECT_EQ(Printable("門 1"), "門 1");

@@ -38,12 +38,23 @@ void Ledger::Observe(const core::Engine& engine, ClientId client, TimePoint now)
   }
   const auto devices = engine.devices();
   for (std::size_t i = 0; i < busy_.size() && i < devices.size(); ++i) {
-    const Duration gained = devices[i].busy_time - busy_[i].seen;
-    if (gained > Duration{0}) {
-      busy_[i].window.Add(now, gained.count());
-      busy_[i].seen = devices[i].busy_time;
-    }
+    busy_[i].Take(devices[i].busy_time, now);
   }
+}
+
+void Ledger::Busy::Take(Duration busy_time, TimePoint now) {
+  const Duration gained = busy_time - seen;
+  if (gained <= Duration{0}) return;
+  // Between two steps of the engine a device is busy all the time, or not at all.
+  window.AddOver(now - gained, now, gained.count());
+  seen = busy_time;
+}
+
+double Ledger::BusyPerSecond(const core::Engine& engine, std::size_t device, TimePoint now,
+                             Duration window) const {
+  Busy busy = busy_[device];
+  busy.Take(engine.TimesAt(DeviceId{static_cast<std::uint32_t>(device)}, now).busy, now);
+  return busy.window.PerSecond(now, window);
 }
 
 const StreamRecord* Ledger::Find(ClientId client) const {

@@ -51,7 +51,9 @@ class Ledger {
   const std::string* NameOf(ClientId client) const;
   bool NameTaken(const std::string& name) const;
   const core::StreamCounters& left() const { return left_; }
-  const RateWindow& busy(std::size_t device) const { return busy_[device].window; }
+  // Of the last `window`, the time during which at least one body ran: ns per second.
+  double BusyPerSecond(const core::Engine& engine, std::size_t device, TimePoint now,
+                       Duration window) const;
   TimePoint started() const { return started_; }
 
   std::uint64_t refused = 0;  // connections turned away
@@ -61,6 +63,7 @@ class Ledger {
   struct Busy {
     RateWindow window;
     Duration seen{};
+    void Take(Duration busy_time, TimePoint now);
   };
   TimePoint started_;
   std::map<ClientId, StreamRecord> streams_;

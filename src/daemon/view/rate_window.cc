@@ -13,6 +13,18 @@ void RateWindow::Add(TimePoint now, std::int64_t amount) {
   amounts_[static_cast<std::size_t>(newest_ % kSlots)] += amount;
 }
 
+void RateWindow::AddOver(TimePoint from, TimePoint now, std::int64_t amount) {
+  const Duration whole = now - from;
+  from = std::max(from, now - kLongest);
+  while (from < now) {
+    const TimePoint end = std::min(now, TimePoint{(from.since_epoch / kBucket + 1) * kBucket});
+    const double share =
+        static_cast<double>((end - from).count()) / static_cast<double>(whole.count());
+    Add(from, static_cast<std::int64_t>(static_cast<double>(amount) * share));
+    from = end;
+  }
+}
+
 double RateWindow::PerSecond(TimePoint now, Duration window) const {
   const std::int64_t last = now.since_epoch / kBucket;
   const std::int64_t first = last - std::min(window, kLongest) / kBucket;

@@ -16,6 +16,8 @@ class RateWindow {
   explicit RateWindow(TimePoint start) : start_(start) {}
 
   void Add(TimePoint now, std::int64_t amount);
+  // The same, spread evenly over the time from `from`, which is no earlier than the last Add.
+  void AddOver(TimePoint from, TimePoint now, std::int64_t amount);
   // Amount per second over the last `window` (at most kLongest), or since the start if that is
   // less.
   double PerSecond(TimePoint now, Duration window) const;

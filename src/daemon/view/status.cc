@@ -125,7 +125,6 @@ std::string Dump(const json& status) {
 
 std::shared_ptr<const Snapshot> Status::Latest(Duration max_age, TimePoint now) {
   if (latest_ == nullptr || now - latest_->taken > max_age) {
-    driver_->Tick(now);  // brings the time integrals up to now
     latest_ = std::make_shared<const Snapshot>(Snapshot{Build(now), now});
   }
   return latest_;
@@ -331,7 +330,10 @@ json Status::Devices(TimePoint now) const {
     for (const core::WaitingTurn& turn : device.waiting) {
       waiting.push_back({{"stream", name_of(turn.client)}, {"for_ms", Ms(now - turn.requested)}});
     }
-    const double busy_ns_per_s = driver_->ledger().busy(index++).PerSecond(now, kBusyWindow);
+    const core::DeviceTimes times =
+        driver_->engine().TimesAt({static_cast<std::uint32_t>(index)}, now);
+    const double busy_ns_per_s =
+        driver_->ledger().BusyPerSecond(driver_->engine(), index++, now, kBusyWindow);
     devices.push_back(
         {{"name", device.name},
          {"cores", device.cores},
@@ -342,10 +344,10 @@ json Status::Devices(TimePoint now) const {
          {"admission", Admission(index - 1)},
          {"load_ratio", Rounded(device.load, 10000)},
          {"overloaded", device.overloaded()},
-         {"body_time_ms", Ms(device.body_time)},
-         {"busy_time_ms", Ms(device.busy_time)},
-         {"overlap_ratio", Ratio(static_cast<double>(device.over_time.count()),
-                                 static_cast<double>(device.body_time.count()))},
+         {"body_time_ms", Ms(times.body)},
+         {"busy_time_ms", Ms(times.busy)},
+         {"overlap_ratio", Ratio(static_cast<double>(times.over.count()),
+                                 static_cast<double>(times.body.count()))},
          {"turns", device.turns},
          {"faults", driver_->faults().CountOn({static_cast<std::uint32_t>(index - 1)})}});
     PutHardware(facts_.devices[index - 1], uses, &devices.back());

@@ -1,6 +1,6 @@
 // The status document (docs/status-api.md): engine, ledger, server and device facts as one JSON
 // object.
-// Loop thread only; the result is a value that other threads may read.
+// Loop thread only; the result is a value that other threads may read. To look changes nothing.
 #pragma once
 
 #include <map>
@@ -32,7 +32,7 @@ struct Snapshot {
 class Status {
  public:
   // `gpus` may be null: nothing to look at.
-  Status(Driver* driver, DaemonFacts facts, device::GpuWatch* gpus, const Mps* mps,
+  Status(const Driver* driver, DaemonFacts facts, device::GpuWatch* gpus, const Mps* mps,
          const placement::PlanInForce* placement)
       : driver_(driver), facts_(std::move(facts)), gpus_(gpus), mps_(mps), placement_(placement) {}
 
@@ -54,7 +54,7 @@ class Status {
   bool MovesAtStart(const placement::PlacedStream& stream, const std::string& runs_on) const;
   void PutForwarding(const StreamRecord& record, nlohmann::json* out) const;
 
-  Driver* driver_;
+  const Driver* driver_;
   DaemonFacts facts_;
   device::GpuWatch* gpus_;
   const Mps* mps_;

@@ -1,0 +1,97 @@
+// The status document, built without a process: to look is not to act.
+#include "daemon/view/status.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <string>
+
+#include "daemon/daemon_process.h"
+
+namespace stagger::daemon {
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+struct Nowhere : Outbox {
+  void Deliver(ClientId, const wire::Message&) override {}
+};
+
+class StatusTest : public testing::Test {
+ protected:
+  StatusTest() {
+    core::EngineConfig config;
+    config.devices = {{"cpu:0", {0, 1}}};
+    config.policy.name = "fifo";
+    auto recorder = record::Recorder::Create(recording_, config);
+    EXPECT_TRUE(recorder);
+    recorder_.emplace(std::move(recorder).value());
+    auto driver =
+        Driver::Create(config, {}, AdmissionMode::kWarn, &nowhere_, &*recorder_, now_);
+    EXPECT_TRUE(driver);
+    driver_ = std::move(driver).value();
+    auto loop = EventLoop::Create();
+    EXPECT_TRUE(loop);
+    loop_ = std::move(loop).value();
+    auto mps = Mps::Create(loop_.get(), MpsMode::kOff, dir_.File("socket"), "");
+    EXPECT_TRUE(mps);
+    mps_ = std::move(mps).value();
+    status_.emplace(driver_.get(), DaemonFacts{"/s", "", {{config.devices[0], {}}}}, nullptr,
+                    mps_.get(), &plan_);
+  }
+  json Look() { return status_->Latest(Duration{}, now_)->status; }
+  std::string Recorded() const {
+    std::ifstream file(recording_);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  void Join(ClientId client, const std::string& name) {
+    wire::Hello hello;
+    hello.name = name;
+    hello.weight_milli = 1000;
+    driver_->Join(client, hello, "app", 17, 1, "app", now_);
+  }
+
+  daemon_test::TempDir dir_;
+  const std::string recording_ = dir_.File("recording");
+  TimePoint now_{seconds{1000}};
+  Nowhere nowhere_;
+  std::optional<record::Recorder> recorder_;
+  std::unique_ptr<Driver> driver_;
+  std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<Mps> mps_;
+  placement::PlanInForce plan_;
+  std::optional<Status> status_;
+};
+
+TEST_F(StatusTest, ToLookIsNotRecorded) {
+  Join(ClientId{1}, "gate");
+  const std::string before = Recorded();
+  ASSERT_NE(before.find("gate"), std::string::npos);
+  for (int i = 0; i < 100; ++i, now_ = now_ + seconds{1}) {
+    EXPECT_EQ(Look()["streams"][0]["attached_s"], i);
+  }
+  EXPECT_EQ(Recorded(), before);
+}
+
+TEST_F(StatusTest, ABodyUnderWayCountsUpToTheLook) {
+  Join(ClientId{1}, "gate");
+  driver_->OnMessage(ClientId{1}, wire::Request{TurnSeq{1}, DeviceId{0}, {}, true}, now_);
+  now_ = now_ + milliseconds{40};
+  json device = Look()["devices"][0];
+  EXPECT_EQ(device["busy_time_ms"], 40);
+  EXPECT_EQ(device["body_time_ms"], 40);
+  EXPECT_EQ(device["running"][0]["for_ms"], 40);
+  // Once more, not twice as much; and the engine's next step counts the same time once.
+  device = Look()["devices"][0];
+  EXPECT_EQ(device["busy_time_ms"], 40);
+  now_ = now_ + milliseconds{60};
+  driver_->OnMessage(ClientId{1}, wire::Release{TurnSeq{1}, milliseconds{100}, {}, {}}, now_);
+  device = Look()["devices"][0];
+  EXPECT_EQ(device["busy_time_ms"], 100);
+  EXPECT_NEAR(device["utilisation_ratio"], 0.1, 0.01);
+}
+
+}  // namespace
+}  // namespace stagger::daemon
