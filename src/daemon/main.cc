@@ -24,6 +24,7 @@
 #include "daemon/clients/server.h"
 #include "daemon/gpu/mps.h"
 #include "daemon/loop/event_loop.h"
+#include "daemon/loop/log_queue.h"
 #include "daemon/loop/notify.h"
 #include "daemon/options.h"
 #include "daemon/plan/plan_service.h"
@@ -33,7 +34,7 @@
 #include "device/devices.h"
 #include "device/gpu_watch.h"
 #include "device/nvidia.h"
-#include "record/recording.h"
+#include "record/queued_recorder.h"
 #include "wire/channel.h"
 #include "wire/listener.h"
 #include "wire/timers.h"
@@ -46,6 +47,9 @@ constexpr Duration kControlMaxAge = std::chrono::milliseconds{20};
 
 // A stream that has had a GPU to itself for this long begins bodies without waiting for answers.
 constexpr Duration kSoleAfter = std::chrono::milliseconds{500};
+
+// At its end the daemon waits for so long until its recording, and its log, are written.
+constexpr Duration kLastWords = std::chrono::seconds{1};
 
 // What is gathered into one line of the log must be one fault in the books, too.
 static_assert(wire::kFaultGather < GpuFaults::kTogether);
@@ -124,7 +128,7 @@ Result<void> AwaitMps(EventLoop* loop, Mps* mps) {
   return Error{"ended by a signal while MPS was starting"};
 }
 
-Result<void> Serve(const Options& options) {
+Result<void> Serve(const Options& options, LogQueue* log) {
   const std::string path = options.socket.empty() ? wire::DefaultSocketPath() : options.socket;
   std::optional<gid_t> group;
   if (!options.group.empty()) {
@@ -158,11 +162,11 @@ Result<void> Serve(const Options& options) {
   config.sole_after = kSoleAfter;
   config.lease_floor = options.lease_floor;
   config.lease_ceiling = std::max(config.lease_ceiling, config.lease_floor);
-  std::optional<record::Recorder> recorder;
+  std::optional<record::QueuedRecorder> recorder;
   if (!options.record.empty()) {
     auto created = record::Recorder::Create(options.record, config);
     if (!created) return created.error();
-    recorder = std::move(created).value();
+    recorder.emplace(std::move(created).value());
     spdlog::info("recording to {}", options.record);
   }
   auto driver = Driver::Create(std::move(config), std::move(gpus), options.admission, &server,
@@ -223,7 +227,9 @@ Result<void> Serve(const Options& options) {
     const placement::PlacedDevice* device = placement.placement().DeviceAt(socket);
     return device != nullptr ? device->plan.name : std::string();
   });
-  Status status(driver->get(), {path, http_address, std::move(hardware->devices)},
+  Status status(driver->get(),
+                {path, http_address, std::move(hardware->devices), &(*loop)->steps(),
+                 [log] { return log->lost(); }},
                 hardware->watch.get(), mps->get(), &placement.placement());
   Control control(
       driver->get(), &placement,
@@ -257,7 +263,8 @@ Result<void> Serve(const Options& options) {
     });
     if (!stopped) (void)(*loop)->Run();  // a second signal ends this, too
   }
-  spdlog::shutdown();
+  if (recorder) recorder->Drain(kLastWords);
+  log->Drain(kLastWords);
   // Requests under way on the dashboard's threads may take a while; nothing of ours waits for them.
   _exit(0);
 }
@@ -280,11 +287,13 @@ int Main(int argc, char** argv) {
   if (options.ready_fd >= 0 && fcntl(options.ready_fd, F_GETFD) < 0) {
     return complain(Error{"--ready-fd: descriptor is not open"}, 2);
   }
-  spdlog::set_default_logger(spdlog::stderr_color_mt("staggerd"));
+  const auto log =
+      std::make_shared<LogQueue>(std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>("staggerd", log));
   spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e staggerd %^%l%$: %v");
-  spdlog::flush_on(spdlog::level::info);
-  if (auto served = Serve(options); !served) return complain(served.error(), 1);
-  return 0;
+  const auto served = Serve(options, log.get());
+  log->Drain(kLastWords);
+  return served ? 0 : complain(served.error(), 1);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // Which device serves which stream: a plan in force. Takes streams and devices as they come and go,
 // keeps every device within the exact test (core/placement) and moves as few streams as it can; and
-// says why each is where it is. Loop thread only; no I/O.
+// says why each is where it is. A value: one thread at a time, and a copy is another plan. No I/O.
 #pragma once
 
 #include <sys/types.h>
@@ -121,7 +121,8 @@ class PlanInForce {
   static constexpr Duration kLeastStay = std::chrono::seconds{10};
   // Where a device's measured figures no longer pass the test: moves as few streams as it can, to
   // where they pass with the same figures. Where nothing passes all stay, the device says so, and
-  // its streams' rates are lowered by the elastic law (core/elastic.h) until it passes.
+  // its streams' rates are lowered by the elastic law (core/elastic.h) until it passes. One
+  // device is relieved at a time, the others with the next figures.
   Changed Measure(const std::string& device, const DeviceFigures& figures, TimePoint now);
 
  private:
@@ -151,6 +152,7 @@ class PlanInForce {
   std::vector<PlacedStream> streams_;
   std::deque<Event> events_;
   std::uint64_t noted_ = 0;
+  std::uint32_t relieved_next_ = 0;  // the device that Relieve begins with
 };
 
 }  // namespace stagger::placement

@@ -180,7 +180,11 @@ PlanInForce::Changed PlanInForce::Measure(const std::string& name, const DeviceF
 PlanInForce::Changed PlanInForce::Relieve(TimePoint now) {
   Changed changed;
   std::vector<bool> overfull = Overfull();
-  for (std::uint32_t i = 0; i < devices_.size(); ++i) {
+  // One device at a time, since each may take hundreds of boards; the next one is next.
+  bool tried = false;
+  const std::uint32_t first = relieved_next_;
+  for (std::size_t k = 0; k < devices_.size(); ++k) {
+    const auto i = static_cast<std::uint32_t>((first + k) % devices_.size());
     PlacedDevice& device = devices_[i];
     if (!device.here) continue;
     if (!overfull[i]) {
@@ -189,7 +193,9 @@ PlanInForce::Changed PlanInForce::Relieve(TimePoint now) {
       }
       continue;
     }
-    if (now < device.try_again_at) continue;
+    if (tried || now < device.try_again_at) continue;
+    tried = true;
+    relieved_next_ = i + 1;
     device.try_again_at = now + kRetry;
     if (!ReliefOf(i, now, &changed)) continue;
     device.overfull.clear();

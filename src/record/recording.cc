@@ -37,10 +37,15 @@ Result<Recorder> Recorder::Create(const std::string& path, const core::EngineCon
   if (file == nullptr) {
     return Error{"cannot record to " + path + ": " + std::strerror(errno)};
   }
+  auto recorder = Over(file, config);
+  if (!recorder) return Error{"cannot record to " + path + ": " + recorder.error().message};
+  return recorder;
+}
+
+Result<Recorder> Recorder::Over(std::FILE* file, const core::EngineConfig& config) {
   Recorder recorder(file);
   ordered_json header{{"stagger_recording", kFormat}, {"config", ToJson(config)}};
-  if (!recorder.Write(header.dump()))
-    return Error{"cannot record to " + path + ": " + recorder.failure_};
+  if (!recorder.Write(header.dump())) return Error{recorder.failure_};
   return recorder;
 }
 

@@ -37,6 +37,8 @@ class Recorder {
  public:
   // Error: the file exists already or cannot be made.
   static Result<Recorder> Create(const std::string& path, const core::EngineConfig& config);
+  // Writes to an open file, which becomes its own.
+  static Result<Recorder> Over(std::FILE* file, const core::EngineConfig& config);
 
   // False once nothing more can be written; the reason is in failure().
   bool Add(const core::Event& event, TimePoint now, std::span<const core::Action> actions);

@@ -21,7 +21,7 @@ namespace stagger::daemon_test {
 namespace {
 
 pid_t Spawn(const std::vector<std::string>& args, const Environment& environment, int ready_fd,
-            const std::string& log) {
+            const std::string& log, int log_fd = -1) {
   std::vector<std::string> words = {STAGGERD_PATH};
   words.insert(words.end(), args.begin(), args.end());
   if (ready_fd >= 0) words.insert(words.end(), {"--ready-fd", std::to_string(ready_fd)});
@@ -34,7 +34,8 @@ pid_t Spawn(const std::vector<std::string>& args, const Environment& environment
 #ifdef __SANITIZE_THREAD__
   setenv("TSAN_OPTIONS", "atexit_sleep_ms=0", 0);  // by default every exit takes a second longer
 #endif
-  const int err = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  const int err =
+      log_fd >= 0 ? log_fd : open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   dup2(err, STDERR_FILENO);
   if (ready_fd >= 0) fcntl(ready_fd, F_SETFD, 0);
   execv(argv[0], argv.data());
@@ -91,10 +92,11 @@ TempDir::TempDir() {
 
 TempDir::~TempDir() { std::filesystem::remove_all(path_); }
 
-DaemonProcess::DaemonProcess(std::vector<std::string> args, Environment environment)
+DaemonProcess::DaemonProcess(std::vector<std::string> args, Environment environment, int log_fd)
     : socket_(dir_.File("daemon.sock")),
       args_(std::move(args)),
-      environment_(std::move(environment)) {
+      environment_(std::move(environment)),
+      log_fd_(log_fd) {
   args_.insert(args_.begin(), {"--socket", socket_});
   if (std::find(args_.begin(), args_.end(), "--http") == args_.end()) {
     args_.insert(args_.end(), {"--http", "off"});
@@ -112,7 +114,7 @@ void DaemonProcess::Start() {
   ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
   const UniqueFd read_end(ends[0]);
   UniqueFd write_end(ends[1]);
-  pid_ = Spawn(args_, environment_, write_end.get(), dir_.File("log"));
+  pid_ = Spawn(args_, environment_, write_end.get(), dir_.File("log"), log_fd_);
   write_end.Reset();
   const std::string line = ReadLine(read_end.get());
   ASSERT_EQ(line.substr(0, 11), "READY http=") << Log();

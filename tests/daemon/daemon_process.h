@@ -39,8 +39,9 @@ using Environment = std::vector<std::pair<std::string, std::string>>;
 
 class DaemonProcess {
  public:
-  // --http off unless given
-  explicit DaemonProcess(std::vector<std::string> args = {}, Environment environment = {});
+  // --http off unless given. `log_fd`: where its log goes, instead of a file.
+  explicit DaemonProcess(std::vector<std::string> args = {}, Environment environment = {},
+                         int log_fd = -1);
   ~DaemonProcess();
 
   // Starts it (again), and waits until it is ready.
@@ -62,6 +63,7 @@ class DaemonProcess {
   std::string socket_;
   std::vector<std::string> args_;
   Environment environment_;
+  int log_fd_;
   std::string http_;
   pid_t pid_ = -1;
 };

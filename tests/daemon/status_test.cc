@@ -28,8 +28,7 @@ class StatusTest : public testing::Test {
     auto recorder = record::Recorder::Create(recording_, config);
     EXPECT_TRUE(recorder);
     recorder_.emplace(std::move(recorder).value());
-    auto driver =
-        Driver::Create(config, {}, AdmissionMode::kWarn, &nowhere_, &*recorder_, now_);
+    auto driver = Driver::Create(config, {}, AdmissionMode::kWarn, &nowhere_, &*recorder_, now_);
     EXPECT_TRUE(driver);
     driver_ = std::move(driver).value();
     auto loop = EventLoop::Create();
@@ -38,11 +37,14 @@ class StatusTest : public testing::Test {
     auto mps = Mps::Create(loop_.get(), MpsMode::kOff, dir_.File("socket"), "");
     EXPECT_TRUE(mps);
     mps_ = std::move(mps).value();
-    status_.emplace(driver_.get(), DaemonFacts{"/s", "", {{config.devices[0], {}}}}, nullptr,
-                    mps_.get(), &plan_);
+    status_.emplace(
+        driver_.get(),
+        DaemonFacts{"/s", "", {{config.devices[0], {}}}, &loop_->steps(), [] { return 0; }},
+        nullptr, mps_.get(), &plan_);
   }
   json Look() { return status_->Latest(Duration{}, now_)->status; }
-  std::string Recorded() const {
+  std::string Recorded() {
+    EXPECT_TRUE(recorder_->Drain(daemon_test::kLimit));
     std::ifstream file(recording_);
     return {std::istreambuf_iterator<char>(file), {}};
   }
@@ -57,7 +59,7 @@ class StatusTest : public testing::Test {
   const std::string recording_ = dir_.File("recording");
   TimePoint now_{seconds{1000}};
   Nowhere nowhere_;
-  std::optional<record::Recorder> recorder_;
+  std::optional<record::QueuedRecorder> recorder_;
   std::unique_ptr<Driver> driver_;
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<Mps> mps_;

@@ -52,7 +52,7 @@ wire::CoreMask MaskOf(const std::vector<std::uint16_t>& cores) {
 
 Result<std::unique_ptr<Driver>> Driver::Create(core::EngineConfig config,
                                                std::vector<wire::Gpu> gpus, AdmissionMode admission,
-                                               Outbox* outbox, record::Recorder* recorder,
+                                               Outbox* outbox, record::QueuedRecorder* recorder,
                                                TimePoint now) {
   const std::size_t devices = config.devices.size();
   auto engine = core::Engine::Create(std::move(config));
@@ -62,7 +62,7 @@ Result<std::unique_ptr<Driver>> Driver::Create(core::EngineConfig config,
 }
 
 Driver::Driver(core::Engine engine, std::vector<wire::Gpu> gpus, AdmissionMode admission,
-               std::size_t devices, Outbox* outbox, record::Recorder* recorder, TimePoint now)
+               std::size_t devices, Outbox* outbox, record::QueuedRecorder* recorder, TimePoint now)
     : engine_(std::move(engine)),
       gpus_(std::move(gpus)),
       outbox_(outbox),

@@ -15,7 +15,7 @@
 #include "daemon/clients/assignments.h"
 #include "daemon/gpu/gpu_faults.h"
 #include "daemon/view/ledger.h"
-#include "record/recording.h"
+#include "record/queued_recorder.h"
 #include "wire/messages.h"
 
 namespace stagger::daemon {
@@ -33,7 +33,7 @@ class Driver {
   static Result<std::unique_ptr<Driver>> Create(core::EngineConfig config,
                                                 std::vector<wire::Gpu> gpus,
                                                 AdmissionMode admission, Outbox* outbox,
-                                                record::Recorder* recorder, TimePoint now);
+                                                record::QueuedRecorder* recorder, TimePoint now);
 
   // What a client that joins is told before all else.
   wire::Welcome WelcomeFor(ClientId client, std::uint64_t features) const {
@@ -85,7 +85,7 @@ class Driver {
 
  private:
   Driver(core::Engine engine, std::vector<wire::Gpu> gpus, AdmissionMode admission,
-         std::size_t devices, Outbox* outbox, record::Recorder* recorder, TimePoint now);
+         std::size_t devices, Outbox* outbox, record::QueuedRecorder* recorder, TimePoint now);
   void Apply(const core::Event& event, ClientId cause, TimePoint now);
   // False: no such device.
   bool OnFault(ClientId client, const wire::Faulted& faulted, TimePoint now);
@@ -95,7 +95,7 @@ class Driver {
   core::Engine engine_;
   std::vector<wire::Gpu> gpus_;
   Outbox* outbox_;
-  record::Recorder* recorder_;  // null: nothing is recorded, or no longer
+  record::QueuedRecorder* recorder_;  // null: nothing is recorded, or no longer
   Ledger ledger_;
   AdmissionDesk admission_;
   GpuFaults faults_;

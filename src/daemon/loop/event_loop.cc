@@ -7,10 +7,20 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
+
+#include "base/clock.h"
 
 namespace stagger::daemon {
 
 namespace {
+
+// Of this thread.
+Duration CpuTime() {
+  timespec at{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &at);
+  return std::chrono::seconds{at.tv_sec} + std::chrono::nanoseconds{at.tv_nsec};
+}
 
 Error Failed(const char* what) { return Error{std::string(what) + ": " + std::strerror(errno)}; }
 
@@ -51,12 +61,15 @@ void EventLoop::Unwatch(WatchId id) {
 Result<void> EventLoop::Run() {
   running_ = true;
   std::array<epoll_event, 64> events{};
+  // One reading a step, for it is a system call: a step's time has its wait's own cost in it.
+  Duration cpu = CpuTime();
   while (running_) {
     const int n = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
     if (n < 0) {
       if (errno == EINTR) continue;
       return Failed("epoll_wait");
     }
+    const TimePoint begun = Now();
     for (int i = 0; i < n && running_; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       const auto it = watched_.find(event.data.u64);
@@ -64,6 +77,9 @@ Result<void> EventLoop::Run() {
       const std::shared_ptr<Watched> keep = it->second;  // the handler may unwatch itself
       keep->handler(event.events);
     }
+    const Duration cpu_now = CpuTime();
+    steps_.Took(Now() - begun, cpu_now - cpu);
+    cpu = cpu_now;
   }
   return {};
 }

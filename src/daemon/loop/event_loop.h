@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "daemon/loop/loop_steps.h"
 
 namespace stagger::daemon {
 
@@ -30,6 +31,8 @@ class EventLoop {
   Result<void> Run();
   void Stop() { running_ = false; }
 
+  const LoopSteps& steps() const { return steps_; }
+
  private:
   explicit EventLoop(UniqueFd epoll) : epoll_(std::move(epoll)) {}
 
@@ -41,6 +44,7 @@ class EventLoop {
   std::unordered_map<WatchId, std::shared_ptr<Watched>> watched_;
   WatchId next_id_ = 1;
   bool running_ = false;
+  LoopSteps steps_;
 };
 
 // Calls back at a deadline. Arming is lazy, to spare a system call per turn: a later deadline than

@@ -18,6 +18,8 @@ namespace {
 // Models are not loaded while others move, or apps start.
 constexpr Duration kStandbyAfter = std::chrono::milliseconds{500};
 constexpr Duration kStandbyStep = std::chrono::milliseconds{10};
+// Figures that wait while others are measured; beyond this the oldest are forgotten.
+constexpr std::size_t kMostTold = 1024;
 
 }  // namespace
 
@@ -142,11 +144,11 @@ Result<json> PlanService::Place(const json& body, pid_t owner, TimePoint now) {
   std::vector<std::string> added;
   for (const placement::PlacedDevice& device : whole.devices) added.push_back(device.plan.name);
   const auto changed =
-      placement_.Add(std::move(whole.devices), std::move(streams).value(), request->partial, now);
+      Change().Add(std::move(whole.devices), std::move(streams).value(), request->partial, now);
   if (!changed) return changed.error();
   for (const std::string& name : added) {
     if (const auto watched = Watch(*placement_.FindDevice(name)); !watched) {
-      Apply(placement_.RemoveOwner(owner, now));
+      Apply(Change().RemoveOwner(owner, now));
       return watched.error();
     }
   }
@@ -165,12 +167,12 @@ Result<void> PlanService::Watch(const placement::PlacedDevice& device) {
       {.gone =
            [this, name](const std::string& why) {
              spdlog::warn("the executor on {} is gone: {}", name, why);
-             OnPresence(placement_.ExecutorGone(name, why, Now()));
+             OnPresence(Change().ExecutorGone(name, why, Now()));
            },
        .back =
            [this, name] {
              spdlog::info("the executor on {} is here again", name);
-             OnPresence(placement_.ExecutorBack(name, Now()));
+             OnPresence(Change().ExecutorBack(name, Now()));
            },
        .told =
            [this, name, is_gpu, figures = ExecutorFigures()](const std::string& status) mutable {
@@ -188,8 +190,36 @@ void PlanService::OnPresence(const placement::PlanInForce::Changed& changed) {
 }
 
 void PlanService::OnFigures(const std::string& device, const placement::DeviceFigures& figures) {
+  if (measuring_ == nullptr) {
+    auto created = MeasureWorker::Create(
+        loop_, [this](MeasureWorker::Outcome outcome) { OnMeasured(std::move(outcome)); });
+    if (!created) return spdlog::warn("devices are not measured: {}", created.error().message);
+    measuring_ = std::move(created).value();
+  }
+  if (told_.size() >= kMostTold) told_.erase(told_.begin());
+  told_.push_back({device, figures, Now()});
+  MeasureNext();
+}
+
+void PlanService::MeasureNext() {
+  if (measuring_->busy() || told_.empty()) return;
+  measured_changes_ = changes_;
+  measuring_->Start(placement_, std::exchange(told_, {}));
+}
+
+void PlanService::OnMeasured(MeasureWorker::Outcome outcome) {
+  if (measured_changes_ != changes_) {
+    told_.insert(told_.begin(), std::make_move_iterator(outcome.told.begin()),
+                 std::make_move_iterator(outcome.told.end()));
+    return MeasureNext();
+  }
   const std::uint64_t noted = placement_.noted();
-  const placement::PlanInForce::Changed changed = placement_.Measure(device, figures, Now());
+  placement_ = std::move(outcome.plan);
+  TellNews(noted, outcome.changed);
+  MeasureNext();
+}
+
+void PlanService::TellNews(std::uint64_t noted, const placement::PlanInForce::Changed& changed) {
   TellRates();
   if (placement_.noted() == noted) return;
   const std::size_t fresh =
@@ -226,7 +256,7 @@ void PlanService::OnOwnerGone(pid_t pid) {
   for (const placement::PlacedDevice& device : placement_.devices()) {
     if (device.owner == pid && gpus_ != nullptr) gpus_->Forget(device.plan.name);
   }
-  Apply(placement_.RemoveOwner(pid, Now()));
+  Apply(Change().RemoveOwner(pid, Now()));
   acted_();
   std::erase_if(watches_,
                 [&](const auto& entry) { return placement_.FindDevice(entry.first) == nullptr; });
@@ -259,7 +289,7 @@ void PlanService::PlanStandbySoon() {
 }
 
 void PlanService::PlanStandby() {
-  for (const std::string& name : placement_.PlanStandby(standby_next_)) {
+  for (const std::string& name : Change().PlanStandby(standby_next_)) {
     standby_(name, SocketsOf(placement_.Find(name)->standby));
   }
   acted_();
@@ -278,7 +308,7 @@ Result<json> PlanService::Unplace(const json& body, TimePoint now) {
   const auto names = ParseNames(body);
   if (!names) return names.error();
   Forget(*names);
-  Apply(placement_.Remove(*names, now));
+  Apply(Change().Remove(*names, now));
   return json::object();
 }
 

@@ -17,6 +17,9 @@
 #include "daemon/plan/executor_watch.h"
 #include "daemon/plan/gpu_figures.h"
 #include "daemon/plan/gpu_presence.h"
+#include "daemon/plan/executor_figures.h"
+#include "daemon/plan/measure_worker.h"
+#include "placement/in_force.h"
 #include "daemon/plan/plan_request.h"
 #include "placement/in_force.h"
 
@@ -80,6 +83,16 @@ class PlanService {
   // After the placement has taken note that a device or its executor is gone, or back.
   void OnPresence(const placement::PlanInForce::Changed& changed);
   void OnFigures(const std::string& device, const placement::DeviceFigures& figures);
+  void MeasureNext();
+  // What was noted since `noted` by measuring, and where that sends streams.
+  void TellNews(std::uint64_t noted, const placement::PlanInForce::Changed& changed);
+  void OnMeasured(MeasureWorker::Outcome outcome);
+  // The plan, to be changed here and now: what is being measured is of the plan before, and is
+  // measured again.
+  placement::PlanInForce& Change() {
+    ++changes_;
+    return placement_;
+  }
   void TellRates();
   void OnOwnerGone(pid_t pid);
   void Apply(const placement::PlanInForce::Changed& changed);
@@ -101,6 +114,10 @@ class PlanService {
     return placement::DeviceFigures();
   };
   placement::PlanInForce placement_;
+  std::uint64_t changes_ = 0;           // so many times it was changed here
+  std::uint64_t measured_changes_ = 0;  // of these when measuring began
+  std::vector<MeasureWorker::Told> told_;  // not yet measured
+  std::unique_ptr<MeasureWorker> measuring_;  // null: no figures have come yet
   std::uint64_t version_ = 0;  // changes with every place that does
   std::unique_ptr<Timer> standby_timer_;
   std::uint32_t standby_next_ = 0;  // device

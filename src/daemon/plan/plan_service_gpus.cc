@@ -25,12 +25,12 @@ Result<void> PlanService::WatchGpu(const placement::PlacedDevice& device) {
                {.gone =
                     [this, name](const std::string& why) {
                       spdlog::warn("{} is gone: {}", name, why);
-                      OnPresence(placement_.DeviceGone(name, why, Now()));
+                      OnPresence(Change().DeviceGone(name, why, Now()));
                     },
                 .back =
                     [this, name] {
                       spdlog::info("{} is here again", name);
-                      OnPresence(placement_.DeviceBack(name, Now()));
+                      OnPresence(Change().DeviceBack(name, Now()));
                     },
                 .use =
                     [this, name, id, gpu = *known->gpu,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <functional>
+#include <tuple>
 
 #include "core/stream.h"
 
@@ -65,6 +66,18 @@ std::string MetricsText(const json& status) {
   const auto count = [](const char* key) {
     return [key](const json& e) { return json(e[key].size()); };
   };
+
+  const json& loop = status["daemon"]["loop"];
+  Family(&out, "stagger_daemon_loop_step_seconds", "summary",
+         "Time between two waits of the loop that grants turns, and the loop's own CPU time in it.");
+  for (const auto& [clock, quantile, key] :
+       {std::tuple{"wall", "0.999", "p999_ms"}, std::tuple{"wall", "1", "max_ms"},
+        std::tuple{"cpu", "0.999", "cpu_p999_ms"}, std::tuple{"cpu", "1", "cpu_max_ms"}}) {
+    out += fmt::format("stagger_daemon_loop_step_seconds{{clock=\"{}\",quantile=\"{}\"}} {}\n",
+                       clock, quantile, MsToSeconds(loop[key]).dump());
+  }
+  Family(&out, "stagger_daemon_loop_steps_total", "counter", "Steps of that loop.");
+  out += fmt::format("stagger_daemon_loop_steps_total {}\n", loop["steps"].dump());
 
   Family(&out, "stagger_turns_total", "counter", "Bodies that ran on a device.");
   Each(&out, "stagger_turns_total", "device", devices, field("turns"));

@@ -139,6 +139,7 @@ json Status::Build(TimePoint now) const {
   status["uptime_s"] = Seconds(now - ledger.started());
   status["socket"] = facts_.socket;
   status["http"] = facts_.http.empty() ? json(nullptr) : json(facts_.http);
+  status["daemon"] = DaemonJson();
   status["policy"] = {{"name", engine.policy().name},
                       {"concurrency", ConcurrencyJson(engine.policy())},
                       {"demand_limit", DemandLimitJson(engine.policy())},
@@ -203,6 +204,17 @@ void Status::PutHardware(const device::Device& device,
                                                             : json(nullptr)}});
   }
   (*out)["processes"] = std::move(processes);
+}
+
+json Status::DaemonJson() const {
+  const LoopSteps::Figures steps = facts_.steps->figures();
+  return {{"loop",
+           {{"steps", steps.steps},
+            {"max_ms", Ms(steps.max)},
+            {"p999_ms", Ms(steps.p999)},
+            {"cpu_max_ms", Ms(steps.cpu_max)},
+            {"cpu_p999_ms", Ms(steps.cpu_p999)}}},
+          {"log_lines_lost", facts_.log_lost()}};
 }
 
 json Status::MpsJson(TimePoint now) const {

@@ -3,6 +3,7 @@
 // Loop thread only; the result is a value that other threads may read. To look changes nothing.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -12,6 +13,8 @@
 #include "base/time.h"
 #include "daemon/clients/driver.h"
 #include "daemon/gpu/mps.h"
+#include "daemon/loop/loop_steps.h"
+#include "placement/in_force.h"
 #include "device/devices.h"
 #include "device/gpu_watch.h"
 #include "placement/in_force.h"
@@ -22,6 +25,8 @@ struct DaemonFacts {
   std::string socket;
   std::string http;                     // "127.0.0.1:7878"; empty: off
   std::vector<device::Device> devices;  // by DeviceId
+  const LoopSteps* steps;
+  std::function<std::size_t()> log_lost;  // lines
 };
 
 struct Snapshot {
@@ -43,6 +48,7 @@ class Status {
   nlohmann::json Build(TimePoint now) const;
   void PutHardware(const device::Device& device, const std::map<unsigned, device::GpuUse>& uses,
                    nlohmann::json* out) const;
+  nlohmann::json DaemonJson() const;
   nlohmann::json MpsJson(TimePoint now) const;
   nlohmann::json Faults(TimePoint now) const;
   nlohmann::json Devices(TimePoint now) const;

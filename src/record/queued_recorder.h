@@ -1,0 +1,40 @@
+// A recorder that never waits for the file: it takes steps on the thread that decides, and writes
+// them on a thread of its own. Where the file takes no more, the recording ends: what is in the file
+// is then whole and has no gap.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/time.h"
+#include "record/recording.h"
+
+namespace stagger::record {
+
+class QueuedRecorder {
+ public:
+  static constexpr std::size_t kMostSteps = 16384;  // that wait to be written
+
+  explicit QueuedRecorder(Recorder recorder, std::size_t most = kMostSteps);
+  // Waits a second at most for what is not written yet.
+  ~QueuedRecorder();
+  QueuedRecorder(const QueuedRecorder&) = delete;
+  QueuedRecorder& operator=(const QueuedRecorder&) = delete;
+
+  // False once nothing more is taken; failure() says why.
+  bool Add(const core::Event& event, TimePoint now, std::span<const core::Action> actions);
+  std::string failure() const;
+  // Waits until all that was taken is in the file. False: not within `limit`, or it has ended.
+  bool Drain(Duration limit);
+
+ private:
+  // Shared with the thread, which may be stuck in a write when this ends.
+  struct State;
+  static void Write(const std::shared_ptr<State>& state);
+
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace stagger::record
