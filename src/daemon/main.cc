@@ -21,7 +21,10 @@
 #include "core/policies.h"
 #include "daemon/clients/control.h"
 #include "daemon/clients/driver.h"
+#include "daemon/clients/engine_host.h"
 #include "daemon/clients/server.h"
+#include "daemon/loop/event_loop.h"
+#include "daemon/view/http_server.h"
 #include "daemon/gpu/mps.h"
 #include "daemon/loop/event_loop.h"
 #include "daemon/loop/log_queue.h"
@@ -169,9 +172,9 @@ Result<void> Serve(const Options& options, LogQueue* log) {
     recorder.emplace(std::move(created).value());
     spdlog::info("recording to {}", options.record);
   }
-  auto driver = Driver::Create(std::move(config), std::move(gpus), options.admission, &server,
+  auto host = EngineHost::Create(std::move(config), std::move(gpus), options.admission,
                                recorder ? &*recorder : nullptr, Now());
-  if (!driver) return driver.error();
+  if (!host) return host.error();
 
   auto on_signal = (*loop)->Watch(signals->get(), EPOLLIN, [&](std::uint32_t) {
     signalfd_siginfo info{};
@@ -182,10 +185,10 @@ Result<void> Serve(const Options& options, LogQueue* log) {
   if (!on_signal) return on_signal.error();
   auto mps = Mps::Create(loop->get(), options.mps, path, hardware->no_gpu);
   if (!mps) return mps.error();
-  auto fault_log = Timer::Create(loop->get(), [&] { (*driver)->LogFaults(); });
+  auto fault_log = Timer::Create(loop->get(), [&] { (*host)->LogFaults(); });
   if (!fault_log) return fault_log.error();
   PlanService* desk = nullptr;
-  (*driver)->WatchFaults([&] { return (*mps)->facts().state == Mps::State::kRunning; },
+  (*host)->WatchFaults([&] { return (*mps)->facts().state == Mps::State::kRunning; },
                          [&] {
                            (*fault_log)->ArmBy(Now() + wire::kFaultGather);
                            if (desk != nullptr) desk->LookAtGpus();
@@ -209,30 +212,30 @@ Result<void> Serve(const Options& options, LogQueue* log) {
   PlanService placement(
       loop->get(), hardware->devices,
       [&](const std::string& stream, const auto& sockets, const std::string& why) {
-        if (!sockets) return (*driver)->Unassign(stream);
-        const auto assigned = (*driver)->Assign(stream, *sockets, why, Now());
+        if (!sockets) return (*host)->Unassign(stream);
+        const auto assigned = (*host)->Assign(stream, *sockets, why, Now());
         if (!assigned) spdlog::warn("{}", assigned.error().message);
       },
       [&](const std::string& stream, std::vector<std::string> sockets) {
-        (*driver)->SetStandby(stream, std::move(sockets));
+        (*host)->SetStandby(stream, std::move(sockets));
       },
-      [&](const std::string& stream, double fps) { (*driver)->CapForwarded(stream, fps, Now()); },
+      [&](const std::string& stream, double fps) { (*host)->CapForwarded(stream, fps, Now()); },
       [&] { server.Settle(); });
   desk = &placement;
   placement.MeasureGpus(
       [&](GpuFigures* figures, const device::Gpu& gpu, const device::GpuUse& use, DeviceId device) {
-        return figures->Read(gpu, use, device, (*driver)->engine(), (*driver)->ledger());
+        return figures->Read(gpu, use, device, (*host)->engine(), (*host)->ledger());
       });
-  (*driver)->KnowExecutors([&](const std::string& socket) {
+  (*host)->KnowExecutors([&](const std::string& socket) {
     const placement::PlacedDevice* device = placement.placement().DeviceAt(socket);
     return device != nullptr ? device->plan.name : std::string();
   });
-  Status status(driver->get(),
+  Status status(host->get(),
                 {path, http_address, std::move(hardware->devices), &(*loop)->steps(),
                  [log] { return log->lost(); }},
                 hardware->watch.get(), mps->get(), &placement.placement());
   Control control(
-      driver->get(), &placement,
+      host->get(), &placement,
       [&](TimePoint now) { return status.Latest(kControlMaxAge, now)->status; },
       [&] { (*loop)->Stop(); });
   // Last, since what fails later would leave it running.
@@ -242,13 +245,13 @@ Result<void> Serve(const Options& options, LogQueue* log) {
     (*board)->Publish(status.Latest(SnapshotBoard::kMaxAge, Now()));
   });
   if (!on_asked) return on_asked.error();
-  if (auto ok = server.Start(std::move(listener->socket), driver->get(), &control); !ok) {
+  if (auto ok = server.Start(std::move(listener->socket), host->get(), &control); !ok) {
     return ok.error();
   }
 
   spdlog::info("staggerd {} serves {}: policy {}, {} turn(s) at once, dashboard {}",
-               STAGGER_VERSION, path, (*driver)->engine().policy().name,
-               (*driver)->engine().devices().front().concurrency,
+               STAGGER_VERSION, path, (*host)->engine().policy().name,
+               (*host)->engine().devices().front().concurrency,
                http_address.empty() ? std::string("off") : "http://" + http_address + "/");
   WriteReady(options.ready_fd, http_address);
   NotifySystemd();

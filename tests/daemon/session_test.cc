@@ -73,10 +73,10 @@ TEST_F(SessionTest, KeepsOnlyTheLatestAssignForOneThatDoesNotRead) {
 }
 
 TEST_F(SessionTest, IsOverdueFiveSecondsAfterItStoppedReading) {
-  Driver* no_driver = nullptr;
+  EngineHost* no_host = nullptr;
   Control control(
-      no_driver, nullptr, [](TimePoint) { return std::string("{}"); }, [] {});
-  session_->OnMessage(wire::Control{wire::kProtocolVersion, "status", ""}, no_driver, &control,
+      no_host, nullptr, [](TimePoint) { return std::string("{}"); }, [] {});
+  session_->OnMessage(wire::Control{wire::kProtocolVersion, "status", ""}, no_host, &control,
                       now_);
   EXPECT_EQ(session_->deadline(), kNever);
   Fill();

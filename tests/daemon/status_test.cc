@@ -15,10 +15,6 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-struct Nowhere : Outbox {
-  void Deliver(ClientId, const wire::Message&) override {}
-};
-
 class StatusTest : public testing::Test {
  protected:
   StatusTest() {
@@ -28,9 +24,9 @@ class StatusTest : public testing::Test {
     auto recorder = record::Recorder::Create(recording_, config);
     EXPECT_TRUE(recorder);
     recorder_.emplace(std::move(recorder).value());
-    auto driver = Driver::Create(config, {}, AdmissionMode::kWarn, &nowhere_, &*recorder_, now_);
-    EXPECT_TRUE(driver);
-    driver_ = std::move(driver).value();
+    auto host = EngineHost::Create(config, {}, AdmissionMode::kWarn, &*recorder_, now_);
+    EXPECT_TRUE(host);
+    host_ = std::move(host).value();
     auto loop = EventLoop::Create();
     EXPECT_TRUE(loop);
     loop_ = std::move(loop).value();
@@ -38,7 +34,7 @@ class StatusTest : public testing::Test {
     EXPECT_TRUE(mps);
     mps_ = std::move(mps).value();
     status_.emplace(
-        driver_.get(),
+        host_.get(),
         DaemonFacts{"/s", "", {{config.devices[0], {}}}, &loop_->steps(), [] { return 0; }},
         nullptr, mps_.get(), &plan_);
   }
@@ -52,15 +48,14 @@ class StatusTest : public testing::Test {
     wire::Hello hello;
     hello.name = name;
     hello.weight_milli = 1000;
-    driver_->Join(client, hello, "app", 17, 1, "app", now_);
+    host_->Join(client, hello, "app", 17, 1, "app", now_);
   }
 
   daemon_test::TempDir dir_;
   const std::string recording_ = dir_.File("recording");
   TimePoint now_{seconds{1000}};
-  Nowhere nowhere_;
   std::optional<record::QueuedRecorder> recorder_;
-  std::unique_ptr<Driver> driver_;
+  std::unique_ptr<EngineHost> host_;
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<Mps> mps_;
   placement::PlanInForce plan_;
@@ -79,7 +74,7 @@ TEST_F(StatusTest, ToLookIsNotRecorded) {
 
 TEST_F(StatusTest, ABodyUnderWayCountsUpToTheLook) {
   Join(ClientId{1}, "gate");
-  driver_->OnMessage(ClientId{1}, wire::Request{TurnSeq{1}, DeviceId{0}, {}, true}, now_);
+  host_->OnMessage(ClientId{1}, wire::Request{TurnSeq{1}, DeviceId{0}, {}, true}, now_);
   now_ = now_ + milliseconds{40};
   json device = Look()["devices"][0];
   EXPECT_EQ(device["busy_time_ms"], 40);
@@ -89,7 +84,7 @@ TEST_F(StatusTest, ABodyUnderWayCountsUpToTheLook) {
   device = Look()["devices"][0];
   EXPECT_EQ(device["busy_time_ms"], 40);
   now_ = now_ + milliseconds{60};
-  driver_->OnMessage(ClientId{1}, wire::Release{TurnSeq{1}, milliseconds{100}, {}, {}}, now_);
+  host_->OnMessage(ClientId{1}, wire::Release{TurnSeq{1}, milliseconds{100}, {}, {}}, now_);
   device = Look()["devices"][0];
   EXPECT_EQ(device["busy_time_ms"], 100);
   EXPECT_NEAR(device["utilisation_ratio"], 0.1, 0.01);

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/policies.h"
-#include "daemon/clients/driver.h"
+#include "daemon/clients/engine_host.h"
 #include "daemon/plan/plan_service.h"
 #include "daemon/view/status.h"
 #include "daemon/view/why.h"
@@ -63,7 +63,7 @@ Control::Answer Control::Explain(const std::string& body, TimePoint now) {
       !args["name"].is_string()) {
     return Refusal("why: the argument is not {\"name\": the name of a stream}");
   }
-  const auto why = Why(*driver_, status_(now), args["name"].get<std::string>(), now);
+  const auto why = Why(*host_, status_(now), args["name"].get<std::string>(), now);
   if (!why) return Refusal(why.error().message);
   return {.ok = true, .stop = false, .body = Dump(*why)};
 }
@@ -74,7 +74,7 @@ Control::Answer Control::Policy(const std::string& body, Standing standing, Time
   const json args = json::parse(body, nullptr, /*allow_exceptions=*/false);
   if (!args.is_object()) return Refusal("policy: the arguments are not a JSON object");
 
-  core::PolicySpec policy = driver_->engine().policy();
+  core::PolicySpec policy = host_->engine().policy();
   for (const auto& [key, value] : args.items()) {
     if (key == "name" && value.is_string()) {
       policy.name = value.get<std::string>();
@@ -101,13 +101,13 @@ Control::Answer Control::Policy(const std::string& body, Standing standing, Time
                       json(key).dump(-1, ' ', true, json::error_handler_t::replace)));
     }
   }
-  if (auto set = driver_->SetPolicy(policy, now); !set) return Refusal(set.error().message);
+  if (auto set = host_->SetPolicy(policy, now); !set) return Refusal(set.error().message);
   return {.ok = true, .stop = false, .body = PolicyInForce()};
 }
 
 Control::Answer Control::Assign(const std::string& body, Standing standing, TimePoint now) {
   if (body.empty()) {
-    return {.ok = true, .stop = false, .body = AssignmentsJson(*driver_, now).dump()};
+    return {.ok = true, .stop = false, .body = AssignmentsJson(*host_, now).dump()};
   }
   if (standing != Standing::kOwner) return Refusal("only the daemon's owner may assign executors");
   const json args = json::parse(body, nullptr, /*allow_exceptions=*/false);
@@ -126,22 +126,22 @@ Control::Answer Control::Assign(const std::string& body, Standing standing, Time
         "executors' names, or null) and perhaps \"reason\" (text)");
   }
   if (list.is_null()) {
-    driver_->Unassign(name);
-  } else if (auto set = driver_->Assign(name, executors, reason, now); !set) {
+    host_->Unassign(name);
+  } else if (auto set = host_->Assign(name, executors, reason, now); !set) {
     return Refusal("assign: " + set.error().message);
   }
-  json answer = AssignmentsJson(*driver_, now);
+  json answer = AssignmentsJson(*host_, now);
   answer["streams"] = json::array();  // those that were told
   answer["on"] = list;                // as the status will have it once they have moved
   if (list.is_array()) {
     answer["on"] = json::array();
-    for (const std::string& socket : driver_->assignments().all().at(name).executors) {
-      answer["on"].push_back(driver_->ExecutorName(socket));
+    for (const std::string& socket : host_->assignments().all().at(name).executors) {
+      answer["on"].push_back(host_->ExecutorName(socket));
     }
   }
-  for (const auto& [client, record] : driver_->ledger().streams()) {
-    const Assignment* assignment = driver_->assignments().Of(record);
-    const auto& all = driver_->assignments().all();
+  for (const auto& [client, record] : host_->ledger().streams()) {
+    const Assignment* assignment = host_->assignments().Of(record);
+    const auto& all = host_->assignments().all();
     const auto given = all.find(name.get<std::string>());
     if (given != all.end() && assignment == &given->second)
       answer["streams"].push_back(record.name);
@@ -150,7 +150,7 @@ Control::Answer Control::Assign(const std::string& body, Standing standing, Time
 }
 
 std::string Control::PolicyInForce() const {
-  const core::Engine& engine = driver_->engine();
+  const core::Engine& engine = host_->engine();
   json devices = json::array();
   for (const core::DeviceState& device : engine.devices()) {
     devices.push_back({{"name", device.name}, {"concurrency", device.concurrency}});

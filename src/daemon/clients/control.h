@@ -11,7 +11,7 @@
 
 namespace stagger::daemon {
 
-class Driver;
+class EngineHost;
 class PlanService;
 
 class Control {
@@ -23,9 +23,9 @@ class Control {
   };
 
   // `status` gives the status document, fresh.
-  Control(Driver* driver, PlanService* placement, std::function<nlohmann::json(TimePoint)> status,
+  Control(EngineHost* host, PlanService* placement, std::function<nlohmann::json(TimePoint)> status,
           std::function<void()> stop)
-      : driver_(driver),
+      : host_(host),
         placement_(placement),
         status_(std::move(status)),
         stop_(std::move(stop)) {}
@@ -47,7 +47,7 @@ class Control {
   Answer Place(const std::string& verb, const std::string& body, Standing standing, pid_t pid,
                TimePoint now);
 
-  Driver* driver_;
+  EngineHost* host_;
   PlanService* placement_;
   std::function<nlohmann::json(TimePoint)> status_;
   std::function<void()> stop_;

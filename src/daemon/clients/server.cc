@@ -31,8 +31,8 @@ Server::~Server() {
   loop_->Unwatch(listener_watch_);
 }
 
-Result<void> Server::Start(UniqueFd listener, Driver* driver, Control* control) {
-  driver_ = driver;
+Result<void> Server::Start(UniqueFd listener, EngineHost* host, Control* control) {
+  host_ = host;
   control_ = control;
   listener_ = std::move(listener);
   auto leases = Timer::Create(loop_, [this] { OnLeaseTimer(); });
@@ -69,7 +69,7 @@ void Server::Admit(UniqueFd fd) {
   auto peer = wire::PeerOf(fd.get());
   if (!peer) return;
   if (connections_.size() >= kMaxClients) {
-    ++driver_->ledger().refused;
+    ++host_->ledger().refused;
     if (refused_pids_.insert(peer->pid).second) {
       spdlog::warn("refused pid {}: {} clients are connected", peer->pid, kMaxClients);
     }
@@ -145,7 +145,7 @@ bool Server::ReadOne(Connection* connection) {
     case wire::Io::kOk:
       break;
   }
-  const Session::Outcome outcome = session.OnMessage(message, driver_, control_, Now());
+  const Session::Outcome outcome = session.OnMessage(message, host_, control_, Now());
   if (appended > 0 && !std::exchange(connection->newer, true)) {
     spdlog::info("{} is newer than this daemon, which skips what it does not know of its messages",
                  session.Label());
@@ -155,11 +155,11 @@ bool Server::ReadOne(Connection* connection) {
   return !connection->doomed;
 }
 
-void Server::Deliver(ClientId client, const wire::Message& message) {
-  const auto it = connections_.find(client);
+void Server::Deliver(const Outgoing& outgoing) {
+  const auto it = connections_.find(outgoing.to);
   if (it == connections_.end() || it->second.doomed) return;
   Connection& connection = it->second;
-  if (!connection.session->Send(message, Now())) {
+  if (!connection.session->Send(outgoing.message, Now())) {
     Doom(&connection, Session::kDeaf);
   } else if (connection.session->has_pending()) {
     UpdateInterest(&connection);
@@ -182,7 +182,7 @@ void Server::Doom(Connection* connection, const std::string& reason) {
   if (connection->doomed) return;
   connection->doomed = true;
   if (!reason.empty()) {
-    ++driver_->ledger().dropped;
+    ++host_->ledger().dropped;
     spdlog::warn("dropped {}: {}", connection->session->Label(), reason);
   }
   doomed_.push_back(connection->session->id());
@@ -190,7 +190,10 @@ void Server::Doom(Connection* connection, const std::string& reason) {
 
 void Server::Settle() {
   // One client's end frees turns, whose grants may find another that has gone.
-  while (!doomed_.empty()) {
+  while (true) {
+    host_->TakeOutgoing(&outgoing_);
+    for (const Outgoing& outgoing : outgoing_) Deliver(outgoing);
+    if (doomed_.empty()) break;
     const ClientId id = doomed_.back();
     doomed_.pop_back();
     const auto it = connections_.find(id);
@@ -198,14 +201,14 @@ void Server::Settle() {
     loop_->Unwatch(it->second.watch);
     if (it->second.process_watch != 0) loop_->Unwatch(it->second.process_watch);
     connections_.erase(it);
-    driver_->Leave(id, Now());
+    host_->Leave(id, Now());
   }
-  lease_timer_->ArmBy(driver_->NextDeadline());
+  lease_timer_->ArmBy(host_->NextDeadline());
 }
 
 void Server::OnLeaseTimer() {
   const TimePoint now = Now();
-  if (driver_->NextDeadline() <= now) driver_->Tick(now);
+  if (host_->NextDeadline() <= now) host_->Tick(now);
   Settle();
 }
 
@@ -228,7 +231,7 @@ void Server::OnSessionTimer() {
 }
 
 void Server::LogRefusal(const Session& session, const std::string& reason) {
-  ++driver_->ledger().refused;
+  ++host_->ledger().refused;
   if (refused_pids_.size() >= kMaxClients) refused_pids_.clear();
   if (refused_pids_.insert(session.peer().pid).second) {
     spdlog::warn("refused pid {} (uid {}): {}", session.peer().pid, session.peer().uid, reason);

@@ -14,24 +14,26 @@
 #include "base/fd.h"
 #include "daemon/clients/control.h"
 #include "daemon/clients/driver.h"
+#include "daemon/clients/engine_host.h"
 #include "daemon/clients/session.h"
 #include "daemon/loop/event_loop.h"
 
 namespace stagger::daemon {
 
-class Server : public Outbox {
+class Server {
  public:
   static constexpr std::size_t kMaxClients = 1024;
 
   Server(EventLoop* loop, std::optional<gid_t> group) : loop_(loop), group_(group) {}
-  ~Server() override;
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
 
   // Both outlive the server's last call from the loop.
-  Result<void> Start(UniqueFd listener, Driver* driver, Control* control);
+  Result<void> Start(UniqueFd listener, EngineHost* host, Control* control);
 
-  void Deliver(ClientId client, const wire::Message& message) override;
-
-  // After anything that made the driver act outside a client's message.
+  // After anything that made the host act outside a client's message: clients are told, those that
+  // cannot be reached are seen off.
   void Settle();
 
  private:
@@ -50,6 +52,7 @@ class Server : public Outbox {
   void OnReady(ClientId id, std::uint32_t events);
   void OnProcessGone(ClientId id);
   bool ReadOne(Connection* connection);  // false: nothing more to read, or doomed
+  void Deliver(const Outgoing& outgoing);
   void OnLeaseTimer();
   void OnSessionTimer();
   void UpdateInterest(Connection* connection);
@@ -58,7 +61,7 @@ class Server : public Outbox {
 
   EventLoop* loop_;
   std::optional<gid_t> group_;
-  Driver* driver_ = nullptr;
+  EngineHost* host_ = nullptr;
   Control* control_ = nullptr;
   UniqueFd listener_;
   EventLoop::WatchId listener_watch_ = 0;
@@ -67,6 +70,7 @@ class Server : public Outbox {
   std::unique_ptr<Timer> session_timer_;
   std::map<ClientId, Connection> connections_;
   std::vector<ClientId> doomed_;
+  std::vector<Outgoing> outgoing_;  // kept to spare an allocation per turn
   std::uint64_t next_client_ = 1;
   std::set<pid_t> refused_pids_;
 };

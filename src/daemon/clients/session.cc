@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "daemon/clients/control.h"
-#include "daemon/clients/driver.h"
+#include "daemon/clients/engine_host.h"
 #include "wire/timers.h"
 
 namespace stagger::daemon {
@@ -36,26 +36,26 @@ const char* Session::overdue() const {
 
 Session::Outcome Session::Unreachable() { return {.drop = kDeaf, .refused = {}}; }
 
-Session::Outcome Session::OnMessage(const wire::Message& message, Driver* driver, Control* control,
-                                    TimePoint now) {
+Session::Outcome Session::OnMessage(const wire::Message& message, EngineHost* host,
+                                    Control* control, TimePoint now) {
   switch (state_) {
     case State::kRefused:
       return {};
     case State::kNew:
-      return OnFirst(message, driver, control, now);
+      return OnFirst(message, host, control, now);
     case State::kControl:
       if (const auto* request = std::get_if<wire::Control>(&message)) {
         return Answer(*request, control, now);
       }
       return {.drop = "a command line sent something other than a command", .refused = {}};
     case State::kAgent:
-      if (driver->OnMessage(id_, message, now)) return {};
+      if (host->OnMessage(id_, message, now)) return {};
       return {.drop = "it sent a message that agents do not send", .refused = {}};
   }
   return {};
 }
 
-Session::Outcome Session::OnFirst(const wire::Message& message, Driver* driver, Control* control,
+Session::Outcome Session::OnFirst(const wire::Message& message, EngineHost* host, Control* control,
                                   TimePoint now) {
   const auto* hello = std::get_if<wire::Hello>(&message);
   const auto* request = std::get_if<wire::Control>(&message);
@@ -82,9 +82,9 @@ Session::Outcome Session::OnFirst(const wire::Message& message, Driver* driver, 
   }
   state_ = State::kAgent;
   // Before the engine hears of it: what it then has to say must come after the welcome.
-  if (!Send(driver->WelcomeFor(id_, hello->features), now)) return Unreachable();
+  if (!Send(host->WelcomeFor(id_, hello->features), now)) return Unreachable();
   name_ =
-      driver->Join(id_, *hello, CommOf(peer_.pid), peer_.pid, peer_.uid, CommandOf(peer_.pid), now);
+      host->Join(id_, *hello, CommOf(peer_.pid), peer_.pid, peer_.uid, CommandOf(peer_.pid), now);
   return {};
 }
 

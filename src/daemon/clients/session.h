@@ -18,7 +18,7 @@
 namespace stagger::daemon {
 
 class Control;
-class Driver;
+class EngineHost;
 
 class Session {
  public:
@@ -34,7 +34,8 @@ class Session {
     std::string drop;
     std::string refused;  // it was turned away, and why; it is kept a moment to read that
   };
-  Outcome OnMessage(const wire::Message& message, Driver* driver, Control* control, TimePoint now);
+  Outcome OnMessage(const wire::Message& message, EngineHost* host, Control* control,
+                    TimePoint now);
 
   // False: the client does not read, so cannot take what it must have, and has to go.
   bool Send(const wire::Message& message, TimePoint now);
@@ -52,7 +53,7 @@ class Session {
   std::string Label() const;  // "stream 'gate-1' (pid 17)"
 
  private:
-  Outcome OnFirst(const wire::Message& message, Driver* driver, Control* control, TimePoint now);
+  Outcome OnFirst(const wire::Message& message, EngineHost* host, Control* control, TimePoint now);
   Outcome Refuse(std::string reason, TimePoint now);
   static Outcome Unreachable();
   bool SendPending(TimePoint now);  // one message; false: still no room

@@ -221,7 +221,7 @@ void PlanService::OnMeasured(MeasureWorker::Outcome outcome) {
 
 void PlanService::TellNews(std::uint64_t noted, const placement::PlanInForce::Changed& changed) {
   TellRates();
-  if (placement_.noted() == noted) return;
+  if (placement_.noted() == noted) return acted_();
   const std::size_t fresh =
       std::min<std::size_t>(placement_.noted() - noted, placement_.events().size());
   for (std::size_t i = placement_.events().size() - fresh; i < placement_.events().size(); ++i) {

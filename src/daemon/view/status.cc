@@ -108,9 +108,9 @@ json DemandLimitJson(const core::PolicySpec& policy) {
   return policy.demand_limit > 0 ? json(policy.demand_limit) : json(nullptr);
 }
 
-json AssignmentsJson(const Driver& driver, TimePoint now) {
+json AssignmentsJson(const EngineHost& host, TimePoint now) {
   json list = json::array();
-  for (const auto& [name, assignment] : driver.assignments().all()) {
+  for (const auto& [name, assignment] : host.assignments().all()) {
     list.push_back({{"name", name},
                     {"executors", assignment.executors},
                     {"reason", assignment.reason},
@@ -131,8 +131,8 @@ std::shared_ptr<const Snapshot> Status::Latest(Duration max_age, TimePoint now) 
 }
 
 json Status::Build(TimePoint now) const {
-  const core::Engine& engine = driver_->engine();
-  const Ledger& ledger = driver_->ledger();
+  const core::Engine& engine = host_->engine();
+  const Ledger& ledger = host_->ledger();
   json status;
   status["version"] = STAGGER_VERSION;
   status["pid"] = getpid();
@@ -144,7 +144,7 @@ json Status::Build(TimePoint now) const {
                       {"concurrency", ConcurrencyJson(engine.policy())},
                       {"demand_limit", DemandLimitJson(engine.policy())},
                       {"spacing_ms", ToMs(engine.policy().spacing)}};
-  status["admission"] = ToString(driver_->admission().mode());
+  status["admission"] = ToString(host_->admission().mode());
   status["mps"] = MpsJson(now);
   status["devices"] = Devices(now);
   status["faults"] = Faults(now);
@@ -197,7 +197,7 @@ void Status::PutHardware(const device::Device& device,
   if (!use.processes) return;
   json processes = json::array();
   for (const device::GpuProcess& process : *use.processes) {
-    const StreamRecord* stream = driver_->ledger().FindPid(process.pid);
+    const StreamRecord* stream = host_->ledger().FindPid(process.pid);
     processes.push_back({{"pid", process.pid},
                          {"stream", stream != nullptr ? json(stream->name) : json(nullptr)},
                          {"memory_gb", process.memory_bytes ? json(Gigabytes(*process.memory_bytes))
@@ -233,7 +233,7 @@ json Status::MpsJson(TimePoint now) const {
 
 json Status::Faults(TimePoint now) const {
   json faults = json::array();
-  for (const GpuFaults::Fault& fault : driver_->faults().recent()) {
+  for (const GpuFaults::Fault& fault : host_->faults().recent()) {
     json streams = json::array();
     for (const GpuFaults::Affected& one : fault.affected) {
       streams.push_back({{"name", one.name},
@@ -244,7 +244,7 @@ json Status::Faults(TimePoint now) const {
     }
     const GpuFaults::Affected* culprit = fault.culprit();
     faults.push_back({{"number", fault.number},
-                      {"device", driver_->engine().devices()[fault.device.value].name},
+                      {"device", host_->engine().devices()[fault.device.value].name},
                       {"for_s", Seconds(now - fault.at)},
                       {"shared", fault.shared},
                       {"culprit", culprit != nullptr ? json(culprit->name) : json(nullptr)},
@@ -293,7 +293,7 @@ json Status::PlacementJson(TimePoint now) const {
     json entry = PlaceJson(stream, now);
     entry["name"] = stream.need.name;
     entry["fps"] = stream.need.fps;
-    entry["runs"] = driver_->ledger().NameTaken(stream.need.name);
+    entry["runs"] = host_->ledger().NameTaken(stream.need.name);
     streams.push_back(std::move(entry));
   }
   json devices = json::array();
@@ -326,12 +326,12 @@ json Status::PlacementJson(TimePoint now) const {
 json Status::Devices(TimePoint now) const {
   const auto uses = gpus_ != nullptr ? gpus_->Latest() : std::map<unsigned, device::GpuUse>{};
   const auto name_of = [&](ClientId client) -> json {
-    const StreamRecord* record = driver_->ledger().Find(client);
+    const StreamRecord* record = host_->ledger().Find(client);
     return record != nullptr ? json(record->name) : json(nullptr);
   };
   json devices = json::array();
   std::size_t index = 0;
-  for (const core::DeviceState& device : driver_->engine().devices()) {
+  for (const core::DeviceState& device : host_->engine().devices()) {
     json running = json::array();
     for (const core::RunningTurn& turn : device.running) {
       running.push_back({{"stream", name_of(turn.client)},
@@ -343,9 +343,9 @@ json Status::Devices(TimePoint now) const {
       waiting.push_back({{"stream", name_of(turn.client)}, {"for_ms", Ms(now - turn.requested)}});
     }
     const core::DeviceTimes times =
-        driver_->engine().TimesAt({static_cast<std::uint32_t>(index)}, now);
+        host_->engine().TimesAt({static_cast<std::uint32_t>(index)}, now);
     const double busy_ns_per_s =
-        driver_->ledger().BusyPerSecond(driver_->engine(), index++, now, kBusyWindow);
+        host_->ledger().BusyPerSecond(host_->engine(), index++, now, kBusyWindow);
     devices.push_back(
         {{"name", device.name},
          {"cores", device.cores},
@@ -361,7 +361,7 @@ json Status::Devices(TimePoint now) const {
          {"overlap_ratio", Ratio(static_cast<double>(times.over.count()),
                                  static_cast<double>(times.body.count()))},
          {"turns", device.turns},
-         {"faults", driver_->faults().CountOn({static_cast<std::uint32_t>(index - 1)})}});
+         {"faults", host_->faults().CountOn({static_cast<std::uint32_t>(index - 1)})}});
     PutHardware(facts_.devices[index - 1], uses, &devices.back());
   }
   return devices;
@@ -369,9 +369,9 @@ json Status::Devices(TimePoint now) const {
 
 // Would all that is here fit, at the rates that are asked for, and what more would?
 json Status::Admission(std::size_t device) const {
-  if (driver_->admission().mode() == AdmissionMode::kOff) return nullptr;
+  if (host_->admission().mode() == AdmissionMode::kOff) return nullptr;
   const auto verdict =
-      AdmissionDesk::Of(driver_->engine(), DeviceId{static_cast<std::uint32_t>(device)});
+      AdmissionDesk::Of(host_->engine(), DeviceId{static_cast<std::uint32_t>(device)});
   if (!verdict) return nullptr;
   const admission::Fit& fit = verdict->fit;
   const auto& tasks = verdict->load.tasks;
@@ -398,10 +398,10 @@ void Status::PutVerdict(ClientId client, const core::Stream& stream, json* out) 
     (*out)["verdict"] = sentence;
     (*out)["verdict_code"] = code != nullptr ? json(code) : json(nullptr);
   };
-  const AdmissionDesk& desk = driver_->admission();
+  const AdmissionDesk& desk = host_->admission();
   if (desk.mode() == AdmissionMode::kOff) return put(nullptr, nullptr);
   if (!(stream.spec.required_fps > 0)) return put("no_rate", "no rate stated");
-  const StreamRecord* record = driver_->ledger().Find(client);
+  const StreamRecord* record = host_->ledger().Find(client);
   const bool away = record != nullptr && record->uses && !record->uses->empty();
   if (away && stream.body.empty()) return put("forwarded", "its inferences run in executors");
   const AdmissionDesk::Verdict* verdict = desk.Of(client);
@@ -414,23 +414,23 @@ void Status::PutVerdict(ClientId client, const core::Stream& stream, json* out) 
 void Status::PutForwarding(const StreamRecord& record, json* out) const {
   const auto names = [&](const std::vector<std::string>& sockets) {
     json list = json::array();
-    for (const std::string& socket : sockets) list.push_back(driver_->ExecutorName(socket));
+    for (const std::string& socket : sockets) list.push_back(host_->ExecutorName(socket));
     return list;
   };
   (*out)["forwards"] = record.uses.has_value();
   (*out)["on"] = record.uses ? names(*record.uses) : json(nullptr);
-  const Assignment* assigned = driver_->assignments().Of(record);
+  const Assignment* assigned = host_->assignments().Of(record);
   (*out)["assigned_to"] = assigned != nullptr ? names(assigned->executors) : json(nullptr);
   (*out)["assigned_why"] = assigned != nullptr ? json(assigned->reason) : json(nullptr);
   (*out)["serves"] = record.serves.empty() ? json(nullptr) : json(record.serves);
 }
 
 json Status::Streams(TimePoint now) const {
-  const core::Engine& engine = driver_->engine();
+  const core::Engine& engine = host_->engine();
   const auto states = States(engine);
   json streams = json::array();
   for (const auto& [client, stream] : engine.streams()) {
-    const StreamRecord* record = driver_->ledger().Find(client);
+    const StreamRecord* record = host_->ledger().Find(client);
     if (record == nullptr) continue;
     const core::StreamCounters& counters = stream.counters;
     const bool rated = stream.spec.required_fps > 0;
@@ -476,7 +476,7 @@ json Status::Streams(TimePoint now) const {
       entry["placement"]["at_next_start"] =
           entry["device"].is_string() && MovesAtStart(*placed, entry["device"]);
     }
-    if (const GpuFaults::Affected* broken = driver_->faults().Of(client)) {
+    if (const GpuFaults::Affected* broken = host_->faults().Of(client)) {
       entry["fault"] = GpuErrorText(broken->code);
     }
     PutVerdict(client, stream, &entry);

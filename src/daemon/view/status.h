@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/time.h"
-#include "daemon/clients/driver.h"
+#include "daemon/clients/engine_host.h"
 #include "daemon/gpu/mps.h"
 #include "daemon/loop/loop_steps.h"
 #include "placement/in_force.h"
@@ -37,9 +37,9 @@ struct Snapshot {
 class Status {
  public:
   // `gpus` may be null: nothing to look at.
-  Status(const Driver* driver, DaemonFacts facts, device::GpuWatch* gpus, const Mps* mps,
+  Status(const EngineHost* host, DaemonFacts facts, device::GpuWatch* gpus, const Mps* mps,
          const placement::PlanInForce* placement)
-      : driver_(driver), facts_(std::move(facts)), gpus_(gpus), mps_(mps), placement_(placement) {}
+      : host_(host), facts_(std::move(facts)), gpus_(gpus), mps_(mps), placement_(placement) {}
 
   // No older than `max_age`; built anew only if the last one is.
   std::shared_ptr<const Snapshot> Latest(Duration max_age, TimePoint now);
@@ -60,7 +60,7 @@ class Status {
   bool MovesAtStart(const placement::PlacedStream& stream, const std::string& runs_on) const;
   void PutForwarding(const StreamRecord& record, nlohmann::json* out) const;
 
-  const Driver* driver_;
+  const EngineHost* host_;
   DaemonFacts facts_;
   device::GpuWatch* gpus_;
   const Mps* mps_;
@@ -75,6 +75,6 @@ nlohmann::json DemandLimitJson(const core::PolicySpec& policy);  // null: none
 std::string Dump(const nlohmann::json& status);
 
 // What is assigned, by name: [{"name", "executors", "reason", "for_s"}].
-nlohmann::json AssignmentsJson(const Driver& driver, TimePoint now);
+nlohmann::json AssignmentsJson(const EngineHost& host, TimePoint now);
 
 }  // namespace stagger::daemon

@@ -34,11 +34,11 @@ bool IsCopyOf(const std::string& stream, const std::string& app) {
 }
 
 // Those that the name means: the stream itself, else the app's copies, else the process's.
-std::vector<ClientId> Find(const Driver& driver, const std::string& name) {
+std::vector<ClientId> Find(const EngineHost& host, const std::string& name) {
   std::vector<ClientId> copies;
   std::vector<ClientId> of_process;
-  for (const auto& [client, stream] : driver.engine().streams()) {
-    const StreamRecord* record = driver.ledger().Find(client);
+  for (const auto& [client, stream] : host.engine().streams()) {
+    const StreamRecord* record = host.ledger().Find(client);
     if (record == nullptr) continue;
     if (record->name == name) return {client};
     if (IsCopyOf(record->name, name)) copies.push_back(client);
@@ -47,11 +47,11 @@ std::vector<ClientId> Find(const Driver& driver, const std::string& name) {
   return copies.empty() ? of_process : copies;
 }
 
-Error Unknown(const Driver& driver, const std::string& name) {
+Error Unknown(const EngineHost& host, const std::string& name) {
   std::string names;
   std::size_t count = 0;
-  for (const auto& [client, stream] : driver.engine().streams()) {
-    const StreamRecord* record = driver.ledger().Find(client);
+  for (const auto& [client, stream] : host.engine().streams()) {
+    const StreamRecord* record = host.ledger().Find(client);
     if (record == nullptr || ++count > kShownNames) continue;
     names += (names.empty() ? "" : ", ") + record->name;
   }
@@ -60,12 +60,12 @@ Error Unknown(const Driver& driver, const std::string& name) {
   return Error{Printable(fmt::format("no stream is called '{}'; {}", name, known))};
 }
 
-json WaitsJson(const Driver& driver, const core::Stream& stream, ClientId client, TimePoint now) {
-  const core::WaitingAccount account = core::AccountOf(driver.engine(), client);
+json WaitsJson(const EngineHost& host, const core::Stream& stream, ClientId client, TimePoint now) {
+  const core::WaitingAccount account = core::AccountOf(host.engine(), client);
   json behind = json::array();
   Duration gone{};
   for (const auto& [other, time] : account.behind) {
-    const std::string* name = driver.ledger().NameOf(other);
+    const std::string* name = host.ledger().NameOf(other);
     if (name == nullptr) {
       gone += time;
     } else {
@@ -78,7 +78,7 @@ json WaitsJson(const Driver& driver, const core::Stream& stream, ClientId client
   const core::PastWait* longest = nullptr;
   const auto wait_json = [&](const core::PastWait& wait) -> json {
     return {{"ago_s", Seconds(now - wait.granted)},
-            {"device", driver.engine().devices()[wait.device.value].name},
+            {"device", host.engine().devices()[wait.device.value].name},
             {"wait_ms", Ms(wait.granted - wait.requested)},
             {"held_ms", Ms(wait.held)},
             {"overtaken", wait.overtaken},
@@ -167,16 +167,16 @@ json FaultsOf(const json& faults, const json& stream) {
 
 }  // namespace
 
-Result<json> Why(const Driver& driver, const json& status, const std::string& name, TimePoint now) {
-  const std::vector<ClientId> clients = Find(driver, name);
-  if (clients.empty()) return Unknown(driver, name);
+Result<json> Why(const EngineHost& host, const json& status, const std::string& name, TimePoint now) {
+  const std::vector<ClientId> clients = Find(host, name);
+  if (clients.empty()) return Unknown(host, name);
   json answer = {{"policy", status["policy"]},
                  {"admission", status["admission"]},
                  {"mps", status["mps"]},
                  {"streams", json::array()}};
   for (const ClientId client : clients) {
-    const core::Stream& stream = driver.engine().streams().at(client);
-    const StreamRecord* record = driver.ledger().Find(client);
+    const core::Stream& stream = host.engine().streams().at(client);
+    const StreamRecord* record = host.ledger().Find(client);
     json facts = NamedIn(status["streams"], record->name);
     if (facts.is_null()) continue;
     json rivals = json::array();
@@ -202,7 +202,7 @@ Result<json> Why(const Driver& driver, const json& status, const std::string& na
          {"on_streams", ThatAsk(status["streams"], facts)},
          {"lease_ms", Ms(stream.lease)},
          {"wait_bound_ms", Ms(stream.told_bound)},
-         {"waits", WaitsJson(driver, stream, client, now)},
+         {"waits", WaitsJson(host, stream, client, now)},
          {"incidents", IncidentsJson(stream, now)},
          {"faults", FaultsOf(status["faults"], facts)}});
   }

@@ -8,13 +8,13 @@
 
 #include "base/result.h"
 #include "base/time.h"
-#include "daemon/clients/driver.h"
+#include "daemon/clients/engine_host.h"
 
 namespace stagger::daemon {
 
 // `status`: the status document of the same moment. `name`: of a stream, or of an app with copies
 // (NAME-1, NAME-2 ...), or a pid in digits. Error: no such stream; the line names those there are.
-Result<nlohmann::json> Why(const Driver& driver, const nlohmann::json& status,
+Result<nlohmann::json> Why(const EngineHost& host, const nlohmann::json& status,
                            const std::string& name, TimePoint now);
 
 }  // namespace stagger::daemon

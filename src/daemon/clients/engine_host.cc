@@ -1,4 +1,4 @@
-#include "daemon/clients/driver.h"
+#include "daemon/clients/engine_host.h"
 
 #include <spdlog/spdlog.h>
 
@@ -50,28 +50,28 @@ wire::CoreMask MaskOf(const std::vector<std::uint16_t>& cores) {
 
 }  // namespace
 
-Result<std::unique_ptr<Driver>> Driver::Create(core::EngineConfig config,
-                                               std::vector<wire::Gpu> gpus, AdmissionMode admission,
-                                               Outbox* outbox, record::QueuedRecorder* recorder,
-                                               TimePoint now) {
+Result<std::unique_ptr<EngineHost>> EngineHost::Create(core::EngineConfig config,
+                                                       std::vector<wire::Gpu> gpus,
+                                                       AdmissionMode admission,
+                                                       record::QueuedRecorder* recorder,
+                                                       TimePoint now) {
   const std::size_t devices = config.devices.size();
   auto engine = core::Engine::Create(std::move(config));
   if (!engine) return engine.error();
-  return std::unique_ptr<Driver>(new Driver(std::move(engine).value(), std::move(gpus), admission,
-                                            devices, outbox, recorder, now));
+  return std::unique_ptr<EngineHost>(new EngineHost(std::move(engine).value(), std::move(gpus),
+                                                    admission, devices, recorder, now));
 }
 
-Driver::Driver(core::Engine engine, std::vector<wire::Gpu> gpus, AdmissionMode admission,
-               std::size_t devices, Outbox* outbox, record::QueuedRecorder* recorder, TimePoint now)
+EngineHost::EngineHost(core::Engine engine, std::vector<wire::Gpu> gpus, AdmissionMode admission,
+                       std::size_t devices, record::QueuedRecorder* recorder, TimePoint now)
     : engine_(std::move(engine)),
       gpus_(std::move(gpus)),
-      outbox_(outbox),
       recorder_(recorder),
       ledger_(devices, now),
       admission_(admission) {}
 
-std::string Driver::Join(ClientId client, const wire::Hello& hello, const std::string& fallback,
-                         pid_t pid, uid_t uid, std::string command, TimePoint now) {
+std::string EngineHost::Join(ClientId client, const wire::Hello& hello, const std::string& fallback,
+                             pid_t pid, uid_t uid, std::string command, TimePoint now) {
   std::string name = Printable(hello.name.empty() ? fallback : hello.name);
   if (name.empty()) name = "app";
   if (ledger_.NameTaken(name)) {
@@ -94,12 +94,12 @@ std::string Driver::Join(ClientId client, const wire::Hello& hello, const std::s
                                      : std::string("no rate stated"));
   // Before the Config that ends the greeting: it is to know where its first session's model goes.
   if (assigned != nullptr)
-    outbox_->Deliver(client, wire::Assign{assigned->executors, assigned->standby});
+    outgoing_.push_back({client, wire::Assign{assigned->executors, assigned->standby}});
   Apply(core::ClientJoined{client, spec}, client, now);
   return name;
 }
 
-void Driver::Leave(ClientId client, TimePoint now) {
+void EngineHost::Leave(ClientId client, TimePoint now) {
   const auto stream = engine_.streams().find(client);
   if (stream == engine_.streams().end()) return;
   const core::StreamCounters counters = stream->second.counters;
@@ -127,7 +127,7 @@ void Driver::Leave(ClientId client, TimePoint now) {
   }
 }
 
-bool Driver::OnMessage(ClientId client, const wire::Message& message, TimePoint now) {
+bool EngineHost::OnMessage(ClientId client, const wire::Message& message, TimePoint now) {
   if (const auto* faulted = std::get_if<wire::Faulted>(&message)) {
     return OnFault(client, *faulted, now);
   }
@@ -174,7 +174,7 @@ bool Driver::OnMessage(ClientId client, const wire::Message& message, TimePoint 
 }
 
 // What an agent says of itself and executors. False: it is some other message.
-bool Driver::OnForwarding(ClientId client, const wire::Message& message, TimePoint now) {
+bool EngineHost::OnForwarding(ClientId client, const wire::Message& message, TimePoint now) {
   StreamRecord* record = ledger_.Find(client);
   if (record == nullptr) return false;
   if (const auto* uses = std::get_if<wire::Uses>(&message)) {
@@ -190,15 +190,15 @@ bool Driver::OnForwarding(ClientId client, const wire::Message& message, TimePoi
   return true;
 }
 
-std::string Driver::ExecutorName(const std::string& socket) const {
+std::string EngineHost::ExecutorName(const std::string& socket) const {
   const StreamRecord* executor = ledger_.FindExecutor(socket);
   if (executor != nullptr) return executor->name;
   const std::string known = name_executor_(socket);
   return known.empty() ? socket : known;
 }
 
-Result<void> Driver::Assign(const std::string& name, const std::vector<std::string>& executors,
-                            std::string reason, TimePoint now) {
+Result<void> EngineHost::Assign(const std::string& name, const std::vector<std::string>& executors,
+                                std::string reason, TimePoint now) {
   Assignment assignment{.executors = {}, .reason = Printable(std::move(reason)), .since = now};
   std::string shown;
   for (const std::string& wanted : executors) {
@@ -218,21 +218,21 @@ Result<void> Driver::Assign(const std::string& name, const std::vector<std::stri
   spdlog::info("{}", line);
   for (const auto& [client, record] : ledger_.streams()) {
     if (assignments_.Of(record) != &assignments_.all().at(name)) continue;
-    outbox_->Deliver(client, wire::Assign{assignment.executors});
+    outgoing_.push_back({client, wire::Assign{assignment.executors}});
   }
   return {};
 }
 
-void Driver::SetStandby(const std::string& name, std::vector<std::string> sockets) {
+void EngineHost::SetStandby(const std::string& name, std::vector<std::string> sockets) {
   if (!assignments_.SetStandby(name, std::move(sockets))) return;
   const Assignment& assignment = assignments_.all().at(name);
   for (const auto& [client, record] : ledger_.streams()) {
     if (assignments_.Of(record) != &assignment) continue;
-    outbox_->Deliver(client, wire::Assign{assignment.executors, assignment.standby});
+    outgoing_.push_back({client, wire::Assign{assignment.executors, assignment.standby}});
   }
 }
 
-void Driver::CapForwarded(const std::string& name, double fps, TimePoint now) {
+void EngineHost::CapForwarded(const std::string& name, double fps, TimePoint now) {
   std::vector<core::RateCapped> capped;
   for (const auto& [client, record] : ledger_.streams()) {
     if (record.name != name || !record.uses) continue;
@@ -243,7 +243,7 @@ void Driver::CapForwarded(const std::string& name, double fps, TimePoint now) {
   for (const core::RateCapped& cap : capped) Apply(cap, cap.client, now);
 }
 
-bool Driver::OnFault(ClientId client, const wire::Faulted& faulted, TimePoint now) {
+bool EngineHost::OnFault(ClientId client, const wire::Faulted& faulted, TimePoint now) {
   const StreamRecord* record = ledger_.Find(client);
   if (record == nullptr || faulted.device.value >= engine_.devices().size()) return false;
   if (faults_.Of(client) != nullptr)
@@ -258,18 +258,18 @@ bool Driver::OnFault(ClientId client, const wire::Faulted& faulted, TimePoint no
   }
   for (const core::TurnCancelled& turn : freed) {
     Apply(turn, turn.client, now);
-    outbox_->Deliver(turn.client, wire::Expired{turn.seq});
+    outgoing_.push_back({turn.client, wire::Expired{turn.seq}});
   }
   fault_log_due_();
   return true;
 }
 
-void Driver::WatchFaults(std::function<bool()> mps_runs, std::function<void()> soon) {
+void EngineHost::WatchFaults(std::function<bool()> mps_runs, std::function<void()> soon) {
   faults_ = GpuFaults(std::move(mps_runs));
   fault_log_due_ = std::move(soon);
 }
 
-void Driver::LogFaults() {
+void EngineHost::LogFaults() {
   for (const GpuFaults::Fault& fault : faults_.TakeUnlogged()) {
     std::string names;
     for (const GpuFaults::Affected& one : fault.affected) {
@@ -284,7 +284,7 @@ void Driver::LogFaults() {
   }
 }
 
-Result<void> Driver::SetPolicy(const core::PolicySpec& policy, TimePoint now) {
+Result<void> EngineHost::SetPolicy(const core::PolicySpec& policy, TimePoint now) {
   if (auto valid = core::Validate(policy, core::TurnsOf::kApps); !valid) return valid.error();
   const core::PolicySpec before = engine_.policy();
   Apply(core::PolicySet{policy}, ClientId{}, now);
@@ -293,8 +293,7 @@ Result<void> Driver::SetPolicy(const core::PolicySpec& policy, TimePoint now) {
   return {};
 }
 
-void Driver::Apply(const core::Event& event, ClientId cause, TimePoint now) {
-  // Delivering never comes back here: who cannot be reached is seen off later (Server::Settle).
+void EngineHost::Apply(const core::Event& event, ClientId cause, TimePoint now) {
   actions_.clear();
   engine_.Step(event, now, &actions_);
   if (recorder_ != nullptr && !recorder_->Add(event, now, actions_)) {
@@ -305,22 +304,22 @@ void Driver::Apply(const core::Event& event, ClientId cause, TimePoint now) {
   for (const core::Action& action : actions_) {
     std::visit(Overloaded{
                    [&](const core::Grant& a) {
-                     outbox_->Deliver(a.client, wire::Grant{a.seq, a.lease, MaskOf(a.cores)});
+                     outgoing_.push_back({a.client, wire::Grant{a.seq, a.lease, MaskOf(a.cores)}});
                    },
                    [&](const core::Expire& a) {
                      LogExpiry(a, now);
-                     outbox_->Deliver(a.client, wire::Expired{a.seq});
+                     outgoing_.push_back({a.client, wire::Expired{a.seq}});
                    },
                    [&](const core::Configure& a) {
-                     outbox_->Deliver(a.client, wire::Config{a.gating, a.wait_bound,
-                                                             wire::Bounded(a.period), a.sole});
+                     outgoing_.push_back({a.client, wire::Config{a.gating, a.wait_bound,
+                                                                 wire::Bounded(a.period), a.sole}});
                    },
                },
                action);
   }
 }
 
-void Driver::LogExpiry(const core::Expire& expire, TimePoint now) {
+void EngineHost::LogExpiry(const core::Expire& expire, TimePoint now) {
   const auto [it, first] = expiry_logs_.try_emplace(expire.client, ExpiryLog{now, 0});
   if (!first && now - it->second.last < kExpiryLogEvery) {
     ++it->second.silent;

@@ -1,5 +1,6 @@
 // Between wire and engine: messages become events, actions become messages. Decides nothing.
-// Loop thread only. Never blocks: an outbox that cannot deliver deals with its client itself.
+// Loop thread only; no I/O but the log. What clients are to be told is for the caller to fetch and
+// deliver (TakeOutgoing), after each call: nothing calls back from in here.
 #pragma once
 
 #include <functional>
@@ -20,20 +21,19 @@
 
 namespace stagger::daemon {
 
-// Where messages for clients go. Deliver may be told of clients that have just gone.
-class Outbox {
- public:
-  virtual ~Outbox() = default;
-  virtual void Deliver(ClientId client, const wire::Message& message) = 0;
+struct Outgoing {
+  ClientId to;  // perhaps gone meanwhile
+  wire::Message message;
 };
 
-class Driver {
+class EngineHost {
  public:
   // `gpus`: which of the devices are GPUs. `recorder` may be null.
-  static Result<std::unique_ptr<Driver>> Create(core::EngineConfig config,
-                                                std::vector<wire::Gpu> gpus,
-                                                AdmissionMode admission, Outbox* outbox,
-                                                record::QueuedRecorder* recorder, TimePoint now);
+  static Result<std::unique_ptr<EngineHost>> Create(core::EngineConfig config,
+                                                    std::vector<wire::Gpu> gpus,
+                                                    AdmissionMode admission,
+                                                    record::QueuedRecorder* recorder,
+                                                    TimePoint now);
 
   // What a client that joins is told before all else.
   wire::Welcome WelcomeFor(ClientId client, std::uint64_t features) const {
@@ -70,6 +70,13 @@ class Driver {
     name_executor_ = std::move(name);
   }
 
+  // What has come up for clients since the last call, in the order in which they are to have it.
+  // `out` is overwritten.
+  void TakeOutgoing(std::vector<Outgoing>* out) {
+    out->clear();
+    out->swap(outgoing_);
+  }
+
   void Tick(TimePoint now) { Apply(core::Tick{}, ClientId{}, now); }
   TimePoint NextDeadline() const { return engine_.NextDeadline(); }
 
@@ -84,8 +91,8 @@ class Driver {
   void LogFaults();
 
  private:
-  Driver(core::Engine engine, std::vector<wire::Gpu> gpus, AdmissionMode admission,
-         std::size_t devices, Outbox* outbox, record::QueuedRecorder* recorder, TimePoint now);
+  EngineHost(core::Engine engine, std::vector<wire::Gpu> gpus, AdmissionMode admission,
+             std::size_t devices, record::QueuedRecorder* recorder, TimePoint now);
   void Apply(const core::Event& event, ClientId cause, TimePoint now);
   // False: no such device.
   bool OnFault(ClientId client, const wire::Faulted& faulted, TimePoint now);
@@ -94,7 +101,6 @@ class Driver {
 
   core::Engine engine_;
   std::vector<wire::Gpu> gpus_;
-  Outbox* outbox_;
   record::QueuedRecorder* recorder_;  // null: nothing is recorded, or no longer
   Ledger ledger_;
   AdmissionDesk admission_;
@@ -104,6 +110,7 @@ class Driver {
     return std::string();
   };
   std::function<void()> fault_log_due_ = [] {};
+  std::vector<Outgoing> outgoing_;
   std::vector<core::Action> actions_;  // of the step at hand; kept to spare an allocation per turn
 
   struct ExpiryLog {
