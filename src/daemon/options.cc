@@ -126,27 +126,6 @@ std::string FirstLine(const std::string& text) { return text.substr(0, text.find
 
 }  // namespace
 
-const char* ToString(MpsMode mode) {
-  switch (mode) {
-    case MpsMode::kOff:
-      return "off";
-    case MpsMode::kAuto:
-      return "auto";
-    case MpsMode::kOn:
-      return "on";
-  }
-  return "";
-}
-
-bool HttpAddress::loopback() const {
-  return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
-}
-
-std::string HttpAddress::ToString() const {
-  return host.find(':') != std::string::npos ? fmt::format("[{}]:{}", host, port)
-                                             : fmt::format("{}:{}", host, port);
-}
-
 Result<HttpAddress> ParseHttpAddress(const std::string& text) {
   const Error bad{fmt::format("http address '{}': HOST:PORT, PORT or off is expected", text)};
   HttpAddress address{"127.0.0.1", 0};

@@ -8,20 +8,12 @@
 #include "core/engine.h"
 #include "core/events.h"
 #include "daemon/admission_desk.h"
+#include "daemon/clients/admission_desk.h"
+#include "daemon/gpu/mps_mode.h"
+#include "daemon/view/http_address.h"
 #include "device/device_choice.h"
 
 namespace stagger::daemon {
-
-struct HttpAddress {
-  std::string host;
-  int port = 0;
-  bool loopback() const;
-  std::string ToString() const;  // "127.0.0.1:7878", "[::1]:7878"
-};
-
-// NVIDIA's MPS: kAuto uses it where it can be had, kOn insists.
-enum class MpsMode : unsigned char { kOff, kAuto, kOn };
-const char* ToString(MpsMode mode);  // "off", "auto", "on"
 
 struct Options {
   std::string socket;  // empty: the default path

@@ -9,8 +9,8 @@
 namespace stagger::record {
 
 struct QueuedRecorder::State {
-  State(Recorder recorder, std::size_t most_steps)
-      : recorder(std::move(recorder)), most(most_steps) {}
+  State(Recorder to, std::size_t most_steps)
+      : recorder(std::move(to)), most(most_steps) {}
 
   Recorder recorder;  // the writing thread's alone
   const std::size_t most;

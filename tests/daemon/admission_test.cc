@@ -1,4 +1,5 @@
 // Admission in the daemon: who is judged, when, and what follows in strict mode.
+#include "daemon/clients/admission_desk.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

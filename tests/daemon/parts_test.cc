@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "daemon/loop/peer.h"
+#include "daemon/clients/rate_window.h"
 #include "daemon/view/http_server.h"
 #include "daemon/view/rate_window.h"
 #include "daemon/view/video_finder.h"

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "daemon/clients/control.h"
+#include "daemon/control.h"
 
 namespace stagger::daemon {
 namespace {

@@ -11,7 +11,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/time.h"
-#include "daemon/view/ledger.h"
+#include "daemon/clients/ledger.h"
 
 namespace stagger::daemon {
 

@@ -131,7 +131,7 @@ bool EngineHost::OnMessage(ClientId client, const wire::Message& message, TimePo
   if (const auto* faulted = std::get_if<wire::Faulted>(&message)) {
     return OnFault(client, *faulted, now);
   }
-  if (OnForwarding(client, message, now)) return true;
+  if (OnForwarding(client, message)) return true;
   if (const auto* request = std::get_if<wire::Request>(&message);
       request != nullptr && request->call > Duration{}) {
     Apply(core::InferenceEnded{client, request->device, request->post, request->call}, client, now);
@@ -174,7 +174,7 @@ bool EngineHost::OnMessage(ClientId client, const wire::Message& message, TimePo
 }
 
 // What an agent says of itself and executors. False: it is some other message.
-bool EngineHost::OnForwarding(ClientId client, const wire::Message& message, TimePoint now) {
+bool EngineHost::OnForwarding(ClientId client, const wire::Message& message) {
   StreamRecord* record = ledger_.Find(client);
   if (record == nullptr) return false;
   if (const auto* uses = std::get_if<wire::Uses>(&message)) {

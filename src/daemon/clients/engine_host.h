@@ -12,10 +12,10 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "core/engine.h"
-#include "daemon/admission_desk.h"
+#include "daemon/clients/admission_desk.h"
 #include "daemon/clients/assignments.h"
 #include "daemon/gpu/gpu_faults.h"
-#include "daemon/view/ledger.h"
+#include "daemon/clients/ledger.h"
 #include "record/queued_recorder.h"
 #include "wire/messages.h"
 
@@ -96,7 +96,7 @@ class EngineHost {
   void Apply(const core::Event& event, ClientId cause, TimePoint now);
   // False: no such device.
   bool OnFault(ClientId client, const wire::Faulted& faulted, TimePoint now);
-  bool OnForwarding(ClientId client, const wire::Message& message, TimePoint now);
+  bool OnForwarding(ClientId client, const wire::Message& message);
   void LogExpiry(const core::Expire& expire, TimePoint now);
 
   core::Engine engine_;

@@ -31,9 +31,9 @@ Server::~Server() {
   loop_->Unwatch(listener_watch_);
 }
 
-Result<void> Server::Start(UniqueFd listener, EngineHost* host, Control* control) {
+Result<void> Server::Start(UniqueFd listener, EngineHost* host, Commands* commands) {
   host_ = host;
-  control_ = control;
+  commands_ = commands;
   listener_ = std::move(listener);
   auto leases = Timer::Create(loop_, [this] { OnLeaseTimer(); });
   if (!leases) return leases.error();
@@ -145,7 +145,7 @@ bool Server::ReadOne(Connection* connection) {
     case wire::Io::kOk:
       break;
   }
-  const Session::Outcome outcome = session.OnMessage(message, host_, control_, Now());
+  const Session::Outcome outcome = session.OnMessage(message, host_, commands_, Now());
   if (appended > 0 && !std::exchange(connection->newer, true)) {
     spdlog::info("{} is newer than this daemon, which skips what it does not know of its messages",
                  session.Label());

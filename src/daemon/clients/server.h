@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "daemon/clients/commands.h"
 #include "daemon/clients/control.h"
 #include "daemon/clients/driver.h"
 #include "daemon/clients/engine_host.h"
@@ -30,7 +31,7 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   // Both outlive the server's last call from the loop.
-  Result<void> Start(UniqueFd listener, EngineHost* host, Control* control);
+  Result<void> Start(UniqueFd listener, EngineHost* host, Commands* commands);
 
   // After anything that made the host act outside a client's message: clients are told, those that
   // cannot be reached are seen off.
@@ -62,7 +63,7 @@ class Server {
   EventLoop* loop_;
   std::optional<gid_t> group_;
   EngineHost* host_ = nullptr;
-  Control* control_ = nullptr;
+  Commands* commands_ = nullptr;
   UniqueFd listener_;
   EventLoop::WatchId listener_watch_ = 0;
   bool accept_paused_ = false;

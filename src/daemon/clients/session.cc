@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "daemon/clients/control.h"
+#include "daemon/clients/commands.h"
 #include "daemon/clients/engine_host.h"
 #include "wire/timers.h"
 
@@ -37,15 +37,15 @@ const char* Session::overdue() const {
 Session::Outcome Session::Unreachable() { return {.drop = kDeaf, .refused = {}}; }
 
 Session::Outcome Session::OnMessage(const wire::Message& message, EngineHost* host,
-                                    Control* control, TimePoint now) {
+                                    Commands* commands, TimePoint now) {
   switch (state_) {
     case State::kRefused:
       return {};
     case State::kNew:
-      return OnFirst(message, host, control, now);
+      return OnFirst(message, host, commands, now);
     case State::kControl:
       if (const auto* request = std::get_if<wire::Control>(&message)) {
-        return Answer(*request, control, now);
+        return Answer(*request, commands, now);
       }
       return {.drop = "a command line sent something other than a command", .refused = {}};
     case State::kAgent:
@@ -55,8 +55,8 @@ Session::Outcome Session::OnMessage(const wire::Message& message, EngineHost* ho
   return {};
 }
 
-Session::Outcome Session::OnFirst(const wire::Message& message, EngineHost* host, Control* control,
-                                  TimePoint now) {
+Session::Outcome Session::OnFirst(const wire::Message& message, EngineHost* host,
+                                  Commands* commands, TimePoint now) {
   const auto* hello = std::get_if<wire::Hello>(&message);
   const auto* request = std::get_if<wire::Control>(&message);
   if (hello == nullptr && request == nullptr) {
@@ -78,7 +78,7 @@ Session::Outcome Session::OnFirst(const wire::Message& message, EngineHost* host
   deadline_ = kNever;
   if (request != nullptr) {
     state_ = State::kControl;
-    return Answer(*request, control, now);
+    return Answer(*request, commands, now);
   }
   state_ = State::kAgent;
   // Before the engine hears of it: what it then has to say must come after the welcome.
@@ -97,8 +97,8 @@ Session::Outcome Session::Refuse(std::string reason, TimePoint now) {
   return outcome;
 }
 
-Session::Outcome Session::Answer(const wire::Control& request, Control* control, TimePoint now) {
-  Control::Answer answer = control->Handle(request.verb, request.body, standing_, peer_.pid, now);
+Session::Outcome Session::Answer(const wire::Control& request, Commands* commands, TimePoint now) {
+  Commands::Answer answer = commands->Handle(request.verb, request.body, standing_, peer_.pid, now);
   std::string& body = answer.body;
   for (std::size_t at = 0; at == 0 || at < body.size(); at += wire::kMaxChunk) {
     const bool more = body.size() - at > wire::kMaxChunk;
@@ -106,7 +106,7 @@ Session::Outcome Session::Answer(const wire::Control& request, Control* control,
       return Unreachable();
     }
   }
-  if (answer.stop) control->Stop();
+  if (answer.stop) commands->Stop();
   return {};
 }
 

@@ -17,7 +17,7 @@
 
 namespace stagger::daemon {
 
-class Control;
+class Commands;
 class EngineHost;
 
 class Session {
@@ -34,7 +34,7 @@ class Session {
     std::string drop;
     std::string refused;  // it was turned away, and why; it is kept a moment to read that
   };
-  Outcome OnMessage(const wire::Message& message, EngineHost* host, Control* control,
+  Outcome OnMessage(const wire::Message& message, EngineHost* host, Commands* commands,
                     TimePoint now);
 
   // False: the client does not read, so cannot take what it must have, and has to go.
@@ -53,11 +53,12 @@ class Session {
   std::string Label() const;  // "stream 'gate-1' (pid 17)"
 
  private:
-  Outcome OnFirst(const wire::Message& message, EngineHost* host, Control* control, TimePoint now);
+  Outcome OnFirst(const wire::Message& message, EngineHost* host, Commands* commands,
+                  TimePoint now);
   Outcome Refuse(std::string reason, TimePoint now);
   static Outcome Unreachable();
   bool SendPending(TimePoint now);  // one message; false: still no room
-  Outcome Answer(const wire::Control& request, Control* control, TimePoint now);
+  Outcome Answer(const wire::Control& request, Commands* commands, TimePoint now);
 
   ClientId id_;
   UniqueFd fd_;

@@ -48,6 +48,18 @@ std::string LastLineOf(const std::string& path) {
 
 }  // namespace
 
+const char* ToString(MpsMode mode) {
+  switch (mode) {
+    case MpsMode::kOff:
+      return "off";
+    case MpsMode::kAuto:
+      return "auto";
+    case MpsMode::kOn:
+      return "on";
+  }
+  return "";
+}
+
 const char* ToString(Mps::State state) {
   switch (state) {
     case Mps::State::kOff:

@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "daemon/loop/event_loop.h"
+#include "daemon/gpu/mps_mode.h"
 #include "daemon/loop/spawn.h"
 #include "daemon/options.h"
 

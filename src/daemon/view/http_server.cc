@@ -1,6 +1,7 @@
 #include "daemon/view/http_server.h"
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <httplib.h>
 #include <spdlog/spdlog.h>
 
@@ -36,6 +37,15 @@ void ReuseAddressOnly(socket_t fd) {
 }
 
 }  // namespace
+
+bool HttpAddress::loopback() const {
+  return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
+}
+
+std::string HttpAddress::ToString() const {
+  return host.find(':') != std::string::npos ? fmt::format("[{}]:{}", host, port)
+                                             : fmt::format("{}:{}", host, port);
+}
 
 bool HostAllowed(const std::string& host_header, const HttpAddress& configured) {
   std::string host = host_header;

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "daemon/options.h"
+#include "daemon/view/http_address.h"
 #include "daemon/view/snapshot_board.h"
 
 namespace stagger::daemon {

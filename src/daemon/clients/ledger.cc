@@ -1,4 +1,4 @@
-#include "daemon/view/ledger.h"
+#include "daemon/clients/ledger.h"
 
 #include <algorithm>
 #include <utility>

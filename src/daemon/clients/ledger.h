@@ -15,7 +15,7 @@
 #include "base/ids.h"
 #include "base/time.h"
 #include "core/engine.h"
-#include "daemon/view/rate_window.h"
+#include "daemon/clients/rate_window.h"
 
 namespace stagger::daemon {
 

@@ -7,34 +7,23 @@
 #include <string>
 
 #include "base/time.h"
-#include "daemon/loop/peer.h"
+#include "daemon/clients/commands.h"
 
 namespace stagger::daemon {
 
 class EngineHost;
 class PlanService;
 
-class Control {
+class Control : public Commands {
  public:
-  struct Answer {
-    bool ok = true;
-    bool stop = false;  // once the answer is out
-    std::string body;   // JSON if ok, else one line
-  };
-
   // `status` gives the status document, fresh.
   Control(EngineHost* host, PlanService* placement, std::function<nlohmann::json(TimePoint)> status,
           std::function<void()> stop)
-      : host_(host),
-        placement_(placement),
-        status_(std::move(status)),
-        stop_(std::move(stop)) {}
+      : host_(host), placement_(placement), status_(std::move(status)), stop_(std::move(stop)) {}
 
-  // Members of the group may look; only the owner may change anything.
-  // `pid`: of the process that asks.
   Answer Handle(const std::string& verb, const std::string& body, Standing standing, pid_t pid,
-                TimePoint now);
-  void Stop() { stop_(); }
+                TimePoint now) override;
+  void Stop() override { stop_(); }
 
  private:
   Answer Explain(const std::string& body, TimePoint now);

@@ -1,4 +1,4 @@
-#include "daemon/view/rate_window.h"
+#include "daemon/clients/rate_window.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "daemon/clients/control.h"
+#include "daemon/control.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "daemon/admission_desk.h"
+#include "daemon/clients/admission_desk.h"
 
 #include <spdlog/spdlog.h>
 

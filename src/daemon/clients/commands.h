@@ -1,0 +1,29 @@
+// What answers command lines, as sessions see it. Loop thread only.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "base/time.h"
+#include "daemon/loop/peer.h"
+
+namespace stagger::daemon {
+
+class Commands {
+ public:
+  struct Answer {
+    bool ok = true;
+    bool stop = false;  // once the answer is out
+    std::string body;   // JSON if ok, else one line
+  };
+  virtual ~Commands() = default;
+
+  // Members of the group may look; only the owner may change anything.
+  // `pid`: of the process that asks.
+  virtual Answer Handle(const std::string& verb, const std::string& body, Standing standing,
+                        pid_t pid, TimePoint now) = 0;
+  virtual void Stop() = 0;
+};
+
+}  // namespace stagger::daemon
