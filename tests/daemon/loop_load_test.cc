@@ -142,11 +142,8 @@ TEST(LoopUnderLoad, NothingKeepsItFromGrants) {
     EXPECT_TRUE(device["overfull"].is_string()) << device.dump();
   }
   const json loop = status["daemon"]["loop"];
-  std::printf(
-      "%llu rounds of %d turns; loop: %s
-      ", static_cast<unsigned long long>(rounds),
-      kStreams,
-      loop.dump().c_str());
+  std::printf("%llu rounds of %d turns; loop: %s\n", static_cast<unsigned long long>(rounds),
+              kStreams, loop.dump().c_str());
   // Two for each turn, if each message has a step of its own.
   EXPECT_GT(loop["steps"].get<std::uint64_t>(), rounds * kStreams);
 #if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
