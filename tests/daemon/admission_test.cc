@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "daemon/admission_desk.h"
 
 namespace stagger::daemon {
 namespace {

@@ -4,7 +4,6 @@
 #include "daemon/loop/peer.h"
 #include "daemon/clients/rate_window.h"
 #include "daemon/view/http_server.h"
-#include "daemon/view/rate_window.h"
 #include "daemon/view/video_finder.h"
 
 namespace stagger::daemon {

@@ -13,8 +13,6 @@
 
 #include "base/fd.h"
 #include "daemon/clients/commands.h"
-#include "daemon/clients/control.h"
-#include "daemon/clients/driver.h"
 #include "daemon/clients/engine_host.h"
 #include "daemon/clients/session.h"
 #include "daemon/loop/event_loop.h"

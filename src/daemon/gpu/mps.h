@@ -17,7 +17,6 @@
 #include "daemon/loop/event_loop.h"
 #include "daemon/gpu/mps_mode.h"
 #include "daemon/loop/spawn.h"
-#include "daemon/options.h"
 
 namespace stagger::daemon {
 

@@ -457,7 +457,6 @@ json Status::Streams(TimePoint now) const {
                                       : json(nullptr)},
         {"missed", std::move(missed)},
         {"excess", rated ? json(ToString(stream.spec.excess)) : json(nullptr)},
-        {"verdict", Verdict(client, stream)},
         {"wait_ms", Summary(stream.wait)},
         {"body_ms", Summary(stream.body)},
         {"inference_ms", Summary(stream.call)},
