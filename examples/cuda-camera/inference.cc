@@ -7,7 +7,6 @@
 #include <random>
 #include <thread>
 
-#include "turn_by_hand.h"
 #include "unwaited.h"
 
 namespace cuda_camera {
@@ -39,7 +38,7 @@ constexpr std::array kShapes{
 class Plain : public Inference {
  public:
   Plain(const Settings& settings, const Gpu& gpu)
-      : settings_(settings), gpu_(gpu), buffers_(gpu.MakeBuffers()), turn_(settings.pass_by) {
+      : settings_(settings), gpu_(gpu), buffers_(gpu.MakeBuffers()) {
     if (settings.shape != "per-thread" && settings.shape != "legacy") {
       stream_ = gpu.MakeStream(kStreamNonBlocking);
     }
@@ -47,7 +46,6 @@ class Plain : public Inference {
 
   BodyTimes Run(std::int64_t frame, const std::function<void()>& before_wait) override {
     Pre(frame);
-    turn_.Take();
     BodyTimes times;
     times.launch_begin_ns = NowNs();
     times.first_launch = gpu_.launches() + 1;
@@ -58,7 +56,6 @@ class Plain : public Inference {
     before_wait();
     Wait();
     times.over_ns = NowNs();
-    turn_.Give();
     Post();
     AddToChecksum(buffers_.output);
     return times;
@@ -103,7 +100,6 @@ class Plain : public Inference {
   const Settings& settings_;
   const Gpu& gpu_;
   const Buffers buffers_;
-  const TurnByHand turn_;
   Stream stream_ = nullptr;  // null: the default stream
 };
 

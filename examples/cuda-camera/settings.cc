@@ -70,10 +70,6 @@ std::optional<int> ReadSettings(int argc, char** argv, Settings* s) {
   app.add_option("--truth", s->truth, "write when each body was launched and over to this file");
   app.add_option("--samples", s->samples,
                  "write arrival_ns,start_ns,end_ns,result_ns of each inference to this file");
-  app.add_option(
-      "--pass-by", s->pass_by,
-      "take a turn for each body from the relay that listens at this socket, and give it "
-      "back: what apps would do that share a GPU by hand");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

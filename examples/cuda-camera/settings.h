@@ -27,7 +27,6 @@ struct Settings {
   int at = 10;      // the inference at which fork, exec, crash and hang do it
   std::string truth;
   std::string samples;
-  std::string pass_by;   // a relay's socket: the apps pass a turn on by hand
   std::string start_at;  // CLOCK_MONOTONIC ns of frame 0 less the phase; empty: at once
   int warmup = 0;        // inferences before the start, which count for nothing
   std::string ready_file;

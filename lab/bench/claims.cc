@@ -7,6 +7,7 @@
 
 #include "console/arguments.h"
 #include "console/table.h"
+#include "lab/legs/leg.h"
 
 namespace stagger::cli {
 namespace {
@@ -75,8 +76,7 @@ nlohmann::ordered_json ToJson(const Claim& claim) {
   json["bound"] = ToString(claim.bound);
   json["pairs"] = claim.pairs;
   json["verdict"] = ToString(claim.verdict);
-  json["note"] =
-      claim.note.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(claim.note);
+  json["note"] = OrNull(claim.note);
   return json;
 }
 

@@ -13,18 +13,7 @@ namespace {
 constexpr double kSteady = 0.15;
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
-}  // namespace
-
-std::optional<double> Fps(const LegRun& run) { return run.leg.fps; }
-std::optional<double> DropRatio(const LegRun& run) { return run.leg.drop_ratio; }
-std::optional<double> MeanInference(const LegRun& run) {
-  return run.leg.inference_ms ? std::optional(run.leg.inference_ms->mean) : std::nullopt;
-}
-std::optional<double> P99(const Leg& leg) {
-  return leg.inference_ms ? std::optional(leg.inference_ms->p99) : std::nullopt;
-}
-std::optional<double> P99Inference(const LegRun& run) { return P99(run.leg); }
-
+// Null when the leg was not run.
 const std::vector<LegRun>* RunsOf(const LegRuns& runs, const std::string& name) {
   const auto found = runs.find(name);
   return found == runs.end() || found->second.empty() ? nullptr : &found->second;
@@ -39,6 +28,7 @@ std::vector<Paired> Values(const std::vector<LegRun>& legs, Figure figure) {
   return values;
 }
 
+// Within each repeat.
 std::vector<Paired> Ratios(const std::vector<LegRun>& over, const std::vector<LegRun>& under,
                            Figure figure) {
   const std::vector<Paired> a = Values(over, figure);
@@ -50,6 +40,18 @@ std::vector<Paired> Ratios(const std::vector<LegRun>& over, const std::vector<Le
   }
   return ratios;
 }
+
+}  // namespace
+
+std::optional<double> Fps(const LegRun& run) { return run.leg.fps; }
+std::optional<double> DropRatio(const LegRun& run) { return run.leg.drop_ratio; }
+std::optional<double> MeanInference(const LegRun& run) {
+  return run.leg.inference_ms ? std::optional(run.leg.inference_ms->mean) : std::nullopt;
+}
+std::optional<double> P99(const Leg& leg) {
+  return leg.inference_ms ? std::optional(leg.inference_ms->p99) : std::nullopt;
+}
+std::optional<double> P99Inference(const LegRun& run) { return P99(run.leg); }
 
 std::string MachineDoubt(const LegRuns& runs, const std::string& alone) {
   const std::vector<LegRun>* legs = RunsOf(runs, alone);
@@ -63,6 +65,21 @@ std::string MachineDoubt(const LegRuns& runs, const std::string& alone) {
   const double variation = (spread->max - spread->min) / spread->median;
   if (variation <= kSteady) return "";
   return fmt::format("one app alone varied by {:.0f} % between repeats", variation * 100);
+}
+
+std::vector<Claim> JudgeLegs(std::span<const LegClaim> claims, const LegRuns& runs,
+                             const std::string& doubt) {
+  std::vector<Claim> judged;
+  for (const LegClaim& claim : claims) {
+    const std::vector<LegRun>* leg = RunsOf(runs, claim.leg);
+    const std::vector<LegRun>* under = claim.under != nullptr ? RunsOf(runs, claim.under) : nullptr;
+    if (leg == nullptr || (claim.under != nullptr && under == nullptr)) continue;
+    judged.push_back(
+        Judge(claim.name,
+              under != nullptr ? Ratios(*leg, *under, claim.figure) : Values(*leg, claim.figure),
+              claim.bound, claim.limit, doubt));
+  }
+  return judged;
 }
 
 }  // namespace stagger::cli

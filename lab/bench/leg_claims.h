@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,13 +19,18 @@ std::optional<double> MeanInference(const LegRun& run);  // ms
 std::optional<double> P99Inference(const LegRun& run);   // ms
 std::optional<double> P99(const Leg& leg);               // of inferences, ms
 
-// Null when the leg was not run.
-const std::vector<LegRun>* RunsOf(const LegRuns& runs, const std::string& name);
-
-std::vector<Paired> Values(const std::vector<LegRun>& legs, Figure figure);
-// Within each repeat.
-std::vector<Paired> Ratios(const std::vector<LegRun>& over, const std::vector<LegRun>& under,
-                           Figure figure);
+// A figure of a leg or, with `under`, its ratio to the same figure of another leg in each repeat.
+struct LegClaim {
+  const char* name;
+  const char* leg;
+  const char* under = nullptr;
+  Figure figure = nullptr;
+  Bound bound = Bound::kAtMost;
+  double limit = 0;
+};
+// Claims whose legs were not run are left out.
+std::vector<Claim> JudgeLegs(std::span<const LegClaim> claims, const LegRuns& runs,
+                             const std::string& doubt = "");
 
 // Why no claim can be believed; empty if nothing speaks against them. `alone`: a leg of one app
 // that does the same work in each repeat.

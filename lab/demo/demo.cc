@@ -1,23 +1,22 @@
 // stagger demo: the paper's experiment on this machine, with real video and a real detector.
-#include "lab/demo/demo.h"
-
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
 #include <optional>
 
 #include "console/arguments.h"
-#include "console/progress_line.h"
-#include "console/sentences.h"
+#include "lab/legs/camera_leg.h"
+#include "launch/daemon_control.h"
+#include "lab/demo/demo.h"
 #include "lab/demo/demo_report.h"
 #include "lab/demo/demo_size.h"
-#include "lab/legs/camera_leg.h"
-#include "lab/legs/leg_names.h"
-#include "launch/daemon_control.h"
+#include "lab/legs/leg_run.h"
 #include "launch/private_daemon.h"
+#include "console/progress_line.h"
+#include "console/sentences.h"
 #include "launch/scratch_dir.h"
-#include "launch/workplace.h"
 #include "site/supervisor.h"
+#include "launch/workplace.h"
 
 namespace stagger::cli {
 namespace {
@@ -117,7 +116,7 @@ Result<void> Serve(const Settings& settings, const DemoReport& report, const Leg
     daemon = PrivateDaemon::Start(tools.installation, spec, tools.keeper);
   }
   if (!daemon) return daemon.error();
-  const Result<std::string> agent = tools.installation.Agent();
+  const Result<std::string> agent = tools.installation.Agents();
   if (!agent) return agent.error();
   const Result<std::string> program = tools.installation.CameraDetector();
   if (!program) return program.error();

@@ -2,8 +2,6 @@
 
 #include <fmt/core.h>
 
-#include <cmath>
-
 #include "console/table.h"
 
 namespace stagger::cli {
@@ -51,11 +49,6 @@ std::string Comparison(const Leg& leg, const Leg& base) {
   return text + "\n";
 }
 
-nlohmann::ordered_json OrNull(const std::optional<double>& value) {
-  if (!value) return nullptr;
-  return std::round(*value * 10000) / 10000;
-}
-
 }  // namespace
 
 std::string ToText(const DemoReport& report) {
@@ -101,8 +94,7 @@ std::string ToText(const DemoReport& report) {
 
 nlohmann::ordered_json ToJson(const DemoReport& report) {
   nlohmann::ordered_json json;
-  json["legs"] = nlohmann::ordered_json::array();
-  for (const Leg& leg : report.legs) json["legs"].push_back(ToJson(leg));
+  json["legs"] = ToJson(report.legs);
   json["device"] = report.device;
   json["cameras"] = report.cameras;
   json["fps"] = report.fps;
@@ -110,8 +102,7 @@ nlohmann::ordered_json ToJson(const DemoReport& report) {
   json["work_ms"] = report.work_ms;
   json["alone_fps"] = OrNull(report.alone_fps);
   json["start"] = "together";  // all cameras at once: the paper's worst case
-  json["disturbed"] = report.disturbed.empty() ? nlohmann::ordered_json(nullptr)
-                                               : nlohmann::ordered_json(report.disturbed);
+  json["disturbed"] = OrNull(report.disturbed);
   // Each is the controlled leg's figure over the uncontrolled one's.
   nlohmann::ordered_json ratios{{"fps", nullptr},
                                 {"fps_over_alone", nullptr},

@@ -12,14 +12,6 @@ using nlohmann::ordered_json;
 // Nobody measures a thousandth of a percent; long tails of digits only hide what is said.
 double Rounded(double value) { return std::round(value * 10000) / 10000; }
 
-ordered_json OrNull(const std::optional<double>& value) {
-  if (!value) return nullptr;
-  if (*value == std::floor(*value) && std::abs(*value) < 1e15) {
-    return static_cast<std::int64_t>(*value);
-  }
-  return Rounded(*value);
-}
-
 ordered_json OrNull(const std::optional<Distribution>& value) {
   if (!value) return nullptr;
   return {{"min", Rounded(value->min)},
@@ -56,6 +48,24 @@ std::optional<Distribution> MedianDistribution(const std::vector<Leg>& legs,
 }
 
 }  // namespace
+
+ordered_json OrNull(const std::optional<double>& value) {
+  if (!value) return nullptr;
+  if (*value == std::floor(*value) && std::abs(*value) < 1e15) {
+    return static_cast<std::int64_t>(*value);
+  }
+  return Rounded(*value);
+}
+
+ordered_json OrNull(const std::string& text) {
+  return text.empty() ? ordered_json(nullptr) : ordered_json(text);
+}
+
+ordered_json ToJson(const std::vector<Leg>& legs) {
+  ordered_json json = ordered_json::array();
+  for (const Leg& leg : legs) json.push_back(ToJson(leg));
+  return json;
+}
 
 ordered_json ToJson(const Leg& leg) {
   ordered_json json;

@@ -38,6 +38,11 @@ struct Leg {
 };
 
 nlohmann::ordered_json ToJson(const Leg& leg);
+nlohmann::ordered_json ToJson(const std::vector<Leg>& legs);
+// Rounded to what anybody measures.
+nlohmann::ordered_json OrNull(const std::optional<double>& value);
+// Null when empty.
+nlohmann::ordered_json OrNull(const std::string& text);
 
 // One inference as an app recorded it, all of one clock.
 struct Sample {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "base/time.h"
 #include "lab/legs/leg.h"
 #include "lab/legs/machine.h"
@@ -38,6 +39,10 @@ struct LegRun {
   // "others used 12 %, 0 % stolen"; empty when not disturbed.
   std::string WhyDisturbed() const;
 };
+
+// "a,b" as names out of `known`, in `known`'s order and each once; the error names what is unknown.
+Result<std::vector<std::string>> ChooseLegs(const std::string& list,
+                                            const std::vector<std::string>& known);
 
 // By leg, one entry per repeat: entries of the same index were measured side by side.
 using LegRuns = std::map<std::string, std::vector<LegRun>>;

@@ -91,7 +91,7 @@ Duration OwnCpuTime() {
 Disturbance DisturbanceWatch::SoFar() const {
   const std::optional<MachineTime> now = ReadMachineTime();
   if (!before_ || !now) return {};
-  return DisturbanceBetween(*before_, *now, OwnCpuTime() - own_before_);
+  return DisturbanceBetween(*before_, *now, ours_() - own_before_);
 }
 
 }  // namespace stagger::cli

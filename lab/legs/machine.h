@@ -1,6 +1,7 @@
 // What machine this is, and how busy somebody else keeps it while we measure.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -35,13 +36,16 @@ Disturbance DisturbanceBetween(const MachineTime& before, const MachineTime& aft
 // CPU time of this process and of its children that were reaped.
 Duration OwnCpuTime();
 
-// What disturbed the machine since this was made. Children must have been reaped to count as ours.
+// What disturbed the machine since this was made. `ours` tells our CPU time so far; by default
+// children count as ours once they were reaped.
 class DisturbanceWatch {
  public:
-  DisturbanceWatch() : before_(ReadMachineTime()), own_before_(OwnCpuTime()) {}
+  explicit DisturbanceWatch(std::function<Duration()> ours = OwnCpuTime)
+      : ours_(std::move(ours)), before_(ReadMachineTime()), own_before_(ours_()) {}
   Disturbance SoFar() const;
 
  private:
+  std::function<Duration()> ours_;
   std::optional<MachineTime> before_;
   Duration own_before_;
 };

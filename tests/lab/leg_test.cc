@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "lab/legs/leg_names.h"
+#include "lab/legs/leg_run.h"
 #include "lab/legs/machine.h"
 
 namespace stagger::cli {

@@ -14,7 +14,7 @@ class BenchHooks(harness.ProcessTest):
         super().setUp()
         done = subprocess.run([STAGGER, "bench", "hooks", "--json", "--repeats", "1", "--seconds", "0.3",
                                "--blocks", "20"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              timeout=600, check=False)
+                              timeout=100, check=False)
         self.assertIn(done.returncode, (0, 1), done.stderr)  # 1: a claim failed, on a busy machine
         self.report = json.loads(done.stdout)
         self.code = done.returncode
@@ -23,26 +23,19 @@ class BenchHooks(harness.ProcessTest):
         report = self.report
         self.assertEqual((report["bench"], report["repeats"]), ("hooks", 1))
         calls = {call["call"]: call for call in report["calls"]}
-        self.assertLessEqual({"launch in a body", "not hooked"}, set(calls))
+        self.assertGreater(calls["launch in a body"]["added_ns"], 0)
+        # A call that is not hooked is the driver's own function: what is left is noise.
+        self.assertLess(abs(calls["not hooked"]["added_ns"]),
+                        0.5 * calls["launch in a body"]["added_ns"])
         legs = {leg["name"]: leg for leg in report["legs"]}
-        for kernels in ("60", "2000"):
-            for way in ("bare", "controlled"):
-                leg = legs[f"alone-{kernels}-{way}"]
-                self.assertGreater(leg["done"], 0)
-                self.assertEqual(leg["policy"], "fifo" if way == "controlled" else None)
-        by_hand = legs["hand-over-by-hand"]
-        self.assertEqual((by_hand["apps"], by_hand["policy"]), (2, None))
-        self.assertGreater(by_hand["release_ms"], 0, "nobody begins before the other is done")
-        leg = legs["hand-over"]
-        self.assertEqual(leg["apps"], 2)
-        self.assertGreater(leg["ping_pong_ms"], 0)
-        self.assertGreater(leg["release_ms"], 0, "nobody begins before the other is done")
-        self.assertGreater(leg["gap_ms"]["p50"], 0, "bodies follow each other")
-        self.assertAlmostEqual(leg["gap_rest_ms"] + leg["gap_of_virtual_gpu_ms"],
-                               leg["gap_ms"]["p50"], places=6)
-        self.assertTrue(0 <= leg["idle_ratio"] <= 1, leg["idle_ratio"])
+        for way in ("bare", "controlled"):
+            leg = legs[f"alone-60-{way}"]
+            self.assertGreater(leg["done"], 0)
+            self.assertEqual(leg["policy"], "fifo" if way == "controlled" else None)
+            # The device's own word: no body is shorter than it would be alone.
+            self.assertGreater(leg["body_ms"]["min"], 38)
         verdicts = [claim["verdict"] for claim in report["claims"]]
-        self.assertEqual(len(verdicts), len(calls) + 5)
+        self.assertEqual(len(verdicts), len(calls) + 1)
         self.assertEqual(self.code, 1 if "fail" in verdicts else 0)
 
 

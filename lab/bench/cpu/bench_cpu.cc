@@ -4,17 +4,14 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 
 #include "console/arguments.h"
 #include "console/progress_line.h"
 #include "lab/bench/bench.h"
-#include "lab/bench/bench_legs.h"
+#include "lab/bench/bench_frame.h"
 #include "lab/bench/cpu/cpu_claims.h"
 #include "lab/bench/leg_claims.h"
 #include "lab/legs/camera_leg.h"
-#include "lab/legs/leg_names.h"
-#include "launch/workplace.h"
 
 namespace stagger::cli {
 namespace {
@@ -84,7 +81,6 @@ std::vector<LegPlan> Plans(const Settings& settings) {
 
 std::vector<std::string> Names(const std::vector<LegPlan>& plans) {
   std::vector<std::string> names;
-  names.reserve(plans.size());
   for (const LegPlan& plan : plans) names.push_back(plan.name);
   return names;
 }
@@ -97,12 +93,9 @@ bool KeepChosen(const std::string& list, std::vector<LegPlan>* plans) {
     PrintError("bench cpu: " + chosen.error().message);
     return false;
   }
-  plans->erase(std::remove_if(plans->begin(), plans->end(),
-                              [&](const LegPlan& plan) {
-                                return std::find(chosen->begin(), chosen->end(), plan.name) ==
-                                       chosen->end();
-                              }),
-               plans->end());
+  std::erase_if(*plans, [&](const LegPlan& plan) {
+    return std::ranges::find(*chosen, plan.name) == chosen->end();
+  });
   return true;
 }
 
@@ -125,6 +118,26 @@ Result<double> SizePace(const Settings& settings, Workplace& place) {
   return std::max(rate, 0.5);
 }
 
+// Sizes the pace first, if none was asked for.
+Result<LegRuns> Measure(Settings* settings, std::vector<LegPlan>* plans, Workplace& place) {
+  const auto is_paced = [](const LegPlan& plan) {
+    return plan.name.rfind("paced-", 0) == 0 || IsMixed(plan);
+  };
+  if (!settings->fps && std::ranges::any_of(*plans, is_paced)) {
+    const Result<double> pace = SizePace(*settings, place);
+    if (!pace) return pace.error();
+    settings->fps = *pace;
+  }
+  std::vector<BenchLeg> legs;
+  for (LegPlan& plan : *plans) {
+    if (is_paced(plan)) plan.fps = settings->fps;
+    if (IsMixed(plan)) plan.fps = MixedPace(*settings, *settings->fps);
+    legs.push_back(
+        {plan.name, [&plan](int, const LegTools& tools) { return RunLeg(plan, tools); }});
+  }
+  return MeasureInterleaved(legs, settings->repeats, place);
+}
+
 void PrintText(const Settings& settings, const std::vector<Leg>& legs,
                const std::vector<Claim>& claims) {
   fmt::print(
@@ -137,15 +150,14 @@ void PrintText(const Settings& settings, const std::vector<Leg>& legs,
 
 void PrintJson(const Settings& settings, const std::vector<Leg>& legs,
                const std::vector<Claim>& claims, const std::string& doubt) {
-  nlohmann::ordered_json json_legs = nlohmann::ordered_json::array();
-  for (const Leg& leg : legs) json_legs.push_back(ToJson(leg));
   nlohmann::ordered_json json;
   json["cameras"] = settings.cameras;
   json["fps"] = settings.fps ? nlohmann::ordered_json(*settings.fps) : nullptr;
   json["seconds"] = settings.seconds;
   json["work_ms"] = settings.work_ms;
   json["repeats"] = settings.repeats;
-  fmt::print("{}\n", BenchJson("cpu", json_legs, DescribeCpu(), json, doubt, claims).dump(2));
+  json["disturbed"] = OrNull(doubt);
+  fmt::print("{}\n", BenchJson("cpu", ToJson(legs), DescribeCpu(), json, claims).dump(2));
 }
 
 }  // namespace
@@ -160,9 +172,7 @@ int BenchCpu(const Arguments& arguments) {
       "controlled; then one camera in a hurry among twice as many slower ones (mixed-). Every leg "
       "runs once per repeat; ratios are taken within a repeat.",
       "stagger bench cpu"};
-  app.add_option("--repeats", settings.repeats, "how often each leg runs")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
+  AddBenchOptions(app, &settings.repeats, "how often each leg runs", &settings.as_json);
   app.add_option("--seconds", settings.seconds, "how long a leg measures")
       ->check(CLI::Range(1.0, 3600.0))
       ->capture_default_str();
@@ -181,53 +191,19 @@ int BenchCpu(const Arguments& arguments) {
       ->check(CLI::Range(1, 1024));
   app.add_option("--legs", settings.legs, "all, or names separated by commas")
       ->capture_default_str();
-  app.add_flag("--json", settings.as_json, "one JSON object instead of tables");
-  app.footer("exit code 1: a claim failed (inconclusive ones don't count); 130: stopped by Ctrl-C");
   if (const auto code = ParseArguments(app, arguments)) return *code;
   std::vector<LegPlan> plans = Plans(settings);
   if (!KeepChosen(settings.legs, &plans)) return kExitUsage;
 
-  Result<Workplace> place = Workplace::Open();
-  if (!place) {
-    PrintError(place.error().message);
-    return kExitFailed;
-  }
-  const auto is_paced = [](const LegPlan& plan) {
-    return plan.name.rfind("paced-", 0) == 0 || IsMixed(plan);
-  };
-  if (!settings.fps && std::any_of(plans.begin(), plans.end(), is_paced)) {
-    const Result<double> pace = SizePace(settings, *place);
-    if (!pace) {
-      PrintError("bench cpu: " + pace.error().message);
-      return place->stop.Raised() ? kExitInterrupted : kExitFailed;
-    }
-    settings.fps = *pace;
-    for (LegPlan& plan : plans) {
-      if (is_paced(plan)) plan.fps = pace.value();
-    }
-  }
-  for (LegPlan& plan : plans) {
-    if (IsMixed(plan)) plan.fps = MixedPace(settings, *settings.fps);
-  }
-  std::vector<BenchLeg> bench;
-  bench.reserve(plans.size());
-  for (const LegPlan& plan : plans) {
-    bench.push_back(
-        {plan.name, [&plan](int, const LegTools& tools) { return RunLeg(plan, tools); }});
-  }
-  const Result<LegRuns> runs = MeasureInterleaved(bench, settings.repeats, *place);
-  if (!runs) {
-    PrintError("bench cpu: " + runs.error().message);
-    return place->stop.Raised() ? kExitInterrupted : kExitFailed;
-  }
-  const std::vector<Leg> legs = MedianLegs(Names(plans), *runs);
-  const std::vector<Claim> claims = CpuClaims(*runs);
-  if (settings.as_json) {
-    PrintJson(settings, legs, claims, MachineDoubt(*runs, "alone-bare"));
-  } else {
-    PrintText(settings, legs, claims);
-  }
-  return ExitCode(claims);
+  return RunBench<LegRuns>(
+      "cpu", [&](Workplace& place) { return Measure(&settings, &plans, place); },
+      [&](const LegRuns& runs) {
+        const std::vector<Leg> legs = MedianLegs(Names(plans), runs);
+        std::vector<Claim> claims = CpuClaims(runs);
+        settings.as_json ? PrintJson(settings, legs, claims, MachineDoubt(runs, "alone-bare"))
+                         : PrintText(settings, legs, claims);
+        return claims;
+      });
 }
 
 }  // namespace stagger::cli

@@ -8,7 +8,7 @@
 #include "console/progress_line.h"
 #include "console/table.h"
 #include "lab/bench/bench.h"
-#include "lab/bench/bench_run.h"
+#include "lab/bench/bench_frame.h"
 #include "lab/bench/claims.h"
 #include "lab/bench/gate/gate_trial.h"
 #include "lab/legs/leg.h"
@@ -68,26 +68,21 @@ Result<Findings> Measure(const Settings& settings, PrivateDaemon& daemon, StopSi
     // The first block warms everything up and is not counted.
     for (int block = 0; block <= settings.repeats; ++block) {
       line.Update(fmt::format("block {}/{}", block, settings.repeats));
-      const std::optional<MachineTime> before = ReadMachineTime();
-      const Duration ours_before = ours();
+      const DisturbanceWatch watch(ours);
       Result<GateBlock> result = trial->RunBlock(settings.samples, settings.kills, stop);
       if (!result) return result.error();
-      const std::optional<MachineTime> after = ReadMachineTime();
       if (block == 0) continue;
-      findings.disturbed.push_back(
-          before && after && DisturbanceBetween(*before, *after, ours() - ours_before).disturbed());
+      findings.disturbed.push_back(watch.SoFar().disturbed());
       findings.blocks.push_back(std::move(result).value());
     }
   }
   line.Update(fmt::format("the daemon at {} turns a second: {} s", kRate, settings.seconds));
-  const std::optional<MachineTime> before = ReadMachineTime();
-  const Duration ours_before = OwnCpuTime() + ProcessCpuTime(pid).value_or(Duration{});
+  const DisturbanceWatch watch(
+      [&] { return OwnCpuTime() + ProcessCpuTime(pid).value_or(Duration{}); });
   const Result<std::vector<double>> shares =
       DaemonShare(daemon.socket(), pid, kRate, settings.seconds, stop);
   if (!shares) return shares.error();
-  const std::optional<MachineTime> after = ReadMachineTime();
-  const Duration ours = OwnCpuTime() + ProcessCpuTime(pid).value_or(Duration{}) - ours_before;
-  const bool disturbed = before && after && DisturbanceBetween(*before, *after, ours).disturbed();
+  const bool disturbed = watch.SoFar().disturbed();
   for (const double share : *shares) findings.shares.push_back({share, disturbed});
   line.Finish(fmt::format("{} blocks done", settings.repeats));
   return findings;
@@ -191,9 +186,7 @@ void PrintText(const Settings& settings, const Findings& findings,
 
 void PrintJson(const Settings& settings, const Findings& findings,
                const std::vector<Claim>& claims) {
-  nlohmann::ordered_json json;
-  json["bench"] = "gate";
-  json["legs"] = nlohmann::ordered_json::array();
+  nlohmann::ordered_json legs = nlohmann::ordered_json::array();
   for (const Row& row : Rows(findings)) {
     Leg leg;
     leg.name = row.name;
@@ -210,15 +203,11 @@ void PrintJson(const Settings& settings, const Findings& findings,
                            {"p50", in_ms(d.p50)},
                            {"p99", in_ms(d.p99)},
                            {"max", in_ms(d.max)}};
-    json["legs"].push_back(entry);
+    legs.push_back(entry);
   }
-  json["device"] = DescribeCpu();
-  json["repeats"] = settings.repeats;
-  json["samples"] = settings.samples;
-  json["kills"] = settings.kills;
-  json["claims"] = nlohmann::ordered_json::array();
-  for (const Claim& claim : claims) json["claims"].push_back(ToJson(claim));
-  fmt::print("{}\n", json.dump(2));
+  const nlohmann::ordered_json json{
+      {"repeats", settings.repeats}, {"samples", settings.samples}, {"kills", settings.kills}};
+  fmt::print("{}\n", BenchJson("gate", legs, DescribeCpu(), json, claims).dump(2));
 }
 
 Result<Findings> MeasureWithDaemon(const Settings& settings, Workplace& place) {
@@ -243,9 +232,7 @@ int BenchGate(const Arguments& arguments) {
       "between two "
       "processes in the same placement, interleaved block by block; and the daemon's own CPU time.",
       "stagger bench gate"};
-  app.add_option("--repeats", settings.repeats, "blocks")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
+  AddBenchOptions(app, &settings.repeats, "blocks", &settings.as_json);
   app.add_option("--seconds", settings.seconds, "how long the daemon's CPU time is taken")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
@@ -255,8 +242,6 @@ int BenchGate(const Arguments& arguments) {
   app.add_option("--kills", settings.kills, "holders killed per block")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  app.add_flag("--json", settings.as_json, "one JSON object instead of tables");
-  app.footer("exit code 1: a claim failed (inconclusive ones don't count); 130: stopped by Ctrl-C");
   if (const auto code = ParseArguments(app, arguments)) return *code;
 
   return RunBench<Findings>(

@@ -5,11 +5,16 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "lab/bench/hooks/hooks_site.h"
+#include "lab/bench/bench_frame.h"
+#include "lab/vgpu/virtual_gpu.h"
 #include "launch/daemon_control.h"
+#include "launch/private_daemon.h"
+#include "launch/scratch_dir.h"
 
 namespace stagger::cli {
 namespace {
+
+constexpr Duration kPatience = std::chrono::seconds{60};
 
 // "GPU-" and groups of hexadecimal digits, as the digits alone.
 Result<std::string> UuidOfGpu(const nlohmann::json& status) {
@@ -31,10 +36,23 @@ Result<CallRun> RunCalls(Workplace& place, int blocks) {
   const Result<std::string> agents = place.installation.CudaAgents();
   if (!agents) return agents.error();
   const DisturbanceWatch watched;
-  Result<HooksSite> site = HooksSite::Open(place, /*with_log=*/false);
-  if (!site) return site.error();
-  if (const auto started = site->StartDaemon(place); !started) return started.error();
-  Result<nlohmann::json> status = AskDaemon(site->daemon->socket(), "status");
+  const Result<ScratchDir> dir = ScratchDir::Make(place.keeper);
+  if (!dir) return dir.error();
+  VirtualGpuSpec device;
+  device.server.devices = {*vgpu::BuiltInModel("t4")};
+  Result<VirtualGpu> gpu = VirtualGpu::Start(place.installation, device, place.keeper);
+  if (!gpu) return gpu.error();
+  DaemonSpec daemon_spec;
+  daemon_spec.socket = dir->File("daemon.sock");
+  daemon_spec.policy = "fifo";
+  daemon_spec.devices = "gpu:0";
+  daemon_spec.concurrency = "1";
+  daemon_spec.err_file = dir->File("staggerd.err");
+  daemon_spec.environment = gpu->environment();
+  const Result<PrivateDaemon> daemon =
+      PrivateDaemon::Start(place.installation, daemon_spec, place.keeper);
+  if (!daemon) return daemon.error();
+  Result<nlohmann::json> status = AskDaemon(daemon->socket(), "status");
   if (!status) return status.error();
   const Result<std::string> uuid = UuidOfGpu(*status);
   if (!uuid) return uuid.error();
@@ -42,19 +60,15 @@ Result<CallRun> RunCalls(Workplace& place, int blocks) {
   ChildSpec spec;
   spec.path = *folder + "/call-probe";
   spec.argv = {"call-probe", std::to_string(blocks)};
-  spec.environment = AppEnvironment(*agents, site->daemon->socket(), {"call-probe"});
+  spec.environment = AppEnvironment(*agents, daemon->socket(), {"call-probe"});
   spec.environment["LD_LIBRARY_PATH"] = *folder;
   spec.environment["STAGGER_NULL_DRIVER_UUID"] = *uuid;
-  spec.out_file = site->dir.File("app-1.out");
-  spec.err_file = site->dir.File("app-1.err");
-  std::vector<ChildProcess> apps;
+  spec.out_file = dir->File("call-probe.out");
+  spec.err_file = dir->File("call-probe.err");
   Result<ChildProcess> probe = ChildProcess::Start(spec, place.keeper);
   if (!probe) return probe.error();
-  apps.push_back(std::move(probe).value());
-  if (const auto ended =
-          AwaitApps(apps, place.stop, site->dir, std::chrono::milliseconds{50}, [] {});
-      !ended) {
-    return ended.error();
+  if (const auto ended = AwaitEnd(*probe, kPatience, place.stop); !ended) {
+    return Error{fmt::format("call-probe {}: {}", ended.error().message, LastLine(spec.err_file))};
   }
 
   std::ifstream file(spec.out_file);
@@ -62,7 +76,7 @@ Result<CallRun> RunCalls(Workplace& place, int blocks) {
   if (!said.is_object() || !said.value("preloaded", false)) {
     return Error{"the agent was not in the program that times calls"};
   }
-  status = AskDaemon(site->daemon->socket(), "status");
+  status = AskDaemon(daemon->socket(), "status");
   if (!status) return status.error();
   // One turn per inference once the agent knows them, and some more until then: else what was timed
   // was no body.
@@ -72,7 +86,6 @@ Result<CallRun> RunCalls(Workplace& place, int blocks) {
     return Error{
         fmt::format("{} turns in {} inferences: their bodies were not found", turns, inferences)};
   }
-  if (const auto closed = site->Close(); !closed) return closed.error();
   CallRun run;
   run.clock_ns = said.value("clock_ns", 0.0);
   for (const nlohmann::json& call : said.at("calls")) {

@@ -10,7 +10,7 @@
 #include "console/progress_line.h"
 #include "console/table.h"
 #include "lab/bench/bench.h"
-#include "lab/bench/claims.h"
+#include "lab/bench/bench_frame.h"
 #include "lab/bench/placement/placement_trials.h"
 #include "lab/legs/machine.h"
 
@@ -209,9 +209,7 @@ int BenchPlacement(const Arguments& arguments) {
   app.add_option("--sites", settings.sites, "small random sites")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
-  app.add_option("--repeats", settings.repeats, "sites per size and mix")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
+  AddBenchOptions(app, &settings.repeats, "sites per size and mix", &settings.as_json);
   app.add_option("--changes", settings.changes, "of one stream, to a plan in force")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
@@ -224,8 +222,6 @@ int BenchPlacement(const Arguments& arguments) {
   app.add_option("--search", settings.long_search_s, "seconds of the long search")
       ->check(CheckPositive)
       ->capture_default_str();
-  app.add_flag("--json", settings.as_json, "one JSON object instead of tables");
-  app.footer("exit code 1: a claim failed");
   if (const auto code = ParseArguments(app, arguments)) return *code;
   const Findings findings = Measure(settings);
   const std::vector<Claim> claims = Claims(findings);
@@ -233,16 +229,13 @@ int BenchPlacement(const Arguments& arguments) {
     PrintText(settings, findings, claims);
     return ExitCode(claims);
   }
-  nlohmann::ordered_json json{{"bench", "placement"}};
-  json["legs"] = nlohmann::ordered_json::array();
-  for (const SiteTrial& trial : findings.sized) json["legs"].push_back(ToJson(trial));
+  nlohmann::ordered_json legs = nlohmann::ordered_json::array();
+  for (const SiteTrial& trial : findings.sized) legs.push_back(ToJson(trial));
+  nlohmann::ordered_json json;
   json["random_sites"] = nlohmann::ordered_json::array();
   for (const SiteTrial& trial : findings.random) json["random_sites"].push_back(ToJson(trial));
-  json["device"] = DescribeCpu();
   json["repeats"] = settings.repeats;
-  json["claims"] = nlohmann::ordered_json::array();
-  for (const Claim& claim : claims) json["claims"].push_back(ToJson(claim));
-  fmt::print("{}\n", json.dump(2));
+  fmt::print("{}\n", BenchJson("placement", legs, DescribeCpu(), json, claims).dump(2));
   return ExitCode(claims);
 }
 

@@ -15,14 +15,13 @@
 #include "console/progress_line.h"
 #include "console/table.h"
 #include "lab/bench/bench.h"
-#include "lab/bench/claims.h"
+#include "lab/bench/bench_frame.h"
 #include "lab/bench/rates/rates_claims.h"
 #include "lab/legs/leg.h"
 #include "lab/legs/machine.h"
 #include "launch/daemon_control.h"
 #include "launch/private_daemon.h"
 #include "launch/scratch_dir.h"
-#include "launch/workplace.h"
 
 namespace stagger::cli {
 namespace {
@@ -87,12 +86,9 @@ Result<Repeat> RunOnce(const Settings& settings, Workplace& place) {
   }
   const TimePoint limit = Now() + FromMs(settings.seconds * 1000) + std::chrono::seconds{30};
   for (ChildProcess& app : apps) {
-    std::optional<ExitStatus> status;
-    while (!status && Now() < limit) {
-      if (place.stop.Raised()) return Error{"stopped"};
-      status = app.WaitUntil(Now() + std::chrono::milliseconds{100});
+    if (const auto ended = AwaitEnd(app, limit - Now(), place.stop); !ended) {
+      return Error{"a frame-runner " + ended.error().message};
     }
-    if (!status || !status->ok()) return Error{"a frame-runner failed"};
   }
   const Result<nlohmann::json> status = AskDaemon(spec.socket, "status");
   if (!status) return status.error();
@@ -109,32 +105,19 @@ Result<Repeat> RunOnce(const Settings& settings, Workplace& place) {
 }
 
 Result<std::vector<Repeat>> Measure(const Settings& settings, Workplace& place) {
-  std::vector<Repeat> repeats;
   ProgressLine line;
-  for (int i = 0; i < settings.repeats; ++i) {
-    line.Update(fmt::format("repeat {}/{}: {:.0f} s", i + 1, settings.repeats, settings.seconds));
-    const std::optional<MachineTime> before = ReadMachineTime();
-    const Duration ours_before = OwnCpuTime();
-    Result<Repeat> repeat = RunOnce(settings, place);
-    if (!repeat) return repeat.error();
-    const std::optional<MachineTime> after = ReadMachineTime();
-    repeat->disturbed = before && after &&
-                        DisturbanceBetween(*before, *after, OwnCpuTime() - ours_before).disturbed();
-    repeats.push_back(std::move(repeat).value());
-  }
-  line.Finish(fmt::format("{} repeats done", settings.repeats));
-  return repeats;
+  return MeasureRepeats<Repeat>(settings.repeats, line,
+                                [&](const std::string&) { return RunOnce(settings, place); });
 }
 
 // A disturbed machine can only break these claims: where they hold all the same, they do.
 template <typename Value>
 Claim Say(const std::vector<Repeat>& repeats, const char* what, Bound bound, double limit,
           const Value& value) {
-  std::vector<Paired> values;
-  for (const Repeat& repeat : repeats) {
-    const double figure = value(repeat);
-    const bool holds = bound == Bound::kAtLeast ? figure >= limit : figure <= limit;
-    values.push_back({figure, repeat.disturbed && !holds});
+  std::vector<Paired> values = FiguresOf(repeats, value);
+  for (Paired& figure : values) {
+    const bool holds = bound == Bound::kAtLeast ? figure.value >= limit : figure.value <= limit;
+    figure.disturbed = figure.disturbed && !holds;
   }
   return Judge(what, values, bound, limit);
 }
@@ -207,10 +190,7 @@ std::vector<Leg> Legs(const std::vector<Repeat>& repeats) {
 }
 
 double Middle(const std::vector<Repeat>& repeats, Excess way, double RateFigures::*member) {
-  std::vector<double> values;
-  values.reserve(repeats.size());
-  for (const Repeat& repeat : repeats) values.push_back(repeat.of.at(way).*member);
-  return Median(std::move(values)).value_or(0);
+  return MedianOf(repeats, [&](const Repeat& repeat) { return repeat.of.at(way).*member; });
 }
 
 std::string Times(const std::vector<Repeat>& repeats, Excess way,
@@ -228,20 +208,14 @@ void Print(const Settings& settings, const std::vector<Repeat>& repeats,
            const std::vector<Claim>& claims) {
   const std::vector<Leg> legs = Legs(repeats);
   if (settings.as_json) {
-    nlohmann::ordered_json json;
-    json["bench"] = "rates";
-    json["legs"] = nlohmann::ordered_json::array();
+    nlohmann::ordered_json json_legs = nlohmann::ordered_json::array();
     for (std::size_t i = 0; i < legs.size(); ++i) {
       nlohmann::ordered_json leg = ToJson(legs[i]);
       leg["calls_fps"] = Middle(repeats, kWays[i], &RateFigures::calls_fps);
-      json["legs"].push_back(std::move(leg));
+      json_legs.push_back(std::move(leg));
     }
-    json["device"] = DescribeCpu();
-    json["repeats"] = settings.repeats;
-    json["seconds"] = settings.seconds;
-    json["claims"] = nlohmann::ordered_json::array();
-    for (const Claim& claim : claims) json["claims"].push_back(ToJson(claim));
-    fmt::print("{}\n", json.dump(2));
+    const nlohmann::ordered_json json{{"repeats", settings.repeats}, {"seconds", settings.seconds}};
+    fmt::print("{}\n", BenchJson("rates", json_legs, DescribeCpu(), json, claims).dump(2));
     return;
   }
   Table table({"leg", "calls/s", "inferences/s", "calls", "done", "skipped", "gap",
@@ -276,26 +250,19 @@ int BenchRates(const Arguments& arguments) {
       "Apps that read every frame of a 30 fps camera while 4 inferences a second are needed: what "
       "pass, pace and reuse make of it.",
       "stagger bench rates"};
-  app.add_option("--repeats", settings.repeats)->check(CLI::Range(1, 1000))->capture_default_str();
+  AddBenchOptions(app, &settings.repeats, "", &settings.as_json);
   app.add_option("--seconds", settings.seconds, "per repeat")
       ->check(CLI::Range(5.0, 36000.0))
       ->capture_default_str();
-  app.add_flag("--json", settings.as_json, "one JSON object instead of tables");
-  app.footer("exit code 1: a claim failed (inconclusive ones don't count); 130: stopped by Ctrl-C");
   if (const auto code = ParseArguments(app, arguments)) return *code;
-  Result<Workplace> place = Workplace::Open();
-  if (!place) {
-    PrintError(place.error().message);
-    return kExitFailed;
-  }
-  const Result<std::vector<Repeat>> repeats = Measure(settings, *place);
-  if (!repeats) {
-    PrintError("bench rates: " + repeats.error().message);
-    return place->stop.Raised() ? kExitInterrupted : kExitFailed;
-  }
-  const std::vector<Claim> claims = Claims(*repeats);
-  Print(settings, *repeats, claims);
-  return ExitCode(claims);
+  using Repeats = std::vector<Repeat>;
+  return RunBench<Repeats>(
+      "rates", [&](Workplace& place) { return Measure(settings, place); },
+      [&](const Repeats& repeats) {
+        std::vector<Claim> claims = Claims(repeats);
+        Print(settings, repeats, claims);
+        return claims;
+      });
 }
 
 }  // namespace stagger::cli

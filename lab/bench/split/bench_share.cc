@@ -21,7 +21,7 @@
 #include "console/progress_line.h"
 #include "console/table.h"
 #include "lab/bench/bench.h"
-#include "lab/bench/bench_run.h"
+#include "lab/bench/bench_frame.h"
 #include "lab/bench/claims.h"
 #include "lab/bench/split/batch_legs.h"
 #include "lab/bench/split/frame_legs.h"
@@ -208,8 +208,6 @@ Result<void> Reference(std::pair<int, int> cores, Repeat* repeat) {
 
 Result<Repeat> MeasureOnce(const Settings& settings, std::pair<int, int> cores, Workplace& place) {
   Repeat repeat;
-  const std::optional<MachineTime> before = ReadMachineTime();
-  const Duration ours_before = OwnCpuTime();
   const Result<Memory> empty = Weigh(settings, "pass", settings.apps, false, cores, place);
   if (!empty) return empty.error();
   const Result<Memory> bare = Weigh(settings, "heavy", settings.apps, false, cores, place);
@@ -245,18 +243,7 @@ Result<Repeat> MeasureOnce(const Settings& settings, std::pair<int, int> cores, 
   if (const auto measured = Reference(cores, &repeat); !measured) return measured.error();
   repeat.round_trips =
       (repeat.forwarded_us - repeat.bare_us - repeat.copy_us) / repeat.ping_pong_us;
-  const std::optional<MachineTime> after = ReadMachineTime();
-  repeat.disturbed = before && after &&
-                     DisturbanceBetween(*before, *after, OwnCpuTime() - ours_before).disturbed();
   return repeat;
-}
-
-Claim Judged(const std::vector<Repeat>& repeats, const char* what, double Repeat::*value,
-             Bound bound, double limit) {
-  std::vector<Paired> values;
-  values.reserve(repeats.size());
-  for (const Repeat& repeat : repeats) values.push_back({repeat.*value, repeat.disturbed});
-  return Judge(what, values, bound, limit);
 }
 
 Result<std::vector<Simulated>> SimulateBatches() {
@@ -272,19 +259,21 @@ Result<std::vector<Simulated>> SimulateBatches() {
 std::vector<Claim> Claims(const Settings& settings, const std::vector<Repeat>& repeats,
                           const std::vector<Simulated>& simulated) {
   std::vector<Paired> same;
-  same.reserve(repeats.size());
   for (const Repeat& repeat : repeats) same.push_back({repeat.same ? 1.0 : 0.0, false});
-  std::vector<Claim> claims;
-  claims.push_back(
-      Judged(repeats, fmt::format("copies of the model in memory, {} apps", settings.apps).c_str(),
-             &Repeat::copies, Bound::kAtMost, 1.5));
-  claims.push_back(Judge("outputs equal to bare within 1e-5", same, Bound::kAtLeast, 1));
-  claims.push_back(Judged(repeats, "forwarding beyond its two copies, in ping-pongs",
-                          &Repeat::round_trips, Bound::kAtMost, 2));
-  claims.push_back(Judged(repeats, "batched / one by one, a model that reads much (wide)",
-                          &Repeat::wide_gain, Bound::kAtLeast, 1.5));
-  claims.push_back(Judged(repeats, "batched / one by one, a model that computes (heavy)",
-                          &Repeat::heavy_gain, Bound::kAtLeast, 0.95));
+  const auto judged = [&](const std::string& what, double Repeat::*value, Bound bound,
+                          double limit) {
+    return Judge(what, FiguresOf(repeats, value), bound, limit);
+  };
+  std::vector<Claim> claims{
+      judged(fmt::format("copies of the model in memory, {} apps", settings.apps), &Repeat::copies,
+             Bound::kAtMost, 1.5),
+      Judge("outputs equal to bare within 1e-5", same, Bound::kAtLeast, 1),
+      judged("forwarding beyond its two copies, in ping-pongs", &Repeat::round_trips,
+             Bound::kAtMost, 2),
+      judged("batched / one by one, a model that reads much (wide)", &Repeat::wide_gain,
+             Bound::kAtLeast, 1.5),
+      judged("batched / one by one, a model that computes (heavy)", &Repeat::heavy_gain,
+             Bound::kAtLeast, 0.95)};
   for (const Simulated& one : simulated) {
     claims.push_back(
         Judge(fmt::format("simulated SSD, {:g} fps: streams without a miss, batched / one by one",
@@ -351,18 +340,13 @@ void Print(const Settings& settings, const std::vector<Repeat>& repeats,
   Table table({"figure", "median", "min..max", "what"});
   nlohmann::ordered_json figures;
   for (const Figure& figure : kFigures) {
-    std::vector<double> values;
-    values.reserve(repeats.size());
-    for (const Repeat& repeat : repeats) values.push_back(repeat.*figure.value);
-    const Spread spread = *SpreadOf(values);
+    const Spread spread = *SpreadOf(ValuesOf(repeats, figure.value));
     figures[figure.name] = {{"median", spread.median}, {"spread", {spread.min, spread.max}}};
     table.AddRow({figure.name, fmt::format("{:.1f}", spread.median),
                   fmt::format("{:.1f}..{:.1f}", spread.min, spread.max), figure.what});
   }
   if (settings.as_json) {
     nlohmann::ordered_json json;
-    json["bench"] = "share";
-    json["legs"] = nlohmann::ordered_json::array();
     json["figures"] = figures;
     for (const auto& [name, comparison] :
          {std::pair("wide", &Repeat::wide), {"heavy", &Repeat::heavy}}) {
@@ -375,12 +359,11 @@ void Print(const Settings& settings, const std::vector<Repeat>& repeats,
                                    {"most_streams_serial", one.most.serial},
                                    {"most_streams_batched", one.most.batched}});
     }
-    json["device"] = DescribeCpu();
     json["repeats"] = settings.repeats;
     json["apps"] = settings.apps;
-    json["claims"] = nlohmann::ordered_json::array();
-    for (const Claim& claim : claims) json["claims"].push_back(ToJson(claim));
-    fmt::print("{}\n", json.dump(2));
+    fmt::print(
+        "{}\n",
+        BenchJson("share", nlohmann::ordered_json::array(), DescribeCpu(), json, claims).dump(2));
     return;
   }
   fmt::print("{} repeats, {} apps\n\n{}\n", settings.repeats, settings.apps, table.ToString());
@@ -398,16 +381,12 @@ Result<Measured> Measure(const Settings& settings, Workplace& place) {
   if (!cores) return cores.error();
   Result<std::vector<Simulated>> simulated = SimulateBatches();
   if (!simulated) return simulated.error();
-  std::vector<Repeat> repeats;
   ProgressLine line;
-  for (int i = 0; i < settings.repeats; ++i) {
-    line.Update(fmt::format("repeat {}/{}", i + 1, settings.repeats));
-    const Result<Repeat> repeat = MeasureOnce(settings, *cores, place);
-    if (!repeat) return repeat.error();
-    repeats.push_back(*repeat);
-  }
-  line.Finish(fmt::format("{} repeats done", settings.repeats));
-  return Measured{std::move(repeats), std::move(simulated).value()};
+  Result<std::vector<Repeat>> repeats = MeasureRepeats<Repeat>(
+      settings.repeats, line,
+      [&](const std::string&) { return MeasureOnce(settings, *cores, place); });
+  if (!repeats) return repeats.error();
+  return Measured{std::move(repeats).value(), std::move(simulated).value()};
 }
 
 }  // namespace
@@ -420,13 +399,11 @@ int BenchShare(const Arguments& arguments) {
       "batching "
       "gains.",
       "stagger bench share"};
-  app.add_option("--repeats", settings.repeats)->check(CLI::Range(1, 1000))->capture_default_str();
+  AddBenchOptions(app, &settings.repeats, "", &settings.as_json);
   app.add_option("--seconds", settings.seconds, "per leg")
       ->check(CLI::Range(0.5, 3600.0))
       ->capture_default_str();
   app.add_option("--apps", settings.apps)->check(CLI::Range(2, 64))->capture_default_str();
-  app.add_flag("--json", settings.as_json, "one JSON object instead of tables");
-  app.footer("exit code 1: a claim failed (inconclusive ones don't count); 130: stopped by Ctrl-C");
   if (const auto code = ParseArguments(app, arguments)) return *code;
   return RunBench<Measured>(
       "share", [&](Workplace& place) { return Measure(settings, place); },

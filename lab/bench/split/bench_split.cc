@@ -2,13 +2,14 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <map>
 
 #include "console/arguments.h"
 #include "console/progress_line.h"
 #include "console/table.h"
 #include "lab/bench/bench.h"
-#include "lab/bench/bench_run.h"
+#include "lab/bench/bench_frame.h"
 #include "lab/bench/claims.h"
 #include "lab/bench/split/frame_legs.h"
 #include "lab/legs/leg.h"
@@ -42,13 +43,9 @@ constexpr Kind kKinds[] = {
 
 struct Repeat {
   std::map<std::string, double> fps;
+  bool same = false;  // in order and equal, shifted by one
+  int compared = 0;   // frames
   bool disturbed = false;
-};
-
-struct Findings {
-  std::vector<Repeat> repeats;
-  std::vector<Paired> same;  // 1: in order and equal, shifted by one
-  int compared = 0;          // frames
 };
 
 Result<std::vector<RunnerReport>> RunLeg(const Kind& kind, const Settings& settings,
@@ -72,88 +69,68 @@ Result<std::vector<RunnerReport>> RunLeg(const Kind& kind, const Settings& setti
   return leg->Finish();
 }
 
-Result<Findings> Measure(const Settings& settings, Workplace& place) {
+Result<std::vector<Repeat>> Measure(const Settings& settings, Workplace& place) {
   const Result<std::pair<int, int>> cores = TwoCores();
   if (!cores) return cores.error();
-  Findings findings;
   ProgressLine line;
-  for (int i = 0; i < settings.repeats; ++i) {
-    Repeat repeat;
-    std::map<std::string, RunnerReport> first;
-    const std::optional<MachineTime> before = ReadMachineTime();
-    const Duration ours_before = OwnCpuTime();
-    for (const Kind& kind : kKinds) {
-      line.Update(fmt::format("repeat {}/{}: {}", i + 1, settings.repeats, kind.what));
-      Result<std::vector<RunnerReport>> reports = RunLeg(kind, settings, *cores, place);
-      if (!reports) return Error{fmt::format("{}: {}", kind.name, reports.error().message)};
-      for (const RunnerReport& report : *reports) repeat.fps[kind.name] += report.fps;
-      first[kind.name] = std::move(reports->front());
-    }
-    const std::optional<MachineTime> after = ReadMachineTime();
-    repeat.disturbed = before && after &&
-                       DisturbanceBetween(*before, *after, OwnCpuTime() - ours_before).disturbed();
-    const Comparison split = Compare(first["bare-one"], first["split"], 1);
-    const Comparison batch = Compare(first["batch-one"], first["batch-two"], 0);
-    findings.same.push_back({split.same && batch.same && split.frames > 0 ? 1.0 : 0.0, false});
-    findings.compared += split.frames + batch.frames;
-    findings.repeats.push_back(std::move(repeat));
-  }
-  line.Finish(fmt::format("{} repeats done", settings.repeats));
-  return findings;
+  return MeasureRepeats<Repeat>(
+      settings.repeats, line, [&](const std::string& where) -> Result<Repeat> {
+        Repeat repeat;
+        std::map<std::string, RunnerReport> first;
+        for (const Kind& kind : kKinds) {
+          line.Update(fmt::format("{}: {}", where, kind.what));
+          Result<std::vector<RunnerReport>> reports = RunLeg(kind, settings, *cores, place);
+          if (!reports) return Error{fmt::format("{}: {}", kind.name, reports.error().message)};
+          for (const RunnerReport& report : *reports) repeat.fps[kind.name] += report.fps;
+          first[kind.name] = std::move(reports->front());
+        }
+        const Comparison split = Compare(first["bare-one"], first["split"], 1);
+        const Comparison batch = Compare(first["batch-one"], first["batch-two"], 0);
+        repeat.same = split.same && batch.same && split.frames > 0;
+        repeat.compared = split.frames + batch.frames;
+        return repeat;
+      });
 }
 
-Claim Ratio(const Findings& findings, const char* what, const char* one, const char* other,
-            double limit) {
-  std::vector<Paired> values;
-  for (const Repeat& repeat : findings.repeats) {
-    values.push_back({repeat.fps.at(one) / repeat.fps.at(other), repeat.disturbed});
-  }
-  return Judge(what, values, Bound::kAtLeast, limit);
+std::vector<Claim> Claims(const std::vector<Repeat>& repeats) {
+  const auto ratio = [&](const char* what, const char* one, const char* other, double limit) {
+    const auto value = [&](const Repeat& r) { return r.fps.at(one) / r.fps.at(other); };
+    return Judge(what, FiguresOf(repeats, value), Bound::kAtLeast, limit);
+  };
+  std::vector<Paired> same;
+  for (const Repeat& repeat : repeats) same.push_back({repeat.same ? 1.0 : 0.0, false});
+  return {ratio("split / two bare processes, fps", "split", "bare-two", 0.9),
+          ratio("split / one device, fps", "split", "one-device", 1.6),
+          ratio("batches over two / over one, fps", "batch-two", "batch-one", 1.5),
+          Judge("results in order and equal to bare, shifted by one", same, Bound::kAtLeast, 1)};
 }
 
-std::vector<Claim> Claims(const Findings& findings) {
-  return {Ratio(findings, "split / two bare processes, fps", "split", "bare-two", 0.9),
-          Ratio(findings, "split / one device, fps", "split", "one-device", 1.6),
-          Ratio(findings, "batches over two / over one, fps", "batch-two", "batch-one", 1.5),
-          Judge("results in order and equal to bare, shifted by one", findings.same,
-                Bound::kAtLeast, 1)};
-}
-
-std::vector<Leg> Legs(const Findings& findings) {
+std::vector<Leg> Legs(const std::vector<Repeat>& repeats) {
   std::vector<Leg> legs;
   for (const Kind& kind : kKinds) {
-    std::vector<double> fps;
-    int disturbed = 0;
-    for (const Repeat& repeat : findings.repeats) {
-      fps.push_back(repeat.fps.at(kind.name));
-      disturbed += repeat.disturbed ? 1 : 0;
-    }
     Leg leg;
     leg.name = kind.name;
     leg.apps = kind.runners;
-    leg.fps = Median(fps);
-    leg.fps_spread = SpreadOf(fps);
-    leg.repeats = static_cast<int>(fps.size());
-    leg.disturbed_repeats = disturbed;
+    leg.fps_spread =
+        SpreadOf(ValuesOf(repeats, [&](const Repeat& r) { return r.fps.at(kind.name); }));
+    leg.fps = leg.fps_spread->median;
+    leg.repeats = static_cast<int>(repeats.size());
+    leg.disturbed_repeats = static_cast<int>(std::ranges::count_if(repeats, &Repeat::disturbed));
     legs.push_back(std::move(leg));
   }
   return legs;
 }
 
-void Print(const Settings& settings, const Findings& findings, const std::vector<Claim>& claims) {
-  const std::vector<Leg> legs = Legs(findings);
+void Print(const Settings& settings, const std::vector<Repeat>& repeats,
+           const std::vector<Claim>& claims) {
+  const std::vector<Leg> legs = Legs(repeats);
+  int compared = 0;
+  for (const Repeat& repeat : repeats) compared += repeat.compared;
   if (settings.as_json) {
-    nlohmann::ordered_json json;
-    json["bench"] = "split";
-    json["legs"] = nlohmann::ordered_json::array();
-    for (const Leg& leg : legs) json["legs"].push_back(ToJson(leg));
-    json["device"] = DescribeCpu();
-    json["repeats"] = settings.repeats;
-    json["seconds"] = settings.seconds;
-    json["frames_compared"] = findings.compared;
-    json["claims"] = nlohmann::ordered_json::array();
-    for (const Claim& claim : claims) json["claims"].push_back(ToJson(claim));
-    fmt::print("{}\n", json.dump(2));
+    const nlohmann::ordered_json json{{"repeats", settings.repeats},
+                                      {"seconds", settings.seconds},
+                                      {"frames_compared", compared}};
+    fmt::print("{}\n", BenchJson("split", ToJson(legs), DescribeCpu(), json, claims).dump(2));
     return;
   }
   Table table({"leg", "fps", "min..max", "what"});
@@ -163,8 +140,7 @@ void Print(const Settings& settings, const Findings& findings, const std::vector
                   kKinds[i].what});
   }
   fmt::print("{} repeats of {} s per leg, interleaved; {} frames' results compared\n\n{}\n{}",
-             settings.repeats, settings.seconds, findings.compared, table.ToString(),
-             ToText(claims));
+             settings.repeats, settings.seconds, compared, table.ToString(), ToText(claims));
 }
 
 }  // namespace
@@ -175,18 +151,17 @@ int BenchSplit(const Arguments& arguments) {
       "One app with a heavy model over two one-core executors, beside one executor and beside bare "
       "processes on the same cores.",
       "stagger bench split"};
-  app.add_option("--repeats", settings.repeats)->check(CLI::Range(1, 1000))->capture_default_str();
+  AddBenchOptions(app, &settings.repeats, "", &settings.as_json);
   app.add_option("--seconds", settings.seconds, "per leg")
       ->check(CLI::Range(0.5, 3600.0))
       ->capture_default_str();
-  app.add_flag("--json", settings.as_json, "one JSON object instead of tables");
-  app.footer("exit code 1: a claim failed (inconclusive ones don't count); 130: stopped by Ctrl-C");
   if (const auto code = ParseArguments(app, arguments)) return *code;
-  return RunBench<Findings>(
+  using Repeats = std::vector<Repeat>;
+  return RunBench<Repeats>(
       "split", [&](Workplace& place) { return Measure(settings, place); },
-      [&](const Findings& findings) {
-        std::vector<Claim> claims = Claims(findings);
-        Print(settings, findings, claims);
+      [&](const Repeats& repeats) {
+        std::vector<Claim> claims = Claims(repeats);
+        Print(settings, repeats, claims);
         return claims;
       });
 }

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "base/clock.h"
+#include "lab/bench/bench_frame.h"
 #include "launch/private_daemon.h"
 #include "wire/channel.h"
 
@@ -116,13 +117,9 @@ Result<void> FrameLeg::AwaitReady() {
 Result<std::vector<RunnerReport>> FrameLeg::Finish() {
   std::vector<RunnerReport> reports;
   for (Runner& runner : runners_) {
-    std::optional<ExitStatus> status;
-    const TimePoint deadline = Now() + kPatience;
-    while (!status && Now() < deadline) {
-      if (place_->stop.Raised()) return Error{"stopped"};
-      status = runner.process.WaitUntil(Now() + std::chrono::milliseconds{100});
+    if (const auto ended = AwaitEnd(runner.process, kPatience, place_->stop); !ended) {
+      return Error{"a frame-runner " + ended.error().message};
     }
-    if (!status || !status->ok()) return Error{"a frame-runner failed"};
     const std::string out = ReadText(runner.out);
     const auto json =
         nlohmann::json::parse(out.substr(std::min(out.find('{'), out.size())), nullptr, false);

@@ -3,20 +3,16 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cmath>
 #include <map>
 
 #include "console/arguments.h"
 #include "console/sentences.h"
 #include "lab/bench/bench.h"
-#include "lab/bench/bench_legs.h"
-#include "lab/bench/bench_run.h"
-#include "lab/bench/leg_claims.h"
+#include "lab/bench/bench_frame.h"
 #include "lab/bench/t4/cuda_leg.h"
+#include "lab/bench/leg_claims.h"
 #include "lab/bench/t4/t4_claims.h"
 #include "lab/bench/t4/t4_plan.h"
-#include "lab/legs/leg_names.h"
-#include "launch/workplace.h"
 
 namespace stagger::cli {
 namespace {
@@ -72,14 +68,6 @@ std::optional<double> Difference(const std::vector<LegRun>& runs, Part part, boo
   return Median(std::move(values));
 }
 
-template <typename Value>
-std::optional<double> MedianOf(const std::vector<LegRun>& runs, Value value) {
-  std::vector<double> values;
-  values.reserve(runs.size());
-  for (const LegRun& run : runs) values.push_back(value(run));
-  return Median(std::move(values));
-}
-
 double WarmupSeconds(const LegRun& run) { return ToMs(run.warmup) / 1000; }
 
 Report Collect(const std::vector<std::string>& names, LegRuns runs) {
@@ -119,7 +107,7 @@ void PrintText(const Settings& settings, const vgpu::Model& model, const Report&
         {Number(Simulated(runs, FpsOf), 1, 1), Signed(Difference(runs, FpsOf, true), 100, 1),
          Number(Simulated(runs, DropsOf), 100, 1), Signed(Difference(runs, DropsOf, false), 100, 1),
          Number(Simulated(runs, MeanOf), 1, 1), Signed(Difference(runs, MeanOf, true), 100, 1)});
-    const double warmup = *MedianOf(runs, WarmupSeconds);
+    const double warmup = MedianOf(runs, WarmupSeconds);
     shortest = shortest == 0 ? warmup : std::min(shortest, warmup);
     longest = std::max(longest, warmup);
   }
@@ -140,11 +128,6 @@ void PrintText(const Settings& settings, const vgpu::Model& model, const Report&
   }
   if (!report.percentage.empty()) fmt::print("\n");
   if (!claims.empty()) fmt::print("{}", ToText(claims));
-}
-
-nlohmann::ordered_json OrNull(const std::optional<double>& value) {
-  if (!value) return nullptr;
-  return std::round(*value * 10000) / 10000;
 }
 
 nlohmann::ordered_json LegJson(const Leg& leg, const Report& report) {
@@ -196,9 +179,8 @@ void PrintJson(const Settings& settings, const vgpu::Model& model, const Report&
   json["seconds"] = settings.t4.seconds;
   json["repeats"] = settings.t4.repeats;
   json["seed"] = settings.t4.seed;
-  fmt::print(
-      "{}\n",
-      BenchJson("t4", legs, device, json, MachineDoubt(report.runs, "alone"), claims).dump(2));
+  json["disturbed"] = OrNull(MachineDoubt(report.runs, "alone"));
+  fmt::print("{}\n", BenchJson("t4", legs, device, json, claims).dump(2));
 }
 
 }  // namespace
@@ -213,9 +195,7 @@ int BenchT4(const Arguments& arguments) {
       "as another baseline, with the percentage limits of MPS. Every leg runs once per repeat; "
       "ratios are taken within a repeat. Beside each leg stands what the simulator says of it.",
       "stagger bench t4"};
-  app.add_option("--repeats", settings.t4.repeats, "how often each leg runs")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
+  AddBenchOptions(app, &settings.t4.repeats, "how often each leg runs", &settings.as_json);
   app.add_option("--seconds", settings.t4.seconds, "how long a leg counts, after its warm-up")
       ->check(CLI::Range(1.0, 3600.0))
       ->capture_default_str();
@@ -224,8 +204,6 @@ int BenchT4(const Arguments& arguments) {
   app.add_option("--legs", settings.legs,
                  "all, or names separated by commas: " + Join(T4LegNames(), ", "))
       ->capture_default_str();
-  app.add_flag("--json", settings.as_json, "one JSON object instead of tables");
-  app.footer("exit code 1: a claim failed (inconclusive ones don't count); 130: stopped by Ctrl-C");
   if (const auto code = ParseArguments(app, arguments)) return *code;
   Result<std::vector<std::string>> names =
       settings.legs == "all" ? T4LegNames() : ChooseLegs(settings.legs, T4LegNames());

@@ -1,9 +1,10 @@
-#include "lab/bench/bench_legs.h"
+#include "lab/bench/bench_frame.h"
 
 #include <fmt/core.h>
 
+#include <CLI/CLI.hpp>
+
 #include "base/clock.h"
-#include "console/progress_line.h"
 
 namespace stagger::cli {
 namespace {
@@ -21,6 +22,12 @@ std::string Outcome(const std::string& name, const LegRun& run) {
 }
 
 }  // namespace
+
+void AddBenchOptions(CLI::App& app, int* repeats, const std::string& what, bool* as_json) {
+  app.add_option("--repeats", *repeats, what)->check(CLI::Range(1, 1000))->capture_default_str();
+  app.add_flag("--json", *as_json, "one JSON object instead of tables");
+  app.footer("exit code 1: a claim failed (inconclusive ones don't count); 130: stopped by Ctrl-C");
+}
 
 Result<LegRuns> MeasureInterleaved(const std::vector<BenchLeg>& legs, int repeats,
                                    Workplace& place) {
@@ -69,6 +76,18 @@ std::vector<Leg> MedianLegs(const std::vector<std::string>& names, const LegRuns
   return medians;
 }
 
+Result<void> AwaitEnd(ChildProcess& app, Duration limit, StopSignal& stop) {
+  const TimePoint deadline = Now() + limit;
+  while (Now() < deadline) {
+    if (stop.Raised()) return Error{"interrupted"};
+    const std::optional<ExitStatus> status =
+        app.WaitUntil(std::min(deadline, Now() + std::chrono::milliseconds{100}));
+    if (status && !status->ok()) return Error{"failed: " + ToString(*status)};
+    if (status) return {};
+  }
+  return Error{"did not end in time"};
+}
+
 std::string Number(const std::optional<double>& value, double factor, int digits) {
   return value ? fmt::format("{:.{}f}", *value * factor, digits) : "-";
 }
@@ -104,15 +123,13 @@ Table LegTable(const std::vector<Leg>& legs, const std::vector<std::string>& mor
 
 nlohmann::ordered_json BenchJson(const std::string& bench, nlohmann::ordered_json legs,
                                  nlohmann::ordered_json device,
-                                 const nlohmann::ordered_json& settings, const std::string& doubt,
+                                 const nlohmann::ordered_json& settings,
                                  const std::vector<Claim>& claims) {
   nlohmann::ordered_json json;
   json["bench"] = bench;
   json["legs"] = std::move(legs);
   json["device"] = std::move(device);
   for (const auto& [name, value] : settings.items()) json[name] = value;
-  json["disturbed"] =
-      doubt.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(doubt);
   json["claims"] = nlohmann::ordered_json::array();
   for (const Claim& claim : claims) json["claims"].push_back(ToJson(claim));
   return json;

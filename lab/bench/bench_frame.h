@@ -1,0 +1,115 @@
+// What benches have in common: their options, legs that run interleaved, medians over repeats, one
+// table or one JSON object, and the exit code that the claims give. Main thread.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "console/arguments.h"
+#include "console/progress_line.h"
+#include "console/table.h"
+#include "lab/bench/claims.h"
+#include "lab/legs/leg_run.h"
+#include "launch/child_process.h"
+#include "launch/workplace.h"
+
+namespace CLI {
+class App;
+}
+
+namespace stagger::cli {
+
+// --repeats (`what` explains it), --json, and what exit codes mean.
+void AddBenchOptions(CLI::App& app, int* repeats, const std::string& what, bool* as_json);
+
+// A workplace, the measurement, its report, and the exit code. `report` prints what was found and
+// says what is claimed of it. Without findings one line says why.
+template <typename Findings>
+int RunBench(const char* name, const std::function<Result<Findings>(Workplace&)>& measure,
+             const std::function<std::vector<Claim>(const Findings&)>& report) {
+  Result<Workplace> place = Workplace::Open();
+  if (!place) {
+    PrintError(place.error().message);
+    return kExitFailed;
+  }
+  const Result<Findings> findings = measure(*place);
+  if (!findings) {
+    PrintError(std::string("bench ") + name + ": " + findings.error().message);
+    return place->stop.Raised() ? kExitInterrupted : kExitFailed;
+  }
+  return ExitCode(report(*findings));
+}
+
+struct BenchLeg {
+  std::string name;
+  std::function<Result<LegRun>(int repeat, const LegTools& tools)> run;
+};
+
+// Interleaved, each repeat starting with another leg, so that no leg always follows the same
+// neighbour or profits from an early, quiet machine. Says on stderr how each leg went.
+Result<LegRuns> MeasureInterleaved(const std::vector<BenchLeg>& legs, int repeats,
+                                   Workplace& place);
+
+// Over the repeats; a tight camera's leg follows the leg it is part of.
+std::vector<Leg> MedianLegs(const std::vector<std::string>& names, const LegRuns& runs);
+
+// For a bench whose legs all run at once or need each other: `once` measures a whole repeat and
+// sets all but its `disturbed`.
+template <typename Repeat, typename Once>
+Result<std::vector<Repeat>> MeasureRepeats(int count, ProgressLine& line, const Once& once) {
+  std::vector<Repeat> repeats;
+  for (int i = 1; i <= count; ++i) {
+    const std::string where = "repeat " + std::to_string(i) + "/" + std::to_string(count);
+    line.Update(where);
+    const DisturbanceWatch watch;
+    Result<Repeat> repeat = once(where);
+    if (!repeat) return repeat.error();
+    repeat->disturbed = watch.SoFar().disturbed();
+    repeats.push_back(std::move(repeat).value());
+  }
+  line.Finish(std::to_string(count) + " repeats done");
+  return repeats;
+}
+
+// A figure of each repeat: `value` is a member or a function.
+template <typename Repeat, typename Value>
+std::vector<Paired> FiguresOf(const std::vector<Repeat>& repeats, Value value) {
+  std::vector<Paired> figures;
+  for (const Repeat& repeat : repeats) {
+    figures.push_back({static_cast<double>(std::invoke(value, repeat)), repeat.disturbed});
+  }
+  return figures;
+}
+
+template <typename Repeat, typename Value>
+std::vector<double> ValuesOf(const std::vector<Repeat>& repeats, Value value) {
+  std::vector<double> values;
+  for (const Repeat& repeat : repeats) values.push_back(std::invoke(value, repeat));
+  return values;
+}
+// 0 without repeats.
+template <typename Repeat, typename Value>
+double MedianOf(const std::vector<Repeat>& repeats, Value value) {
+  return Median(ValuesOf(repeats, value)).value_or(0);
+}
+
+// Until the app has ended; an error when it failed, took longer than `limit`, or `stop` was raised.
+Result<void> AwaitEnd(ChildProcess& app, Duration limit, StopSignal& stop);
+
+// "12.3", "-" for what there is none of.
+std::string Number(const std::optional<double>& value, double factor, int digits);
+// The columns that all benches show; `more` are appended per leg.
+Table LegTable(const std::vector<Leg>& legs, const std::vector<std::string>& more_headers = {},
+               const std::vector<std::vector<std::string>>& more = {});
+
+// {"bench","legs","device",settings...,"claims"}
+nlohmann::ordered_json BenchJson(const std::string& bench, nlohmann::ordered_json legs,
+                                 nlohmann::ordered_json device,
+                                 const nlohmann::ordered_json& settings,
+                                 const std::vector<Claim>& claims);
+
+}  // namespace stagger::cli
