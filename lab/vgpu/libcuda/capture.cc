@@ -119,8 +119,7 @@ CUresult CheckLegacy(Driver* driver, CUstream stream, bool spoil) {
   return result;
 }
 
-CUresult BeginCapture(Driver* driver, CUstream stream, CUstreamCaptureMode mode, CUgraph graph,
-                      std::vector<CUgraphNode> after) {
+CUresult BeginCapture(Driver* driver, CUstream stream, CUstreamCaptureMode mode) {
   if (mode < CU_STREAM_CAPTURE_MODE_GLOBAL || mode > CU_STREAM_CAPTURE_MODE_RELAXED) {
     return CUDA_ERROR_INVALID_VALUE;
   }
@@ -131,11 +130,10 @@ CUresult BeginCapture(Driver* driver, CUstream stream, CUstreamCaptureMode mode,
   capture->mode = mode;
   capture->thread = ThreadId();
   capture->origin = stream;
-  capture->own_graph = graph == nullptr;
-  capture->graph = graph == nullptr ? NewGraph() : graph;
+  capture->graph = NewGraph();
   capture->streams.insert(stream);
   stream->capture = capture.get();
-  stream->frontier = std::move(after);
+  stream->frontier.clear();
   driver->captures.emplace(capture->id, std::move(capture));
   return CUDA_SUCCESS;
 }
@@ -163,7 +161,7 @@ CUresult EndCapture(Driver* driver, CUstream stream, CUgraph* graph) {
   }
   if (result == CUDA_SUCCESS) {
     *graph = capture->graph;
-  } else if (capture->own_graph) {
+  } else {
     capture->graph->kind = Kind::kDead;
   }
   Leave(capture);
