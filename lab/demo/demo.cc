@@ -116,7 +116,7 @@ Result<void> Serve(const Settings& settings, const DemoReport& report, const Leg
     daemon = PrivateDaemon::Start(tools.installation, spec, tools.keeper);
   }
   if (!daemon) return daemon.error();
-  const Result<std::string> agent = tools.installation.Agents();
+  const Result<std::string> agent = tools.installation.Agent();
   if (!agent) return agent.error();
   const Result<std::string> program = tools.installation.CameraDetector();
   if (!program) return program.error();
