@@ -1,6 +1,5 @@
 // The driver API as the double implements it: one function per symbol of cuda/driver_calls.inc,
-// without its per-thread variant. exports.cc calls them; each takes the driver's lock itself. What
-// no file defines answers CUDA_ERROR_NOT_SUPPORTED (api_unsupported.cc).
+// without its per-thread variant. exports.cc calls them; each takes the driver's lock itself.
 #pragma once
 
 #include "cuda/driver_types.h"

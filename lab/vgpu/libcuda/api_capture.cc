@@ -8,13 +8,14 @@
 namespace stagger::vgpu::api {
 namespace {
 
-CUresult Begin(CUstream handle, CUstreamCaptureMode mode) {
+CUresult Begin(CUstream handle, CUstreamCaptureMode mode, CUgraph graph,
+               std::vector<CUgraphNode> after) {
   Driver& driver = Driver::Get();
   const Lock lock(driver.mutex);
   CUresult error;
   CUstream stream = driver.Resolve(handle, &error);
   if (stream == nullptr) return error;
-  return BeginCapture(&driver, stream, mode);
+  return BeginCapture(&driver, stream, mode, graph, std::move(after));
 }
 
 CUresult Info(CUstream handle, CUstreamCaptureStatus* status, unsigned long* id, CUgraph* graph,
@@ -45,10 +46,18 @@ CUresult Info(CUstream handle, CUstreamCaptureStatus* status, unsigned long* id,
 }  // namespace
 
 CUresult cuStreamBeginCapture(CUstream stream) {
-  return Begin(stream, CU_STREAM_CAPTURE_MODE_GLOBAL);
+  return Begin(stream, CU_STREAM_CAPTURE_MODE_GLOBAL, nullptr, {});
 }
 CUresult cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode mode) {
-  return Begin(stream, mode);
+  return Begin(stream, mode, nullptr, {});
+}
+CUresult cuStreamBeginCaptureToGraph(CUstream stream, CUgraph graph,
+                                     const CUgraphNode* dependencies, const CUgraphEdgeData*,
+                                     size_t count, CUstreamCaptureMode mode) {
+  if (!Alive(graph, Kind::kGraph) || (dependencies == nullptr && count > 0)) {
+    return CUDA_ERROR_INVALID_VALUE;
+  }
+  return Begin(stream, mode, graph, {dependencies, dependencies + count});
 }
 
 CUresult cuStreamEndCapture(CUstream handle, CUgraph* graph) {
@@ -77,6 +86,25 @@ CUresult cuStreamGetCaptureInfo_v3(CUstream stream, CUstreamCaptureStatus* statu
                                    size_t* count) {
   if (edges != nullptr) *edges = nullptr;  // plain ones only
   return Info(stream, status, id, graph, dependencies, count);
+}
+
+CUresult cuStreamUpdateCaptureDependencies(CUstream handle, CUgraphNode* dependencies, size_t count,
+                                           unsigned int flags) {
+  if (dependencies == nullptr && count > 0) return CUDA_ERROR_INVALID_VALUE;
+  Driver& driver = Driver::Get();
+  const Lock lock(driver.mutex);
+  CUresult error;
+  CUstream stream = driver.Resolve(handle, &error);
+  if (stream == nullptr) return error;
+  if (stream->capture == nullptr) return CUDA_ERROR_ILLEGAL_STATE;
+  if (flags == CU_STREAM_SET_CAPTURE_DEPENDENCIES) stream->frontier.clear();
+  stream->frontier.insert(stream->frontier.end(), dependencies, dependencies + count);
+  return CUDA_SUCCESS;
+}
+CUresult cuStreamUpdateCaptureDependencies_v2(CUstream stream, CUgraphNode* dependencies,
+                                              const CUgraphEdgeData*, size_t count,
+                                              unsigned int flags) {
+  return cuStreamUpdateCaptureDependencies(stream, dependencies, count, flags);
 }
 
 CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode* mode) {

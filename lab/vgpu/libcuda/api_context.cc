@@ -40,7 +40,7 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
   if (on == nullptr) return CUDA_ERROR_INVALID_DEVICE;
   const Lock lock(driver.mutex);
   if (on->primary == nullptr) {
-    const CUresult made = driver.NewContext(on, &on->primary);
+    const CUresult made = driver.NewContext(on, on->primary_flags, &on->primary);
     if (made != CUDA_SUCCESS) return made;
     on->primary->primary = true;
   }
@@ -61,24 +61,48 @@ CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device) {
 }
 CUresult cuDevicePrimaryCtxRelease(CUdevice device) { return cuDevicePrimaryCtxRelease_v2(device); }
 
+CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice device, unsigned int flags) {
+  Driver& driver = Driver::Get();
+  SeenDevice* on = driver.Device(device);
+  if (on == nullptr) return CUDA_ERROR_INVALID_DEVICE;
+  const Lock lock(driver.mutex);
+  on->primary_flags = flags;
+  if (on->primary != nullptr) on->primary->flags = flags;
+  return CUDA_SUCCESS;
+}
+CUresult cuDevicePrimaryCtxSetFlags(CUdevice device, unsigned int flags) {
+  return cuDevicePrimaryCtxSetFlags_v2(device, flags);
+}
+
 CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned int* flags, int* active) {
   if (flags == nullptr || active == nullptr) return CUDA_ERROR_INVALID_VALUE;
   Driver& driver = Driver::Get();
   const SeenDevice* on = driver.Device(device);
   if (on == nullptr) return CUDA_ERROR_INVALID_DEVICE;
   const Lock lock(driver.mutex);
-  *flags = 0;
+  *flags = on->primary_flags;
   *active = on->primary != nullptr ? 1 : 0;
   return CUDA_SUCCESS;
 }
 
-CUresult cuCtxCreate_v2(CUcontext* context, unsigned int, CUdevice device) {
+CUresult cuDevicePrimaryCtxReset_v2(CUdevice device) {
+  Driver& driver = Driver::Get();
+  SeenDevice* on = driver.Device(device);
+  if (on == nullptr) return CUDA_ERROR_INVALID_DEVICE;
+  Lock lock(driver.mutex);
+  if (on->primary == nullptr) return CUDA_SUCCESS;
+  CUcontext context = std::exchange(on->primary, nullptr);
+  return Destroy(&driver, &lock, context);
+}
+CUresult cuDevicePrimaryCtxReset(CUdevice device) { return cuDevicePrimaryCtxReset_v2(device); }
+
+CUresult cuCtxCreate_v2(CUcontext* context, unsigned int flags, CUdevice device) {
   if (context == nullptr) return CUDA_ERROR_INVALID_VALUE;
   Driver& driver = Driver::Get();
   SeenDevice* on = driver.Device(device);
   if (on == nullptr) return CUDA_ERROR_INVALID_DEVICE;
   const Lock lock(driver.mutex);
-  const CUresult made = driver.NewContext(on, context);
+  const CUresult made = driver.NewContext(on, flags, context);
   if (made == CUDA_SUCCESS) ContextStack().push_back(*context);
   return made;
 }
@@ -147,6 +171,45 @@ CUresult cuCtxGetDevice_v2(CUdevice* device, CUcontext context) {
   const Lock lock(Driver::Get().mutex);
   if (!Alive(context, Kind::kContext)) return CUDA_ERROR_INVALID_CONTEXT;
   *device = context->device->ordinal;
+  return CUDA_SUCCESS;
+}
+
+CUresult cuCtxGetFlags(unsigned int* flags) {
+  if (flags == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const Lock lock(Driver::Get().mutex);
+  CUcontext context = Current();
+  if (context == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
+  *flags = context->flags;
+  return CUDA_SUCCESS;
+}
+
+CUresult cuCtxGetId(CUcontext context, unsigned long long* id) {
+  if (id == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const Lock lock(Driver::Get().mutex);
+  if (context == nullptr) context = Current();
+  if (!Alive(context, Kind::kContext)) return CUDA_ERROR_INVALID_CONTEXT;
+  *id = context->id;
+  return CUDA_SUCCESS;
+}
+
+CUresult cuCtxGetApiVersion(CUcontext context, unsigned int* version) {
+  if (version == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const Lock lock(Driver::Get().mutex);
+  if (context != nullptr && !Alive(context, Kind::kContext)) return CUDA_ERROR_INVALID_CONTEXT;
+  *version = 3020;  // of the context interface, not of the driver
+  return CUDA_SUCCESS;
+}
+
+CUresult cuCtxSetLimit(CUlimit, size_t) { return CUDA_SUCCESS; }
+CUresult cuCtxGetLimit(size_t* value, CUlimit) {
+  if (value == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  *value = 0;
+  return CUDA_SUCCESS;
+}
+CUresult cuCtxSetCacheConfig(CUfunc_cache) { return CUDA_SUCCESS; }
+CUresult cuCtxGetCacheConfig(CUfunc_cache* config) {
+  if (config == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  *config = 0;
   return CUDA_SUCCESS;
 }
 

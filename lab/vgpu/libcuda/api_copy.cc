@@ -9,27 +9,33 @@
 namespace stagger::vgpu::api {
 namespace {
 
-// Rows of bytes.
+// Rows of bytes in planes.
 struct Box {
   std::byte* to = nullptr;
   const std::byte* from = nullptr;
   std::size_t width = 0;
   std::size_t height = 1;
+  std::size_t depth = 1;
   std::size_t to_pitch = 0;
   std::size_t from_pitch = 0;
+  std::size_t to_plane = 0;
+  std::size_t from_plane = 0;
 
-  std::size_t bytes() const { return width * height; }
-  std::size_t to_reach() const { return Reach(to_pitch); }
-  std::size_t from_reach() const { return Reach(from_pitch); }
+  std::size_t bytes() const { return width * height * depth; }
+  std::size_t to_reach() const { return Reach(to_pitch, to_plane); }
+  std::size_t from_reach() const { return Reach(from_pitch, from_plane); }
   void Copy() const {
-    for (std::size_t y = 0; y < height; ++y) {
-      std::memmove(to + y * to_pitch, from + y * from_pitch, width);
+    for (std::size_t z = 0; z < depth; ++z) {
+      for (std::size_t y = 0; y < height; ++y) {
+        std::memmove(to + z * to_plane + y * to_pitch, from + z * from_plane + y * from_pitch,
+                     width);
+      }
     }
   }
 
  private:
-  std::size_t Reach(std::size_t pitch) const {
-    return bytes() == 0 ? 0 : (height - 1) * pitch + width;
+  std::size_t Reach(std::size_t pitch, std::size_t plane) const {
+    return bytes() == 0 ? 0 : (depth - 1) * plane + (height - 1) * pitch + width;
   }
 };
 
@@ -93,7 +99,7 @@ Box Row(CUdeviceptr to, CUdeviceptr from, std::size_t bytes) {
 }
 CUdeviceptr PointerOf(const void* host) { return reinterpret_cast<std::uintptr_t>(host); }
 
-// One end of a 2D copy. False: an array, which there are none of.
+// One end of a 2D or 3D copy. False: an array, which there are none of.
 bool SideOf(CUmemorytype type, const void* host, CUdeviceptr device, CUdeviceptr* address,
             Side* side) {
   if (type != CU_MEMORYTYPE_HOST && type != CU_MEMORYTYPE_DEVICE && type != CU_MEMORYTYPE_UNIFIED) {
@@ -106,26 +112,50 @@ bool SideOf(CUmemorytype type, const void* host, CUdeviceptr device, CUdeviceptr
   return true;
 }
 
-CUresult Copy2D(const CUDA_MEMCPY2D* copy, CUstream stream, bool wait) {
-  if (copy == nullptr) return CUDA_ERROR_INVALID_VALUE;
+CUresult Copy3D(const CUDA_MEMCPY3D& copy, CUstream stream, bool wait) {
   CUdeviceptr to = 0;
   CUdeviceptr from = 0;
   Side to_side{};
   Side from_side{};
-  if (!SideOf(copy->dstMemoryType, copy->dstHost, copy->dstDevice, &to, &to_side) ||
-      !SideOf(copy->srcMemoryType, copy->srcHost, copy->srcDevice, &from, &from_side)) {
+  if (!SideOf(copy.dstMemoryType, copy.dstHost, copy.dstDevice, &to, &to_side) ||
+      !SideOf(copy.srcMemoryType, copy.srcHost, copy.srcDevice, &from, &from_side)) {
     return CUDA_ERROR_NOT_SUPPORTED;
   }
   Box box;
-  box.width = copy->WidthInBytes;
-  box.height = copy->Height;
-  box.to_pitch = copy->dstPitch != 0 ? copy->dstPitch : box.width;
-  box.from_pitch = copy->srcPitch != 0 ? copy->srcPitch : box.width;
+  box.width = copy.WidthInBytes;
+  box.height = copy.Height;
+  box.depth = copy.Depth;
+  box.to_pitch = copy.dstPitch != 0 ? copy.dstPitch : copy.WidthInBytes;
+  box.from_pitch = copy.srcPitch != 0 ? copy.srcPitch : copy.WidthInBytes;
+  box.to_plane = box.to_pitch * (copy.dstHeight != 0 ? copy.dstHeight : copy.Height);
+  box.from_plane = box.from_pitch * (copy.srcHeight != 0 ? copy.srcHeight : copy.Height);
   if (box.to_pitch < box.width || box.from_pitch < box.width) return CUDA_ERROR_INVALID_VALUE;
-  box.to = reinterpret_cast<std::byte*>(to) + copy->dstY * box.to_pitch + copy->dstXInBytes;
-  box.from =
-      reinterpret_cast<const std::byte*>(from) + copy->srcY * box.from_pitch + copy->srcXInBytes;
+  box.to = reinterpret_cast<std::byte*>(to) + copy.dstZ * box.to_plane + copy.dstY * box.to_pitch +
+           copy.dstXInBytes;
+  box.from = reinterpret_cast<const std::byte*>(from) + copy.srcZ * box.from_plane +
+             copy.srcY * box.from_pitch + copy.srcXInBytes;
   return Copy(box, to_side, from_side, stream, wait);
+}
+
+CUresult Copy2D(const CUDA_MEMCPY2D* copy, CUstream stream, bool wait) {
+  if (copy == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  CUDA_MEMCPY3D box{};
+  box.srcXInBytes = copy->srcXInBytes;
+  box.srcY = copy->srcY;
+  box.srcMemoryType = copy->srcMemoryType;
+  box.srcHost = copy->srcHost;
+  box.srcDevice = copy->srcDevice;
+  box.srcPitch = copy->srcPitch;
+  box.dstXInBytes = copy->dstXInBytes;
+  box.dstY = copy->dstY;
+  box.dstMemoryType = copy->dstMemoryType;
+  box.dstHost = copy->dstHost;
+  box.dstDevice = copy->dstDevice;
+  box.dstPitch = copy->dstPitch;
+  box.WidthInBytes = copy->WidthInBytes;
+  box.Height = copy->Height;
+  box.Depth = 1;
+  return Copy3D(box, stream, wait);
 }
 
 CUresult CheckPeers(CUcontext to, CUcontext from) {
@@ -200,11 +230,38 @@ CUresult cuMemcpyPeerAsync(CUdeviceptr to, CUcontext to_context, CUdeviceptr fro
 }
 
 CUresult cuMemcpy2D_v2(const CUDA_MEMCPY2D* copy) { return Copy2D(copy, nullptr, true); }
+CUresult cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D* copy) { return Copy2D(copy, nullptr, true); }
 CUresult cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D* copy, CUstream stream) {
   return Copy2D(copy, stream, false);
 }
+CUresult cuMemcpy3D_v2(const CUDA_MEMCPY3D* copy) {
+  return copy == nullptr ? CUDA_ERROR_INVALID_VALUE : Copy3D(*copy, nullptr, true);
+}
+CUresult cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D* copy, CUstream stream) {
+  return copy == nullptr ? CUDA_ERROR_INVALID_VALUE : Copy3D(*copy, stream, false);
+}
+
+CUresult cuMemcpyBatchAsync_v2(CUdeviceptr* to, CUdeviceptr* from, size_t* sizes, size_t count,
+                               CUmemcpyAttributes*, size_t*, size_t, CUstream stream) {
+  if (to == nullptr || from == nullptr || sizes == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  for (std::size_t i = 0; i < count; ++i) {
+    const CUresult copied = cuMemcpyAsync(to[i], from[i], sizes[i], stream);
+    if (copied != CUDA_SUCCESS) return copied;
+  }
+  return CUDA_SUCCESS;
+}
+CUresult cuMemcpyBatchAsync(CUdeviceptr* to, CUdeviceptr* from, size_t* sizes, size_t count,
+                            CUmemcpyAttributes* attributes, size_t* attribute_of,
+                            size_t attribute_count, size_t* failed, CUstream stream) {
+  if (failed != nullptr) *failed = SIZE_MAX;  // no single one of them
+  return cuMemcpyBatchAsync_v2(to, from, sizes, count, attributes, attribute_of, attribute_count,
+                               stream);
+}
 
 CUresult cuMemsetD8_v2(CUdeviceptr to, unsigned char value, size_t count) {
+  return Fill(to, 0, value, count, 1, nullptr, true);
+}
+CUresult cuMemsetD16_v2(CUdeviceptr to, unsigned short value, size_t count) {
   return Fill(to, 0, value, count, 1, nullptr, true);
 }
 CUresult cuMemsetD32_v2(CUdeviceptr to, unsigned int value, size_t count) {
@@ -214,11 +271,34 @@ CUresult cuMemsetD2D8_v2(CUdeviceptr to, size_t pitch, unsigned char value, size
                          size_t height) {
   return Fill(to, pitch, value, width, height, nullptr, true);
 }
+CUresult cuMemsetD2D16_v2(CUdeviceptr to, size_t pitch, unsigned short value, size_t width,
+                          size_t height) {
+  return Fill(to, pitch, value, width, height, nullptr, true);
+}
+CUresult cuMemsetD2D32_v2(CUdeviceptr to, size_t pitch, unsigned int value, size_t width,
+                          size_t height) {
+  return Fill(to, pitch, value, width, height, nullptr, true);
+}
 CUresult cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t count, CUstream stream) {
+  return Fill(to, 0, value, count, 1, stream, false);
+}
+CUresult cuMemsetD16Async(CUdeviceptr to, unsigned short value, size_t count, CUstream stream) {
   return Fill(to, 0, value, count, 1, stream, false);
 }
 CUresult cuMemsetD32Async(CUdeviceptr to, unsigned int value, size_t count, CUstream stream) {
   return Fill(to, 0, value, count, 1, stream, false);
+}
+CUresult cuMemsetD2D8Async(CUdeviceptr to, size_t pitch, unsigned char value, size_t width,
+                           size_t height, CUstream stream) {
+  return Fill(to, pitch, value, width, height, stream, false);
+}
+CUresult cuMemsetD2D16Async(CUdeviceptr to, size_t pitch, unsigned short value, size_t width,
+                            size_t height, CUstream stream) {
+  return Fill(to, pitch, value, width, height, stream, false);
+}
+CUresult cuMemsetD2D32Async(CUdeviceptr to, size_t pitch, unsigned int value, size_t width,
+                            size_t height, CUstream stream) {
+  return Fill(to, pitch, value, width, height, stream, false);
 }
 
 }  // namespace stagger::vgpu::api

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <string>
 
 #include "lab/vgpu/libcuda/api.h"
 #include "lab/vgpu/libcuda/driver.h"
@@ -15,6 +16,13 @@ CUresult CheckDevice(const void* out, CUdevice device) {
 }
 
 const Welcome& About(CUdevice device) { return Driver::Get().Device(device)->about; }
+
+// Buses in the order of NVML's numbers.
+std::string BusIdOf(const SeenDevice& device) {
+  char id[16];
+  std::snprintf(id, sizeof id, "0000:%02X:1E.0", device.number);
+  return id;
+}
 
 struct ResultText {
   CUresult result;
@@ -75,6 +83,7 @@ int AttributeOf(CUdevice_attribute attribute, const SeenDevice& device) {
     case CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS:
     case CU_DEVICE_ATTRIBUTE_COMPUTE_PREEMPTION_SUPPORTED:
     case CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH:
+    case CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED:
       return 1;
     default:
       return 0;  // it has not got that
@@ -149,12 +158,51 @@ CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice
   return checked;
 }
 
+CUresult cuDeviceComputeCapability(int* major, int* minor, CUdevice device) {
+  if (minor == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const CUresult checked = CheckDevice(major, device);
+  if (checked != CUDA_SUCCESS) return checked;
+  const SeenDevice& seen = *Driver::Get().Device(device);
+  *major = AttributeOf(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, seen);
+  *minor = AttributeOf(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, seen);
+  return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetPCIBusId(char* id, int length, CUdevice device) {
+  if (length <= 0) return CUDA_ERROR_INVALID_VALUE;
+  const CUresult checked = CheckDevice(id, device);
+  if (checked == CUDA_SUCCESS) {
+    std::snprintf(id, static_cast<std::size_t>(length), "%s",
+                  BusIdOf(*Driver::Get().Device(device)).c_str());
+  }
+  return checked;
+}
+
+CUresult cuDeviceGetByPCIBusId(CUdevice* device, const char* id) {
+  if (device == nullptr || id == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  for (const auto& each : Driver::Get().devices) {
+    if (BusIdOf(*each) != id) continue;
+    *device = each->ordinal;
+    return CUDA_SUCCESS;
+  }
+  return CUDA_ERROR_INVALID_DEVICE;
+}
+
 // None sees another's memory.
 CUresult cuDeviceCanAccessPeer(int* can, CUdevice device, CUdevice peer) {
   if (Driver::Get().Device(peer) == nullptr) return CUDA_ERROR_INVALID_DEVICE;
   const CUresult checked = CheckDevice(can, device);
   if (checked == CUDA_SUCCESS) *can = 0;
   return checked;
+}
+
+CUresult cuDeviceGetDefaultMemPool(CUmemoryPool* pool, CUdevice device) {
+  const CUresult checked = CheckDevice(pool, device);
+  if (checked == CUDA_SUCCESS) *pool = &Driver::Get().Device(device)->pool;
+  return checked;
+}
+CUresult cuDeviceGetMemPool(CUmemoryPool* pool, CUdevice device) {
+  return cuDeviceGetDefaultMemPool(pool, device);
 }
 
 }  // namespace stagger::vgpu::api

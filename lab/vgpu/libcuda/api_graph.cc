@@ -22,13 +22,47 @@ CUresult Add(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies, 
   return CUDA_SUCCESS;
 }
 
-CUresult MakeTask(const CUDA_KERNEL_NODE_PARAMS_v2& parameters, Task* task) {
-  return MakeLaunch(
-      &Driver::Get(),
-      parameters.func != nullptr ? parameters.func : reinterpret_cast<CUfunction>(parameters.kern),
-      {parameters.gridDimX, parameters.gridDimY, parameters.gridDimZ, parameters.blockDimX,
-       parameters.blockDimY, parameters.blockDimZ},
-      parameters.kernelParams, parameters.extra, task);
+Task Marker(CUgraphNodeType type) {
+  Task task;
+  task.type = type;
+  task.work.record.kind = OpKind::kMarker;
+  return task;
+}
+
+template <typename P>
+CUresult MakeTask(const P* parameters, CUfunction function, Task* task) {
+  return MakeLaunch(&Driver::Get(), function,
+                    {parameters->gridDimX, parameters->gridDimY, parameters->gridDimZ,
+                     parameters->blockDimX, parameters->blockDimY, parameters->blockDimZ},
+                    parameters->kernelParams, parameters->extra, task);
+}
+
+CUfunction FunctionOf(const CUDA_KERNEL_NODE_PARAMS_v1& parameters) { return parameters.func; }
+CUfunction FunctionOf(const CUDA_KERNEL_NODE_PARAMS_v2& parameters) {
+  return parameters.func != nullptr ? parameters.func
+                                    : reinterpret_cast<CUfunction>(parameters.kern);
+}
+
+template <typename P>
+CUresult AddKernel(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies,
+                   std::size_t count, const P* parameters) {
+  if (parameters == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const Lock lock(Driver::Get().mutex);
+  Task task;
+  const CUresult made = MakeTask(parameters, FunctionOf(*parameters), &task);
+  return made != CUDA_SUCCESS ? made : Add(node, graph, dependencies, count, std::move(task));
+}
+
+template <typename P>
+CUresult SetKernel(CUgraphExec executable, CUgraphNode node, const P* parameters) {
+  if (parameters == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const Lock lock(Driver::Get().mutex);
+  if (!Alive(executable, Kind::kExecutable)) return CUDA_ERROR_INVALID_HANDLE;
+  const auto step = std::ranges::find(executable->steps, node, &CUgraphExec_st::Step::from);
+  if (step == executable->steps.end() || step->task.type != CU_GRAPH_NODE_TYPE_KERNEL) {
+    return CUDA_ERROR_INVALID_VALUE;
+  }
+  return MakeTask(parameters, FunctionOf(*parameters), &step->task);
 }
 
 CUresult MakeExecutable(CUgraphExec* executable, CUgraph graph) {
@@ -89,6 +123,28 @@ CUresult ListEdges(CUgraph graph, CUgraphNode* from, CUgraphNode* to, CUgraphEdg
   return List(ends, to, count);
 }
 
+CUresult AddEdges(CUgraph graph, const CUgraphNode* from, const CUgraphNode* to,
+                  std::size_t count) {
+  const Lock lock(Driver::Get().mutex);
+  if (!Alive(graph, Kind::kGraph) || from == nullptr || to == nullptr) {
+    return CUDA_ERROR_INVALID_VALUE;
+  }
+  const auto place = [graph](CUgraphNode node) {
+    return std::ranges::find(graph->nodes, node, &std::unique_ptr<CUgraphNode_st>::get) -
+           graph->nodes.begin();
+  };
+  for (std::size_t i = 0; i < count; ++i) {
+    // Nodes are kept in an order in which none comes after a later one.
+    const auto begin = place(from[i]);
+    const auto end = place(to[i]);
+    const auto size = static_cast<std::ptrdiff_t>(graph->nodes.size());
+    if (begin == size || end == size) return CUDA_ERROR_INVALID_VALUE;
+    if (begin >= end) return CUDA_ERROR_NOT_SUPPORTED;
+    to[i]->after.push_back(from[i]);
+  }
+  return CUDA_SUCCESS;
+}
+
 }  // namespace
 
 CUresult cuGraphCreate(CUgraph* graph, unsigned int flags) {
@@ -116,13 +172,13 @@ CUresult cuGraphClone(CUgraph* clone, CUgraph graph) {
   return CUDA_SUCCESS;
 }
 
+CUresult cuGraphAddKernelNode(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies,
+                              size_t count, const CUDA_KERNEL_NODE_PARAMS_v1* parameters) {
+  return AddKernel(node, graph, dependencies, count, parameters);
+}
 CUresult cuGraphAddKernelNode_v2(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies,
                                  size_t count, const CUDA_KERNEL_NODE_PARAMS_v2* parameters) {
-  if (parameters == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const Lock lock(Driver::Get().mutex);
-  Task task;
-  const CUresult made = MakeTask(*parameters, &task);
-  return made != CUDA_SUCCESS ? made : Add(node, graph, dependencies, count, std::move(task));
+  return AddKernel(node, graph, dependencies, count, parameters);
 }
 
 CUresult cuGraphAddHostNode(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies,
@@ -138,16 +194,37 @@ CUresult cuGraphAddHostNode(CUgraphNode* node, CUgraph graph, const CUgraphNode*
   return Add(node, graph, dependencies, count, std::move(task));
 }
 
+CUresult cuGraphAddEmptyNode(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies,
+                             size_t count) {
+  const Lock lock(Driver::Get().mutex);
+  return Add(node, graph, dependencies, count, Marker(CU_GRAPH_NODE_TYPE_EMPTY));
+}
+
 CUresult cuGraphAddChildGraphNode(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies,
                                   size_t count, CUgraph child) {
   const Lock lock(Driver::Get().mutex);
   if (!Alive(child, Kind::kGraph)) return CUDA_ERROR_INVALID_VALUE;
-  Task task;
-  task.type = CU_GRAPH_NODE_TYPE_GRAPH;
-  task.work.record.kind = OpKind::kMarker;
-  const CUresult added = Add(node, graph, dependencies, count, std::move(task));
+  const CUresult added = Add(node, graph, dependencies, count, Marker(CU_GRAPH_NODE_TYPE_GRAPH));
   if (added == CUDA_SUCCESS) (*node)->child = CopyOf(child);
   return added;
+}
+
+CUresult cuGraphAddEventRecordNode(CUgraphNode* node, CUgraph graph,
+                                   const CUgraphNode* dependencies, size_t count, CUevent event) {
+  const Lock lock(Driver::Get().mutex);
+  if (!Alive(event, Kind::kEvent)) return CUDA_ERROR_INVALID_VALUE;
+  Task task = Marker(CU_GRAPH_NODE_TYPE_EVENT_RECORD);
+  task.event = event;
+  return Add(node, graph, dependencies, count, std::move(task));
+}
+
+CUresult cuGraphAddDependencies(CUgraph graph, const CUgraphNode* from, const CUgraphNode* to,
+                                size_t count) {
+  return AddEdges(graph, from, to, count);
+}
+CUresult cuGraphAddDependencies_v2(CUgraph graph, const CUgraphNode* from, const CUgraphNode* to,
+                                   const CUgraphEdgeData*, size_t count) {
+  return AddEdges(graph, from, to, count);
 }
 
 CUresult cuGraphGetNodes(CUgraph graph, CUgraphNode* nodes, size_t* count) {
@@ -157,12 +234,28 @@ CUresult cuGraphGetNodes(CUgraph graph, CUgraphNode* nodes, size_t* count) {
   for (const auto& node : graph->nodes) all.push_back(node.get());
   return List(all, nodes, count);
 }
+CUresult cuGraphGetRootNodes(CUgraph graph, CUgraphNode* nodes, size_t* count) {
+  const Lock lock(Driver::Get().mutex);
+  if (!Alive(graph, Kind::kGraph)) return CUDA_ERROR_INVALID_VALUE;
+  std::vector<CUgraphNode> roots;
+  for (const auto& node : graph->nodes) {
+    if (node->after.empty()) roots.push_back(node.get());
+  }
+  return List(roots, nodes, count);
+}
 CUresult cuGraphGetEdges(CUgraph graph, CUgraphNode* from, CUgraphNode* to, size_t* count) {
   return ListEdges(graph, from, to, nullptr, count);
 }
 CUresult cuGraphGetEdges_v2(CUgraph graph, CUgraphNode* from, CUgraphNode* to,
                             CUgraphEdgeData* edges, size_t* count) {
   return ListEdges(graph, from, to, edges, count);
+}
+
+CUresult cuGraphNodeGetType(CUgraphNode node, CUgraphNodeType* type) {
+  const Lock lock(Driver::Get().mutex);
+  if (!Alive(node, Kind::kNode) || type == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  *type = node->task.type;
+  return CUDA_SUCCESS;
 }
 
 CUresult cuGraphInstantiateWithFlags(CUgraphExec* executable, CUgraph graph, unsigned long long) {
@@ -178,17 +271,22 @@ CUresult cuGraphInstantiate_v2(CUgraphExec* executable, CUgraph graph, CUgraphNo
                                char* log, size_t log_bytes) {
   return cuGraphInstantiate(executable, graph, failed, log, log_bytes);
 }
+CUresult cuGraphInstantiateWithParams(CUgraphExec* executable, CUgraph graph,
+                                      CUDA_GRAPH_INSTANTIATE_PARAMS* parameters) {
+  if (parameters == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const CUresult made = MakeExecutable(executable, graph);
+  parameters->hErrNode_out = nullptr;
+  parameters->result_out = made == CUDA_SUCCESS ? 0 : 1;
+  return made;
+}
 
+CUresult cuGraphExecKernelNodeSetParams(CUgraphExec executable, CUgraphNode node,
+                                        const CUDA_KERNEL_NODE_PARAMS_v1* parameters) {
+  return SetKernel(executable, node, parameters);
+}
 CUresult cuGraphExecKernelNodeSetParams_v2(CUgraphExec executable, CUgraphNode node,
                                            const CUDA_KERNEL_NODE_PARAMS_v2* parameters) {
-  if (parameters == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const Lock lock(Driver::Get().mutex);
-  if (!Alive(executable, Kind::kExecutable)) return CUDA_ERROR_INVALID_HANDLE;
-  const auto step = std::ranges::find(executable->steps, node, &CUgraphExec_st::Step::from);
-  if (step == executable->steps.end() || step->task.type != CU_GRAPH_NODE_TYPE_KERNEL) {
-    return CUDA_ERROR_INVALID_VALUE;
-  }
-  return MakeTask(*parameters, &step->task);
+  return SetKernel(executable, node, parameters);
 }
 
 CUresult cuGraphExecUpdate_v2(CUgraphExec executable, CUgraph graph,
@@ -199,6 +297,15 @@ CUresult cuGraphExecUpdate_v2(CUgraphExec executable, CUgraph graph,
   *result = {updated == CUDA_SUCCESS ? kUpdated : kTopologyChanged, nullptr, nullptr};
   return updated;
 }
+CUresult cuGraphExecUpdate(CUgraphExec executable, CUgraph graph, CUgraphNode* failed,
+                           CUgraphExecUpdateResult* result) {
+  if (failed == nullptr || result == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  CUgraphExecUpdateResultInfo info;
+  const CUresult updated = cuGraphExecUpdate_v2(executable, graph, &info);
+  *failed = nullptr;
+  *result = info.result;
+  return updated;
+}
 
 CUresult cuGraphExecDestroy(CUgraphExec executable) {
   const Lock lock(Driver::Get().mutex);
@@ -206,6 +313,11 @@ CUresult cuGraphExecDestroy(CUgraphExec executable) {
   executable->kind = Kind::kDead;
   executable->steps.clear();
   return CUDA_SUCCESS;
+}
+
+CUresult cuGraphUpload(CUgraphExec executable, CUstream) {
+  const Lock lock(Driver::Get().mutex);
+  return Alive(executable, Kind::kExecutable) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
 CUresult cuGraphLaunch(CUgraphExec executable, CUstream handle) {

@@ -14,7 +14,7 @@ namespace {
 
 CUdeviceptr PointerOf(const void* address) { return reinterpret_cast<std::uintptr_t>(address); }
 
-CUresult Allocate(Lock* lock, std::size_t bytes, MemoryKind kind, void** address) {
+CUresult Allocate(Lock* lock, std::size_t bytes, MemoryKind kind, unsigned flags, void** address) {
   Driver& driver = Driver::Get();
   if (address == nullptr || bytes == 0) return CUDA_ERROR_INVALID_VALUE;
   CUcontext context = Current();
@@ -31,17 +31,17 @@ CUresult Allocate(Lock* lock, std::size_t bytes, MemoryKind kind, void** address
     if (counts) timeline.Release(Memory::Counted(bytes));
     return CUDA_ERROR_OUT_OF_MEMORY;
   }
-  driver.memory.Add({reinterpret_cast<std::uintptr_t>(*address), bytes, kind, context});
+  driver.memory.Add({reinterpret_cast<std::uintptr_t>(*address), bytes, kind, flags, context});
   return CUDA_SUCCESS;
 }
 
-CUresult AllocateDevice(CUdeviceptr* address, std::size_t bytes, MemoryKind kind) {
+CUresult AllocateDevice(CUdeviceptr* address, std::size_t bytes, MemoryKind kind, unsigned flags) {
   if (address == nullptr) return CUDA_ERROR_INVALID_VALUE;
   Driver& driver = Driver::Get();
   Lock lock(driver.mutex);
   if (const CUresult safe = CheckUnsafe(&driver); safe != CUDA_SUCCESS) return safe;
   void* memory = nullptr;
-  const CUresult allocated = Allocate(&lock, bytes, kind, &memory);
+  const CUresult allocated = Allocate(&lock, bytes, kind, flags, &memory);
   if (allocated == CUDA_SUCCESS) *address = PointerOf(memory);
   return allocated;
 }
@@ -155,7 +155,7 @@ CUresult cuMemGetInfo_v2(size_t* free_bytes, size_t* total) {
 }
 
 CUresult cuMemAlloc_v2(CUdeviceptr* address, size_t bytes) {
-  return AllocateDevice(address, bytes, MemoryKind::kDevice);
+  return AllocateDevice(address, bytes, MemoryKind::kDevice, 0);
 }
 CUresult cuMemAllocPitch_v2(CUdeviceptr* address, size_t* pitch, size_t width, size_t height,
                             unsigned int) {
@@ -167,7 +167,7 @@ CUresult cuMemAllocPitch_v2(CUdeviceptr* address, size_t* pitch, size_t width, s
 }
 CUresult cuMemAllocManaged(CUdeviceptr* address, size_t bytes, unsigned int flags) {
   if (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST) return CUDA_ERROR_INVALID_VALUE;
-  return AllocateDevice(address, bytes, MemoryKind::kManaged);
+  return AllocateDevice(address, bytes, MemoryKind::kManaged, flags);
 }
 CUresult cuMemFree_v2(CUdeviceptr address) {
   return Free(address, {MemoryKind::kDevice, MemoryKind::kManaged});
@@ -187,11 +187,16 @@ CUresult cuMemAllocAsync(CUdeviceptr* address, size_t bytes, CUstream stream) {
       return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     }
     void* memory = nullptr;
-    const CUresult allocated = Allocate(&lock, bytes, MemoryKind::kDevice, &memory);
+    const CUresult allocated = Allocate(&lock, bytes, MemoryKind::kDevice, 0, &memory);
     if (allocated != CUDA_SUCCESS) return allocated;
     *address = PointerOf(memory);
   }
   return EnqueueMarker(stream);
+}
+CUresult cuMemAllocFromPoolAsync(CUdeviceptr* address, size_t bytes, CUmemoryPool pool,
+                                 CUstream stream) {
+  if (!Alive(pool, Kind::kPool)) return CUDA_ERROR_INVALID_HANDLE;
+  return cuMemAllocAsync(address, bytes, stream);
 }
 CUresult cuMemFreeAsync(CUdeviceptr address, CUstream stream) {
   if (address == 0) return CUDA_SUCCESS;
@@ -211,6 +216,29 @@ CUresult cuMemFreeAsync(CUdeviceptr address, CUstream stream) {
   });
 }
 
+CUresult cuMemPoolCreate(CUmemoryPool* pool, const CUmemPoolProps*) {
+  if (pool == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  *pool = new CUmemPoolHandle_st;
+  return CUDA_SUCCESS;
+}
+CUresult cuMemPoolDestroy(CUmemoryPool pool) {
+  const Lock lock(Driver::Get().mutex);
+  const bool own = std::ranges::any_of(
+      Driver::Get().devices, [pool](const auto& device) { return pool == &device->pool; });
+  if (!Alive(pool, Kind::kPool) || own) return CUDA_ERROR_INVALID_VALUE;
+  pool->kind = Kind::kDead;
+  return CUDA_SUCCESS;
+}
+CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t) {
+  return Alive(pool, Kind::kPool) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+CUresult cuMemPoolSetAttribute(CUmemoryPool pool, CUmemPool_attribute, void* value) {
+  return Alive(pool, Kind::kPool) && value != nullptr ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+CUresult cuMemPoolGetAttribute(CUmemoryPool, CUmemPool_attribute, void*) {
+  return CUDA_ERROR_NOT_SUPPORTED;  // nothing is pooled
+}
+
 CUresult cuMemGetAddressRange_v2(CUdeviceptr* base_address, size_t* bytes, CUdeviceptr address) {
   Driver& driver = Driver::Get();
   const Lock lock(driver.mutex);
@@ -221,11 +249,11 @@ CUresult cuMemGetAddressRange_v2(CUdeviceptr* base_address, size_t* bytes, CUdev
   return CUDA_SUCCESS;
 }
 
-CUresult cuMemHostAlloc(void** host, size_t bytes, unsigned int) {
+CUresult cuMemHostAlloc(void** host, size_t bytes, unsigned int flags) {
   Driver& driver = Driver::Get();
   Lock lock(driver.mutex);
   if (const CUresult safe = CheckUnsafe(&driver); safe != CUDA_SUCCESS) return safe;
-  return Allocate(&lock, bytes, MemoryKind::kPinned, host);
+  return Allocate(&lock, bytes, MemoryKind::kPinned, flags, host);
 }
 CUresult cuMemAllocHost_v2(void** host, size_t bytes) { return cuMemHostAlloc(host, bytes, 0); }
 CUresult cuMemFreeHost(void* host) {
@@ -241,13 +269,22 @@ CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr* address, void* host, unsigned
   return CUDA_SUCCESS;
 }
 
-CUresult cuMemHostRegister_v2(void* host, size_t bytes, unsigned int) {
+CUresult cuMemHostGetFlags(unsigned int* flags, void* host) {
+  Driver& driver = Driver::Get();
+  const Lock lock(driver.mutex);
+  const Allocation* found = driver.memory.At(reinterpret_cast<std::uintptr_t>(host));
+  if (flags == nullptr || found == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  *flags = found->flags;
+  return CUDA_SUCCESS;
+}
+
+CUresult cuMemHostRegister_v2(void* host, size_t bytes, unsigned int flags) {
   Driver& driver = Driver::Get();
   const Lock lock(driver.mutex);
   const auto address = reinterpret_cast<std::uintptr_t>(host);
   if (host == nullptr || bytes == 0) return CUDA_ERROR_INVALID_VALUE;
   if (driver.memory.At(address) != nullptr) return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
-  driver.memory.Add({address, bytes, MemoryKind::kRegistered, Current()});
+  driver.memory.Add({address, bytes, MemoryKind::kRegistered, flags, Current()});
   return CUDA_SUCCESS;
 }
 CUresult cuMemHostUnregister(void* host) {
@@ -261,9 +298,29 @@ CUresult cuMemHostUnregister(void* host) {
   return CUDA_SUCCESS;
 }
 
+// Managed memory is one memory here: hints about where it should be change nothing.
+CUresult cuMemPrefetchAsync(CUdeviceptr, size_t, CUdevice, CUstream stream) {
+  return EnqueueMarker(stream);
+}
+CUresult cuMemPrefetchAsync_v2(CUdeviceptr, size_t, CUmemLocation, unsigned int, CUstream stream) {
+  return EnqueueMarker(stream);
+}
+CUresult cuMemAdvise(CUdeviceptr, size_t, CUmem_advise, CUdevice) { return CUDA_SUCCESS; }
+CUresult cuMemAdvise_v2(CUdeviceptr, size_t, CUmem_advise, CUmemLocation) { return CUDA_SUCCESS; }
+CUresult cuStreamAttachMemAsync(CUstream stream, CUdeviceptr, size_t, unsigned int) {
+  return EnqueueMarker(stream);
+}
+
 CUresult cuPointerGetAttribute(void* value, CUpointer_attribute attribute, CUdeviceptr address) {
   const Lock lock(Driver::Get().mutex);
   return AttributeOf(value, attribute, address);
+}
+CUresult cuPointerGetAttributes(unsigned int count, CUpointer_attribute* attributes, void** values,
+                                CUdeviceptr address) {
+  const Lock lock(Driver::Get().mutex);
+  if (attributes == nullptr || values == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  for (unsigned i = 0; i < count; ++i) AttributeOf(values[i], attributes[i], address);
+  return CUDA_SUCCESS;
 }
 
 }  // namespace stagger::vgpu::api

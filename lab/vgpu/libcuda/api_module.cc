@@ -18,6 +18,8 @@ Result<std::string> ReadFile(const char* path) {
 CUfunction AddFunction(CUmodule module, const Kernel& kernel) {
   auto function = std::make_unique<CUfunc_st>();
   function->kernel = kernel;
+  function->module = module;
+  function->library = module->library;
   CUfunction added = function.get();
   module->functions[kernel.name] = std::move(function);
   return added;
@@ -56,6 +58,7 @@ CUresult LoadLibrary(CUlibrary* library, const char* image) {
   Driver& driver = Driver::Get();
   const Lock lock(driver.mutex);
   auto loaded = std::make_unique<CUlib_st>();
+  loaded->module.library = loaded.get();
   const CUresult filled = Fill(&loaded->module, image);
   if (filled != CUDA_SUCCESS) return filled;
   *library = loaded.release();
@@ -81,6 +84,21 @@ void Unload(CUmodule module) {
   module->kind = Kind::kDead;
 }
 
+CUresult Count(unsigned* count, CUmodule module) {
+  if (count == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  *count = static_cast<unsigned>(module->functions.size());
+  return CUDA_SUCCESS;
+}
+
+CUresult Enumerate(CUfunction* functions, unsigned count, CUmodule module) {
+  if (functions == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  for (const auto& [name, function] : module->functions) {
+    if (count-- == 0) break;
+    *functions++ = function.get();
+  }
+  return CUDA_SUCCESS;
+}
+
 CUfunction FunctionOf(CUkernel kernel) { return reinterpret_cast<CUfunction>(kernel); }
 
 CUresult CheckFunction(const void* out, CUfunction function) {
@@ -89,6 +107,34 @@ CUresult CheckFunction(const void* out, CUfunction function) {
 }
 
 constexpr CUfunction_attribute kMaxThreadsPerBlock = 0;
+
+CUresult GetAttribute(int* value, CUfunction_attribute attribute, CUfunction function) {
+  const Lock lock(Driver::Get().mutex);
+  const CUresult checked = CheckFunction(value, function);
+  if (checked != CUDA_SUCCESS) return checked;
+  const auto set = function->attributes.find(attribute);
+  *value = set != function->attributes.end()  ? set->second
+           : attribute == kMaxThreadsPerBlock ? 1024
+                                              : 0;
+  return CUDA_SUCCESS;
+}
+
+CUresult SetAttribute(CUfunction function, CUfunction_attribute attribute, int value) {
+  const Lock lock(Driver::Get().mutex);
+  const CUresult checked = CheckFunction(&value, function);
+  if (checked == CUDA_SUCCESS) function->attributes[attribute] = value;
+  return checked;
+}
+
+CUresult ParamInfo(CUfunction function, size_t index, size_t* offset, size_t* size) {
+  const Lock lock(Driver::Get().mutex);
+  const CUresult checked = CheckFunction(offset, function);
+  if (checked != CUDA_SUCCESS) return checked;
+  if (index >= function->kernel.params.size()) return CUDA_ERROR_INVALID_VALUE;
+  *offset = function->kernel.OffsetOf(index);
+  if (size != nullptr) *size = function->kernel.params[index];
+  return CUDA_SUCCESS;
+}
 
 CUresult Name(const char** name, CUfunction function) {
   const Lock lock(Driver::Get().mutex);
@@ -111,6 +157,9 @@ CUresult cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned int, C
                             void**) {
   return LoadModule(module, static_cast<const char*>(image));
 }
+CUresult cuModuleLoadFatBinary(CUmodule* module, const void* image) {
+  return LoadModule(module, static_cast<const char*>(image));
+}
 
 CUresult cuModuleUnload(CUmodule module) {
   const Lock lock(Driver::Get().mutex);
@@ -127,9 +176,38 @@ CUresult cuModuleGetFunction(CUfunction* function, CUmodule module, const char* 
   return FindFunction(module, name, function);
 }
 
+// Images here have kernels and nothing else.
+CUresult cuModuleGetGlobal_v2(CUdeviceptr*, size_t*, CUmodule module, const char*) {
+  const Lock lock(Driver::Get().mutex);
+  return Alive(module, Kind::kModule) ? CUDA_ERROR_NOT_FOUND : CUDA_ERROR_INVALID_HANDLE;
+}
+
+CUresult cuModuleGetFunctionCount(unsigned int* count, CUmodule module) {
+  const Lock lock(Driver::Get().mutex);
+  return Alive(module, Kind::kModule) ? Count(count, module) : CUDA_ERROR_INVALID_HANDLE;
+}
+
+CUresult cuModuleEnumerateFunctions(CUfunction* functions, unsigned int count, CUmodule module) {
+  const Lock lock(Driver::Get().mutex);
+  return Alive(module, Kind::kModule) ? Enumerate(functions, count, module)
+                                      : CUDA_ERROR_INVALID_HANDLE;
+}
+
+CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode* mode) {
+  if (mode == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  *mode = 1;  // eager
+  return CUDA_SUCCESS;
+}
+
 CUresult cuLibraryLoadData(CUlibrary* library, const void* image, CUjit_option*, void**,
                            unsigned int, CUlibraryOption*, void**, unsigned int) {
   return LoadLibrary(library, static_cast<const char*>(image));
+}
+CUresult cuLibraryLoadFromFile(CUlibrary* library, const char* path, CUjit_option*, void**,
+                               unsigned int, CUlibraryOption*, void**, unsigned int) {
+  if (path == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const Result<std::string> image = ReadFile(path);
+  return image ? LoadLibrary(library, image->c_str()) : CUDA_ERROR_FILE_NOT_FOUND;
 }
 
 CUresult cuLibraryUnload(CUlibrary library) {
@@ -147,6 +225,31 @@ CUresult cuLibraryGetKernel(CUkernel* kernel, CUlibrary library, const char* nam
   return FindFunction(&library->module, name, reinterpret_cast<CUfunction*>(kernel));
 }
 
+CUresult cuLibraryGetKernelCount(unsigned int* count, CUlibrary library) {
+  const Lock lock(Driver::Get().mutex);
+  return Alive(library, Kind::kLibrary) ? Count(count, &library->module)
+                                        : CUDA_ERROR_INVALID_HANDLE;
+}
+
+CUresult cuLibraryEnumerateKernels(CUkernel* kernels, unsigned int count, CUlibrary library) {
+  const Lock lock(Driver::Get().mutex);
+  if (!Alive(library, Kind::kLibrary)) return CUDA_ERROR_INVALID_HANDLE;
+  return Enumerate(reinterpret_cast<CUfunction*>(kernels), count, &library->module);
+}
+
+CUresult cuLibraryGetModule(CUmodule* module, CUlibrary library) {
+  if (module == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const Lock lock(Driver::Get().mutex);
+  if (!Alive(library, Kind::kLibrary)) return CUDA_ERROR_INVALID_HANDLE;
+  *module = &library->module;
+  return CUDA_SUCCESS;
+}
+
+CUresult cuLibraryGetGlobal(CUdeviceptr*, size_t*, CUlibrary library, const char*) {
+  const Lock lock(Driver::Get().mutex);
+  return Alive(library, Kind::kLibrary) ? CUDA_ERROR_NOT_FOUND : CUDA_ERROR_INVALID_HANDLE;
+}
+
 CUresult cuKernelGetFunction(CUfunction* function, CUkernel kernel) {
   const Lock lock(Driver::Get().mutex);
   const CUresult checked = CheckFunction(function, FunctionOf(kernel));
@@ -154,37 +257,76 @@ CUresult cuKernelGetFunction(CUfunction* function, CUkernel kernel) {
   return checked;
 }
 
+CUresult cuKernelGetLibrary(CUlibrary* library, CUkernel kernel) {
+  const Lock lock(Driver::Get().mutex);
+  const CUresult checked = CheckFunction(library, FunctionOf(kernel));
+  if (checked == CUDA_SUCCESS) *library = FunctionOf(kernel)->library;
+  return checked;
+}
+
 CUresult cuKernelGetName(const char** name, CUkernel kernel) {
   return Name(name, FunctionOf(kernel));
+}
+CUresult cuKernelGetAttribute(int* value, CUfunction_attribute attribute, CUkernel kernel,
+                              CUdevice) {
+  return GetAttribute(value, attribute, FunctionOf(kernel));
+}
+CUresult cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkernel kernel,
+                              CUdevice) {
+  return SetAttribute(FunctionOf(kernel), attribute, value);
+}
+CUresult cuKernelGetParamInfo(CUkernel kernel, size_t index, size_t* offset, size_t* size) {
+  return ParamInfo(FunctionOf(kernel), index, offset, size);
 }
 
 CUresult cuFuncGetName(const char** name, CUfunction function) { return Name(name, function); }
 
-CUresult cuFuncGetAttribute(int* value, CUfunction_attribute attribute, CUfunction function) {
+CUresult cuFuncGetModule(CUmodule* module, CUfunction function) {
   const Lock lock(Driver::Get().mutex);
-  const CUresult checked = CheckFunction(value, function);
-  if (checked != CUDA_SUCCESS) return checked;
-  const auto set = function->attributes.find(attribute);
-  *value = set != function->attributes.end()  ? set->second
-           : attribute == kMaxThreadsPerBlock ? 1024
-                                              : 0;
-  return CUDA_SUCCESS;
-}
-
-CUresult cuFuncSetAttribute(CUfunction function, CUfunction_attribute attribute, int value) {
-  const Lock lock(Driver::Get().mutex);
-  const CUresult checked = CheckFunction(&value, function);
-  if (checked == CUDA_SUCCESS) function->attributes[attribute] = value;
+  const CUresult checked = CheckFunction(module, function);
+  if (checked == CUDA_SUCCESS) *module = function->module;
   return checked;
 }
 
-CUresult cuFuncGetParamInfo(CUfunction function, size_t index, size_t* offset, size_t* size) {
+CUresult cuFuncGetAttribute(int* value, CUfunction_attribute attribute, CUfunction function) {
+  return GetAttribute(value, attribute, function);
+}
+CUresult cuFuncSetAttribute(CUfunction function, CUfunction_attribute attribute, int value) {
+  return SetAttribute(function, attribute, value);
+}
+CUresult cuFuncSetCacheConfig(CUfunction function, CUfunc_cache config) {
   const Lock lock(Driver::Get().mutex);
-  const CUresult checked = CheckFunction(offset, function);
+  return CheckFunction(&config, function);
+}
+CUresult cuFuncGetParamInfo(CUfunction function, size_t index, size_t* offset, size_t* size) {
+  return ParamInfo(function, index, offset, size);
+}
+CUresult cuFuncLoad(CUfunction function) {
+  const Lock lock(Driver::Get().mutex);
+  return CheckFunction(&function, function);
+}
+
+CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, CUfunction function,
+                                                     int block_size, size_t) {
+  const Lock lock(Driver::Get().mutex);
+  if (block_size <= 0) return CUDA_ERROR_INVALID_VALUE;
+  const CUresult checked = CheckFunction(blocks, function);
+  if (checked == CUDA_SUCCESS) *blocks = 1024 / block_size;
+  return checked;
+}
+CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, CUfunction function,
+                                                              int block_size, size_t shared,
+                                                              unsigned int) {
+  return cuOccupancyMaxActiveBlocksPerMultiprocessor(blocks, function, block_size, shared);
+}
+CUresult cuOccupancyMaxPotentialBlockSize(int* grid_size, int* block_size, CUfunction function,
+                                          CUoccupancyB2DSize, size_t, int limit) {
+  const Lock lock(Driver::Get().mutex);
+  if (grid_size == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const CUresult checked = CheckFunction(block_size, function);
   if (checked != CUDA_SUCCESS) return checked;
-  if (index >= function->kernel.params.size()) return CUDA_ERROR_INVALID_VALUE;
-  *offset = function->kernel.OffsetOf(index);
-  if (size != nullptr) *size = function->kernel.params[index];
+  *block_size = limit > 0 && limit < 1024 ? limit : 1024;
+  *grid_size = 40;
   return CUDA_SUCCESS;
 }
 

@@ -73,6 +73,28 @@ CUresult WaitFor(Driver& driver, Lock* lock, CUstream stream, CUevent event) {
   return CUDA_SUCCESS;
 }
 
+template <typename T>
+CUresult Write(CUstream handle, CUdeviceptr address, T value) {
+  return OnStream(handle, [&](Driver& driver, Lock*, CUstream stream) {
+    if (address % sizeof(T) != 0 || !driver.memory.Usable(address, sizeof(T))) {
+      return CUDA_ERROR_INVALID_VALUE;
+    }
+    Task task;
+    task.type = CU_GRAPH_NODE_TYPE_EMPTY;
+    task.work.record.kind = OpKind::kMarker;
+    task.work.effect = [address, value] {
+      __atomic_store_n(reinterpret_cast<T*>(address), value, __ATOMIC_RELEASE);
+    };
+    const bool captures = stream->capture != nullptr;
+    const CUresult enqueued = driver.Enqueue(stream, std::move(task));
+    // Somebody may be watching that word.
+    if (enqueued == CUDA_SUCCESS && !captures) {
+      stream->context->device->timeline.Want(stream->lane->tail);
+    }
+    return enqueued;
+  });
+}
+
 CUresult CheckRecorded(CUevent event) {
   if (!Alive(event, Kind::kEvent)) return CUDA_ERROR_INVALID_HANDLE;
   return event->capture != 0 ? CUDA_ERROR_CAPTURED_EVENT : CUDA_SUCCESS;
@@ -80,7 +102,7 @@ CUresult CheckRecorded(CUevent event) {
 
 }  // namespace
 
-CUresult cuStreamCreateWithPriority(CUstream* stream, unsigned int flags, int) {
+CUresult cuStreamCreateWithPriority(CUstream* stream, unsigned int flags, int priority) {
   if (stream == nullptr || (flags & ~unsigned{CU_STREAM_NON_BLOCKING}) != 0) {
     return CUDA_ERROR_INVALID_VALUE;
   }
@@ -88,7 +110,7 @@ CUresult cuStreamCreateWithPriority(CUstream* stream, unsigned int flags, int) {
   const Lock lock(driver.mutex);
   CUcontext context = Current();
   if (context == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
-  *stream = driver.NewStream(context, flags);
+  *stream = driver.NewStream(context, flags, priority);
   context->streams.insert(*stream);
   return CUDA_SUCCESS;
 }
@@ -110,6 +132,54 @@ CUresult cuStreamDestroy_v2(CUstream stream) {
   context->order.Remove(stream->lane);
   stream->kind = Kind::kDead;
   return CUDA_SUCCESS;
+}
+
+CUresult cuStreamGetPriority(CUstream stream, int* priority) {
+  if (priority == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return OnStream(stream, [&](Driver&, Lock*, CUstream found) {
+    *priority = found->priority;
+    return CUDA_SUCCESS;
+  });
+}
+CUresult cuStreamGetFlags(CUstream stream, unsigned int* flags) {
+  if (flags == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return OnStream(stream, [&](Driver&, Lock*, CUstream found) {
+    *flags = found->flags;
+    return CUDA_SUCCESS;
+  });
+}
+CUresult cuStreamGetId(CUstream stream, unsigned long long* id) {
+  if (id == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return OnStream(stream, [&](Driver&, Lock*, CUstream found) {
+    *id = found->id;
+    return CUDA_SUCCESS;
+  });
+}
+CUresult cuStreamGetCtx(CUstream stream, CUcontext* context) {
+  if (context == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return OnStream(stream, [&](Driver&, Lock*, CUstream found) {
+    *context = found->context;
+    return CUDA_SUCCESS;
+  });
+}
+CUresult cuStreamGetDevice(CUstream stream, CUdevice* device) {
+  if (device == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return OnStream(stream, [&](Driver&, Lock*, CUstream found) {
+    *device = found->context->device->ordinal;
+    return CUDA_SUCCESS;
+  });
+}
+// Attributes are hints about caches and the like; there are none here.
+CUresult cuStreamCopyAttributes(CUstream to, CUstream) {
+  return OnStream(to, [](Driver&, Lock*, CUstream) { return CUDA_SUCCESS; });
+}
+CUresult cuStreamGetAttribute(CUstream stream, CUstreamAttrID, CUstreamAttrValue* value) {
+  if (value == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  std::memset(value, 0, sizeof *value);
+  return cuStreamCopyAttributes(stream, stream);
+}
+CUresult cuStreamSetAttribute(CUstream stream, CUstreamAttrID, const CUstreamAttrValue* value) {
+  return value == nullptr ? CUDA_ERROR_INVALID_VALUE : cuStreamCopyAttributes(stream, stream);
 }
 
 CUresult cuStreamSynchronize(CUstream handle) {
@@ -146,26 +216,21 @@ CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned int) {
   });
 }
 
-CUresult cuStreamWriteValue32_v2(CUstream handle, CUdeviceptr address, unsigned int value,
+CUresult cuStreamWriteValue32(CUstream stream, CUdeviceptr address, unsigned int value,
+                              unsigned int) {
+  return Write(stream, address, value);
+}
+CUresult cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr address, unsigned int value,
                                  unsigned int) {
-  return OnStream(handle, [&](Driver& driver, Lock*, CUstream stream) {
-    if (address % sizeof value != 0 || !driver.memory.Usable(address, sizeof value)) {
-      return CUDA_ERROR_INVALID_VALUE;
-    }
-    Task task;
-    task.type = CU_GRAPH_NODE_TYPE_EMPTY;
-    task.work.record.kind = OpKind::kMarker;
-    task.work.effect = [address, value] {
-      __atomic_store_n(reinterpret_cast<unsigned*>(address), value, __ATOMIC_RELEASE);
-    };
-    const bool captures = stream->capture != nullptr;
-    const CUresult enqueued = driver.Enqueue(stream, std::move(task));
-    // Somebody may be watching that word.
-    if (enqueued == CUDA_SUCCESS && !captures) {
-      stream->context->device->timeline.Want(stream->lane->tail);
-    }
-    return enqueued;
-  });
+  return Write(stream, address, value);
+}
+CUresult cuStreamWriteValue64(CUstream stream, CUdeviceptr address, unsigned long value,
+                              unsigned int) {
+  return Write(stream, address, value);
+}
+CUresult cuStreamWriteValue64_v2(CUstream stream, CUdeviceptr address, unsigned long value,
+                                 unsigned int) {
+  return Write(stream, address, value);
 }
 
 CUresult cuEventCreate(CUevent* event, unsigned int flags) {
@@ -195,6 +260,41 @@ CUresult cuEventRecordWithFlags(CUevent event, CUstream handle, unsigned int fla
 }
 CUresult cuEventRecord(CUevent event, CUstream stream) {
   return cuEventRecordWithFlags(event, stream, CU_EVENT_RECORD_DEFAULT);
+}
+
+// An event of a whole context stands for all of its streams: here by way of the legacy one, which
+// comes after every blocking stream, and a marker for the others.
+CUresult cuCtxRecordEvent(CUcontext context, CUevent event) {
+  Driver& driver = Driver::Get();
+  const Lock lock(driver.mutex);
+  if (context == nullptr) context = Current();
+  if (!Alive(context, Kind::kContext)) return CUDA_ERROR_INVALID_CONTEXT;
+  const CUresult checked = CheckRecorded(event);
+  if (checked != CUDA_SUCCESS) return checked;
+  std::vector<OpId> after;
+  context->order.PendingInAll(&after);
+  Work work;
+  work.record.kind = OpKind::kMarker;
+  auto mark = std::make_shared<Mark>();
+  Timeline& timeline = context->device->timeline;
+  mark->op = timeline.Submit(work, after, mark);
+  timeline.Flush();
+  event->mark = std::move(mark);
+  event->timeline = &timeline;
+  return CUDA_SUCCESS;
+}
+
+CUresult cuCtxWaitEvent(CUcontext context, CUevent event) {
+  Driver& driver = Driver::Get();
+  Lock lock(driver.mutex);
+  if (context == nullptr) context = Current();
+  if (!Alive(context, Kind::kContext)) return CUDA_ERROR_INVALID_CONTEXT;
+  CUresult result = WaitFor(driver, &lock, context->legacy.get(), event);
+  for (CUstream stream : context->streams) {
+    if (result != CUDA_SUCCESS) break;
+    if (!stream->lane->blocking) result = WaitFor(driver, &lock, stream, event);
+  }
+  return result;
 }
 
 CUresult cuEventQuery(CUevent event) {

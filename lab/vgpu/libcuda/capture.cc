@@ -119,7 +119,8 @@ CUresult CheckLegacy(Driver* driver, CUstream stream, bool spoil) {
   return result;
 }
 
-CUresult BeginCapture(Driver* driver, CUstream stream, CUstreamCaptureMode mode) {
+CUresult BeginCapture(Driver* driver, CUstream stream, CUstreamCaptureMode mode, CUgraph graph,
+                      std::vector<CUgraphNode> after) {
   if (mode < CU_STREAM_CAPTURE_MODE_GLOBAL || mode > CU_STREAM_CAPTURE_MODE_RELAXED) {
     return CUDA_ERROR_INVALID_VALUE;
   }
@@ -130,10 +131,11 @@ CUresult BeginCapture(Driver* driver, CUstream stream, CUstreamCaptureMode mode)
   capture->mode = mode;
   capture->thread = ThreadId();
   capture->origin = stream;
-  capture->graph = NewGraph();
+  capture->own_graph = graph == nullptr;
+  capture->graph = graph == nullptr ? NewGraph() : graph;
   capture->streams.insert(stream);
   stream->capture = capture.get();
-  stream->frontier.clear();
+  stream->frontier = std::move(after);
   driver->captures.emplace(capture->id, std::move(capture));
   return CUDA_SUCCESS;
 }
@@ -161,7 +163,7 @@ CUresult EndCapture(Driver* driver, CUstream stream, CUgraph* graph) {
   }
   if (result == CUDA_SUCCESS) {
     *graph = capture->graph;
-  } else {
+  } else if (capture->own_graph) {
     capture->graph->kind = Kind::kDead;
   }
   Leave(capture);

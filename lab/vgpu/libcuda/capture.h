@@ -44,7 +44,8 @@ CUstreamCaptureMode ExchangeCaptureMode(CUstreamCaptureMode mode);
 // capture is invalidated.
 CUresult CheckLegacy(Driver* driver, CUstream stream, bool spoil = true);
 
-CUresult BeginCapture(Driver* driver, CUstream stream, CUstreamCaptureMode mode);
+CUresult BeginCapture(Driver* driver, CUstream stream, CUstreamCaptureMode mode, CUgraph graph,
+                      std::vector<CUgraphNode> after);
 CUresult EndCapture(Driver* driver, CUstream stream, CUgraph* graph);
 // A stream that captures waits for an event, or one joins the capture that the event was recorded
 // in.

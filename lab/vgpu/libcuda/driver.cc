@@ -64,7 +64,7 @@ CUresult Driver::failure() const {
   return context == nullptr ? CUDA_SUCCESS : context->device->timeline.failure();
 }
 
-CUresult Driver::NewContext(SeenDevice* device, CUcontext* made) {
+CUresult Driver::NewContext(SeenDevice* device, unsigned flags, CUcontext* made) {
   Timeline& timeline = device->timeline;
   if (const CUresult failed = timeline.failure(); failed != CUDA_SUCCESS) return failed;
   const CUresult opened =
@@ -73,6 +73,8 @@ CUresult Driver::NewContext(SeenDevice* device, CUcontext* made) {
   if (opened != CUDA_SUCCESS) return opened;
   auto* context = new CUctx_st;
   context->device = device;
+  context->flags = flags;
+  context->id = NewId();
   context->legacy = std::make_unique<CUstream_st>();
   context->legacy->context = context;
   context->legacy->lane = context->order.legacy();
@@ -90,11 +92,13 @@ void Driver::EndContext(CUcontext context) {
   contexts.erase(context);
 }
 
-CUstream Driver::NewStream(CUcontext context, unsigned flags) {
+CUstream Driver::NewStream(CUcontext context, unsigned flags, int priority) {
   auto* stream = new CUstream_st;
   stream->context = context;
   stream->lane = &stream->own_lane;
   stream->own_lane.blocking = (flags & CU_STREAM_NON_BLOCKING) == 0;
+  stream->flags = flags;
+  stream->priority = priority;
   stream->id = static_cast<std::uint32_t>(NewId());
   context->order.Add(stream->lane);
   return stream;
@@ -116,7 +120,7 @@ CUstream Driver::Resolve(CUstream handle, CUresult* error) {
   }
   if (!per_thread) return context->legacy.get();
   std::unique_ptr<CUstream_st>& own = context->per_thread[ThreadId()];
-  if (own == nullptr) own.reset(NewStream(context, CU_STREAM_DEFAULT));
+  if (own == nullptr) own.reset(NewStream(context, CU_STREAM_DEFAULT, 0));
   return own.get();
 }
 

@@ -33,6 +33,7 @@ enum class Kind : std::uint32_t {
   kGraph,
   kNode,
   kExecutable,
+  kPool,
 };
 
 struct Capture;
@@ -46,6 +47,8 @@ struct SeenDevice;
 struct CUctx_st {
   stagger::vgpu::Kind kind = stagger::vgpu::Kind::kContext;
   stagger::vgpu::SeenDevice* device = nullptr;
+  unsigned flags = 0;
+  unsigned long long id = 0;
   int retained = 0;  // of the primary one
   bool primary = false;
   stagger::vgpu::StreamOrder order;
@@ -60,6 +63,8 @@ struct CUstream_st {
   CUcontext context = nullptr;
   stagger::vgpu::StreamOrder::Lane* lane = nullptr;
   stagger::vgpu::StreamOrder::Lane own_lane;  // unless it is the legacy one
+  unsigned flags = 0;
+  int priority = 0;
   std::uint32_t id = 0;
   stagger::vgpu::Capture* capture = nullptr;
   std::vector<CUgraphNode> frontier;  // while it captures: what the next operation comes after
@@ -78,12 +83,15 @@ struct CUevent_st {
 struct CUfunc_st {
   stagger::vgpu::Kind kind = stagger::vgpu::Kind::kFunction;
   stagger::vgpu::Kernel kernel;
+  CUmodule module = nullptr;
+  CUlibrary library = nullptr;
   std::map<int, int> attributes;
 };
 
 struct CUmod_st {
   stagger::vgpu::Kind kind = stagger::vgpu::Kind::kModule;
   CUcontext context = nullptr;
+  CUlibrary library = nullptr;
   bool ours = false;  // a text that lists its kernels; else it has any
   std::map<std::string, std::unique_ptr<CUfunc_st>> functions;
 };
@@ -91,6 +99,10 @@ struct CUmod_st {
 struct CUlib_st {
   stagger::vgpu::Kind kind = stagger::vgpu::Kind::kLibrary;
   CUmod_st module;  // its functions are the library's kernels
+};
+
+struct CUmemPoolHandle_st {
+  stagger::vgpu::Kind kind = stagger::vgpu::Kind::kPool;
 };
 
 namespace stagger::vgpu {
@@ -101,6 +113,7 @@ struct Capture {
   int thread = 0;
   CUstream origin = nullptr;
   CUgraph graph = nullptr;
+  bool own_graph = true;  // made by the capture: EndCapture hands it over
   bool invalidated = false;
   std::set<CUstream> streams;
 };
@@ -123,6 +136,8 @@ struct SeenDevice {
   const Welcome about;
   Timeline timeline;
   CUctx_st* primary = nullptr;
+  unsigned primary_flags = 0;
+  CUmemPoolHandle_st pool;
 };
 
 class Driver {
@@ -146,9 +161,9 @@ class Driver {
   bool forked() const { return forked_.load(std::memory_order_relaxed); }
   std::uint64_t NewId() { return ++last_id_; }
 
-  CUresult NewContext(SeenDevice* device, CUcontext* made);
+  CUresult NewContext(SeenDevice* device, unsigned flags, CUcontext* made);
   void EndContext(CUcontext context);
-  CUstream NewStream(CUcontext context, unsigned flags);
+  CUstream NewStream(CUcontext context, unsigned flags, int priority);
 
   // The stream a handle means here and now: null, legacy and per-thread ones are resolved. Null and
   // `*error` set: there is none.

@@ -16,6 +16,7 @@ struct Allocation {
   std::uintptr_t address = 0;
   std::size_t bytes = 0;  // as asked for
   MemoryKind kind{};
+  unsigned flags = 0;
   CUcontext context = nullptr;
   bool on_device() const { return kind == MemoryKind::kDevice || kind == MemoryKind::kManaged; }
 };

@@ -209,8 +209,8 @@ TEST(VgpuLateness, QuantilesAreUpperEndsOfSteps) {
 
 TEST(VgpuMemory, KnowsWhatAnAddressBelongsTo) {
   Memory memory;
-  memory.Add({0x1000, 0x100, MemoryKind::kDevice, nullptr});
-  memory.Add({0x2000, 0x10, MemoryKind::kPinned, nullptr});
+  memory.Add({0x1000, 0x100, MemoryKind::kDevice, 0, nullptr});
+  memory.Add({0x2000, 0x10, MemoryKind::kPinned, 0, nullptr});
   EXPECT_EQ(memory.At(0xfff), nullptr);
   EXPECT_EQ(memory.At(0x10ff)->address, 0x1000u);
   EXPECT_EQ(memory.At(0x1100), nullptr);
