@@ -41,7 +41,8 @@ TEST(PoliciesTest, WholeInferencesAreForSimulationsOnly) {
   EXPECT_THAT(Validate(PolicySpec{"lottery"}, TurnsOf::kApps).error().message,
               HasSubstr("there are " + PolicyNames(TurnsOf::kApps)));
   for (const core::Policy& policy : Policies()) {
-    if (!policy.whole) EXPECT_TRUE(CheckPolicyName(std::string(policy.name), TurnsOf::kApps)) << policy.name;
+    if (policy.whole) continue;
+    EXPECT_TRUE(CheckPolicyName(std::string(policy.name), TurnsOf::kApps)) << policy.name;
   }
 }
 
