@@ -128,7 +128,8 @@ Result<void> AwaitMps(EventLoop* loop, Mps* mps) {
   return Error{"ended by a signal while MPS was starting"};
 }
 
-Result<void> Serve(const Options& options, LogQueue* log) {
+// `signals`: readable where the daemon is told to stop.
+Result<void> Serve(const Options& options, const UniqueFd& signals, LogQueue* log) {
   const std::string path = options.socket.empty() ? wire::DefaultSocketPath() : options.socket;
   std::optional<gid_t> group;
   if (!options.group.empty()) {
@@ -136,8 +137,6 @@ Result<void> Serve(const Options& options, LogQueue* log) {
     if (!gid) return gid.error();
     group = *gid;
   }
-  auto signals = TakeStopSignals();
-  if (!signals) return signals.error();
   RaiseFileLimit();
   auto listener = wire::Listen(path, options.group);
   if (!listener) return listener.error();
@@ -173,9 +172,9 @@ Result<void> Serve(const Options& options, LogQueue* log) {
                                recorder ? &*recorder : nullptr, Now());
   if (!host) return host.error();
 
-  auto on_signal = (*loop)->Watch(signals->get(), EPOLLIN, [&](std::uint32_t) {
+  auto on_signal = (*loop)->Watch(signals.get(), EPOLLIN, [&](std::uint32_t) {
     signalfd_siginfo info{};
-    if (read(signals->get(), &info, sizeof info) != sizeof info) return;
+    if (read(signals.get(), &info, sizeof info) != sizeof info) return;
     spdlog::info("signal {}: leaving; apps run on uncontrolled", info.ssi_signo);
     (*loop)->Stop();
   });
@@ -287,11 +286,14 @@ int Main(int argc, char** argv) {
   if (options.ready_fd >= 0 && fcntl(options.ready_fd, F_GETFD) < 0) {
     return complain(Error{"--ready-fd: descriptor is not open"}, 2);
   }
+  // Before the log has a thread: a signal goes to any thread that does not block it.
+  const Result<UniqueFd> signals = TakeStopSignals();
+  if (!signals) return complain(signals.error(), 1);
   const auto log =
       std::make_shared<LogQueue>(std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
   spdlog::set_default_logger(std::make_shared<spdlog::logger>("staggerd", log));
   spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e staggerd %^%l%$: %v");
-  const auto served = Serve(options, log.get());
+  const auto served = Serve(options, *signals, log.get());
   log->Drain(kLastWords);
   return served ? 0 : complain(served.error(), 1);
 }
