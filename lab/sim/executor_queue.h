@@ -1,5 +1,5 @@
 // An executor in a simulation: the requests that wait there, and which of them run next, by the
-// decisions that a real one makes (core/batch_choice.h). What a batch takes is its curve's.
+// decisions that a real one makes (batching/batch_choice.h). What a batch takes is its curve's.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
-// One connection of the server's: who it is, what it has named and reserved, what it has yet to be
+// One connection of the server's: its process, what that has named and reserved, what is yet to be
 // told. The server's thread only.
 //
-// Nothing here waits for the client. What it does not read is kept for it, up to a bound; beyond
-// that, and when it has gone, it is `broken`, and whoever owns it drops it.
+// Nothing here waits for the client. What the client does not read is kept for it, up to a bound;
+// beyond that, and when the client has gone, it is `broken`, and the server drops it.
 #pragma once
 
 #include <cstddef>

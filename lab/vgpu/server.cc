@@ -271,7 +271,7 @@ class Server {
     return true;
   }
 
-  // Whoever uses a device that is lost hears no more of it: his connection ends.
+  // A client that uses a device that is lost hears no more of it: its connection ends.
   void Switch(ServedDevice* unit, bool here) {
     if (unit->lost == !here) return;
     unit->lost = !here;
@@ -363,7 +363,7 @@ class Server {
     if (log_) log_->Flush();
   }
 
-  // Somebody who has not read all waits for room in his socket.
+  // For a client that has not read all, the server waits for room in its socket.
   void WatchUnsent() {
     for (auto& [fd, client] : clients_) {
       if (client.awaits_writing == client.has_unsent()) continue;

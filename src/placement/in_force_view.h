@@ -1,4 +1,5 @@
-// What the planner is shown of a placement. For placement.cc and placement_relief.cc.
+// The part of a plan in force that planning sees. For in_force.cc, in_force_relief.cc and
+// in_force_standby.cc.
 #pragma once
 
 #include <cstdint>

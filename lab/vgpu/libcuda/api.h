@@ -1,4 +1,4 @@
-// The driver API as the double implements it: one function per symbol of cuda/driver_calls.inc,
+// The driver API of the virtual GPU: one function per symbol of cuda/driver_calls.inc,
 // without its per-thread variant. exports.cc calls them; each takes the driver's lock itself.
 #pragma once
 

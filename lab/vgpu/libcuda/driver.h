@@ -1,4 +1,4 @@
-// The double's one state and the objects behind the API's handles. All of it is guarded by the
+// The virtual driver's state and the objects behind the API's handles. All of it is guarded by the
 // driver's lock, which API calls hold while they work and let go of while they wait. Objects that
 // an app destroys are kept, marked dead, because apps pass stale handles and must get an error, not
 // a crash. The state is never destroyed: threads may call while the process exits.

@@ -1,6 +1,6 @@
 // The app's side of one virtual GPU: hands operations to the server, hears what ended, makes their
-// effects (data moves, listed kernels compute) and wakes who waits. One per device that the process
-// uses.
+// effects (data moves, listed kernels compute) and wakes threads that wait. One per device that the
+// process uses.
 //
 // Everything here needs the driver's lock; waiting lets go of it. Two threads of its own,
 // all signals blocked: one reads and makes effects, one runs host functions. Neither ever calls
@@ -36,7 +36,7 @@ struct Work {
   std::function<void(CUresult)> host;  // of a host function: to run it, whatever came before
 };
 
-// When an operation ended, for those who want to know later.
+// When an operation ended, for those that want to know later.
 struct Mark {
   OpId op = 0;
   bool over = false;

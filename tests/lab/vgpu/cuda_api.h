@@ -1,5 +1,5 @@
 // A context, kernels, buffers and streams on the virtual GPU, for tests of the driver API. Programs
-// that use it are linked with the double and run under `stagger vgpu`.
+// that use it are linked with the virtual GPU's driver and run under `stagger vgpu`.
 #pragma once
 
 #include <gtest/gtest.h>
