@@ -1,5 +1,6 @@
-// The verbs of `stagger-lab`: each takes the words after its name and returns the exit code.
-// Users type them as `stagger VERB`, which becomes this program. Main thread, once.
+// The verbs of `stagger-lab`: each takes the words after its name and returns the exit code. Users
+// type `stagger VERB`, which becomes `stagger-lab VERB`; `stagger plan` runs plan-latency. Main
+// thread, once.
 #pragma once
 
 #include "console/arguments.h"

@@ -181,7 +181,7 @@ bool Sweep::BothSure() {
   return std::ranges::all_of(sure, [](bool one) { return one; });
 }
 
-// One inference at a time, whoever asked first, until the agents know where bodies end.
+// One inference at a time, in the order of requests, until the agents know where bodies end.
 Result<Sweep::Step> Sweep::Learn() {
   std::array<std::vector<OverlapGate::Finished>, kCopies> finished;
   TimePoint quiet_since = Now();

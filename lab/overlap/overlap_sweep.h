@@ -18,7 +18,7 @@ namespace stagger::cli {
 std::vector<double> SweepOffsets(double inference_ms);
 
 // Which offset comes next, and whose body goes first. Each round has every offset once, in an order
-// of its own; who goes first alternates.
+// of its own; which of the two goes first alternates.
 class SweepOrder {
  public:
   SweepOrder(std::size_t offsets, int rounds, std::uint64_t seed);

@@ -6,9 +6,8 @@
 //   on a device, further bodies join it; while it asks for one, they wait for the same answer.
 // - No wait is longer than the bound the daemon announced. After it the body runs uncontrolled.
 // - Nothing here exits, aborts, throws or prints per call. Trouble means "run uncontrolled".
-// - One thread at a time reads the inbox, for all that wait. Whoever stops reading wakes the
-// others,
-//   and one of them takes over.
+// - One thread at a time reads the inbox, for all that wait. A thread that stops reading wakes
+//   the others, and one of them takes over.
 //
 // Devices have this process's own numbers here: 0 is the CPU, a GPU gets the next one when a daemon
 // first names it and keeps it, however another daemon numbers its GPUs.
@@ -85,9 +84,9 @@ class Gate {
   void AwaitHangup(int ms);
 
   // Link thread: a connection that has said Hello and been welcomed. Bodies that run right now are
-  // claimed, so that a restarted daemon knows who holds what.
+  // claimed, so that a restarted daemon knows which turns are held.
   void Attach(UniqueFd socket, const wire::Config& config, std::span<const wire::Gpu> gpus);
-  // Link thread: closes the connection; whoever waits runs on uncontrolled.
+  // Link thread: closes the connection; threads that wait run on uncontrolled.
   void Detach();
 
   // pthread_atfork: a child starts with nothing held and no connection.

@@ -13,7 +13,7 @@ constexpr Duration kTellWithin = std::chrono::seconds{1};
 
 }  // namespace
 
-// A daemon that goes takes the rate with it: whoever waits goes on at once.
+// A daemon that goes takes the rate with it: calls that wait go on at once.
 bool Gate::Await(SlotClock* clock, Duration period) {
   if (!attached_) return false;
   Drain();

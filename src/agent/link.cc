@@ -96,7 +96,7 @@ void Link::Run() {
   SayIfSeveral();
   Duration pause = kFirstRetry;
   while (true) {
-    // What infers from here on has it come again.
+    // An inference from here on makes the link try again.
     WantNudge();
     const Outcome outcome = Connect();
     {
@@ -120,7 +120,7 @@ void Link::Run() {
 }
 
 void Link::WantNudge() {
-  // An executor is to be known before anything infers.
+  // An executor must be known to the daemon before anything infers, so it does not wait for that.
   waiting_.store(options_->serves.empty());
 }
 

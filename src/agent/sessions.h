@@ -36,7 +36,7 @@ struct Session {
   bool controlled = true;                // false: it computes on a device this agent does not gate
   std::shared_ptr<Forwarded> forwarded;  // null: it computes in this process
   SlotClock slots;                       // of its calls; under the gate's lock
-  // `reuse`: whoever sets `in_call` may use `previous` until it clears it.
+  // `reuse`: the thread that sets `in_call` may use `previous` until it clears the flag.
   std::atomic<bool> in_call{false};
   std::atomic<bool> reuse_refused{false};
   std::shared_ptr<Previous> previous;

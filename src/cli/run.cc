@@ -218,7 +218,7 @@ int RunVerb(const Arguments& arguments) {
   }
   Environment environment = AppEnvironment(preload.wanted ? *agent : "", socket, stream);
   environment.merge(PlaceEnvironment(place));
-  // Only who may use a GPU is kept waiting for the answer, and by a daemon that hangs not for long.
+  // Only apps that may use a GPU wait for the answer, and not for long where the daemon hangs.
   if (*agent != *installation->Agent() || WantsLimits(stream)) {
     const Result<MpsView> asked =
         listens ? AskMps(socket, kMpsAnswerLimit) : Result<MpsView>(listens.error());

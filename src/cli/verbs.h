@@ -17,7 +17,7 @@ int PlanVerb(const Arguments& arguments);
 int ProfileVerb(const Arguments& arguments);
 int DoctorVerb(const Arguments& arguments);
 int RelayVerb(const Arguments& arguments);
-// These become programs of the laboratory.
+// These become programs of the laboratory (programs.cc).
 int DemoVerb(const Arguments& arguments);
 int BenchVerb(const Arguments& arguments);
 int SimVerb(const Arguments& arguments);

@@ -1,4 +1,4 @@
-// stagger why: what a stream needs and gets, whom it waits for, and why, in plain sentences.
+// stagger why: what a stream needs and gets, what it waits for, and why, in plain sentences.
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>

@@ -1,4 +1,4 @@
-// What is said first: who it is, its rate, and why it has no other.
+// What is said first: which stream it is, its rate, and why it has no other.
 #include "cli/why_text.h"
 
 #include <fmt/core.h>
@@ -146,7 +146,7 @@ std::string WhyReader::WhyShort() const {
       Time(call), Time(wait), Time(between));
 }
 
-// Who weighs more gives up less: how it compares.
+// A heavier stream gives up less: how this one compares.
 std::string WhyReader::Weights() const {
   std::vector<double> others;
   for (const json& rival : ListOf(one_, "rivals")) {

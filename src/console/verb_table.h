@@ -21,10 +21,10 @@ struct Program {
   const char* footer;  // the end of the help
 };
 
-// Runs one verb. What a library below throws becomes one line and exit code 1.
+// Runs one verb. An exception that a library throws becomes one line and exit code 1.
 int RunGuarded(int (*run)(const Arguments&), const Arguments& arguments);
 
-// Answers --help and --version, too.
+// Runs the verb that the first argument names. Answers --help and --version, too.
 int RunProgram(const Program& program, const Arguments& arguments);
 
 }  // namespace stagger::cli

@@ -1,4 +1,4 @@
-// What is known of one device: who runs, who waits, and how much bodies overlapped.
+// What is known of one device: what runs, what waits, and how much bodies overlapped.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,7 @@ struct WaitingTurn {
   double demand = 1;            // of the device
 };
 
-// Who used the device last, and whether it is the only one (engine_sole.cc).
+// Which stream used the device last, and whether it is the only one (engine_sole.cc).
 struct SoleUse {
   std::optional<ClientId> user;
   TimePoint since{};         // nobody else has come, nor asked here

@@ -42,7 +42,7 @@ Engine::Impl::Impl(EngineConfig engine_config) : config(std::move(engine_config)
 
 void Engine::Impl::Step(const Event& event, TimePoint at) {
   PassTime(at);
-  // Whoever left needs no word of its lease: its turns go back as those of the gone.
+  // A client that left needs no word of its lease: its turns go back as those of the gone.
   if (!std::holds_alternative<ClientLeft>(event)) ExpireLeases();
   std::visit([this](const auto& e) { On(e); }, event);
   if (!tuners.empty()) Tune();

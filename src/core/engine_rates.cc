@@ -1,4 +1,4 @@
-// Overload: who may ask how often, and when a call that came too early is let in.
+// Overload: which stream may ask how often, and when a call that came too early is let in.
 //
 // Under edf alone, more work than a device can do makes nearly everybody late. So rates go down
 // until the rest fits (core/elastic.h), and a call that comes before its stream's next slot is held
@@ -127,7 +127,7 @@ bool Engine::Impl::FitsNow(const DeviceState& device, const WaitingTurn& turn,
   Duration before_own = ahead;
   std::vector<const WaitingTurn*> after;
   for (const WaitingTurn& other : device.waiting) {
-    // Any other order than by due date is that of arrival: whoever waits goes first.
+    // Any other order than by due date is that of arrival: turns that wait go first.
     if (!policy->overtakes || other.body_due <= due) {
       before_own += taken(other.client, length(other.client));
     } else {

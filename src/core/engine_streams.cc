@@ -163,7 +163,7 @@ Duration Engine::Impl::BoundFor(const Stream& stream) const {
   return WaitBound(before, leases - stream.lease, k);
 }
 
-// Who answers early calls itself must know which are early. Others' calls are held back here; but
+// An agent that answers early calls must know which are early. Other calls are held back here; but
 // calls that executors run ask for no turn, so a lowered rate of theirs is for the agent to keep.
 Duration Engine::Impl::PeriodFor(const Stream& stream) {
   if (!(stream.spec.required_fps > 0) || stream.spec.excess == Excess::kPass) return {};

@@ -329,7 +329,7 @@ void Engine::Impl::GrantWaiting(DeviceId id, std::size_t index, Reason reason) {
 void Engine::Impl::AssignCores(DeviceId id, Seat& seat, RunningTurn& turn) {
   const DeviceState& device = At(id);
   if (!policy->gates || device.cores.empty()) return;
-  // Rivals: whoever runs or waits here, or did a moment ago. No more than k of them matter.
+  // Rivals: streams that run or wait here, or did a moment ago. No more than k of them matter.
   const auto enough = static_cast<std::size_t>(device.concurrency);
   std::size_t active = device.running.size() + device.waiting.size();
   for (auto stream = streams.begin(); active < enough && stream != streams.end(); ++stream) {

@@ -1,4 +1,4 @@
-// Whom a stream has waited for lately: its newest waits, laid over the turns that ran meanwhile.
+// What a stream has waited for lately: its newest waits, laid over the turns that ran meanwhile.
 // Pure; worked out when somebody asks, in time that the bounds of core/history.h bound.
 #pragma once
 

@@ -24,7 +24,7 @@ class TurnLog {
 
   bool wanted() const { return fd_ >= 0; }
   // The body's turn was given back. The line is kept until Write, where the file cannot be written
-  // at once without keeping somebody from a core who was just given the turn.
+  // at once without keeping the next holder of the turn from its core.
   void Add(const Body& body, TimePoint over, bool at_once);
   bool has_kept() const { return kept_.load(std::memory_order_relaxed) > 0; }
   void Write();

@@ -55,9 +55,9 @@ struct Body {
   std::size_t IndexOf(CUstream stream) const;  // stream_count if it is not among them
 };
 
-// Queries of one thing in a row, by one thread. They are told where they are a wait: the third with
-// the two before it, every 64th of a longer row, or the thread would look idle, and the query that
-// finds the thing done.
+// Queries of one event or stream in a row, by one thread. The detector is told of them where they
+// are a wait: of the third with the two before it; of every 64th in a longer row, since the thread
+// would look idle otherwise; and of the query that finds the event or stream done.
 class QueryRow {
  public:
   // One more query. Returns how many the detector is to be told of; 0: none for now.
@@ -67,7 +67,7 @@ class QueryRow {
     if (length_ == phase::kQueriesOfAWait) return length_;
     return length_ % kToldOfRow == 0 ? 1 : 0;
   }
-  // The thing was found done. Returns whether the detector is to be told.
+  // The event or stream was found done. Returns whether the detector is to be told.
   bool Done() {
     if (length_ < phase::kQueriesOfAWait) return false;
     length_ = 0;
@@ -102,7 +102,8 @@ struct Called {
   CUstream stream = nullptr;  // of a launch
   std::uint64_t launch = 0;   // its number; 0: it is none
 };
-// The gate takes bodies of this context's device, and its thread is about to ask for the turn.
+// The gate takes bodies of this context's device, and the body's thread is about to ask for the
+// turn.
 struct GateFound {
   phase::BodyId id = 0;
   CUcontext context = nullptr;
@@ -147,7 +148,7 @@ struct DeviceDone {
 struct GivenBack {
   phase::BodyId id = 0;
 };
-// This is the child.
+// This process is the child of a fork.
 struct Forked {};
 
 // ---- What is to be done, in this order ----
@@ -200,8 +201,8 @@ class Turns {
   void Step(const GivenBack& event);
   void Step(const Forked& event);
 
-  // Nothing follows from most calls (Verdict::IsNothing). They are noted, at less than a step
-  // costs.
+  // Nothing follows from most calls (Verdict::IsNothing). These are only noted, which costs less
+  // than a step.
   std::uint64_t CountLaunch() { return ++launches_; }
   void NoteLaunch(std::uint64_t thread, CUstream stream, std::uint64_t launch) {
     for (std::size_t i = 0; i < open_end_; ++i) {
@@ -237,7 +238,7 @@ class Turns {
   bool AddLeaving(phase::BodyId id, std::uint64_t thread, bool on_device);
 
   std::array<Body, kMaxOpen> open_{};
-  std::size_t open_end_ = 0;    // none of them lies beyond: a launch looks at few
+  std::size_t open_end_ = 0;    // behind the last open body: a launch looks at few
   std::uint64_t launches_ = 0;  // of kernels and graphs so far, without what was captured
   std::array<Left, kMaxLeaving> leaving_{};
   std::size_t leaving_count_ = 0;

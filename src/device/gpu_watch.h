@@ -1,5 +1,5 @@
-// What the GPUs are used for, for who looks: asked of NVML on a thread of its own, never on the
-// caller's, only while somebody looks, and at most once a second.
+// What the GPUs are used for: asked of NVML on a thread of its own, never on the caller's, only
+// while figures are asked for, and at most once a second.
 #pragma once
 
 #include <map>
@@ -15,7 +15,7 @@ class GpuWatch {
   static constexpr Duration kMaxAge = std::chrono::seconds{1};
   // Past this, figures are no longer given out: the driver hangs, or nobody has looked for long.
   static constexpr Duration kStale = std::chrono::seconds{3};
-  // Who looks first after a pause waits this long for figures. Who keeps looking never waits.
+  // The first look after a pause waits this long for figures. Later ones never wait.
   static constexpr Duration kFirstLook = std::chrono::milliseconds{20};
 
   explicit GpuWatch(std::unique_ptr<Nvidia> nvidia);

@@ -29,7 +29,7 @@ struct GpuProcess {
   std::optional<std::uint64_t> memory_bytes;
 };
 
-// Who may use a GPU, as its administrator set it. Stagger reads it and never changes it.
+// Which processes may use a GPU, as its administrator set it. Stagger only reads the mode.
 enum class ComputeMode : unsigned char { kDefault, kExclusiveProcess, kProhibited };
 const char* ToString(ComputeMode mode);  // "default", "exclusive_process", "prohibited"
 
@@ -56,7 +56,7 @@ class Nvidia {
   Nvidia(const Nvidia&) = delete;
   Nvidia& operator=(const Nvidia&) = delete;
 
-  // Found at Open, in NVML's order. One that does not tell who it is, is left out.
+  // Found at Open, in NVML's order. One that does not tell its UUID is left out.
   const std::vector<Gpu>& gpus() const { return gpus_; }
   GpuUse UseOf(unsigned number) const;
   // Whether that GPU, by its UUID, is still there under its number.

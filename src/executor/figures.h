@@ -1,5 +1,5 @@
 // What inferences took on this device lately: by app, and how fast the device is beside what it is
-// supposed to be. For whoever plans; nothing here decides anything. Used by the executor's thread.
+// supposed to be. For planning; nothing here decides anything. Used by the executor's thread.
 #pragma once
 
 #include <cstddef>

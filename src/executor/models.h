@@ -1,4 +1,4 @@
-// The models of an executor: one per (content, options, runtime), whoever asks. Where memory is
+// The models of an executor: one per (content, options, runtime), for all apps. Where memory is
 // short of all of them, those least recently needed are unloaded, and loaded again when needed.
 // Used by the executor's thread.
 #pragma once

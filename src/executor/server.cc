@@ -138,7 +138,7 @@ void Server::Accept() {
   UniqueFd fd(accept4(listener_.socket.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!fd.valid()) return;
   const Result<wire::PeerCredentials> peer = wire::PeerOf(fd.get());
-  // Whoever opens a lane has his runtime loaded into this process: nobody but the owner.
+  // A client that opens a lane has its runtime loaded into this process: the owner's only.
   if (!peer || (peer->uid != geteuid() && peer->uid != 0) || clients_.size() >= kMostClients) {
     const wire::ExecutorMessage refused = wire::Refused{"this executor takes no more, or not you"};
     wire::Send(fd.get(), refused);
@@ -283,7 +283,7 @@ Duration Server::Alone(const Client& client) const {
   return curve.Typical(1).value_or(Duration{}) * items;
 }
 
-// How long a batch may hold up whoever asks next.
+// How long a batch may hold up the next request.
 Duration Server::Patience() const {
   Duration least = Duration::max();
   for (const Client& client : clients_) {
@@ -293,8 +293,8 @@ Duration Server::Patience() const {
   return least;
 }
 
-// An inference that waits for its turn holds up whoever asks meanwhile, who may be due earlier; so
-// it counts as due no later than anybody could be who asks after it.
+// An inference that waits for its turn holds up later requests, which may be due earlier; so it
+// counts as due no later than any request that could come after it.
 void Server::TellDue(TimePoint due) const {
   if (!settings_.due_in) return;
   const TimePoint now = Now();

@@ -1,5 +1,5 @@
-// Memory that is shared with apps: files without a name (memfd), which die with whoever holds them
-// last. So nothing is left behind however a process ends. Used by one thread.
+// Memory that is shared with apps: files without a name (memfd), which die with the process that
+// holds them last. So nothing is left behind however a process ends. Used by one thread.
 #pragma once
 
 #include <cstddef>

@@ -121,7 +121,7 @@ Result<ChildProcess> ChildProcess::Start(const ChildSpec& spec, Keeper& keeper) 
            {spec.keep_input ? -1 : null.get(), out.get(), err.get(), spec.output_to_err},
            report_writer.get(), parent);
   }
-  setpgid(pid, pid);  // also here: whoever comes first
+  setpgid(pid, pid);  // also here: parent or child may come first
   child.pid_ = pid;
   child.keeper_ = &keeper;
   keeper.WatchGroup(pid);

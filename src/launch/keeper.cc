@@ -16,7 +16,7 @@
 namespace stagger::cli {
 namespace {
 
-// One order per line: what to do, then whom it is about.
+// One order per line: what to do, then the process group or path that it is about.
 constexpr char kWatchGroup = 'G';
 constexpr char kForgetGroup = 'g';
 constexpr char kWatchPath = 'P';

@@ -1,5 +1,5 @@
-// SIGINT, SIGTERM and SIGHUP as something to poll: blocked, then read from a descriptor. For who
-// asks for it, a SIGHUP that some process sent (kill -HUP) means to read again what there is to
+// SIGINT, SIGTERM and SIGHUP as something to poll: blocked, then read from a descriptor. Where that
+// is asked for, a SIGHUP that some process sent (kill -HUP) means to read again what there is to
 // read; the one that comes of a terminal that is closed still means to stop.
 // One per program, made before any child is started. Children must unblock signals again
 // (ChildProcess does).

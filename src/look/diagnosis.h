@@ -30,7 +30,7 @@ struct ProgramFacts {
 };
 
 // Puts together what the agents wrote and what was seen from outside. `obstacle` and `inside` are
-// left for the caller, who may look at files.
+// left for the caller, which may look at files.
 std::vector<ProgramFacts> Together(const std::vector<ProgramReport>& reports,
                                    const std::vector<WatchedProgram>& watched);
 

@@ -45,7 +45,7 @@ Result<Command> FindCommand(const Arguments& words) {
 std::vector<std::string> DeviceProblems(const std::string& socket) {
   std::vector<std::string> problems;
   Result<nlohmann::json> status = AskDaemon(socket, "status");
-  // GPUs are asked once somebody looks, and their driver may take its time.
+  // GPUs are asked once a status is wanted, and their driver may take its time.
   const auto unknown = [](const nlohmann::json& device) {
     return Text(device, "kind") == "gpu" && Find(device, "compute_mode") == nullptr;
   };

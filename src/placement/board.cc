@@ -13,7 +13,7 @@ constexpr std::size_t kLeftTries = 2'000;
 constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 constexpr std::size_t kFitTests = 1'000;   // patterns tried for one stream's place
 constexpr std::size_t kRoomDevices = 200;  // tried for making room
-constexpr std::size_t kRoomSearches = 12;  // for places of those who make room
+constexpr std::size_t kRoomSearches = 12;  // for places of streams that make room
 constexpr double kMovedShare = 0.02;       // of all streams, for one change
 constexpr int kMostExtraParts = 4;
 

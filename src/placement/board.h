@@ -1,6 +1,6 @@
-// Who is placed where, as it stands: takes one change at a time and moves as few streams as it can.
+// Which stream is placed where: takes one change at a time and moves as few streams as it can.
 // A stream stays where it is as long as its device passes the test with it. One that must go
-// somewhere goes to the fullest device that takes it; else somebody is moved to make room; else a
+// somewhere goes to the fullest device that takes it; else another is moved to make room; else a
 // device is opened. A device whose streams all find room elsewhere is closed. Pure.
 #pragma once
 

@@ -1,5 +1,5 @@
 // Which device serves which stream: a plan in force. Takes streams and devices as they come and go,
-// keeps every device within the exact test (core/placement) and moves as few streams as it can; and
+// keeps every device within the exact test (admission) and moves as few streams as it can; and
 // says why each is where it is. A value: one thread at a time, and a copy is another plan. No I/O.
 #pragma once
 
@@ -24,7 +24,7 @@ struct PlacedDevice {
   std::string on;      // what it is: "cpu:1", "gpu:0"
   std::string socket;  // of the executor that runs there; empty: apps use it themselves
   std::string uuid;    // a GPU's
-  pid_t owner = 0;     // who named it
+  pid_t owner = 0;     // the process that named it
   bool here = true;
   TimePoint since{};  // here, or gone
   // As measured: how many times slower than stated, and how many times less memory is left for it.
@@ -42,11 +42,11 @@ struct PlacedDevice {
 
 struct PlacedStream {
   placement::StreamNeed need;
-  double weight = 1;  // who is placed first where not all can be
+  double weight = 1;  // the heavier are placed first where not all can be
   // It is started again when its place changes; one that uses its device itself, and is not, stays
   // where it had to go to, since that is where it runs.
   bool restarts = false;
-  pid_t owner = 0;  // who asked for the place; when that process ends, the place is free
+  pid_t owner = 0;  // the process that asked for the place; when it ends, the place is free
   // By index into devices(); of a gone one only until the change at hand is done.
   placement::PlacedOn on;
   placement::PlacedOn home;  // where it was before a device of it went; empty: it is at home
@@ -138,7 +138,7 @@ class PlanInForce {
   void LowerRates(TimePoint now);
   bool ReliefOf(std::uint32_t device, TimePoint now, Changed* changed);
   std::string CauseOf(std::uint32_t device) const;
-  // Places who has none and notes what changed, with that cause: "b is gone".
+  // Places streams that have no place and notes what changed, with that cause: "b is gone".
   Changed Settle(const std::string& cause, TimePoint now);
   // `what` has just gone, and with it the place of streams that no longer suit; or it is back.
   Changed Leave(std::uint32_t device, const std::string& what, const std::string& why,

@@ -1,4 +1,4 @@
-// Devices that no longer keep to the plan, as measured: who moves so that they do again.
+// Devices that no longer keep to the plan, as measured: which streams move so that they do again.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Who is where when a device goes, known before it does: so that models are loaded there by then.
+// Where each stream goes when its device goes, known beforehand: so that models are loaded there.
 #include <algorithm>
 #include <utility>
 

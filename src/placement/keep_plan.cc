@@ -41,7 +41,7 @@ MadePlan KeepPlan(const PlacementProblem& problem, const Plan& current) {
   const auto result = [](const MadePlan& plan) {
     return std::pair(StreamsPlaced(plan.plan), -static_cast<long>(plan.moved.size()));
   };
-  // Likewise for who has no place without, and for a plan in force that swaps.
+  // Likewise for streams that have no place without loads, and for a plan in force that swaps.
   MadePlan swapping = KeepOne(problem, current, true);
   if (result(swapping) > result(made)) made = std::move(swapping);
   return made;

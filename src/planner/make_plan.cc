@@ -202,7 +202,7 @@ placement::MadePlan MakePlan(const placement::PlacementProblem& problem,
     return std::pair(placement::StreamsPlaced(plan.plan),
                      -static_cast<long>(placement::DevicesUsed(plan.plan)));
   };
-  // Loads cost time: only where they save a device, or place who had no place.
+  // Loads cost time: only where they save a device, or place a stream that had no place.
   placement::MadePlan swapping = MakeOne(problem, new_program, budget, true);
   const std::uint32_t least = std::min(made.least_devices, swapping.least_devices);
   if (result(swapping) > result(made)) made = std::move(swapping);

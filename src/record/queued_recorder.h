@@ -1,6 +1,6 @@
-// A recorder that never waits for the file: it takes steps on the thread that decides, and writes
-// them on a thread of its own. Where the file takes no more, the recording ends: what is in the file
-// is then whole and has no gap.
+// A recorder that never waits for the file: the thread that decides adds steps, another thread
+// writes them. Where the file takes no more, the recording ends: what is in the file then has no
+// gap.
 #pragma once
 
 #include <cstddef>
@@ -26,11 +26,12 @@ class QueuedRecorder {
   // False once nothing more is taken; failure() says why.
   bool Add(const core::Event& event, TimePoint now, std::span<const core::Action> actions);
   std::string failure() const;
-  // Waits until all that was taken is in the file. False: not within `limit`, or it has ended.
+  // Waits until all that was taken is in the file. False: not within `limit`, or the recording has
+  // ended early.
   bool Drain(Duration limit);
 
  private:
-  // Shared with the thread, which may be stuck in a write when this ends.
+  // Shared with the thread, which may be stuck in a write when the recorder ends.
   struct State;
   static void Write(const std::shared_ptr<State>& state);
 

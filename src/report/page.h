@@ -28,7 +28,7 @@ inline constexpr std::size_t kMostExecutors = 16;
 
 using Count = std::atomic<std::uint64_t>;
 
-// Whoever reads while it is written, or after the writer was killed, sees the old text or the new.
+// A reader sees the old text or the new, also during a write and after the writer was killed.
 template <std::size_t kSize>
 class Text {
  public:

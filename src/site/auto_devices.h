@@ -18,7 +18,7 @@ bool AutoNeedsPlan(const Site& site);
 
 // Each core a device where apps run in executors, each GPU one where others do, of speed 1. Nothing
 // changes where the site does not say `auto`. Error: profiles that were taken elsewhere, since
-// nobody knows how fast this machine is beside it; unlike GPUs; no GPU for those who need one.
+// nobody knows how fast this machine is beside it; unlike GPUs; no GPU for apps that need one.
 Result<void> DeclareAuto(Site* site);
 
 // The same of given cores and GPUs. `why_no_gpus` where there are none. Pure.

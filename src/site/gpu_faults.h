@@ -1,4 +1,4 @@
-// A GPU's fault as the daemon tells of it, for who has to start the apps again.
+// A GPU's fault as the daemon tells of it, for the supervisor, which starts the apps again.
 #pragma once
 
 #include <sys/types.h>

@@ -1,5 +1,5 @@
-// p95 of each stream's latency under a plan, from the simulator, which is a program of its own
-// (stagger-lab): the command line links none. Main thread; waits for that program.
+// p95 of each stream's latency under a plan, simulated by a program of its own (stagger-lab), since
+// the command line links no simulator. Main thread; waits for that program.
 #pragma once
 
 #include <map>
@@ -12,11 +12,11 @@
 namespace stagger::cli {
 
 // In ms, by stream: 30 s with random phases, under edf. Empty where the plan has more than 300 000
-// frames in that time, or the simulator is not installed or fails.
+// frames in that time, or stagger-lab is not installed or fails.
 std::map<std::string, double> SimulatedLatency(const placement::PlacementProblem& problem,
                                                const placement::Plan& plan);
 
-// What that program reads: the streams that have a place, and the devices.
+// What stagger-lab reads on stdin: the streams that have a place, and the devices.
 struct PlacedSite {
   placement::PlacementProblem problem;
   placement::Plan plan;

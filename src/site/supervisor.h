@@ -26,7 +26,7 @@ namespace stagger::cli {
 struct Supervised {
   std::string name;
   ChildSpec spec;
-  // One that others need: started before them, once somebody listens at this socket, and stopped
+  // One that others need: started before them, once a process listens at this socket, and stopped
   // after them. Empty: an app.
   std::string serves;
 };
@@ -81,7 +81,7 @@ class Supervisor {
   void StopBroken(App& app, const GpuFault& fault);
   // The fault that broke this app's latest process; null: none.
   const GpuFault* FaultOf(const App& app) const;
-  // Broken clients of a GPU that still run: whoever starts now would be refused.
+  // Broken clients of a GPU that still run: an app that starts now would be refused.
   bool MustWait(App& app);
   void Reload();
   void Retire(App& app);  // tells it to end, and later makes it

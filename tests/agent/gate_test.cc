@@ -209,7 +209,7 @@ TEST_F(GateTest, WhoWaitsForTheSameDeviceGetsTheSameAnswer) {
     for (int i = 0; i < 4; ++i) asked.push_back(Asks(kFirst));
     const TurnSeq seq = Next<wire::Request>().seq;
     Grant(seq);
-    // Who waited and who came later: all under one turn.
+    // Bodies that waited and bodies that came later: all under one turn.
     std::map<TurnSeq, int> bodies;
     for (auto& each : asked) {
       const Ticket ticket = Got(each);

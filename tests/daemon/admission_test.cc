@@ -1,4 +1,4 @@
-// Admission in the daemon: who is judged, when, and what follows in strict mode.
+// Admission in the daemon: which streams are judged, when, and what follows in strict mode.
 #include "daemon/clients/admission_desk.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

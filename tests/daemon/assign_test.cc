@@ -111,7 +111,7 @@ TEST(Assign, RefusesWhatMakesNoSense) {
     EXPECT_FALSE(answer.ok) << arguments.dump();
     EXPECT_NE(answer.chunk.find(words), std::string::npos) << answer.chunk;
   }
-  // Who says that it is two executors has to go.
+  // A client that says that it is two executors has to go.
   WireClient executor(daemon.socket(), "executor");
   executor.Send(wire::Serves{"/e0"});
   executor.Send(wire::Serves{"/e0"});

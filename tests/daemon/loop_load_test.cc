@@ -1,5 +1,5 @@
-// The loop that grants turns, with all that could keep it from that: 200 streams, an overfull plan
-// of 16 devices, a recording, and a log that nobody reads.
+// The loop that grants turns, beside all that could delay a grant: 200 streams, an overfull plan of
+// 16 devices, a recording, and a log that nobody reads.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>

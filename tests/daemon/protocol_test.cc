@@ -1,4 +1,4 @@
-// Who gets in, who is shown out, and that the others never notice.
+// Which clients get in, which are dropped, and that the others never notice.
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>

@@ -178,7 +178,7 @@ TEST(Why, NamesTheStreamWhoseBodyItWaitedFor) {
   EXPECT_GT(waits["behind"][0]["time_ms"], 0.0);
   EXPECT_EQ(waits["recent"][0]["reason"], "another body ended");
   EXPECT_EQ(of_both["streams"][1]["waits"]["count"], 0);
-  // Whoever has left is still named.
+  // A stream that has left is still named.
   first.Close();
   daemon.AwaitStatus([](const json& s) { return s["streams"].size() == 2; });
   EXPECT_EQ(json::parse(why("gate-1").chunk)["streams"][0]["waits"]["behind"][0]["stream"],

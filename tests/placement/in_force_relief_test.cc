@@ -1,4 +1,4 @@
-// Devices that no longer keep to the plan, as measured: who moves, and who does not.
+// Devices that no longer keep to the plan, as measured: which streams move, and which do not.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -85,7 +85,7 @@ class Up:
 class SiteTest(harness.ProcessTest):
     def setUp(self):
         super().setUp()
-        # Next to no work, however slow the machine is. Whoever else uses the cores then takes nothing of them
+        # Next to no work, however slow the machine is. Other users of the cores then take nothing of them
         # that could be measured, so what is planned follows from the site file alone.
         self.models = []
         for steps in (4, 8, 12):

@@ -1,5 +1,5 @@
-// Who ran when on the virtual GPU, from its log (docs/virtual-gpu.md): the truth about bodies, for
-// apps under control and others alike. Pure.
+// Which app ran when on the virtual GPU, from the GPU's log (docs/virtual-gpu.md): the truth about
+// bodies, for apps under control and others alike. Pure.
 #pragma once
 
 #include <cstdint>

@@ -92,7 +92,7 @@ Ticket Body::HandOver() {
   return ticket;
 }
 
-// The turn goes back before the caller's place does: somebody may wait for it.
+// The turn goes back before the caller's place does: another stream may wait for it.
 Body::~Body() {
   NoteBodies(session_.get(), Tell(false));
   --depth;

@@ -36,7 +36,7 @@ class Body {
 
   TimePoint call_start() const { return call_start_; }
   TimePoint begun() const { return begun_; }
-  // The body goes on after this object: whoever takes the ticket leaves the gate with it.
+  // The body goes on after this object: the holder of the ticket leaves the gate with it.
   Ticket HandOver();
 
  private:

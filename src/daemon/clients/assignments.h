@@ -1,5 +1,5 @@
-// Which executors apps are to use, as somebody decided: by stream name, so that it also holds for
-// an app that starts again. And whom executors serve, as they say themselves. Loop thread only; no
+// Which executors apps are to use, by stream name, so that an assignment also holds for an app that
+// starts again. And which streams executors serve, as they say themselves. Loop thread only; no
 // I/O. Kept in memory: a daemon that starts again knows nothing, and its apps stay where they are.
 #pragma once
 

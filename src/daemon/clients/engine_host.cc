@@ -92,7 +92,7 @@ std::string EngineHost::Join(ClientId client, const wire::Hello& hello, const st
                spec.required_fps > 0 ? fmt::format("{:g} fps required, deadline {:g} ms",
                                                    spec.required_fps, ToMs(spec.deadline))
                                      : std::string("no rate stated"));
-  // Before the Config that ends the greeting: it is to know where its first session's model goes.
+  // Before the Config that ends the greeting: the app must know where its first model goes.
   if (assigned != nullptr)
     outgoing_.push_back({client, wire::Assign{assigned->executors, assigned->standby}});
   Apply(core::ClientJoined{client, spec}, client, now);

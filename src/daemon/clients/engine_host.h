@@ -50,22 +50,22 @@ class EngineHost {
   // Error: one line, for the person who asked; nothing has changed then.
   Result<void> SetPolicy(const core::PolicySpec& policy, TimePoint now);
 
-  // From now on streams of that name send their inferences to these executors, and so does whoever
-  // joins with that name later. Each is a socket, or the name of an executor's stream that is here.
+  // From now on streams of that name send their inferences to these executors, and so do those that
+  // join with that name later. Each is a socket, or the name of an executor's stream that is here.
   // None: they run them themselves. Error: one line; nothing has changed then.
   Result<void> Assign(const std::string& name, const std::vector<std::string>& executors,
                       std::string reason, TimePoint now);
-  // Beside what it was assigned: executors that are to be ready for when none of those serves.
+  // Beside what it was assigned: executors that have its model ready, should none of those serve.
   void SetStandby(const std::string& name, std::vector<std::string> sockets);
   // Of streams with that name whose inferences go elsewhere: no more than this; 0: as they need.
   void CapForwarded(const std::string& name, double fps, TimePoint now);
-  // Streams of that name stay where they are; whoever joins with it later is told nothing.
+  // Streams of that name stay where they are; one that joins with it later is told nothing.
   void Unassign(const std::string& name) { assignments_.Forget(name); }
   const Assignments& assignments() const { return assignments_; }
-  // The name of the executor at that socket, if it is here or somebody else knows it, else the
-  // socket.
+  // The name of the executor at that socket, if it is here or KnowExecutors has a name for it, else
+  // the socket.
   std::string ExecutorName(const std::string& socket) const;
-  // Names executors that are no streams; empty: not known.
+  // `name` names executors that are no streams; empty: not known.
   void KnowExecutors(std::function<std::string(const std::string& socket)> name) {
     name_executor_ = std::move(name);
   }

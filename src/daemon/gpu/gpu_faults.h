@@ -1,6 +1,6 @@
-// What GPUs did to the processes that use them: each fault, whom it broke, and who caused it where
+// What GPUs did to the processes that use them: each fault, what it broke, and what caused it where
 // that can be told. Under MPS one client's illegal access breaks all clients of the GPU, and new
-// ones are refused until they have gone; so who starts apps again must know who is still here.
+// ones are refused until they have gone; so `stagger up` must know which are still here.
 // A value; loop thread only.
 #pragma once
 
@@ -49,8 +49,8 @@ class GpuFaults {
 
   // The fault that this report belongs to.
   const Fault& Report(Affected whom, DeviceId device, TimePoint now);
-  // `used`: the GPUs on which its bodies ran. Who leaves about when a shared fault happens is one
-  // of those it broke: the app may have heard of it first from a call that nobody hooks, and ended.
+  // `used`: the GPUs on which its bodies ran. One that leaves about when a shared fault happens is
+  // counted as broken by it: its app may have met the fault at a call that is not hooked, and ended.
   void Left(Affected whom, const std::vector<DeviceId>& used, TimePoint now);
 
   const std::deque<Fault>& recent() const { return recent_; }  // oldest first

@@ -61,7 +61,7 @@ void EventLoop::Unwatch(WatchId id) {
 Result<void> EventLoop::Run() {
   running_ = true;
   std::array<epoll_event, 64> events{};
-  // One reading a step, for it is a system call: a step's time has its wait's own cost in it.
+  // One reading a step, since reading is a system call: the cost of the wait counts to the step.
   Duration cpu = CpuTime();
   while (running_) {
     const int n = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);

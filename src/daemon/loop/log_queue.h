@@ -1,5 +1,5 @@
-// Takes lines of the log from any thread and writes them on a thread of its own. To log never
-// waits for the reader of the log: where that stops reading, the oldest lines are lost, and the log
+// Takes lines of the log from any thread and writes them on a thread of its own. Logging never
+// waits for the reader of the log: where that reader stops, the oldest lines are lost, and the log
 // says how many once it is read again.
 #pragma once
 
@@ -30,7 +30,7 @@ class LogQueue final : public spdlog::sinks::sink {
   std::size_t lost() const;
 
  private:
-  // Shared with the thread, which may be stuck in a write when this ends.
+  // Shared with the thread, which may be stuck in a write when the queue ends.
   struct State;
   static void Write(const std::shared_ptr<State>& state);
 

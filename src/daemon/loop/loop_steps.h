@@ -1,5 +1,5 @@
-// How long the loop was away from its wait: by the wall clock, and of the thread's own CPU time. A
-// step is all that happens between two waits. Loop thread only; no I/O.
+// How long the loop's steps took, by the wall clock and in the thread's own CPU time. A step is all
+// that happens between two waits. Loop thread only; no I/O.
 #pragma once
 
 #include <array>

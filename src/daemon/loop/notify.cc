@@ -16,7 +16,7 @@ namespace stagger::daemon {
 void WriteReady(int fd, const std::string& http) {
   if (fd < 0) return;
   const std::string line = "READY http=" + (http.empty() ? std::string("off") : http) + "\n";
-  // Whoever asked may be gone already; that is no trouble of the daemon's.
+  // The process that asked may be gone already; the daemon goes on.
   [[maybe_unused]] const ssize_t n = write(fd, line.data(), line.size());
   close(fd);
 }

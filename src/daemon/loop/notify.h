@@ -1,4 +1,4 @@
-// Tells whoever started the daemon that clients may come now. Start-up only.
+// Tells the process that started the daemon that clients may come now. Start-up only.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Who is at the other end of a socket: may it come in, and what is it called. Reads /proc only.
+// The process at the other end of a socket: may it come in, and what is its name. Reads /proc only.
 #pragma once
 
 #include <sys/types.h>

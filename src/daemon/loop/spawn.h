@@ -1,4 +1,4 @@
-// Starts a program without waiting for it: what the daemon's loop then watches is its pidfd.
+// Starts a program without waiting for it: the daemon's loop then watches the program's pidfd.
 // Loop thread only. The child inherits no descriptor, no blocked signal and no terminal input.
 #pragma once
 
@@ -18,8 +18,8 @@ struct SpawnSpec {
   std::string path;
   std::vector<std::string> argv;
   std::vector<std::pair<std::string, std::string>> environment;  // on top of the daemon's own
-  std::string input;   // all it can read, at most a few hundred bytes
-  std::string output;  // a file, made anew; what it says goes there
+  std::string input;   // all of the program's stdin, at most a few hundred bytes
+  std::string output;  // a file, made anew, for what the program prints
 };
 
 struct Spawned {
@@ -29,7 +29,7 @@ struct Spawned {
 
 Result<Spawned> Spawn(const SpawnSpec& spec);
 
-// Once `ended` is readable: its exit code, or 128 + the signal's number. Reaps it. Empty: it runs.
+// Once `ended` is readable: the exit code, or 128 + the signal's number. Reaps. Empty: it runs.
 std::optional<int> ExitCodeOf(const Spawned& process);
 
 // A pidfd of any process, for its end only; invalid if there is none of that number.

@@ -16,7 +16,7 @@ namespace stagger::daemon {
 
 class ExecutorWatch {
  public:
-  // Away for so long: whoever is on it is placed elsewhere.
+  // Away for so long: streams that it serves are placed elsewhere.
   static constexpr Duration kGrace = std::chrono::milliseconds{250};
   // Asked that often; one that does not answer (wire::kExecutorPatience) hangs, which is as good as
   // gone.

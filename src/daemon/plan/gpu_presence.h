@@ -1,4 +1,4 @@
-// Whether GPUs that a plan uses are still there, and who uses them: asked of NVML a few times a
+// Whether GPUs that a plan uses are still there, and what uses them: asked of NVML a few times a
 // second, and at once when an app says that one has failed. NVML is asked on a thread of its own,
 // since a sick driver may take seconds; what changed is told from the loop. Loop thread only. Never
 // waits.
@@ -35,7 +35,7 @@ class GpuPresence {
   GpuPresence(const GpuPresence&) = delete;
   GpuPresence& operator=(const GpuPresence&) = delete;
 
-  // `name` is whom it is watched for; the GPU is taken to be there.
+  // `name` is the device that it is watched for; the GPU is taken to be there.
   void Watch(const std::string& name, const device::Gpu& gpu, Tells tells);
   void Forget(const std::string& name);
   // Not at the next time, now.

@@ -1,6 +1,6 @@
-// Takes figures of devices into a copy of the plan, on a thread of its own: whoever has to move may
-// take hundreds of boards to find, and the loop grants turns meanwhile. All calls on the loop's
-// thread; it never waits for the other one, but at its end.
+// Takes figures of devices into a copy of the plan, on a thread of its own: to find which streams
+// move may take hundreds of boards, and the loop grants turns meanwhile. All calls on the loop's
+// thread, which waits for the other one only in the destructor.
 #pragma once
 
 #include <condition_variable>
@@ -37,7 +37,7 @@ class MeasureWorker {
   ~MeasureWorker();
 
   bool busy() const { return busy_; }
-  // Not while it is busy.
+  // Not while busy(). `told` is taken in that order, into this copy of the plan.
   void Start(placement::PlanInForce plan, std::vector<Told> told);
 
  private:

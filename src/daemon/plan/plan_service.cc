@@ -231,7 +231,7 @@ void PlanService::TellNews(std::uint64_t noted, const placement::PlanInForce::Ch
   acted_();
 }
 
-// Those that are lowered again and again: whoever has just joined has not heard of it.
+// Lowered rates are told every time: a stream that has just joined has not heard of its own.
 void PlanService::TellRates() {
   for (const placement::PlacedStream& stream : placement_.streams()) {
     if (stream.lowered_fps > 0) {

@@ -1,6 +1,6 @@
-// Where the placement meets the world: who asks for places (the command line), who runs there
-// (executors, watched), who must be told (streams, when they move), and whose places are free again
-// because he is gone. Loop thread only. Never waits.
+// Where the plan in force meets the world: processes that ask for places (the command line),
+// executors that serve there (watched), streams to be told when they move, and places that are free
+// again because their process has ended. Loop thread only. Never waits.
 #pragma once
 
 #include <functional>
@@ -39,7 +39,7 @@ class PlanService {
   using Standby = std::function<void(const std::string& stream, std::vector<std::string> sockets)>;
   // What it may ask for at most, frames a second; 0: what it needs.
   using Cap = std::function<void(const std::string& stream, double fps)>;
-  // `acted` is called after the desk acted by itself, outside of a request.
+  // `acted` is called after this service acted by itself, outside of a request.
   PlanService(EventLoop* loop, std::vector<device::Device> devices, Assign assign, Standby standby,
               Cap cap, std::function<void()> acted)
       : loop_(loop),
@@ -80,7 +80,7 @@ class PlanService {
   std::optional<placement::DeviceKind> OnlyKind() const;  // of all devices
   Result<void> Watch(const placement::PlacedDevice& device);
   Result<void> WatchGpu(const placement::PlacedDevice& device);
-  // After the placement has taken note that a device or its executor is gone, or back.
+  // After the plan has taken note that a device or its executor is gone, or back.
   void OnPresence(const placement::PlanInForce::Changed& changed);
   void OnFigures(const std::string& device, const placement::DeviceFigures& figures);
   void MeasureNext();

@@ -73,7 +73,7 @@ json Assigned(const core::Stream& stream) {
   return stream.spec.required_fps > 0 ? json(stream.spec.required_fps) : json(nullptr);
 }
 
-// Who runs and who waits; running wins where a stream does both on different devices.
+// Which streams run and which wait; running wins where one does both on different devices.
 std::map<ClientId, const char*> States(const core::Engine& engine) {
   std::map<ClientId, const char*> states;
   for (const core::DeviceState& device : engine.devices()) {

@@ -1,5 +1,5 @@
-// The status document (docs/status-api.md): engine, ledger, server and device facts as one JSON
-// object.
+// The status document (docs/status-api.md): facts of the engine, the ledger, the loop, the devices
+// and the plan as one JSON object.
 // Loop thread only; the result is a value that other threads may read. To look changes nothing.
 #pragma once
 
