@@ -1,4 +1,4 @@
-// Shows the newest annotated frame to whoever looks, on 127.0.0.1 only:
+// Shows the newest annotated frame to its viewers, on 127.0.0.1 only:
 // / (MJPEG), /snapshot.jpg and /stats.json.
 // Publish is called by the main thread; drawing, encoding and sending happen on
 // HTTP threads, once per frame and only while someone watches.

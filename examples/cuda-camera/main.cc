@@ -192,7 +192,7 @@ class Camera {
     WorkOnCpu(settings_.app_ms, settings_.burn);
     sample.result_ns = NowNs();
     samples_.push_back(sample);
-    if (samples_file_.is_open()) {  // at once, for whoever follows it
+    if (samples_file_.is_open()) {  // at once, for readers that follow it
       samples_file_ << sample.arrival_ns << ',' << sample.start_ns << ',' << sample.end_ns << ','
                     << sample.result_ns << std::endl;
     }

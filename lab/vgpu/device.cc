@@ -277,7 +277,7 @@ void Device::Pause(Node* node) {
   node->running = false;
 }
 
-// Whoever comes next in the order of keys, with kernels to run; the same again if nobody else has.
+// The next process in the order of keys with kernels to run; the same again if no other has any.
 void Device::NextSlice() {
   if (mode_ != Mode::kTimeslice) return;
   const ProcessKey before = turn_;

@@ -37,7 +37,7 @@ enum class Fault : std::uint8_t {
   kAddress,  // likewise, and with MPS every process on the device
   kServer,   // the server is killed by this launch
   kHang,     // the kernel never ends
-  kLost,     // the device it was launched on is lost, for all who use it
+  kLost,     // the device it was launched on is lost, for all that use it
   kCount
 };
 

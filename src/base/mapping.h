@@ -11,7 +11,7 @@ namespace stagger {
 class Mapping {
  public:
   Mapping() = default;
-  // The first `bytes` of a file, shared with whoever maps it too. Not valid if it cannot be mapped,
+  // The first `bytes` of a file, shared with others that map it. Not valid if it cannot be mapped,
   // or there is nothing to map; errno says why.
   static Mapping OfFile(int fd, std::uint64_t bytes, bool writable);
   // Zeroed, this process's own; not valid if there is no memory.

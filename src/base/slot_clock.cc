@@ -12,8 +12,8 @@ constexpr int kNoticed = 8;
 
 }  // namespace
 
-// The slot after the last one. Who comes later than two slots has lost all but the latest two: one
-// for this call, and one to make up for.
+// The slot after the last one. A call that comes later than two slots has lost all but the latest
+// two: one for this call, and one to make up for.
 TimePoint SlotClock::NextSlot(TimePoint now, Duration period) const {
   if (!started_) return now;
   const TimePoint next = slot_ + period;

@@ -30,7 +30,7 @@ class SlotClock {
   // slots lie halfway between calls, as 4 fps of 30 do; 0 where they lie on calls, as 10 of 30 do.)
   bool Take(TimePoint now, Duration period);
 
-  // Whether the slot of this period has been taken: who comes now comes on top.
+  // Whether the slot of this period has been taken: a call that comes now comes on top.
   bool Ahead(TimePoint now, Duration period) const { return started_ && slot_ + period > now; }
 
   // The next call begins anew.

@@ -23,7 +23,7 @@ class Choice {
   Choice(std::span<const WaitingRequest> waiting, const BatchLimits& limits, TimePoint now)
       : waiting_(waiting), limits_(limits), now_(now) {}
 
-  // Whether the first `count` of those that join may take so long together: all who would be in
+  // Whether the first `count` of those that join may take so long together: all that would be in
   // time one after the other still are.
   bool InTime(std::size_t count, Duration took) const {
     if (took > limits_.patience) return false;
@@ -43,7 +43,7 @@ class Choice {
     return true;
   }
 
-  // Whether somebody misses a deadline one after the other.
+  // Whether a request misses a deadline one after the other.
   bool SerialIsLate() const {
     Duration serial{};
     for (const WaitingRequest& request : waiting_) {

@@ -40,8 +40,8 @@ struct BatchLimits {
 };
 
 // `waiting`, not empty, in the order of service; `curve` of the first one's model. A batch is
-// chosen if it is faster per item than one after the other, and nobody who waits misses a deadline
-// by it that would be met one after the other. Of several, the fastest per item.
+// chosen if it is faster per item than one after the other, and no request misses a deadline by
+// it that would be met one after the other. Of several, the fastest per item.
 BatchChoice ChooseBatch(std::span<const WaitingRequest> waiting, const BatchCurve& curve,
                         const BatchLimits& limits, TimePoint now);
 

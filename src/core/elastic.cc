@@ -22,8 +22,8 @@ std::vector<double> ElasticRates(std::span<const Demand> demands, double capacit
     asked += demand.fps * demand.body_s;
   }
   if (asked <= capacity) return rates;
-  // Whoever would go under its minimum stays there, and the others give up more: at most one round
-  // per stream.
+  // A stream that would go under its minimum stays there, and the others give up more: at most one
+  // round per stream.
   for (bool again = true; again;) {
     again = false;
     double load = 0;

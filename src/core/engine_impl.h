@@ -1,5 +1,5 @@
 // The engine's inside; only engine*.cc include this. engine.cc: creation, the step, the views;
-// engine_streams.cc: who is there and what they are told; engine_turns.cc: a turn's life;
+// engine_streams.cc: streams, and what they are told; engine_turns.cc: a turn's life;
 // engine_rates.cc: what happens under overload; engine_sole.cc: a device that one stream has to
 // itself.
 #pragma once
@@ -16,7 +16,7 @@
 namespace stagger::core {
 
 // A stream that states no deadline takes its place among those that do as if it had this one: it
-// gives way to whoever is in a hurry, but not for ever.
+// gives way to streams in a hurry, but not for ever.
 inline constexpr Duration kPatience = std::chrono::seconds{1};
 
 Duration PeriodOf(double fps);  // fps > 0

@@ -14,7 +14,7 @@ struct StreamSpec {
   std::string name;
   double required_fps = 0;  // 0: not stated
   Duration deadline{};      // from a call's start; 0: not stated
-  double weight = 1;        // who gives way under overload: of weight 2 half as much as of weight 1
+  double weight = 1;        // under overload a stream of weight 2 gives up half as much as one of 1
   double min_fps = 0;       // under overload its rate does not go below
   Excess excess = Excess::kPace;  // what its agent does with calls beyond its rate
   friend bool operator==(const StreamSpec&, const StreamSpec&) = default;

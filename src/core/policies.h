@@ -1,5 +1,5 @@
-// Policies: who gets the next turn on a device. A policy is stateless: it sees one device as it is
-// and says who is next, and why. The engine does the rest (leases, cores, counters), the same for
+// Policies: which turn is next on a device. A policy is stateless: it sees one device as it is and
+// names the next turn, and why. The engine does the rest (leases, cores, counters), the same for
 // all.
 //
 // To add one: write policies/NAME.cc with its Next function, and give it a row in policies.cc.

@@ -75,7 +75,7 @@ function showMps(mps) {
   byId("mps").title = mps.reason ?? "";
 }
 
-// Newest first. Whom a fault broke is marked until they are gone.
+// Newest first. The apps that a fault broke are marked until they are gone.
 function showFaults(faults) {
   const list = byId("faults");
   list.hidden = faults.length === 0;

@@ -24,7 +24,7 @@ struct PeerCredentials {
 };
 
 // Connects, non-blocking afterwards, CLOEXEC. The error says whether nobody listens there, the
-// path is too long, or a foreign server is there: whoever answers must be root or this process's
+// path is too long, or a foreign server is there: the server must be root or this process's
 // user, because a path in /tmp proves nothing. A daemon shared by several users (a group socket)
 // runs as another user, and in a container users may be numbered differently: for these,
 // $STAGGER_SERVER_UID names the one uid, as seen from here, that is trusted as well, or "any".

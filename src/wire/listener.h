@@ -14,7 +14,7 @@ namespace stagger::wire {
 
 struct Listener {
   UniqueFd socket;  // non-blocking, CLOEXEC
-  UniqueFd lock;    // flock on "<path>.lock"; whoever holds it owns the path
+  UniqueFd lock;    // flock on "<path>.lock"; its holder owns the path
 };
 
 // Listens at `path`.

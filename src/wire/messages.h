@@ -141,7 +141,7 @@ struct Cancel {
 };
 
 // Sent after Hello by an agent that attaches while one of its bodies is running,
-// so that a restarted daemon knows who holds what. Released like any other turn.
+// so that a restarted daemon knows which turns are held. Released like any other turn.
 struct Claim {
   TurnSeq seq;
   DeviceId device;
@@ -180,8 +180,8 @@ struct Forwarded {
 };
 
 // This process may forward its inferences, and these are the sockets of the executors that it uses
-// now; none: it runs them itself. Sent once attached and at each change, so that whoever assigned
-// executors sees when the process has moved.
+// now; none: it runs them itself. Sent once attached and at each change, so that `stagger move`
+// sees when the process has moved.
 struct Uses {
   std::vector<std::string> executors;  // at most kMaxExecutors; of more, the first
   friend bool operator==(const Uses&, const Uses&) = default;

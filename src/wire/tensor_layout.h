@@ -1,6 +1,6 @@
 // How tensors lie in an arena. Each region (input, output) begins with a Layout; the tensors'
 // bytes follow, 64-aligned. Both sides are processes of one machine, so these are plain structs.
-// Whoever reads a layout copies it first and checks the copy: the other side could change it.
+// The reader of a layout copies it first and checks the copy: the other side could change it.
 #pragma once
 
 #include <array>

@@ -10,7 +10,7 @@
 namespace stagger::core {
 namespace {
 
-// One client after another asks; whoever was granted first releases. All N are always there, about
+// One client after another asks; the first that was granted releases. All N are always there, about
 // half of them waiting.
 void AskAndRelease(benchmark::State& state, const char* policy, std::vector<std::uint16_t> cores,
                    int k) {
@@ -24,7 +24,7 @@ void AskAndRelease(benchmark::State& state, const char* policy, std::vector<std:
   for (std::uint64_t i = 0; i < streams; ++i) engine.Step(ClientJoined{{i}, {}}, now, &actions);
 
   std::vector<std::uint64_t> seq(streams, 0);
-  std::vector<std::uint64_t> granted(streams * 2);  // a ring of who runs
+  std::vector<std::uint64_t> granted(streams * 2);  // a ring of those that run
   std::size_t first = 0, last = 0;
   std::uint64_t next = 0;
   const auto step = [&](const Event& event) {

@@ -150,7 +150,7 @@ class World {
     CheckTime(before);
   }
 
-  // Nobody releases any more; only time passes. Everybody who waits must still get a turn.
+  // Nobody releases any more; only time passes. All that wait must still get a turn.
   void CheckNobodyStarves() {
     if (engine_.policy().name == "off") return;
     const TimePoint from = now_;
@@ -274,7 +274,7 @@ class World {
     return now_ - Ms(1) + (deadline > Duration{} ? deadline : Ms(1000));
   }
 
-  // Grants go to the head of the queue, or under edf to whoever is due first, and never beyond k.
+  // Grants go to the head of the queue, or under edf to the one due first, and never beyond k.
   void CheckOrder(const std::vector<DeviceState>& before, const Event& event,
                   const std::vector<Action>& actions) {
     std::map<std::uint32_t, std::vector<Asked>> queue;
@@ -306,7 +306,7 @@ class World {
     for (const Action& action : actions) {
       const auto* grant = std::get_if<Grant>(&action);
       if (grant == nullptr) continue;
-      if (rated_) {  // who was held back joins the queue unseen by these books
+      if (rated_) {  // one held back joins the queue unseen by these books
         CheckGrant(*grant, event, before);
         continue;
       }
@@ -317,7 +317,7 @@ class World {
       // A change of policy may come after grants of the old one, in the same step.
       if (!std::holds_alternative<PolicySet>(event)) {
         const bool edf = engine_.policy().name == "edf";
-        // Who asks in this step comes last, and after a lease that ended first.
+        // A turn asked for in this step comes last, and after a lease that ended first.
         const auto old_end = waiting.end() - (asks && waiting.back().client == newest ? 1 : 0);
         const auto due_first = [&](auto end) {
           return std::ranges::min_element(waiting.begin(), end, {}, &Asked::due);

@@ -175,7 +175,7 @@ TEST_F(Turns, WhatBecameOfCallsBeyondTheRateIsCounted) {
   EXPECT_EQ(Count('A').reuse_refused, 1U);
 }
 
-// Whoever answers early calls itself hears of its rate; others do not.
+// An agent that answers early calls hears of its rate; others do not.
 TEST_F(Turns, OnlyWhoReusesIsToldItsPeriod) {
   Begin(Gpu(1), "");
   // What `client` is told by this event; -1: nothing.

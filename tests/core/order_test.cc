@@ -1,4 +1,4 @@
-// Who is next, under the policies that do not simply follow the order of request.
+// Which turn is next, under the policies that do not simply follow the order of request.
 #include "story.h"
 
 namespace stagger::core {

@@ -1,4 +1,4 @@
-// Who is there, and how long each is told that it may have to wait.
+// Which streams there are, and how long each is told that it may have to wait.
 #include "core/wait_bound.h"
 #include "story.h"
 

@@ -1,4 +1,4 @@
-// Whom a stream has waited for, worked out from what the engine remembers.
+// What a stream has waited for, worked out from what the engine remembers.
 #include "core/waiting.h"
 
 #include "story.h"

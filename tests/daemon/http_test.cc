@@ -1,4 +1,4 @@
-// The dashboard's side: pages, the documented fields, who may ask.
+// The dashboard's side: pages, the documented fields, which clients may ask.
 #include <gtest/gtest.h>
 #include <httplib.h>
 #include <sys/socket.h>

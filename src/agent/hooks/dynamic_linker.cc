@@ -101,7 +101,7 @@ void* FindRuntimeEntry(const void* caller) {
 extern "C" __attribute__((visibility("hidden"))) void* stagger_dlsym_filter(void* handle,
                                                                             const char* name) {
   using namespace stagger::agent;
-  // RTLD_NEXT depends on the caller, whom only the real one sees; nobody looks a runtime up so.
+  // RTLD_NEXT depends on the caller, which only the real one sees; nobody looks a runtime up so.
   if (Real() == nullptr || name == nullptr || handle == RTLD_NEXT) return nullptr;
   if (void* instead = AskFilters(handle, name)) return instead;
   if (std::strcmp(name, "OrtGetApiBase") != 0) return nullptr;

@@ -50,7 +50,7 @@ class GpuFaults {
   // The fault that this report belongs to.
   const Fault& Report(Affected whom, DeviceId device, TimePoint now);
   // `used`: the GPUs on which its bodies ran. One that leaves about when a shared fault happens is
-  // counted as broken by it: its app may have met the fault at a call that is not hooked, and ended.
+  // counted as broken, since its app may have met the fault at a call that is not hooked.
   void Left(Affected whom, const std::vector<DeviceId>& used, TimePoint now);
 
   const std::deque<Fault>& recent() const { return recent_; }  // oldest first

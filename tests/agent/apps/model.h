@@ -1,4 +1,4 @@
-// One session on a small model, through the C API given by whoever found it.
+// One session on a small model, through the C API that the caller found.
 #pragma once
 
 #include <onnxruntime_c_api.h>
@@ -19,7 +19,7 @@ class Model {
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
 
-  // Each returns the same number for the same `size`, whoever computes.
+  // Each returns the same number for the same `size`, wherever it is computed.
   float Run(int size);
   float RunWithBinding(int size);
   float RunAsync(int size);
