@@ -22,8 +22,8 @@ constexpr double kNoise = 0.02;  // a rate is left alone unless it changes by mo
 constexpr std::uint32_t kSeen = 2;     // bodies before their length is believed
 constexpr std::uint32_t kMemory = 32;  // bodies in the mean
 
-// A call does not wait longer for room, whatever is late then: else a stream with bodies longer than
-// its deadline would never be let in.
+// No call waits longer for room, whatever is late then: else a stream whose bodies are longer
+// than its deadline would never be let in.
 TimePoint LastEntry(const Stream& stream) {
   return stream.next_slot + 2 * PeriodOf(stream.assigned_fps);
 }

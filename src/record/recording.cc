@@ -55,7 +55,7 @@ bool Recorder::Add(const core::Event& event, TimePoint now, std::span<const core
 }
 
 bool Recorder::Write(const std::string& line) {
-  // Each line reaches the kernel whole: a daemon that is killed leaves all but its last step.
+  // Each line reaches the kernel whole: a daemon that is killed leaves all steps that came so far.
   if (std::fwrite(line.data(), 1, line.size(), file_.get()) == line.size() &&
       std::fputc('\n', file_.get()) != EOF && std::fflush(file_.get()) == 0) {
     return true;

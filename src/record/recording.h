@@ -32,7 +32,7 @@ struct Recording {
       false;  // its last line is not whole: the recorder was killed, or the disk was full
 };
 
-// Writes to a file as events happen. A failing disk ends the recording, never the recorder.
+// Writes to a file as steps are added. A failing disk ends the recording, never the recorder.
 class Recorder {
  public:
   // Error: the file exists already or cannot be made.
