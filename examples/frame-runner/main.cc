@@ -164,7 +164,8 @@ int Measure(const Settings& settings) {
   Clock::time_point start = Clock::now();
   double elapsed = 0;
   bool grown = false;
-  for (int number = 0; (elapsed < settings.seconds && stopped == 0) || number <= kWarmup; ++number) {
+  for (int number = 0; (elapsed < settings.seconds && stopped == 0) || number <= kWarmup;
+       ++number) {
     if (number == kWarmup) {
       std::puts("ready");
       std::fflush(stdout);

@@ -31,7 +31,8 @@ int BenchVerb(const Arguments& arguments) {
     fmt::print(
         "  gate  what a turn costs: grants, hand-overs, a killed holder, the daemon's CPU\n");
     fmt::print("  t4    the paper's experiment: real processes on the virtual T4, and simulated\n");
-    fmt::print("  hooks what the hooks cost a CUDA app: each kind of call, and a whole app alone\n");
+    fmt::print(
+        "  hooks what the hooks cost a CUDA app: each kind of call, and a whole app alone\n");
     fmt::print("  placement  plans of random sites: devices, misses, time, cost of a change\n");
     fmt::print(
         "  rates a 30 fps camera of which 4 are needed: pass, pace and reuse, side by side\n");

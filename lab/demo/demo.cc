@@ -1,22 +1,23 @@
 // stagger demo: the paper's experiment on this machine, with real video and a real detector.
+#include "lab/demo/demo.h"
+
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
 #include <optional>
 
 #include "console/arguments.h"
-#include "lab/legs/camera_leg.h"
-#include "launch/daemon_control.h"
-#include "lab/demo/demo.h"
-#include "lab/demo/demo_report.h"
-#include "lab/demo/demo_size.h"
-#include "lab/legs/leg_run.h"
-#include "launch/private_daemon.h"
 #include "console/progress_line.h"
 #include "console/sentences.h"
+#include "lab/demo/demo_report.h"
+#include "lab/demo/demo_size.h"
+#include "lab/legs/camera_leg.h"
+#include "lab/legs/leg_run.h"
+#include "launch/daemon_control.h"
+#include "launch/private_daemon.h"
 #include "launch/scratch_dir.h"
-#include "site/supervisor.h"
 #include "launch/workplace.h"
+#include "site/supervisor.h"
 
 namespace stagger::cli {
 namespace {

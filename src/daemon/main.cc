@@ -19,16 +19,16 @@
 #include "base/clock.h"
 #include "base/stop_signals.h"
 #include "core/policies.h"
-#include "daemon/control.h"
 #include "daemon/clients/engine_host.h"
 #include "daemon/clients/server.h"
-#include "daemon/loop/event_loop.h"
-#include "daemon/view/http_server.h"
+#include "daemon/control.h"
 #include "daemon/gpu/mps.h"
+#include "daemon/loop/event_loop.h"
 #include "daemon/loop/log_queue.h"
 #include "daemon/loop/notify.h"
 #include "daemon/options.h"
 #include "daemon/plan/plan_service.h"
+#include "daemon/view/http_server.h"
 #include "daemon/view/snapshot_board.h"
 #include "daemon/view/status.h"
 #include "device/devices.h"
@@ -49,7 +49,8 @@ constexpr Duration kControlMaxAge = std::chrono::milliseconds{20};
 constexpr Duration kSoleAfter = std::chrono::milliseconds{500};
 
 // At its end the daemon waits for so long until its recording, and its log, are written.
-constexpr Duration kLastWords = std::chrono::seconds{1};
+constexpr Duration kLastWords = std::chrono::milliseconds{200};
+static_assert(wire::kMpsQuitLimit + 2 * kLastWords < wire::kDaemonStopLimit);
 
 // What is gathered into one line of the log must be one fault in the books, too.
 static_assert(wire::kFaultGather < GpuFaults::kTogether);
@@ -169,7 +170,7 @@ Result<void> Serve(const Options& options, const UniqueFd& signals, LogQueue* lo
     spdlog::info("recording to {}", options.record);
   }
   auto host = EngineHost::Create(std::move(config), std::move(gpus), options.admission,
-                               recorder ? &*recorder : nullptr, Now());
+                                 recorder ? &*recorder : nullptr, Now());
   if (!host) return host.error();
 
   auto on_signal = (*loop)->Watch(signals.get(), EPOLLIN, [&](std::uint32_t) {
@@ -185,10 +186,10 @@ Result<void> Serve(const Options& options, const UniqueFd& signals, LogQueue* lo
   if (!fault_log) return fault_log.error();
   PlanService* desk = nullptr;
   (*host)->WatchFaults([&] { return (*mps)->facts().state == Mps::State::kRunning; },
-                         [&] {
-                           (*fault_log)->ArmBy(Now() + wire::kFaultGather);
-                           if (desk != nullptr) desk->LookAtGpus();
-                         });
+                       [&] {
+                         (*fault_log)->ArmBy(Now() + wire::kFaultGather);
+                         if (desk != nullptr) desk->LookAtGpus();
+                       });
 
   auto board = SnapshotBoard::Create();
   if (!board) return board.error();

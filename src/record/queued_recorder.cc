@@ -9,8 +9,7 @@
 namespace stagger::record {
 
 struct QueuedRecorder::State {
-  State(Recorder to, std::size_t most_steps)
-      : recorder(std::move(to)), most(most_steps) {}
+  State(Recorder to, std::size_t most_steps) : recorder(std::move(to)), most(most_steps) {}
 
   Recorder recorder;  // the writing thread's alone
   const std::size_t most;
@@ -40,8 +39,8 @@ bool QueuedRecorder::Add(const core::Event& event, TimePoint now,
   const std::lock_guard lock(state_->mutex);
   if (!state_->failure.empty()) return false;
   if (state_->steps.size() >= state_->most) {
-    state_->failure = "the file is not written, and " + std::to_string(state_->most) +
-                      " steps wait for it";
+    state_->failure =
+        "the file is not written, and " + std::to_string(state_->most) + " steps wait for it";
     return false;
   }
   state_->steps.push_back(std::move(step));
@@ -81,9 +80,9 @@ std::string QueuedRecorder::failure() const {
 
 bool QueuedRecorder::Drain(Duration limit) {
   std::unique_lock lock(state_->mutex);
-  return state_->changed.wait_for(lock, limit,
-                                  [&] { return state_->steps.empty() && !state_->writing; }) &&
-         state_->failure.empty();
+  return state_->changed.wait_for(lock, limit, [&] {
+    return state_->steps.empty() && !state_->writing;
+  }) && state_->failure.empty();
 }
 
 }  // namespace stagger::record

@@ -102,6 +102,7 @@ void Source::Start() {
 }
 
 void Source::Open() {
+  missing_.clear();
   opened_ = ClockNow();
   last_picture_ns_ = 0;
   asked_for_segments_ = false;

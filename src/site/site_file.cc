@@ -19,14 +19,13 @@ constexpr double kMaxSpeed = 1000;
 constexpr double kLeastShare = 0.01;
 
 // Of an app, as complaints list them.
-const std::vector<std::string> kAppFields = {
-    "name", "command",
+const std::vector<std::string> kAppFields = {"name",    "command",
 #define STAGGER_TOLD_SETTING(field, ...) #field,
 #include "base/stream_settings.inc"
-    "copies", "env",
+                                             "copies",  "env",
 #define STAGGER_KEPT_SETTING(field, ...) #field,
 #include "base/stream_settings.inc"
-    "profile", "executor", "pipeline", "excess"};
+                                             "profile", "executor", "pipeline", "excess"};
 
 class SiteReader : private YamlReader {
  public:
@@ -303,9 +302,9 @@ class SiteReader : private YamlReader {
   if (const YAML::Node value = node[#field]) {                                   \
     app.stream.field = Positive(value, where + "." #field, kind);                \
   }
-#define STAGGER_KEPT_SETTING(field, flag, low, high, help)                \
-  if (const YAML::Node value = node[#field]) {                            \
-    app.stream.field = Number(value, where + "." #field, low, high);      \
+#define STAGGER_KEPT_SETTING(field, flag, low, high, help)           \
+  if (const YAML::Node value = node[#field]) {                       \
+    app.stream.field = Number(value, where + "." #field, low, high); \
   }
 #include "base/stream_settings.inc"
     if (const YAML::Node value = node["executor"]) Executor(value, where, *site, &app);

@@ -1,10 +1,10 @@
 // Admission in the daemon: which streams are judged, when, and what follows in strict mode.
-#include "daemon/clients/admission_desk.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
+#include "daemon/clients/admission_desk.h"
 
 namespace stagger::daemon {
 namespace {

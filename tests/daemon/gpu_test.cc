@@ -205,8 +205,7 @@ TEST(Gpus, AStreamShowsTheDeviceItAskedLast) {
     client.Request(++seq, DeviceId{id});
     ASSERT_TRUE(client.Await<wire::Grant>());
     client.Release(seq);
-    daemon.AwaitStatus(
-        [on = name](const json& s) { return s["streams"][0]["device"] == on; });
+    daemon.AwaitStatus([on = name](const json& s) { return s["streams"][0]["device"] == on; });
   }
   WireClient claims(daemon.socket(), "claims");
   claims.Send(wire::Claim{TurnSeq{5}, DeviceId{1}, FromMs(20)});

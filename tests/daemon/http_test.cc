@@ -85,8 +85,8 @@ TEST_F(Http, StatusHasTheDocumentedFields) {
   EXPECT_EQ(device["turns"], 1);
   const json& stream = status["streams"][0];
   for (const char* key : {"name", "pid", "command", "fps_required", "fps", "deadline_ms", "weight",
-                          "deadline_miss_ratio", "missed", "wait_ms", "body_ms",
-                          "inference_ms", "state", "attached_s", "video", "excess"}) {
+                          "deadline_miss_ratio", "missed", "wait_ms", "body_ms", "inference_ms",
+                          "state", "attached_s", "video", "excess"}) {
     EXPECT_TRUE(stream.contains(key)) << key;
   }
   const std::string metrics = Get("/metrics")->body;

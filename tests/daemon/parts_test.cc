@@ -1,8 +1,8 @@
 // Small parts that need no daemon.
 #include <gtest/gtest.h>
 
-#include "daemon/loop/peer.h"
 #include "daemon/clients/rate_window.h"
+#include "daemon/loop/peer.h"
 #include "daemon/view/http_server.h"
 #include "daemon/view/video_finder.h"
 

@@ -76,8 +76,7 @@ TEST_F(SessionTest, IsOverdueFiveSecondsAfterItStoppedReading) {
   EngineHost* no_host = nullptr;
   Control control(
       no_host, nullptr, [](TimePoint) { return std::string("{}"); }, [] {});
-  session_->OnMessage(wire::Control{wire::kProtocolVersion, "status", ""}, no_host, &control,
-                      now_);
+  session_->OnMessage(wire::Control{wire::kProtocolVersion, "status", ""}, no_host, &control, now_);
   EXPECT_EQ(session_->deadline(), kNever);
   Fill();
   EXPECT_EQ(session_->deadline(), now_ + std::chrono::seconds{5});

@@ -2,8 +2,8 @@
 // runtime, whose table says so. Sessions that were given the provider compute on the CPU as always,
 // and besides do on the (virtual) GPU what a provider does there: memory of their own, and for each
 // inference kernels that it waits for. FAKE_CUDA_LOG names a file where it writes which options it
-// was given, as lines of KEY=VALUE; FAKE_CUDA_FAILS: the provider does not start. Sessions on the CPU
-// compute for FAKE_BUSY_US more, for each item of a call.
+// was given, as lines of KEY=VALUE; FAKE_CUDA_FAILS: the provider does not start. Sessions on the
+// CPU compute for FAKE_BUSY_US more, for each item of a call.
 #include <dlfcn.h>
 #include <onnxruntime_c_api.h>
 #include <time.h>

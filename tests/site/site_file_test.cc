@@ -178,9 +178,10 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"colour: red\napps: []\n",
               "site.yaml:1:1: unknown field 'colour'; known: policy, concurrency, demand_limit, "
               "devices, mps, on_move, apps"},
-        Wrong{"policy: serial\napps: []\n",
-              "site.yaml:1:9: policy: serial is for simulations only, since an app's turn ends with "
-              "its body; use fifo with concurrency 1"},
+        Wrong{
+            "policy: serial\napps: []\n",
+            "site.yaml:1:9: policy: serial is for simulations only, since an app's turn ends with "
+            "its body; use fifo with concurrency 1"},
         Wrong{"concurrency: many\n",
               "site.yaml:1:14: concurrency: many is not a limit; expected 'auto' or a whole number "
               "from 1 "

@@ -70,7 +70,7 @@ SiteTrial RunTrial(const TrialSpec& spec) {
   }
   if (spec.optimum) {
     const auto best = sim::LeastDevices(site, static_cast<std::uint32_t>(trial.devices),
-                                            kMostPatterns, kMostSolverSeconds);
+                                        kMostPatterns, kMostSolverSeconds);
     if (best) {
       trial.least = best->devices;
       trial.least_is_optimum = true;

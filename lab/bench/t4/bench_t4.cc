@@ -9,8 +9,8 @@
 #include "console/sentences.h"
 #include "lab/bench/bench.h"
 #include "lab/bench/bench_frame.h"
-#include "lab/bench/t4/cuda_leg.h"
 #include "lab/bench/leg_claims.h"
+#include "lab/bench/t4/cuda_leg.h"
 #include "lab/bench/t4/t4_claims.h"
 #include "lab/bench/t4/t4_plan.h"
 

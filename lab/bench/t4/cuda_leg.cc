@@ -7,14 +7,14 @@
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
-#include "lab/legs/camera_group.h"
-#include "launch/daemon_control.h"
 #include "lab/bench/t4/device_log.h"
+#include "lab/legs/camera_group.h"
+#include "lab/scenario/sim_legs.h"
+#include "lab/sim/simulate.h"
+#include "lab/vgpu/virtual_gpu.h"
+#include "launch/daemon_control.h"
 #include "launch/private_daemon.h"
 #include "launch/scratch_dir.h"
-#include "lab/scenario/sim_legs.h"
-#include "lab/vgpu/virtual_gpu.h"
-#include "lab/sim/simulate.h"
 
 namespace stagger::cli {
 namespace {

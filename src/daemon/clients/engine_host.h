@@ -14,8 +14,8 @@
 #include "core/engine.h"
 #include "daemon/clients/admission_desk.h"
 #include "daemon/clients/assignments.h"
-#include "daemon/gpu/gpu_faults.h"
 #include "daemon/clients/ledger.h"
+#include "daemon/gpu/gpu_faults.h"
 #include "record/queued_recorder.h"
 #include "wire/messages.h"
 

@@ -14,8 +14,8 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "base/time.h"
-#include "daemon/loop/event_loop.h"
 #include "daemon/gpu/mps_mode.h"
+#include "daemon/loop/event_loop.h"
 #include "daemon/loop/spawn.h"
 
 namespace stagger::daemon {

@@ -7,7 +7,6 @@
 #include "base/ids.h"
 #include "core/engine.h"
 #include "daemon/clients/ledger.h"
-#include "placement/in_force.h"
 #include "device/nvidia.h"
 #include "placement/in_force.h"
 

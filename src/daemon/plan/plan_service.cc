@@ -289,7 +289,9 @@ void PlanService::PlanStandbySoon() {
 }
 
 void PlanService::PlanStandby() {
-  for (const std::string& name : Change().PlanStandby(standby_next_)) {
+  const placement::PlanInForce::Changed changed = placement_.PlanStandby(standby_next_);
+  if (!changed.empty()) ++changes_;
+  for (const std::string& name : changed) {
     standby_(name, SocketsOf(placement_.Find(name)->standby));
   }
   acted_();

@@ -17,9 +17,7 @@
 #include "daemon/plan/executor_watch.h"
 #include "daemon/plan/gpu_figures.h"
 #include "daemon/plan/gpu_presence.h"
-#include "daemon/plan/executor_figures.h"
 #include "daemon/plan/measure_worker.h"
-#include "placement/in_force.h"
 #include "daemon/plan/plan_request.h"
 #include "placement/in_force.h"
 
@@ -114,11 +112,11 @@ class PlanService {
     return placement::DeviceFigures();
   };
   placement::PlanInForce placement_;
-  std::uint64_t changes_ = 0;           // so many times it was changed here
-  std::uint64_t measured_changes_ = 0;  // of these when measuring began
-  std::vector<MeasureWorker::Told> told_;  // not yet measured
+  std::uint64_t changes_ = 0;                 // so many times it was changed here
+  std::uint64_t measured_changes_ = 0;        // of these when measuring began
+  std::vector<MeasureWorker::Told> told_;     // not yet measured
   std::unique_ptr<MeasureWorker> measuring_;  // null: no figures have come yet
-  std::uint64_t version_ = 0;  // changes with every place that does
+  std::uint64_t version_ = 0;                 // changes with every place that does
   std::unique_ptr<Timer> standby_timer_;
   std::uint32_t standby_next_ = 0;  // device
   std::map<pid_t, Owner> owners_;

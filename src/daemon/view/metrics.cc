@@ -68,8 +68,9 @@ std::string MetricsText(const json& status) {
   };
 
   const json& loop = status["daemon"]["loop"];
-  Family(&out, "stagger_daemon_loop_step_seconds", "summary",
-         "Time between two waits of the loop that grants turns, and the loop's own CPU time in it.");
+  Family(
+      &out, "stagger_daemon_loop_step_seconds", "summary",
+      "Time between two waits of the loop that grants turns, and the loop's own CPU time in it.");
   for (const auto& [clock, quantile, key] :
        {std::tuple{"wall", "0.999", "p999_ms"}, std::tuple{"wall", "1", "max_ms"},
         std::tuple{"cpu", "0.999", "cpu_p999_ms"}, std::tuple{"cpu", "1", "cpu_max_ms"}}) {

@@ -358,8 +358,8 @@ json Status::Devices(TimePoint now) const {
          {"overloaded", device.overloaded()},
          {"body_time_ms", Ms(times.body)},
          {"busy_time_ms", Ms(times.busy)},
-         {"overlap_ratio", Ratio(static_cast<double>(times.over.count()),
-                                 static_cast<double>(times.body.count()))},
+         {"overlap_ratio",
+          Ratio(static_cast<double>(times.over.count()), static_cast<double>(times.body.count()))},
          {"turns", device.turns},
          {"faults", host_->faults().CountOn({static_cast<std::uint32_t>(index - 1)})}});
     PutHardware(facts_.devices[index - 1], uses, &devices.back());

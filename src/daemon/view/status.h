@@ -14,7 +14,6 @@
 #include "daemon/clients/engine_host.h"
 #include "daemon/gpu/mps.h"
 #include "daemon/loop/loop_steps.h"
-#include "placement/in_force.h"
 #include "device/devices.h"
 #include "device/gpu_watch.h"
 #include "placement/in_force.h"

@@ -167,7 +167,8 @@ json FaultsOf(const json& faults, const json& stream) {
 
 }  // namespace
 
-Result<json> Why(const EngineHost& host, const json& status, const std::string& name, TimePoint now) {
+Result<json> Why(const EngineHost& host, const json& status, const std::string& name,
+                 TimePoint now) {
   const std::vector<ClientId> clients = Find(host, name);
   if (clients.empty()) return Unknown(host, name);
   json answer = {{"policy", status["policy"]},
