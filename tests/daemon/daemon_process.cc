@@ -130,6 +130,11 @@ Exit DaemonProcess::Stop(int signal) {
 
 std::string DaemonProcess::Log() const { return ReadFile(dir_.File("log")); }
 
+std::string DaemonProcess::LogWith(const std::string& text) const {
+  (void)WaitUntil([&] { return Log().find(text) != std::string::npos; });
+  return Log();
+}
+
 nlohmann::json DaemonProcess::Status() const {
   return nlohmann::json::parse(Command(socket_, "status").chunk);
 }

@@ -53,6 +53,8 @@ class DaemonProcess {
   const std::string& http() const { return http_; }  // "127.0.0.1:1234" or "off"
   pid_t pid() const { return pid_; }
   std::string Log() const;
+  // The log once it has this text: a thread of the daemon's own writes it. After kLimit as it is.
+  std::string LogWith(const std::string& text) const;
   nlohmann::json Status() const;  // over the socket
   // The first status for which `good` holds. After kLimit the test has failed, and this is the
   // last.

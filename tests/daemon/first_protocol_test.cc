@@ -52,7 +52,7 @@ TEST(FirstProtocol, WhatANewerClientAppendsIsSkippedAndSaidOnce) {
     ASSERT_TRUE(client->Send(first::Newer(first::Release(seq))));
   }
   EXPECT_EQ(daemon.Status()["streams"][0]["done"], 3);
-  const std::string log = daemon.Log();
+  const std::string log = daemon.LogWith("is newer than this daemon");
   const std::size_t said = log.find("stream 'newer' (pid ");
   ASSERT_NE(said, std::string::npos) << log;
   EXPECT_NE(log.find("is newer than this daemon"), std::string::npos) << log;

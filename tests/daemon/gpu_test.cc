@@ -44,7 +44,7 @@ TEST(Gpus, AreNotThereWhereTheLibraryFailsAndOneLineSaysWhy) {
          {"model", "uuid", "memory_gb", "memory_used_gb", "gpu_utilisation_ratio", "processes"}) {
       EXPECT_TRUE(cpu.at(field).is_null()) << field;
     }
-    EXPECT_EQ(CountIn(daemon.Log(), "info: no GPUs: "), 1U) << daemon.Log();
+    EXPECT_EQ(CountIn(daemon.LogWith("no GPUs: "), "info: no GPUs: "), 1U) << daemon.Log();
     EXPECT_EQ(CountIn(daemon.Log(), why), 1U) << daemon.Log();
     EXPECT_EQ(CountIn(daemon.Log(), "warn"), 0U) << daemon.Log();
     EXPECT_TRUE(WireClient(daemon.socket(), "gate").welcome().gpus.empty());
@@ -274,7 +274,8 @@ TEST(Gpus, BeyondSixteenAreLeftOut) {
   const DaemonProcess daemon({}, TwoGpus("many"));
   EXPECT_EQ(daemon.Status()["devices"].size(), 17U);
   EXPECT_EQ(WireClient(daemon.socket(), "gate").welcome().gpus.size(), 16U);
-  EXPECT_EQ(CountIn(daemon.Log(), "is left out: 16 GPUs are the most"), 4U) << daemon.Log();
+  EXPECT_EQ(CountIn(daemon.LogWith("serves"), "is left out: 16 GPUs are the most"), 4U)
+      << daemon.Log();
 }
 
 }  // namespace

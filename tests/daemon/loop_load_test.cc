@@ -138,9 +138,12 @@ TEST(LoopUnderLoad, NothingKeepsItFromGrants) {
   }
 
   const json status = daemon.Status();
-  for (const json& device : status["placement"]["devices"]) {
-    EXPECT_TRUE(device["overfull"].is_string()) << device.dump();
-  }
+  // The plan asks for half as much again as its devices do at this pace: some have what fits, the
+  // others too much.
+  const json& devices = status["placement"]["devices"];
+  EXPECT_GT(std::ranges::count_if(devices, [](const json& d) { return d["overfull"].is_string(); }),
+            0)
+      << devices.dump();
   const json loop = status["daemon"]["loop"];
   std::printf("%llu rounds of %d turns; loop: %s\n", static_cast<unsigned long long>(rounds),
               kStreams, loop.dump().c_str());

@@ -89,7 +89,7 @@ TEST(Protocol, DropsOnlyTheClientThatSendsNonsense) {
   ASSERT_GT(send(bad.fd(), nonsense, sizeof nonsense, MSG_NOSIGNAL), 0);
   EXPECT_TRUE(bad.WaitClosed());
   EXPECT_TRUE(good.Await<wire::Grant>());
-  EXPECT_NE(daemon.Log().find("dropped stream 'bad'"), std::string::npos);
+  EXPECT_NE(daemon.LogWith("dropped stream 'bad'").find("dropped stream 'bad'"), std::string::npos);
 }
 
 TEST(Protocol, DropsAClientThatStartsInTheMiddle) {

@@ -112,7 +112,8 @@ TEST(Turns, AreTakenBackWhenTheLeaseEnds) {
   ASSERT_TRUE(expired);
   EXPECT_EQ(expired->seq, TurnSeq{1});
   EXPECT_EQ(daemon.Status()["streams"][0]["expired"], 1);
-  EXPECT_NE(daemon.Log().find("'hung' kept its turn 1 longer than its lease"), std::string::npos);
+  constexpr const char* kSaid = "'hung' kept its turn 1 longer than its lease";
+  EXPECT_NE(daemon.LogWith(kSaid).find(kSaid), std::string::npos);
 }
 
 TEST(Turns, ThatWaitStartWhenThePolicyIsTurnedOff) {
