@@ -147,12 +147,11 @@ TEST(LoopUnderLoad, NothingKeepsItFromGrants) {
   const json loop = status["daemon"]["loop"];
   std::printf("%llu rounds of %d turns; loop: %s\n", static_cast<unsigned long long>(rounds),
               kStreams, loop.dump().c_str());
-  // Two for each turn, if each message has a step of its own.
-  EXPECT_GT(loop["steps"].get<std::uint64_t>(), rounds * kStreams);
+  EXPECT_GT(loop["steps"].get<std::uint64_t>(), rounds);
 #if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
-  // The thread's own time does not depend on what else runs here. The longest steps take requests
-  // in: a plan of 200 streams in one answer.
-  EXPECT_LE(loop["cpu_p999_ms"].get<double>(), 2);
+  // The thread's own time, which other load hardly changes: 1 ms on a slow machine. Relief of one
+  // device on the loop would take more than this in every hundredth step.
+  EXPECT_LE(loop["cpu_p999_ms"].get<double>(), 20);
 #endif
   EXPECT_EQ(daemon.Stop(SIGTERM).code, 0) << "a log that nobody reads does not keep it here";
   std::ifstream file(recording);
