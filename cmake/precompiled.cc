@@ -1,1 +1,2 @@
-// Nothing: the target of the precompiled headers needs one source.
+// Nothing: a target of precompiled headers needs one source. It is a program's where the target is one.
+int main() {}

@@ -48,6 +48,7 @@ std::string Ask(const std::string& program, const std::string& question) {
   for (ssize_t got; (got = read(output.get(), buffer, sizeof buffer)) > 0;) {
     answer.append(buffer, static_cast<std::size_t>(got));
   }
+  output.Reset();  // a program that still writes, since a signal ended the reading, ends too
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }

@@ -1,2 +1,0 @@
-// Nothing: the target of the tests' precompiled headers needs a source.
-int main() {}
