@@ -17,8 +17,8 @@ cost() {
   mkdir -p "$tree/build"
   ln -s "$root/build/cache" "$tree/build/cache"
   local TIMEFORMAT='%U %S %R' times
-  times=$({ time (cd "$tree" && export CCACHE_DIR=$work/$1.ccache && cmake --preset release &&
-    cmake --build --preset release --target "$3") >"$log" 2>&1; } 2>&1) || { tail -20 "$log" >&2; exit 1; }
+  times=$({ time { (cd "$tree" && export CCACHE_DIR=$work/$1.ccache && cmake --preset release &&
+    cmake --build --preset release --target "$3") >"$log" 2>&1; }; } 2>&1) || { tail -20 "$log" >&2; exit 1; }
   local steps
   steps=$(grep -o '^\[[0-9]*/[0-9]*\]' "$log" | tail -1)
   awk -v name="$1" -v steps="$steps" '{ printf "%-10s %8.0f s CPU %8.0f s wall  %s\n", name, $1 + $2, $3, steps }' <<<"$times"
