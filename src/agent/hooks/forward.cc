@@ -157,10 +157,9 @@ void SayStays(Staying what, const std::string& why) {
 }
 
 Duration DueTime() {
-  const wire::Hello& hello = State::Get().options.hello;
-  if (hello.deadline_us > 0) return std::chrono::microseconds{hello.deadline_us};
-  if (hello.fps_milli > 0) return Duration{std::chrono::seconds{1}} * 1000 / hello.fps_milli;
-  return Duration::zero();
+  const Options& options = State::Get().options;
+  const Duration deadline = options.hello.spec.deadline;
+  return deadline > Duration{} ? deadline : options.period;
 }
 
 Forwarded::~Forwarded() {
@@ -213,7 +212,7 @@ bool CreateForwarded(const RuntimeRef& runtime, const OrtEnv* env, const ModelSo
   wire::Open open;
   open.model = HashOf(bytes);
   open.options = OptionLines(facts);
-  open.name = state.options.hello.name;
+  open.name = state.options.hello.spec.name;
   if (open.options.size() > wire::kMaxSessionOptions || !FindRuntimeFile(runtime.entry, &open)) {
     SayStays(Staying::kSession, "the file of the app's runtime cannot be told");
     return false;
