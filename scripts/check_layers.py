@@ -25,7 +25,7 @@ ALLOWED = {
     "placement": ["base", "core", "admission"],
     "planner": ["base", "admission", "placement"],
     "record": ["base", "core"],
-    "device": ["base", "core"],
+    "device": ["base", "core", "cuda"],
     "phase": ["base"],
     "agent": ["base", "wire", "report"],
     "cuda_agent": ["base", "cuda", "phase", "report", "agent/interface.h", "agent/sync.h"],
