@@ -75,7 +75,12 @@ TEST(Codec, EdgeValuesRoundTrip) {
   const std::vector<Message> messages = {
       Hello{0},
       Hello{kU16,
-            {std::string(kMaxName, 'n'), 100'000, kMaxDuration, 1'000'000, 100'000, kLastExcess},
+            {.name = std::string(kMaxName, 'n'),
+             .required_fps = 100'000,
+             .deadline = kMaxDuration,
+             .weight = 1'000'000,
+             .min_fps = 100'000,
+             .excess = kLastExcess},
             kU64},
       Request{{0}, {0}, Duration{0}, false},
       Request{{kU64}, {kMaxDevice}, kMaxDuration, true, true, kMaxDuration, kMaxDuration},
