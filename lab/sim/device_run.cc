@@ -447,8 +447,8 @@ class DeviceRun {
     planned_.push({at, planned_count_++, what, app});
   }
 
-  static core::StreamSpec Spec(const StreamModel& model) {
-    core::StreamSpec spec;
+  static StreamSpec Spec(const StreamModel& model) {
+    StreamSpec spec;
     spec.name = model.name;
     if (model.period > Duration{})
       spec.required_fps = 1e9 / static_cast<double>(model.period.count());

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "cuda/driver_types.h"
+#include "lab/vgpu/driver_values.h"
 
 namespace stagger::vgpu {
 namespace {

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "cuda/driver_types.h"
+#include "lab/vgpu/driver_values.h"
 #include "lab/vgpu/op_log.h"
 #include "lab/vgpu/protocol.h"
 #include "lab/vgpu/served_client.h"

@@ -2,9 +2,6 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <variant>
@@ -21,13 +18,6 @@ namespace {
 // How long an unanswered daemon is left alone, and how long it is then tried.
 constexpr Duration kMutePause = std::chrono::seconds{1};
 constexpr Duration kMuteProbe = std::chrono::milliseconds{20};
-
-// fstat without the symbol glibc 2.33 introduced.
-unsigned long InodeOf(int fd) {
-  struct stat status {};
-  if (syscall(SYS_fstat, fd, &status) != 0 || !S_ISSOCK(status.st_mode)) return 0;
-  return status.st_ino;
-}
 
 }  // namespace
 
@@ -56,7 +46,7 @@ void Gate::AwaitHangup(int ms) {
   int fd = -1;
   {
     MutexLock lock(&mutex_);
-    if (attached_ && !SocketIsOurs()) Drop();
+    if (attached_ && socket_.get() < 0) Drop();
     TellEnded(Now() - wire::kTellEndedWithin);
     if (!attached_) return;
     if (route_ != nullptr && reading_) {
@@ -75,20 +65,17 @@ void Gate::AwaitHangup(int ms) {
   if (attached_) Drop();
 }
 
-bool Gate::SocketIsOurs() const {
-  return socket_.valid() && socket_inode_ != 0 && InodeOf(socket_.get()) == socket_inode_;
-}
-
 void Gate::Drop() {
   attached_ = false;
   // Wakes the link thread, which owns closing. Not our socket any more: it finds out by itself.
-  if (SocketIsOurs()) shutdown(socket_.get(), SHUT_RDWR);
+  if (const int fd = socket_.get(); fd >= 0) shutdown(fd, SHUT_RDWR);
   changed_.NotifyAll();
 }
 
 bool Gate::Send(const wire::Message& message) {
   if (!attached_) return false;
-  if (!SocketIsOurs() || wire::Send(socket_.get(), message) != wire::Io::kOk) {
+  const int fd = socket_.get();
+  if (fd < 0 || wire::Send(fd, message) != wire::Io::kOk) {
     Drop();
     return false;
   }
@@ -101,8 +88,9 @@ void Gate::Drain() {
   const TimePoint now = Now();
   wire::Message message;
   while (attached_) {
-    if (!SocketIsOurs()) return Drop();
-    switch (wire::ReceiveShort(socket_.get(), &message)) {
+    const int fd = socket_.get();
+    if (fd < 0) return Drop();
+    switch (wire::ReceiveShort(fd, &message)) {
       case wire::Io::kOk:
         Handle(message, now);
         break;
@@ -119,6 +107,7 @@ void Gate::AwaitInbox(TimePoint until) {
   if (reading_) return changed_.WaitUntil(&mutex_, until);
   // This thread reads its own answer: no hand-over from a reader thread, one wake-up less.
   pollfd poll_fd{socket_.get(), POLLIN, 0};
+  if (poll_fd.fd < 0) return;  // closed by the app: the next look at the inbox finds that out
   const Duration left = std::max(until - Now(), Duration{0});
   const timespec timeout{static_cast<time_t>(left.count() / 1'000'000'000),
                          static_cast<long>(left.count() % 1'000'000'000)};
@@ -317,9 +306,8 @@ void Gate::Recognise(const wire::Gpu& gpu) {
   place.known_as = gpu.device;
 }
 
-void Gate::Attach(UniqueFd socket, const wire::Config& config, std::span<const wire::Gpu> gpus) {
+void Gate::Attach(OwnSocket socket, const wire::Config& config, std::span<const wire::Gpu> gpus) {
   MutexLock lock(&mutex_);
-  socket_inode_ = InodeOf(socket.get());
   socket_ = std::move(socket);
   config_ = config;
   attached_ = true;
@@ -344,16 +332,12 @@ void Gate::Detach() {
   for (Place& place : Places()) {
     if (place.turn.phase == Phase::kRequesting) place.turn = {};
   }
-  if (!SocketIsOurs()) (void)socket_.Release();  // the number belongs to the app now
-  socket_.Reset();
-  socket_inode_ = 0;
+  socket_ = {};
 }
 
 void Gate::AfterForkInChild() {
   changed_.Renew();
-  if (!SocketIsOurs()) (void)socket_.Release();
-  socket_.Reset();
-  socket_inode_ = 0;
+  socket_ = {};
   attached_ = reading_ = muted_ = false;
   for (Place& place : Places()) {
     place.turn = {};

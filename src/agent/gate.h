@@ -17,8 +17,8 @@
 #include <optional>
 #include <span>
 
+#include "agent/forward/shared.h"
 #include "agent/sync.h"
-#include "base/fd.h"
 #include "base/slot_clock.h"
 #include "base/time.h"
 #include "wire/messages.h"
@@ -85,7 +85,7 @@ class Gate {
 
   // Link thread: a connection that has said Hello and been welcomed. Bodies that run right now are
   // claimed, so that a restarted daemon knows which turns are held.
-  void Attach(UniqueFd socket, const wire::Config& config, std::span<const wire::Gpu> gpus);
+  void Attach(OwnSocket socket, const wire::Config& config, std::span<const wire::Gpu> gpus);
   // Link thread: closes the connection; threads that wait run on uncontrolled.
   void Detach();
 
@@ -118,8 +118,6 @@ class Gate {
     TimePoint untold_since{};
   };
 
-  bool SocketIsOurs() const
-      REQUIRES(mutex_);          // the app may have closed it (closefrom) and reused the number
   void Drop() REQUIRES(mutex_);  // stop using the socket; the link thread will notice and close it
   bool Send(const wire::Message& message) REQUIRES(mutex_);
   bool Await(SlotClock* clock, Duration period) REQUIRES(mutex_);  // false: no rate is kept now
@@ -141,8 +139,7 @@ class Gate {
   Route* route_ = nullptr;  // null: this process does not forward
   Mutex mutex_;
   Condition changed_;
-  UniqueFd socket_ GUARDED_BY(mutex_);
-  unsigned long socket_inode_ GUARDED_BY(mutex_) = 0;
+  OwnSocket socket_ GUARDED_BY(mutex_);  // the app may close it and use the number for its own
   bool attached_ GUARDED_BY(mutex_) = false;
   bool reading_ GUARDED_BY(mutex_) = false;  // an app thread polls the socket outside the lock
   wire::Config config_ GUARDED_BY(mutex_);

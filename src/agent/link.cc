@@ -1,6 +1,5 @@
 #include "agent/link.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/prctl.h>
@@ -23,8 +22,6 @@ constexpr Duration kLastRetry = std::chrono::milliseconds{400};  // attached aga
 // closefrom() in the app takes our socket away without waking a poll on it; looking now and then
 // is what notices it.
 constexpr int kLookEveryMs = 400;
-// Out of the way of apps that expect the lowest free number from open().
-constexpr int kHighFd = 500;
 
 bool AwaitMessage(int fd, TimePoint until, wire::Message* message) {
   while (true) {
@@ -140,10 +137,7 @@ Link::Outcome Link::Connect() {
     Complain(Topic::kDaemon, "running uncontrolled: " + connected.error().message);
     return {};
   }
-  const int high = fcntl(connected->get(), F_DUPFD_CLOEXEC, kHighFd);
-  UniqueFd socket = high >= 0 ? UniqueFd(high) : std::move(*connected);
-  if (high >= 0) connected->Reset();
-
+  OwnSocket socket(std::move(*connected));
   wire::Message message;
   const TimePoint until = Now() + wire::kWelcomeLimit;
   // A daemon that has no room says so before it hears us, and may hang up before we have spoken.

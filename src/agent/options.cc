@@ -33,22 +33,20 @@ bool ReadNumber(const char* variable, double low, double high, double* out,
 
 Options ReadOptions(std::string* complaint) {
   Options options;
+  StreamSpec& spec = options.hello.spec;
   options.socket = wire::DefaultSocketPath();
   if (const char* name = getenv(kNameSetting.variable)) {
-    options.hello.name = wire::CleanText(name, wire::kMaxName);
+    spec.name = wire::CleanText(name, wire::kMaxName);
   }
-  struct Stated {
-#define STAGGER_TOLD_SETTING(field, ...) std::optional<double> field;
-#include "base/stream_settings.inc"
-  } stated;
   double number = 0;
-#define STAGGER_TOLD_SETTING(field, told, flag, variable, low, high, kind, help) \
-  if (ReadNumber(variable, low, high, &number, complaint)) {                     \
-    stated.field = number;                                                       \
-    options.hello.told = static_cast<std::uint32_t>(std::lround(number * 1000)); \
+#define STAGGER_TOLD_SETTING(field, told, type, unset, flag, variable, low, high, kind, help) \
+  if (ReadNumber(variable, low, high, &number, complaint)) {                                  \
+    SetSetting(number, &spec.told);                                                           \
   }
 #include "base/stream_settings.inc"
-  if (stated.fps) options.period = Duration{static_cast<Duration::rep>(1e9 / *stated.fps)};
+  if (spec.required_fps > 0) {
+    options.period = Duration{static_cast<Duration::rep>(1e9 / spec.required_fps)};
+  }
   if (ReadNumber("STAGGER_WARMUP", 0, 1000000, &number, complaint)) {
     options.warmup = static_cast<unsigned>(number);
   }
@@ -76,19 +74,19 @@ Options ReadOptions(std::string* complaint) {
   }
   if (const char* text = getenv(kExcessSetting.variable); text != nullptr && *text != '\0') {
     if (const std::optional<Excess> excess = ParseExcess(text)) {
-      options.hello.excess = *excess;
+      spec.excess = *excess;
     } else {
       *complaint = "STAGGER_EXCESS=" + std::string(text).substr(0, 40) + " is not " + kExcessNames +
                    "; ignored";
     }
   }
-  if (options.hello.excess != Excess::kPace && options.period == Duration{}) {
+  if (spec.excess != Excess::kPace && options.period == Duration{}) {
     *complaint = "STAGGER_EXCESS is set without STAGGER_FPS; ignored";
-    options.hello.excess = Excess::kPace;
+    spec.excess = Excess::kPace;
   }
-  if (options.hello.excess == Excess::kReuse && options.pipeline > 0) {
+  if (spec.excess == Excess::kReuse && options.pipeline > 0) {
     *complaint = "STAGGER_EXCESS=reuse is set beside STAGGER_PIPELINE; ignored";
-    options.hello.excess = Excess::kPass;
+    spec.excess = Excess::kPass;
   }
   if (ReadNumber("STAGGER_QUIET", 0, 1, &number, complaint)) options.quiet = number != 0;
   return options;

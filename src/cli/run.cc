@@ -105,7 +105,7 @@ int RunVerb(const Arguments& arguments) {
   std::string socket;
   PlaceWish wish;
   app.add_option(kNameSetting.flag, stream.name, kNameSetting.help);
-#define STAGGER_TOLD_SETTING(field, told, flag, variable, low, high, kind, help) \
+#define STAGGER_TOLD_SETTING(field, spec, type, unset, flag, variable, low, high, kind, help) \
   app.add_option(flag, stream.field, help)->check((low) > 0 ? CheckPositive : CheckNotNegative);
 #define STAGGER_KEPT_SETTING(field, flag, low, high, help) \
   app.add_option(flag, stream.field, help)->check(CLI::Range(low, high));

@@ -11,24 +11,36 @@
 
 namespace stagger::core {
 
-// Recordings hold the numbers: new ones go last.
+// Why something is done, with what is said of it. Recordings hold the numbers: new ones go last.
+#define STAGGER_REASONS(row)                                                                       \
+  row(kFree, "a turn was free") row(kReleased, "another body ended") row(                          \
+      kHolderGone, "the process that held the turn is gone") row(kDeadline,                        \
+                                                                 "its deadline comes first")       \
+      row(kSpacing, "the spacing since the last start has passed") row(                            \
+          kLeaseEnded, "the holder kept its turn longer than its lease")                           \
+          row(kCancelled, "one that had asked for the turn gave it up") row(                       \
+              kPolicyOff,                                                                          \
+              "the policy is off, nothing is gated") row(kPolicyChange,                            \
+                                                         "the policy or its limit changed")        \
+              row(kClientsChange, "streams joined or left, so the waiting bound changed") row(     \
+                  kBodiesChange, "bodies became longer or shorter, so the waiting bound changed")  \
+                  row(kRatesChange, "rates were lowered under overload, or came back") row(        \
+                      kProbe,                                                                      \
+                      "to see how much bodies slow each other down") /* beyond the demand limit */ \
+      row(kSole, "no other stream uses the device")
+
 enum class Reason : std::uint8_t {
-  kFree,           // a turn was free, nobody waited longer
-  kReleased,       // another body ended
-  kHolderGone,     // a holder's process ended or died
-  kDeadline,       // its deadline comes before those of others that waited longer
-  kSpacing,        // the spacing since the last start has passed
-  kLeaseEnded,     // a holder kept its turn longer than its lease
-  kCancelled,      // one that waited gave up
-  kPolicyOff,      // nothing is gated
-  kPolicyChange,   // the policy or its limit changed
-  kClientsChange,  // streams joined or left, so the waiting bound changed
-  kBodiesChange,   // bodies became longer or shorter, so the waiting bound changed
-  kRatesChange,    // rates were lowered under overload, or came back
-  kProbe,          // beyond the demand limit, to see how much bodies slow each other down
-  kSole            // nobody else uses the device
+#define STAGGER_REASON(name, text) name,
+  STAGGER_REASONS(STAGGER_REASON)
+#undef STAGGER_REASON
 };
-const char* ToString(Reason reason);  // one plain sentence part: "a turn was free"
+constexpr const char* ToString(Reason reason) {
+#define STAGGER_REASON(name, text) \
+  if (reason == Reason::name) return text;
+  STAGGER_REASONS(STAGGER_REASON)
+#undef STAGGER_REASON
+  return "no reason known";
+}
 
 struct Grant {
   ClientId client;

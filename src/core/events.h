@@ -4,21 +4,11 @@
 #include <string>
 #include <variant>
 
-#include "base/excess.h"
 #include "base/ids.h"
+#include "base/stream_spec.h"
 #include "base/time.h"
 
 namespace stagger::core {
-
-struct StreamSpec {
-  std::string name;
-  double required_fps = 0;  // 0: not stated
-  Duration deadline{};      // from a call's start; 0: not stated
-  double weight = 1;        // under overload a stream of weight 2 gives up half as much as one of 1
-  double min_fps = 0;       // under overload its rate does not go below
-  Excess excess = Excess::kPace;  // what its agent does with calls beyond its rate
-  friend bool operator==(const StreamSpec&, const StreamSpec&) = default;
-};
 
 struct PolicySpec {
   std::string name = "fifo";  // core/policies.h lists them

@@ -6,61 +6,74 @@
 
 namespace stagger::core {
 
-Decision NextEdf(const DeviceView& view);
-Decision NextFifo(const DeviceView& view);
-Decision NextOff(const DeviceView& view);
-Decision NextSpaced(const DeviceView& view);
-
 namespace {
 
 constexpr double kAbout = 1.05;  // demands are estimates
+
+// Nothing is gated. An agent that asked before it heard so must not be kept waiting.
+Decision NextOff(const DeviceView& view) {
+  if (view.device.waiting.empty()) return {};
+  return {.next = 0, .reason = Reason::kPolicyOff};
+}
+
+// In order of request, at most k at once.
+Decision NextFifo(const DeviceView& view) {
+  if (view.device.waiting.empty()) return {};
+  const auto reason = RoomFor(view.device.waiting.front(), view, view.cause);
+  if (!reason) return {};
+  return {.next = 0, .reason = *reason};
+}
+
+// Starts a fixed time apart, in order of request, whether or not the last body has ended by then:
+// the timing control of Suzuki et al., who chose 60 ms for a body of 45.
+Decision NextSpaced(const DeviceView& view) {
+  if (view.device.waiting.empty()) return {};
+  if (!view.device.last_grant) return {.next = 0, .reason = view.cause};
+  const TimePoint next = *view.device.last_grant + view.spec.spacing;
+  if (next > view.now) return {.not_before = next};
+  return {.next = 0, .reason = Reason::kSpacing};
+}
+
+// Earliest deadline first, at most k at once. What counts is when the body is due, not the frame:
+// between two frames due at the same time, the one with the longer post phase must go first.
+Decision NextEdf(const DeviceView& view) {
+  const auto& waiting = view.device.waiting;
+  if (waiting.empty()) return {};
+  // The first of equals: in order of request among bodies due at the same time.
+  const auto first = std::ranges::min_element(waiting, {}, &WaitingTurn::body_due);
+  const auto index = static_cast<std::size_t>(first - waiting.begin());
+  const auto reason = RoomFor(*first, view, index == 0 ? view.cause : Reason::kDeadline);
+  if (!reason) return {};
+  return {.next = index, .reason = *reason};
+}
 
 constexpr Policy kPolicies[] = {
     {.name = "off",
      .sentence = "every body starts at once",
      .order = "nothing waits",
+     .next = NextOff,
      .gates = false,
-     .concurrent = false,
-     .whole = false,
-     .spaced = false,
-     .overtakes = false,
-     .next = NextOff},
+     .concurrent = false},
     {.name = "serial",
      .sentence = "whole inferences in order of request, at most k at once",
      .order = "whoever asked first goes first",
-     .gates = true,
-     .concurrent = true,
-     .whole = true,
-     .spaced = false,
-     .overtakes = false,
-     .next = NextFifo},
+     .next = NextFifo,
+     .whole = true},
     {.name = "spaced",
      .sentence = "bodies start a fixed time apart (the paper's)",
      .order = "whoever asked first goes first",
-     .gates = true,
+     .next = NextSpaced,
      .concurrent = false,
-     .whole = false,
-     .spaced = true,
-     .overtakes = false,
-     .next = NextSpaced},
+     .spaced = true},
     {.name = "fifo",
      .sentence = "bodies in order of request, at most k at once",
      .order = "whoever asked first goes first",
-     .gates = true,
-     .concurrent = true,
-     .whole = false,
-     .spaced = false,
-     .overtakes = false,
      .next = NextFifo},
     {.name = "edf",
      .sentence = "the body that is due first, at most k at once",
      .order = "whoever is due first goes first",
-     .gates = true,
-     .concurrent = true,
-     .whole = false,
-     .spaced = false,
-     .overtakes = true,
-     .next = NextEdf},
+     .next = NextEdf,
+     .overtakes = true},
 };
 
 bool Knows(TurnsOf use, const Policy& policy) {

@@ -2,8 +2,8 @@
 // names the next turn, and why. The engine does the rest (leases, cores, counters), the same for
 // all.
 //
-// To add one: write policies/NAME.cc with its Next function, and give it a row in policies.cc.
-// Help, error texts and `stagger why` come from that row.
+// To add one: write its Next function and its row in policies.cc. Help, error texts and
+// `stagger why` come from that row.
 #pragma once
 
 #include <cstddef>
@@ -47,15 +47,15 @@ struct Policy {
   std::string_view name;
   std::string_view sentence;  // what it does, for help and documents
   std::string_view order;     // which of the waiting turns is next, for `stagger why`
-  bool gates;                 // false: bodies start without asking
-  bool concurrent;            // heeds PolicySpec::concurrency; otherwise k is 1
-  // A turn lasts for the whole inference, not only for its body: a yardstick for simulations.
-  // Agents give their turns back when the body ends.
-  bool whole;
-  bool spaced;     // heeds PolicySpec::spacing
-  bool overtakes;  // one that waits may be overtaken, until its body is due
   // Asked again after each grant until it says kNobody.
   Decision (*next)(const DeviceView& view);
+  bool gates = true;       // false: bodies start without asking
+  bool concurrent = true;  // heeds PolicySpec::concurrency; otherwise k is 1
+  // A turn lasts for the whole inference, not only for its body: a yardstick for simulations.
+  // Agents give their turns back when the body ends.
+  bool whole = false;
+  bool spaced = false;     // heeds PolicySpec::spacing
+  bool overtakes = false;  // one that waits may be overtaken, until its body is due
 };
 
 std::span<const Policy> Policies();

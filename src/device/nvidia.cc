@@ -5,38 +5,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "cuda/nvml_types.h"
+
 namespace stagger::device {
 namespace {
 
 constexpr const char* kLibrary = "libnvidia-ml.so.1";
 
-// NVML's ABI, as far as it is used here. Results: 0 is success.
-using NvmlResult = int;
-constexpr NvmlResult kInvalidArgument = 2;  // of an index: no GPU has it
-constexpr NvmlResult kNotFound = 6;
-constexpr NvmlResult kBufferTooSmall = 7;
-constexpr NvmlResult kGpuIsLost = 15;
 constexpr std::uint64_t kNotAvailable = ~std::uint64_t{0};
 constexpr unsigned kTextSize = 96;  // NVML's longest name and UUID
 constexpr unsigned kMaxProcesses = 1024;
-
-struct NvmlMemory {
-  std::uint64_t total;
-  std::uint64_t free;
-  std::uint64_t used;
-};
-struct NvmlUtilisation {
-  unsigned gpu_percent;
-  unsigned memory_percent;
-};
-struct NvmlProcess {
-  unsigned pid;
-  std::uint64_t memory_used;
-  unsigned gpu_instance;
-  unsigned compute_instance;
-};
-
-using NvmlGpu = void*;
 
 }  // namespace
 
@@ -44,17 +22,17 @@ struct Nvidia::Library {
   void* handle = nullptr;
   bool initialised = false;
 
-  NvmlResult (*init)() = nullptr;
-  NvmlResult (*shutdown)() = nullptr;
-  NvmlResult (*count)(unsigned*) = nullptr;
-  NvmlResult (*by_index)(unsigned, NvmlGpu*) = nullptr;
-  NvmlResult (*name)(NvmlGpu, char*, unsigned) = nullptr;
-  NvmlResult (*uuid)(NvmlGpu, char*, unsigned) = nullptr;
-  NvmlResult (*memory)(NvmlGpu, NvmlMemory*) = nullptr;
+  nvmlReturn_t (*init)() = nullptr;
+  nvmlReturn_t (*shutdown)() = nullptr;
+  nvmlReturn_t (*count)(unsigned*) = nullptr;
+  nvmlReturn_t (*by_index)(unsigned, nvmlDevice_t*) = nullptr;
+  nvmlReturn_t (*name)(nvmlDevice_t, char*, unsigned) = nullptr;
+  nvmlReturn_t (*uuid)(nvmlDevice_t, char*, unsigned) = nullptr;
+  nvmlReturn_t (*memory)(nvmlDevice_t, nvmlMemory_t*) = nullptr;
   // Not in every driver; null then.
-  NvmlResult (*utilisation)(NvmlGpu, NvmlUtilisation*) = nullptr;
-  NvmlResult (*processes)(NvmlGpu, unsigned*, NvmlProcess*) = nullptr;
-  NvmlResult (*compute_mode)(NvmlGpu, int*) = nullptr;
+  nvmlReturn_t (*utilisation)(nvmlDevice_t, nvmlUtilization_t*) = nullptr;
+  nvmlReturn_t (*processes)(nvmlDevice_t, unsigned*, nvmlProcessInfo_v2_t*) = nullptr;
+  nvmlReturn_t (*compute_mode)(nvmlDevice_t, int*) = nullptr;
 
   ~Library() {
     if (initialised) shutdown();
@@ -88,16 +66,57 @@ struct Nvidia::Library {
     return nullptr;
   }
 
-  NvmlGpu Gpu(unsigned index) const {
-    NvmlGpu gpu = nullptr;
+  nvmlDevice_t Gpu(unsigned index) const {
+    nvmlDevice_t gpu = nullptr;
     return by_index(index, &gpu) == 0 ? gpu : nullptr;
   }
 
-  std::optional<std::string> Text(NvmlResult (*function)(NvmlGpu, char*, unsigned),
-                                  NvmlGpu gpu) const {
+  std::optional<std::string> Text(nvmlReturn_t (*function)(nvmlDevice_t, char*, unsigned),
+                                  nvmlDevice_t gpu) const {
     std::array<char, kTextSize + 1> text{};
     if (function(gpu, text.data(), kTextSize) != 0) return std::nullopt;
     return std::string(text.data());
+  }
+
+  std::optional<ComputeMode> ModeOf(nvmlDevice_t gpu) const {
+    int mode = -1;
+    if (compute_mode == nullptr || compute_mode(gpu, &mode) != 0) {
+      return std::nullopt;
+    }
+    switch (mode) {
+      case 0:
+        return ComputeMode::kDefault;
+      case 1:  // one thread at a time: older drivers' word for it
+      case 3:
+        return ComputeMode::kExclusiveProcess;
+      case 2:
+        return ComputeMode::kProhibited;
+      default:
+        return std::nullopt;
+    }
+  }
+
+  std::optional<std::vector<GpuProcess>> ProcessesOn(nvmlDevice_t gpu) const {
+    if (processes == nullptr) return std::nullopt;
+    // More may have come between two calls: ask until what was given sufficed.
+    std::vector<nvmlProcessInfo_v2_t> found(16);
+    for (nvmlReturn_t result = NVML_ERROR_INSUFFICIENT_SIZE; result != 0;) {
+      auto count = static_cast<unsigned>(found.size());
+      result = processes(gpu, &count, found.data());
+      if (result == 0) {
+        found.resize(std::min<std::size_t>(count, found.size()));
+      } else if (result == NVML_ERROR_INSUFFICIENT_SIZE && found.size() < kMaxProcesses) {
+        found.resize(found.size() * 4);
+      } else {
+        return std::nullopt;
+      }
+    }
+    std::vector<GpuProcess> told;
+    for (const nvmlProcessInfo_v2_t& process : found) {
+      told.push_back({static_cast<pid_t>(process.pid), std::nullopt});
+      if (process.usedGpuMemory != kNotAvailable) told.back().memory_bytes = process.usedGpuMemory;
+    }
+    return told;
   }
 };
 
@@ -155,24 +174,24 @@ Result<std::unique_ptr<Nvidia>> Nvidia::Open() {
   if (const char* missing = library->FindAll()) {
     return Error{std::string(kLibrary) + " has no " + missing};
   }
-  if (const NvmlResult result = library->init(); result != 0) {
+  if (const nvmlReturn_t result = library->init(); result != 0) {
     return Error{std::string(kLibrary) + " does not start (NVML error " + std::to_string(result) +
                  ")"};
   }
   library->initialised = true;
   unsigned count = 0;
-  if (const NvmlResult result = library->count(&count); result != 0) {
+  if (const nvmlReturn_t result = library->count(&count); result != 0) {
     return Error{std::string(kLibrary) + " lists no GPUs (NVML error " + std::to_string(result) +
                  ")"};
   }
   std::unique_ptr<Nvidia> nvidia(new Nvidia(std::move(library)));
   for (unsigned number = 0; number < count; ++number) {
     const Library& nvml = *nvidia->library_;
-    const NvmlGpu gpu = nvml.Gpu(number);
+    const nvmlDevice_t gpu = nvml.Gpu(number);
     if (gpu == nullptr) continue;
     const std::optional<std::string> uuid_text = nvml.Text(nvml.uuid, gpu);
     const auto uuid = uuid_text ? ParseGpuUuid(*uuid_text) : std::nullopt;
-    NvmlMemory memory{};
+    nvmlMemory_t memory{};
     if (!uuid || nvml.memory(gpu, &memory) != 0) continue;
     nvidia->gpus_.push_back(
         {number, nvml.Text(nvml.name, gpu).value_or("GPU"), *uuid, memory.total});
@@ -183,76 +202,35 @@ Result<std::unique_ptr<Nvidia>> Nvidia::Open() {
 
 GpuUse Nvidia::UseOf(unsigned number) const {
   GpuUse use;
-  const NvmlGpu gpu = library_->Gpu(number);
+  const nvmlDevice_t gpu = library_->Gpu(number);
   if (gpu == nullptr) return use;
-  NvmlMemory memory{};
+  nvmlMemory_t memory{};
   if (library_->memory(gpu, &memory) == 0) use.memory_bytes = memory.used;
-  NvmlUtilisation utilisation{};
+  nvmlUtilization_t utilisation{};
   if (library_->utilisation != nullptr && library_->utilisation(gpu, &utilisation) == 0 &&
-      utilisation.gpu_percent <= 100) {
-    use.utilisation = utilisation.gpu_percent / 100.0;
+      utilisation.gpu <= 100) {
+    use.utilisation = utilisation.gpu / 100.0;
   }
-  use.processes = ProcessesOn(gpu);
-  use.compute_mode = ModeOf(gpu);
+  use.processes = library_->ProcessesOn(gpu);
+  use.compute_mode = library_->ModeOf(gpu);
   return use;
 }
 
 Presence Nvidia::PresenceOf(const Gpu& gpu) const {
-  const auto otherwise = [](NvmlResult result) {
-    if (result == kGpuIsLost) return Presence::kLost;
-    const bool none = result == kInvalidArgument || result == kNotFound;
+  const auto otherwise = [](nvmlReturn_t result) {
+    if (result == NVML_ERROR_GPU_IS_LOST) return Presence::kLost;
+    const bool none = result == NVML_ERROR_INVALID_ARGUMENT || result == NVML_ERROR_NOT_FOUND;
     return none ? Presence::kMissing : Presence::kUnknown;
   };
-  NvmlGpu handle = nullptr;
-  if (const NvmlResult found = library_->by_index(gpu.number, &handle); found != 0) {
+  nvmlDevice_t handle = nullptr;
+  if (const nvmlReturn_t found = library_->by_index(gpu.number, &handle); found != 0) {
     return otherwise(found);
   }
   std::array<char, kTextSize + 1> text{};
-  if (const NvmlResult told = library_->uuid(handle, text.data(), kTextSize); told != 0) {
+  if (const nvmlReturn_t told = library_->uuid(handle, text.data(), kTextSize); told != 0) {
     return otherwise(told);
   }
   return ParseGpuUuid(text.data()) == gpu.uuid ? Presence::kHere : Presence::kMissing;
-}
-
-std::optional<ComputeMode> Nvidia::ModeOf(void* gpu) const {
-  int mode = -1;
-  if (library_->compute_mode == nullptr || library_->compute_mode(gpu, &mode) != 0) {
-    return std::nullopt;
-  }
-  switch (mode) {
-    case 0:
-      return ComputeMode::kDefault;
-    case 1:  // one thread at a time: older drivers' word for it
-    case 3:
-      return ComputeMode::kExclusiveProcess;
-    case 2:
-      return ComputeMode::kProhibited;
-    default:
-      return std::nullopt;
-  }
-}
-
-std::optional<std::vector<GpuProcess>> Nvidia::ProcessesOn(void* gpu) const {
-  if (library_->processes == nullptr) return std::nullopt;
-  // More may have come between two calls: ask until what was given sufficed.
-  std::vector<NvmlProcess> found(16);
-  for (NvmlResult result = kBufferTooSmall; result != 0;) {
-    auto count = static_cast<unsigned>(found.size());
-    result = library_->processes(gpu, &count, found.data());
-    if (result == 0) {
-      found.resize(std::min<std::size_t>(count, found.size()));
-    } else if (result == kBufferTooSmall && found.size() < kMaxProcesses) {
-      found.resize(found.size() * 4);
-    } else {
-      return std::nullopt;
-    }
-  }
-  std::vector<GpuProcess> processes;
-  for (const NvmlProcess& process : found) {
-    processes.push_back({static_cast<pid_t>(process.pid), std::nullopt});
-    if (process.memory_used != kNotAvailable) processes.back().memory_bytes = process.memory_used;
-  }
-  return processes;
 }
 
 }  // namespace stagger::device

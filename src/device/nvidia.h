@@ -65,8 +65,6 @@ class Nvidia {
  private:
   struct Library;
   explicit Nvidia(std::unique_ptr<Library> library);
-  std::optional<std::vector<GpuProcess>> ProcessesOn(void* gpu) const;
-  std::optional<ComputeMode> ModeOf(void* gpu) const;
 
   std::unique_ptr<Library> library_;
   std::vector<Gpu> gpus_;

@@ -1,16 +1,13 @@
 #include "executor/batch.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
-
-#include "executor/batch_trial.h"
 
 namespace stagger::executor {
 namespace {
 
-std::uint64_t ItemBytes(const Port& port) {
-  return wire::TensorBytes(port.type, std::span(port.dims).subspan(1));
-}
+constexpr double kTolerance = 1e-5;
 
 // Of the outputs: what the model promises; a runtime that needs more makes them itself (ort_model).
 std::uint64_t OutputBytes(const Model& model, std::uint64_t items) {
@@ -19,7 +16,46 @@ std::uint64_t OutputBytes(const Model& model, std::uint64_t items) {
   return wire::Aligned(bytes);
 }
 
+bool SameFloats(const std::byte* a, const std::byte* b, std::uint64_t bytes) {
+  if (std::memcmp(a, b, bytes) == 0) return true;
+  double largest = 0;
+  double apart = 0;
+  for (std::uint64_t i = 0; i < bytes; i += sizeof(float)) {
+    float x = 0;
+    float y = 0;
+    std::memcpy(&x, a + i, sizeof x);
+    std::memcpy(&y, b + i, sizeof y);
+    if ((std::isnan(x) && std::isnan(y)) || (std::isinf(x) && x == y)) continue;
+    if (!std::isfinite(x) || !std::isfinite(y)) return false;
+    largest = std::max(largest, static_cast<double>(std::fabs(y)));
+    apart = std::max(apart, static_cast<double>(std::fabs(x - y)));
+  }
+  return apart <= kTolerance * std::max(largest, 1e-30);
+}
+
+// Whether two answers are the same: floats within 1e-5 of the largest of a tensor, others exactly.
+bool SameOutputs(const wire::Layout& a, const std::byte* a_region, const wire::Layout& b,
+                 const std::byte* b_region) {
+  if (a.count != b.count) return false;
+  for (std::uint32_t i = 0; i < a.count; ++i) {
+    const wire::TensorPlace& x = a.tensors[i];
+    const wire::TensorPlace& y = b.tensors[i];
+    if (x.type != y.type || x.bytes != y.bytes) return false;
+    const std::byte* left = a_region + x.offset;
+    const std::byte* right = b_region + y.offset;
+    if (x.type == kFloat ? !SameFloats(left, right, x.bytes)
+                         : std::memcmp(left, right, x.bytes) != 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
+
+std::uint64_t ItemBytes(const Port& port) {
+  return wire::TensorBytes(port.type, std::span(port.dims).subspan(1));
+}
 
 int ItemsOf(const std::vector<Port>& inputs, const std::vector<Port>& outputs,
             const wire::Layout& request) {

@@ -20,11 +20,21 @@ int ItemsOf(const std::vector<Port>& inputs, const std::vector<Port>& outputs,
 // Whether two such requests of one model ask for the same outputs.
 bool GoTogether(const wire::Layout& a, const wire::Layout& b);
 
+inline constexpr std::uint32_t kFloat = 1;  // a Port's type
+
+// Bytes of one item, of a port whose other dimensions are fixed.
+std::uint64_t ItemBytes(const Port& port);
 // What one item takes of a batch's memory, bytes.
 std::uint64_t BytesPerItem(const std::vector<Port>& inputs, const std::vector<Port>& outputs);
 
 class Batch {
  public:
+  struct Memory {
+    std::unique_ptr<std::byte, void (*)(void*)> at{nullptr, &std::free};
+    std::uint64_t bytes = 0;
+    bool Reserve(std::uint64_t size);
+  };
+
   // An error leaves the parts' inputs as they are: each can still run alone.
   Result<void> Run(Model& model, std::span<const Work> parts);
   // Runs one part alone, beside what Run wrote as its outputs: whether they are the same within
@@ -32,12 +42,6 @@ class Batch {
   bool SameAlone(Model& model, const Work& part);
 
  private:
-  struct Memory {
-    std::unique_ptr<std::byte, void (*)(void*)> at{nullptr, &std::free};
-    std::uint64_t bytes = 0;
-    bool Reserve(std::uint64_t size);
-  };
-
   Result<void> Gather(const Model& model, std::span<const Work> parts, wire::Layout* request);
   Result<void> Scatter(const wire::Layout& answer, std::span<const Work> parts,
                        std::int64_t items) const;

@@ -10,10 +10,6 @@ namespace stagger::executor {
 // The first dimension of every input and output has one name of its own, and all others are fixed.
 bool IsBatchShaped(const std::vector<Port>& inputs, const std::vector<Port>& outputs);
 
-// Whether two answers are the same: floats within 1e-5 of the largest of a tensor, others exactly.
-bool SameOutputs(const wire::Layout& a, const std::byte* a_region, const wire::Layout& b,
-                 const std::byte* b_region);
-
 // Runs two items alone and together: true if both ways give the same, within 1e-5 of the largest.
 bool TryBatch(Model& model);
 

@@ -61,14 +61,11 @@ Result<void> ApplyOption(const Runtime& runtime, OrtSessionOptions* options,
 Result<void> Apply(const Runtime& runtime, OrtSessionOptions* options,
                    const std::string& app_options, const Target& target) {
   const OrtApi& api = runtime.api();
-  if (auto set = runtime.Check(api.SetIntraOpNumThreads(options, target.threads)); !set) {
-    return set;
-  }
+  Calls calls(runtime);
   // Idle threads would take the cores from whatever else runs there.
-  if (auto set =
-          runtime.Check(api.AddSessionConfigEntry(options, "session.intra_op.allow_spinning", "0"));
-      !set) {
-    return set;
+  if (!calls(api.SetIntraOpNumThreads(options, target.threads)) ||
+      !calls(api.AddSessionConfigEntry(options, "session.intra_op.allow_spinning", "0"))) {
+    return calls.done();
   }
   std::string_view rest = app_options;
   while (!rest.empty()) {
@@ -135,16 +132,11 @@ Result<void> OrtModel::Create(const ModelSource& source, const Target& target) {
   }
   api.ReleaseSessionOptions(options);
   if (!made) return made;
-  if (auto info =
-          runtime_.Check(api.CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &memory_));
-      !info) {
-    return info;
-  }
+  Calls calls(runtime_);
   std::size_t overridable = 0;
-  if (auto asked =
-          runtime_.Check(api.SessionGetOverridableInitializerCount(session_, &overridable));
-      !asked) {
-    return asked;
+  if (!calls(api.CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &memory_)) ||
+      !calls(api.SessionGetOverridableInitializerCount(session_, &overridable))) {
+    return calls.done();
   }
   if (overridable > 0) return Error{"its weights can be overridden as inputs"};
   for (const bool inputs : {true, false}) {

@@ -7,35 +7,37 @@
 namespace stagger::executor {
 namespace {
 
-Result<std::string> ReadName(const Runtime& runtime, const OrtSession* session, std::size_t index,
-                             bool input) {
+Result<void> ReadName(const Runtime& runtime, const OrtSession* session, std::size_t index,
+                      bool input, std::string* name) {
   const OrtApi& api = runtime.api();
+  Calls calls(runtime);
   OrtAllocator* allocator = nullptr;
-  if (const auto got = runtime.Check(api.GetAllocatorWithDefaultOptions(&allocator)); !got) {
-    return got.error();
-  }
   char* text = nullptr;
-  const auto got =
-      runtime.Check(input ? api.SessionGetInputName(session, index, allocator, &text)
-                          : api.SessionGetOutputName(session, index, allocator, &text));
-  if (!got) return got.error();
-  std::string name = text;
+  if (!calls(api.GetAllocatorWithDefaultOptions(&allocator)) ||
+      !calls(input ? api.SessionGetInputName(session, index, allocator, &text)
+                   : api.SessionGetOutputName(session, index, allocator, &text))) {
+    return calls.done();
+  }
+  *name = text;
   allocator->Free(allocator, text);
-  return name;
+  return {};
 }
 
 Result<void> ReadShape(const Runtime& runtime, const OrtTensorTypeAndShapeInfo* shape, Port* port) {
   const OrtApi& api = runtime.api();
+  Calls calls(runtime);
   ONNXTensorElementDataType type = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
   std::size_t rank = 0;
-  if (auto got = runtime.Check(api.GetTensorElementType(shape, &type)); !got) return got;
-  if (auto got = runtime.Check(api.GetDimensionsCount(shape, &rank)); !got) return got;
+  if (!calls(api.GetTensorElementType(shape, &type)) ||
+      !calls(api.GetDimensionsCount(shape, &rank))) {
+    return calls.done();
+  }
   port->type = static_cast<std::uint32_t>(type);
   port->dims.resize(rank);
-  if (auto got = runtime.Check(api.GetDimensions(shape, port->dims.data(), rank)); !got) return got;
   std::vector<const char*> symbols(rank, nullptr);
-  if (auto got = runtime.Check(api.GetSymbolicDimensions(shape, symbols.data(), rank)); !got) {
-    return got;
+  if (!calls(api.GetDimensions(shape, port->dims.data(), rank)) ||
+      !calls(api.GetSymbolicDimensions(shape, symbols.data(), rank))) {
+    return calls.done();
   }
   for (const char* symbol : symbols) port->symbols.emplace_back(symbol != nullptr ? symbol : "");
   port->bytes = wire::TensorBytes(port->type, port->dims);
@@ -47,24 +49,23 @@ Result<void> ReadShape(const Runtime& runtime, const OrtTensorTypeAndShapeInfo* 
 Result<Port> ReadPort(const Runtime& runtime, const OrtSession* session, std::size_t index,
                       bool input) {
   const OrtApi& api = runtime.api();
-  Result<std::string> name = ReadName(runtime, session, index, input);
-  if (!name) return name.error();
   Port port;
-  port.name = std::move(name).value();
+  Result<void> read = ReadName(runtime, session, index, input, &port.name);
+  if (!read) return read.error();
+  Calls calls(runtime);
   OrtTypeInfo* info = nullptr;
-  if (const auto got = runtime.Check(input ? api.SessionGetInputTypeInfo(session, index, &info)
-                                           : api.SessionGetOutputTypeInfo(session, index, &info));
-      !got) {
-    return got.error();
+  if (!calls(input ? api.SessionGetInputTypeInfo(session, index, &info)
+                   : api.SessionGetOutputTypeInfo(session, index, &info))) {
+    return calls.done().error();
   }
   ONNXType kind = ONNX_TYPE_UNKNOWN;
-  Result<void> read = runtime.Check(api.GetOnnxTypeFromTypeInfo(info, &kind));
   const OrtTensorTypeAndShapeInfo* shape = nullptr;
-  if (read && kind == ONNX_TYPE_TENSOR) {
-    read = runtime.Check(api.CastTypeInfoToTensorInfo(info, &shape));
-    if (read) read = ReadShape(runtime, shape, &port);
+  if (calls(api.GetOnnxTypeFromTypeInfo(info, &kind)) && kind == ONNX_TYPE_TENSOR &&
+      calls(api.CastTypeInfoToTensorInfo(info, &shape))) {
+    read = ReadShape(runtime, shape, &port);
   }
   api.ReleaseTypeInfo(info);
+  if (!calls.done()) return calls.done().error();
   if (!read) return read.error();
   if (wire::ElementSize(port.type) == 0) {
     return Error{
@@ -106,19 +107,17 @@ Result<std::vector<Port>> ReadPorts(const Runtime& runtime, const OrtSession* se
 Result<void> CompareDescriptions(const Runtime& runtime, const OrtSession* session,
                                  const std::string& stub) {
   const OrtApi& api = runtime.api();
+  Calls calls(runtime);
   OrtSessionOptions* options = nullptr;
-  if (auto made = runtime.Check(api.CreateSessionOptions(&options)); !made) return made;
   OrtSession* described = nullptr;
-  Result<void> result = runtime.Check(api.SetIntraOpNumThreads(options, 1));
-  if (result) {
-    result = runtime.Check(api.SetSessionGraphOptimizationLevel(options, ORT_DISABLE_ALL));
-  }
-  if (result) {
-    result = runtime.Check(
-        api.CreateSessionFromArray(runtime.env(), stub.data(), stub.size(), options, &described));
-  }
+  if (!calls(api.CreateSessionOptions(&options))) return calls.done();
+  const bool made = calls(api.SetIntraOpNumThreads(options, 1)) &&
+                    calls(api.SetSessionGraphOptimizationLevel(options, ORT_DISABLE_ALL)) &&
+                    calls(api.CreateSessionFromArray(runtime.env(), stub.data(), stub.size(),
+                                                     options, &described));
   api.ReleaseSessionOptions(options);
-  if (!result) return Error{"it cannot be described: " + result.error().message};
+  if (!made) return Error{"it cannot be described: " + calls.done().error().message};
+  Result<void> result;
   for (const bool inputs : {true, false}) {
     const auto real = ReadPorts(runtime, session, inputs);
     const auto told = ReadPorts(runtime, described, inputs);
@@ -133,19 +132,20 @@ Result<void> CompareDescriptions(const Runtime& runtime, const OrtSession* sessi
 Result<void> ReadTensor(const Runtime& runtime, OrtValue* value, wire::TensorPlace* place,
                         void** data) {
   const OrtApi& api = runtime.api();
+  Calls calls(runtime);
   int is_tensor = 0;
-  if (auto got = runtime.Check(api.IsTensor(value, &is_tensor)); !got) return got;
-  if (is_tensor == 0) return Error{"an output is no tensor"};
   OrtTensorTypeAndShapeInfo* shape = nullptr;
-  if (auto got = runtime.Check(api.GetTensorTypeAndShape(value, &shape)); !got) return got;
+  if (!calls(api.IsTensor(value, &is_tensor))) return calls.done();
+  if (is_tensor == 0) return Error{"an output is no tensor"};
+  if (!calls(api.GetTensorTypeAndShape(value, &shape))) return calls.done();
   ONNXTensorElementDataType type = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
   std::size_t rank = 0;
-  Result<void> read = runtime.Check(api.GetTensorElementType(shape, &type));
-  if (read) read = runtime.Check(api.GetDimensionsCount(shape, &rank));
-  if (read && rank > wire::kMaxRank) read = Error{"an output has too many dimensions"};
-  if (read) read = runtime.Check(api.GetDimensions(shape, place->dims.data(), rank));
+  const bool read = calls(api.GetTensorElementType(shape, &type)) &&
+                    calls(api.GetDimensionsCount(shape, &rank)) && rank <= wire::kMaxRank &&
+                    calls(api.GetDimensions(shape, place->dims.data(), rank));
   api.ReleaseTensorTypeAndShapeInfo(shape);
-  if (!read) return read;
+  if (rank > wire::kMaxRank) return Error{"an output has too many dimensions"};
+  if (!read) return calls.done();
   place->type = static_cast<std::uint32_t>(type);
   place->rank = static_cast<std::uint32_t>(rank);
   place->bytes = wire::TensorBytes(place->type, std::span(place->dims).first(rank));

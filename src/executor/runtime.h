@@ -38,6 +38,21 @@ class Runtime {
   std::string path_;
 };
 
+// Calls of one runtime, each only where those before it worked: `calls(...) && calls(...)`.
+class Calls {
+ public:
+  explicit Calls(const Runtime& runtime) : runtime_(runtime) {}
+  bool operator()(OrtStatus* status) {
+    done_ = runtime_.Check(status);
+    return done_.has_value();
+  }
+  const Result<void>& done() const { return done_; }
+
+ private:
+  const Runtime& runtime_;
+  Result<void> done_;
+};
+
 class Runtimes {
  public:
   // The runtime in that file, which must be the one the client sees there.

@@ -19,7 +19,7 @@ Environment AppEnvironment(const std::string& agents, const std::string& socket,
   }
   environment["STAGGER_SOCKET"] = socket;
   if (!stream.name.empty()) environment[kNameSetting.variable] = stream.name;
-#define STAGGER_TOLD_SETTING(field, told, flag, variable, ...) \
+#define STAGGER_TOLD_SETTING(field, spec, type, unset, flag, variable, ...) \
   if (stream.field) environment[variable] = fmt::format("{}", *stream.field);
 #include "base/stream_settings.inc"
   if (stream.forwards || !stream.executors.empty()) {

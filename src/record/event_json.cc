@@ -36,15 +36,24 @@ ClientId Client(const json& from) { return {from.at("client").get<std::uint64_t>
 TurnSeq Seq(const json& from) { return {from.at("seq").get<std::uint64_t>()}; }
 DeviceId Device(const json& from) { return {from.at("device").get<std::uint32_t>()}; }
 
+// A stream's setting, under its site field's name, or as a time in ns. What was recorded before
+// there was the setting lacks it.
+void PutSetting(ordered_json& out, const char* key, const char*, double value) { out[key] = value; }
+void PutSetting(ordered_json& out, const char*, const char* key, Duration value) {
+  out[key] = value.count();
+}
+void GetSetting(const json& from, const char* key, const char*, double* value) {
+  *value = from.value(key, *value);
+}
+void GetSetting(const json& from, const char*, const char* key, Duration* value) {
+  *value = Duration{from.value(key, value->count())};
+}
+
 struct EventWriter {
   ordered_json operator()(const core::ClientJoined& e) const {
-    ordered_json out = {{"event", "joined"},
-                        {"client", e.client.value},
-                        {"name", e.spec.name},
-                        {"fps", e.spec.required_fps},
-                        {"deadline_ns", e.spec.deadline.count()},
-                        {"weight", e.spec.weight},
-                        {"min_fps", e.spec.min_fps}};
+    ordered_json out = {{"event", "joined"}, {"client", e.client.value}, {"name", e.spec.name}};
+#define STAGGER_TOLD_SETTING(field, told, ...) PutSetting(out, #field, #told "_ns", e.spec.told);
+#include "base/stream_settings.inc"
     if (e.spec.excess != Excess::kPace) out["excess"] = ToString(e.spec.excess);
     return out;
   }
@@ -173,12 +182,10 @@ core::EngineConfig ConfigFrom(const json& from) {
 core::Event EventFrom(const json& from) {
   const std::string kind = from.at("event");
   if (kind == "joined") {
-    core::StreamSpec spec;
+    StreamSpec spec;
     spec.name = from.at("name");
-    spec.required_fps = from.at("fps");
-    spec.deadline = Time(from, "deadline_ns");
-    spec.weight = from.at("weight");
-    spec.min_fps = from.at("min_fps");
+#define STAGGER_TOLD_SETTING(field, told, ...) GetSetting(from, #field, #told "_ns", &spec.told);
+#include "base/stream_settings.inc"
     if (from.contains("excess")) {
       const auto excess = ParseExcess(from.at("excess").get<std::string>());
       if (!excess) throw std::invalid_argument("no excess is called that");

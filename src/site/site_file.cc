@@ -298,9 +298,9 @@ class SiteReader : private YamlReader {
     std::vector<std::string> command;
     if (node["command"] || !app.profile) command = Command(node, where);
     app.environment = Variables(node["env"], where);
-#define STAGGER_TOLD_SETTING(field, told, flag, variable, low, high, kind, help) \
-  if (const YAML::Node value = node[#field]) {                                   \
-    app.stream.field = Positive(value, where + "." #field, kind);                \
+#define STAGGER_TOLD_SETTING(field, spec, type, unset, flag, variable, low, high, kind, help) \
+  if (const YAML::Node value = node[#field]) {                                                \
+    app.stream.field = Positive(value, where + "." #field, kind);                             \
   }
 #define STAGGER_KEPT_SETTING(field, flag, low, high, help)           \
   if (const YAML::Node value = node[#field]) {                       \

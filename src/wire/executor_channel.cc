@@ -5,35 +5,25 @@
 #include <cerrno>
 #include <cstring>
 
-#include "wire/fields.h"
+#include "wire/frame.h"
 
 namespace stagger::wire {
-namespace {
 
-constexpr std::size_t kHeaderSize = 8;
-
-template <typename M>
-constexpr std::uint16_t kType = 0;
-template <>
-constexpr std::uint16_t kType<Open> = 64;
-template <>
-constexpr std::uint16_t kType<WantModel> = 65;
-template <>
-constexpr std::uint16_t kType<Opened> = 66;
-template <>
-constexpr std::uint16_t kType<Reserve> = 67;
-template <>
-constexpr std::uint16_t kType<Reserved> = 68;
-template <>
-constexpr std::uint16_t kType<Infer> = 69;
-template <>
-constexpr std::uint16_t kType<Inferred> = 70;
-template <>
-constexpr std::uint16_t kType<Ask> = 71;
-template <>
-constexpr std::uint16_t kType<Told> = 72;
-template <>
-constexpr std::uint16_t kType<Refused> = 36;  // as the daemon's
+// The numbers are the format, as the daemon's are; nothing is appended.
+#define STAGGER_MESSAGE(message, number) \
+  template <>                            \
+  constexpr Kind kKind<message> {        \
+#message, number, false              \
+  }
+STAGGER_MESSAGE(Open, 64);
+STAGGER_MESSAGE(WantModel, 65);
+STAGGER_MESSAGE(Opened, 66);
+STAGGER_MESSAGE(Reserve, 67);
+STAGGER_MESSAGE(Reserved, 68);
+STAGGER_MESSAGE(Infer, 69);
+STAGGER_MESSAGE(Inferred, 70);
+STAGGER_MESSAGE(Ask, 71);
+STAGGER_MESSAGE(Told, 72);
 
 template <typename A>
 void Fields(A& a, Ref<A, Open> m) {
@@ -41,8 +31,7 @@ void Fields(A& a, Ref<A, Open> m) {
   a.Raw(m.model);
   a.Bytes(m.options, kMaxSessionOptions);
   a.Bytes(m.runtime, kMaxRuntimePath);
-  a.Number(m.runtime_device);
-  a.Number(m.runtime_inode);
+  All(a, m.runtime_device, m.runtime_inode);
   a.Text(m.name, kMaxName);
 }
 template <typename A>
@@ -52,7 +41,7 @@ void Fields(A& a, Ref<A, Opened> m) {
   a.Number(m.input_bytes, std::uint64_t{1}, kMaxArena);
   a.Number(m.output_bytes, std::uint64_t{1}, kMaxArena);
   a.Number(m.input_reserved, std::uint64_t{0}, kMaxArena);
-  a.Flag(m.batch);
+  All(a, m.batch);
 }
 template <typename A>
 void Fields(A& a, Ref<A, Reserve> m) {
@@ -64,14 +53,11 @@ void Fields(A& a, Ref<A, Reserved> m) {
 }
 template <typename A>
 void Fields(A& a, Ref<A, Infer> m) {
-  a.Number(m.seq);
-  a.Time(m.due);
+  All(a, m.seq, m.due);
 }
 template <typename A>
 void Fields(A& a, Ref<A, Inferred> m) {
-  a.Number(m.seq);
-  a.Flag(m.ok);
-  a.Time(m.body);
+  All(a, m.seq, m.ok, m.body);
 }
 template <typename A>
 void Fields(A& a, Ref<A, Ask> m) {
@@ -81,26 +67,8 @@ template <typename A>
 void Fields(A& a, Ref<A, Told> m) {
   a.Bytes(m.chunk, kMaxChunk);
 }
-template <typename A>
-void Fields(A& a, Ref<A, Refused> m) {
-  a.Text(m.reason, kMaxText);
-}
 
-template <typename M>
-bool DecodeAs(std::uint16_t type, std::span<const std::byte> payload, ExecutorMessage* message) {
-  if (type != kType<M>) return false;
-  M m;
-  Reader reader(payload);
-  Fields(reader, m);
-  if (!reader.ok() || reader.left() > 0) return false;
-  *message = std::move(m);
-  return true;
-}
-
-template <typename... M>
-bool DecodeAny(std::uint16_t type, std::span<const std::byte> payload, std::variant<M...>* out) {
-  return (DecodeAs<M>(type, payload, out) || ...);
-}
+namespace {
 
 // Takes all that came, so that none leaks; false if it is more than can be meant.
 bool TakeDescriptors(msghdr* header, Descriptors* descriptors) {
@@ -153,37 +121,14 @@ Io ReceiveInto(int fd, std::span<std::byte> buffer, ExecutorMessage* message,
 }  // namespace
 
 std::vector<std::byte> EncodeForExecutor(const ExecutorMessage& message) {
-  return std::visit(
-      []<typename M>(const M& m) -> std::vector<std::byte> {
-        Writer counted({});
-        Fields(counted, m);
-        if (!counted.ok()) return {};
-        std::vector<std::byte> packet(kHeaderSize + counted.size());
-        Writer header(packet);
-        header.Number(kType<M>);
-        header.Number<std::uint16_t>(0);
-        header.Number(static_cast<std::uint32_t>(counted.size()));
-        Writer payload(std::span<std::byte>(packet).subspan(kHeaderSize));
-        Fields(payload, m);
-        return packet;
-      },
-      message);
+  std::vector<std::byte> packet(WritePacket(message, {}));
+  WritePacket(message, packet);
+  return packet;
 }
 
 std::optional<ExecutorMessage> DecodeForExecutor(std::span<const std::byte> packet) {
-  std::uint16_t type = 0;
-  std::uint16_t reserved = 0;
-  std::uint32_t length = 0;
-  Reader header(packet);
-  header.Number(type);
-  header.Number<std::uint16_t>(reserved, 0, 0);
-  header.Number(length);
-  if (!header.ok() || packet.size() > kMaxPacket || length != packet.size() - kHeaderSize) {
-    return std::nullopt;
-  }
-  std::optional<ExecutorMessage> message(std::in_place);
-  if (!DecodeAny(type, packet.subspan(kHeaderSize), &*message)) message.reset();
-  return message;
+  std::size_t appended = 0;
+  return ReadPacket<ExecutorMessage>(packet, &appended);
 }
 
 Io Send(int fd, const ExecutorMessage& message, std::span<const int> descriptors) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +22,11 @@ namespace stagger::wire {
 template <std::unsigned_integral T>
 inline constexpr T kAny = std::numeric_limits<T>::max();
 
+// What a bound is in the thousandths that a setting is told in.
+inline constexpr std::uint32_t InThousandths(double bound) {
+  return static_cast<std::uint32_t>(bound * 1000 + 0.5);
+}
+
 // Writes fields; past the end of `out` it only counts, so that one pass tells the size needed.
 class Writer {
  public:
@@ -35,6 +41,13 @@ class Writer {
     }
   }
   void Flag(bool value) { Number<std::uint8_t>(value ? 1 : 0); }
+  // A number that people state, in thousandths; a time in microseconds.
+  void Thousandths(double value, double low, double high) {
+    const double rounded = std::round(value * 1000);
+    if (!(rounded >= InThousandths(low) && rounded <= InThousandths(high))) ok_ = false;
+    Number(ok_ ? static_cast<std::uint32_t>(rounded) : 0U);
+  }
+  void Thousandths(Duration value, double low, double high) { Thousandths(ToMs(value), low, high); }
   template <typename E>
   void Choice(E value, E last) {
     Number(static_cast<std::uint8_t>(value), std::uint8_t{0}, static_cast<std::uint8_t>(last));
@@ -109,6 +122,16 @@ class Reader {
     Number<std::uint8_t>(raw, 0, 1);
     value = raw == 1;
   }
+  void Thousandths(double& value, double low, double high) {
+    std::uint32_t raw = 0;
+    Number(raw, InThousandths(low), InThousandths(high));
+    if (ok_) value = raw / 1000.0;
+  }
+  void Thousandths(Duration& value, double low, double high) {
+    std::uint32_t raw = 0;
+    Number(raw, InThousandths(low), InThousandths(high));
+    if (ok_) value = std::chrono::microseconds{raw};
+  }
   template <typename E>
   void Choice(E& value, E last) {
     std::uint8_t raw = static_cast<std::uint8_t>(value);
@@ -176,5 +199,25 @@ class Reader {
 // that is appended later stands last, behind `if (!a.More()) return;`.
 template <typename A, typename M>
 using Ref = std::conditional_t<A::kWrites, const M&, M&>;
+
+// Fields whose types say all: flags, times, ids, devices, and numbers without a bound.
+template <typename A, typename... T>
+void All(A& a, T&... fields) {
+  const auto one = [&a]<typename F>(F& field) {
+    using Plain = std::remove_const_t<F>;
+    if constexpr (std::is_same_v<Plain, bool>) {
+      a.Flag(field);
+    } else if constexpr (std::is_same_v<Plain, Duration>) {
+      a.Time(field);
+    } else if constexpr (std::is_same_v<Plain, DeviceId>) {
+      a.Number(field.value, 0U, kMaxDevice);
+    } else if constexpr (std::unsigned_integral<Plain>) {
+      a.Number(field);
+    } else {
+      a.Number(field.value);
+    }
+  };
+  (one(fields), ...);
+}
 
 }  // namespace stagger::wire

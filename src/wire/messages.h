@@ -31,8 +31,8 @@
 #include <variant>
 #include <vector>
 
-#include "base/excess.h"
 #include "base/ids.h"
+#include "base/stream_spec.h"
 #include "base/time.h"
 
 namespace stagger::wire {
@@ -46,16 +46,13 @@ inline constexpr std::uint64_t AgreedFeatures(std::uint64_t theirs,
   return theirs & ours;
 }
 
-inline constexpr std::size_t kMaxName = 64;           // bytes, Hello::name
+inline constexpr std::size_t kMaxName = 64;           // bytes, StreamSpec::name
 inline constexpr std::size_t kMaxText = 512;          // bytes, any reason, Control::verb
 inline constexpr std::size_t kMaxChunk = 48 * 1024;   // bytes, Control::body, ControlReply::chunk
 inline constexpr std::size_t kMaxPacket = 64 * 1024;  // bytes, any encoded message
 inline constexpr std::size_t kMaxShortPacket = 1024;  // bytes, all but Control and ControlReply
 
 inline constexpr Duration kMaxDuration = std::chrono::hours{1};  // of any duration; the least is 0
-inline constexpr std::uint32_t kMaxFpsMilli = 100'000'000;       // Hello::fps_milli, min_fps_milli
-inline constexpr std::uint32_t kMaxDeadlineUs = 3'600'000'000;   // Hello::deadline_us
-inline constexpr std::uint32_t kMaxWeightMilli = 1'000'000'000;  // Hello::weight_milli, least 1
 inline constexpr std::uint32_t kMaxDevice = 255;                 // any DeviceId
 inline constexpr std::uint32_t kMaxCode = 9999;                  // Faulted::code
 inline constexpr std::size_t kMaxGpus = 16;                      // Welcome::gpus
@@ -90,12 +87,7 @@ struct CoreMask {
 // First packet of an agent. The process id comes from the socket's peer credentials.
 struct Hello {
   std::uint16_t version = kProtocolVersion;
-  std::string name;                   // the stream's name; may be empty (daemon makes one)
-  std::uint32_t fps_milli = 0;        // required rate in 1/1000 fps; 0: not stated
-  std::uint32_t deadline_us = 0;      // 0: not stated
-  std::uint32_t weight_milli = 1000;  // 1..kMaxWeightMilli
-  std::uint32_t min_fps_milli = 0;    // under overload its rate does not go below
-  Excess excess = Excess::kPace;      // what its agent does with calls beyond the rate
+  StreamSpec spec;  // without a name: the daemon makes one
   std::uint64_t features = kFeatures;
   friend bool operator==(const Hello&, const Hello&) = default;
 };

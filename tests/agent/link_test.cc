@@ -26,7 +26,7 @@ constexpr int kLimitMs = 20'000;  // generous: the machine may be busy
 struct Agent {
   explicit Agent(const std::string& socket) {
     options.socket = socket;
-    options.hello.name = "app";
+    options.hello.spec.name = "app";
   }
   bool AwaitAttached() {
     const TimePoint end = Now() + std::chrono::milliseconds{kLimitMs};

@@ -6,7 +6,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "cuda/driver_types.h"
+#include "lab/vgpu/driver_values.h"
 
 namespace stagger::cuda_agent::fake {
 

@@ -21,7 +21,7 @@ class Admission : public testing::Test {
         std::make_unique<core::Engine>(std::move(core::Engine::Create(std::move(config))).value());
   }
   void Join(std::uint64_t client, const std::string& name, double fps) {
-    core::StreamSpec spec;
+    StreamSpec spec;
     spec.name = name;
     spec.required_fps = fps;
     spec.deadline = FromMs(1000 / fps);

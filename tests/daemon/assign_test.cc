@@ -38,7 +38,7 @@ TEST(Assign, ReachesWhoIsThereAndWhoJoinsLater) {
   client.Close();
   // Started again: told before the greeting ends.
   WireClient again(daemon.socket());
-  again.Send(wire::Hello{.name = "gate"});
+  again.Send(wire::Hello{.spec = {.name = "gate"}});
   EXPECT_TRUE(again.Await<wire::Welcome>());
   auto next = again.Next();
   ASSERT_TRUE(next);
@@ -46,7 +46,7 @@ TEST(Assign, ReachesWhoIsThereAndWhoJoinsLater) {
   EXPECT_TRUE(again.Await<wire::Config>());
   // A second process of that name, which the daemon calls gate-2.
   WireClient second(daemon.socket());
-  second.Send(wire::Hello{.name = "gate"});
+  second.Send(wire::Hello{.spec = {.name = "gate"}});
   EXPECT_TRUE(second.Await<wire::Assign>());
   ASSERT_TRUE(Assign(daemon, {{"name", "gate"}, {"executors", json::array()}}).ok);
   EXPECT_EQ(again.Await<wire::Assign>(), wire::Assign{});

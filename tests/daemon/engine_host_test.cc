@@ -31,8 +31,7 @@ class EngineHostTest : public testing::Test {
   }
   std::string Join(ClientId client, const std::string& name) {
     wire::Hello hello;
-    hello.name = name;
-    hello.weight_milli = 1000;
+    hello.spec.name = name;
     return host_->Join(client, hello, "app", 17, 1, "an app", now_);
   }
   void Request(ClientId client, std::uint64_t seq) {

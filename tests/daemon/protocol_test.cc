@@ -16,8 +16,8 @@ TEST(Protocol, WelcomesAStreamAndTellsItHowToBehave) {
   const DaemonProcess daemon;
   WireClient client(daemon.socket());
   wire::Hello hello;
-  hello.name = "gate";
-  hello.fps_milli = 12'500;
+  hello.spec.name = "gate";
+  hello.spec.required_fps = 12.5;
   client.Send(hello);
   const auto welcome = client.Await<wire::Welcome>();
   ASSERT_TRUE(welcome);

@@ -46,8 +46,7 @@ class StatusTest : public testing::Test {
   }
   void Join(ClientId client, const std::string& name) {
     wire::Hello hello;
-    hello.name = name;
-    hello.weight_milli = 1000;
+    hello.spec.name = name;
     host_->Join(client, hello, "app", 17, 1, "app", now_);
   }
 

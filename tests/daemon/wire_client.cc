@@ -16,8 +16,8 @@ WireClient::WireClient(const std::string& socket, const std::string& name,
   fd_ = std::move(fd).value();
   if (name.empty()) return;
   wire::Hello hello;
-  hello.name = name;
-  hello.fps_milli = fps_milli;
+  hello.spec.name = name;
+  hello.spec.required_fps = fps_milli / 1000.0;
   Send(hello);
   auto welcome = Await<wire::Welcome>();
   EXPECT_TRUE(welcome.has_value());

@@ -51,7 +51,7 @@ class RecordingTest : public testing::Test {
       EXPECT_TRUE(recorder->Add(event, now, actions));
       ++steps_;
     };
-    core::StreamSpec spec;
+    StreamSpec spec;
     spec.name = "a \"b\" \xff";
     spec.required_fps = 12.5;
     spec.deadline = Ms(80);

@@ -44,12 +44,12 @@ Message AnyMessage(std::size_t kind) {
   switch (kind) {
     case 0:
       return Hello{AnyU16(),
-                   AnyText(kMaxName),
-                   UpTo<std::uint32_t>(0, kMaxFpsMilli),
-                   UpTo<std::uint32_t>(0, kMaxDeadlineUs),
-                   UpTo<std::uint32_t>(1, kMaxWeightMilli),
-                   UpTo<std::uint32_t>(0, kMaxFpsMilli),
-                   *rc::gen::element(Excess::kPace, Excess::kReuse, Excess::kPass),
+                   {.name = AnyText(kMaxName),
+                    .required_fps = UpTo<std::uint32_t>(0, 100'000'000) / 1000.0,
+                    .deadline = std::chrono::microseconds{UpTo<std::uint32_t>(0, 3'600'000'000)},
+                    .weight = UpTo<std::uint32_t>(1, 1'000'000'000) / 1000.0,
+                    .min_fps = UpTo<std::uint32_t>(0, 100'000'000) / 1000.0,
+                    .excess = *rc::gen::element(Excess::kPace, Excess::kReuse, Excess::kPass)},
                    AnyU64()};
     case 1:
       return Request{{AnyU64()}, AnyDevice(),   AnyDuration(), AnyFlag(),

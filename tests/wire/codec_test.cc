@@ -73,9 +73,15 @@ TEST(Codec, EdgeValuesRoundTrip) {
     return s;
   }();
   const std::vector<Message> messages = {
-      Hello{0, "", 0, 0, 1, 0},
-      Hello{kU16, std::string(kMaxName, 'n'), kMaxFpsMilli, kMaxDeadlineUs, kMaxWeightMilli,
-            kMaxFpsMilli, kLastExcess, kU64},
+      Hello{0},
+      Hello{kU16,
+            {.name = std::string(kMaxName, 'n'),
+             .required_fps = 100'000,
+             .deadline = kMaxDuration,
+             .weight = 1'000'000,
+             .min_fps = 100'000,
+             .excess = kLastExcess},
+            kU64},
       Request{{0}, {0}, Duration{0}, false},
       Request{{kU64}, {kMaxDevice}, kMaxDuration, true, true, kMaxDuration, kMaxDuration},
       Release{{0}, Duration{0}, Duration{0}, Duration{0}},
@@ -119,16 +125,20 @@ TEST(Codec, EdgeValuesRoundTrip) {
 TEST(Codec, RefusesToEncodeWhatExceedsItsBound) {
   constexpr Duration kTooLong = kMaxDuration + Duration{1};
   const std::vector<Message> messages = {
-      Hello{1, std::string(kMaxName + 1, 'n'), 0, 0, 1, 0},
-      Hello{1, "a\nb", 0, 0, 1, 0},
-      Hello{1, "\xff", 0, 0, 1, 0},
-      Hello{1, std::string("a\0b", 3), 0, 0, 1, 0},
-      Hello{1, "", kMaxFpsMilli + 1, 0, 1, 0},
-      Hello{1, "", 0, kMaxDeadlineUs + 1, 1, 0},
-      Hello{1, "", 0, 0, 0, 0},
-      Hello{1, "", 0, 0, kMaxWeightMilli + 1, 0},
-      Hello{1, "", 0, 0, 1, kMaxFpsMilli + 1},
-      Hello{1, "", 0, 0, 1, 0, Excess{3}},
+      Hello{1, {.name = std::string(kMaxName + 1, 'n')}},
+      Hello{1, {.name = "a\nb"}},
+      Hello{1, {.name = "\xff"}},
+      Hello{1, {.name = std::string("a\0b", 3)}},
+      Hello{1, {.required_fps = 100'000.001}},
+      Hello{1, {.required_fps = -1}},
+      Hello{1, {.required_fps = std::numeric_limits<double>::quiet_NaN()}},
+      Hello{1, {.required_fps = std::numeric_limits<double>::infinity()}},
+      Hello{1, {.deadline = kMaxDuration + std::chrono::microseconds{1}}},
+      Hello{1, {.deadline = std::chrono::microseconds{-1}}},
+      Hello{1, {.weight = 0}},
+      Hello{1, {.weight = 1'000'000.001}},
+      Hello{1, {.min_fps = 100'000.001}},
+      Hello{1, {.excess = Excess{3}}},
       Request{{1}, {kMaxDevice + 1}, Duration{0}, true},
       Request{{1}, {0}, Duration{-1}, true},
       Request{{1}, {0}, kTooLong, true},
@@ -201,7 +211,7 @@ TEST(Codec, EncodesIntoABufferOfExactlyTheRightSizeButNoSmaller) {
 }
 
 TEST(Codec, OnlyControlNeedsMoreThanAShortPacket) {
-  EXPECT_LE(Encoded(Hello{1, std::string(kMaxName, 'n'), 0, 0, 1, 0}).size(), kMaxShortPacket);
+  EXPECT_LE(Encoded(Hello{1, {.name = std::string(kMaxName, 'n')}}).size(), kMaxShortPacket);
   EXPECT_LE(Encoded(Refused{std::string(kMaxText, 'r')}).size(), kMaxShortPacket);
   EXPECT_LE(Encoded(RetryAfter{{}, std::string(kMaxText, 'r')}).size(), kMaxShortPacket);
   const Welcome many{2, {1}, std::vector<Gpu>(kMaxGpus, Gpu{{1}, {}})};
@@ -333,7 +343,7 @@ TEST(Codec, EveryBitFlipIsRejectedOrAnotherValidMessage) {
 TEST(Codec, RejectsWhatEncodeNeverProduces) {
   const Request request{{1}, {0}, Duration{0}, true};
   const Config config{true, Duration{0}};
-  const Hello hello{1, "ab", 0, 0, 1};
+  const Hello hello{1, {.name = "ab"}};
   const Welcome welcome{2, {1}, {{{1}, {}}}};
   ASSERT_TRUE(Decode(Patched(request, 28, "00")));
   EXPECT_FALSE(Decode(Patched(request, 28, "02"))) << "flag 2";
@@ -356,7 +366,7 @@ TEST(Codec, RejectsWhatEncodeNeverProduces) {
 }
 
 TEST(Codec, NamesOverTheBoundAreRejectedEvenIfComplete) {
-  Packet packet = Encoded(Hello{1, std::string(kMaxName, 'n'), 0, 0, 1, 0});
+  Packet packet = Encoded(Hello{1, {.name = std::string(kMaxName, 'n')}});
   packet.insert(packet.begin() + 12, std::byte{'n'});
   packet[4] = static_cast<std::byte>(packet.size() - 8);
   packet[10] = static_cast<std::byte>(kMaxName + 1);

@@ -30,7 +30,14 @@ GpuUuid Ones() {
 
 std::vector<Sample> Samples() {
   return {
-      {Hello{6, "gate-1\u00e9", 10'000, 100'000, 1'500, 2'000, Excess::kReuse, 0x8000000000000005},
+      {Hello{6,
+             {.name = "gate-1\u00e9",
+              .required_fps = 10,
+              .deadline = milliseconds{100},
+              .weight = 1.5,
+              .min_fps = 2,
+              .excess = Excess::kReuse},
+             0x8000000000000005},
        "010000002500000006000800676174652d31c3a910270000a0860100dc050000d007000001"
        "0500000000000080"},
       {Request{{0x0102030405060708},

@@ -65,7 +65,7 @@ Result<GateClient> GateClient::Connect(const std::string& socket, const std::str
   if (!fd) return fd.error();
   GateClient client(std::move(fd).value());
   wire::Hello hello;
-  hello.name = name;
+  hello.spec.name = name;
   if (wire::Send(client.fd(), hello) != wire::Io::kOk) return Error{"the daemon took no greeting"};
   while (Readable(client.fd())) {
     wire::Message message;

@@ -2,7 +2,7 @@
 // without its per-thread variant. exports.cc calls them; each takes the driver's lock itself.
 #pragma once
 
-#include "cuda/driver_types.h"
+#include "lab/vgpu/driver_values.h"
 
 namespace stagger::vgpu::api {
 

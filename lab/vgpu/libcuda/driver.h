@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "cuda/driver_types.h"
+#include "lab/vgpu/driver_values.h"
 #include "lab/vgpu/libcuda/environment.h"
 #include "lab/vgpu/libcuda/image.h"
 #include "lab/vgpu/libcuda/memory.h"

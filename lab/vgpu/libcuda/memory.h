@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <map>
 
-#include "cuda/driver_types.h"
+#include "lab/vgpu/driver_values.h"
 
 namespace stagger::vgpu {
 

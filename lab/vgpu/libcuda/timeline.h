@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "cuda/driver_types.h"
+#include "lab/vgpu/driver_values.h"
 #include "lab/vgpu/libcuda/stream_order.h"
 #include "lab/vgpu/protocol.h"
 

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "cuda/driver_types.h"
+#include "lab/vgpu/driver_values.h"
 
 namespace {
 

@@ -13,7 +13,7 @@
 #include <string_view>
 
 #include "cuda/driver_calls.h"
-#include "cuda/driver_types.h"
+#include "lab/vgpu/driver_values.h"
 
 #define STAGGER_EXPORT extern "C" __attribute__((visibility("default")))
 

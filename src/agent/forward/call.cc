@@ -5,12 +5,6 @@
 namespace stagger::agent {
 namespace {
 
-bool Ok(const OrtApi& api, OrtStatus* status) {
-  if (status == nullptr) return true;
-  api.ReleaseStatus(status);
-  return false;
-}
-
 bool ReadShape(const OrtApi& api, const OrtValue* value, wire::TensorPlace* place) {
   OrtTensorTypeAndShapeInfo* shape = nullptr;
   if (!Ok(api, api.GetTensorTypeAndShape(value, &shape))) return false;

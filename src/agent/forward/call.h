@@ -13,6 +13,12 @@
 
 namespace stagger::agent {
 
+// Takes ownership of a status; true if it was a success.
+inline bool Ok(const OrtApi& api, OrtStatus* status) {
+  if (status != nullptr) api.ReleaseStatus(status);
+  return status == nullptr;
+}
+
 // The names by which a session's tensors are numbered.
 struct Ports {
   std::vector<std::string> inputs;

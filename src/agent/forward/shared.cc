@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,15 +12,15 @@
 namespace stagger::agent {
 namespace {
 
-constexpr int kHighFd = 500;  // as the link's
+constexpr int kHighFd = 500;  // apps expect the lowest free number from open()
 
 }  // namespace
 
 Mapping ReadWhole(const char* path) {
   const UniqueFd fd(open(path, O_RDONLY | O_CLOEXEC));
-  struct statx info {};
-  if (!fd.valid() || !FileFacts(fd.get(), &info) || !S_ISREG(info.stx_mode)) return {};
-  Mapping content = Mapping::OfMemory(info.stx_size);
+  struct stat info {};
+  if (!fd.valid() || !FileFacts(fd.get(), &info) || !S_ISREG(info.st_mode)) return {};
+  Mapping content = Mapping::OfMemory(static_cast<std::uint64_t>(info.st_size));
   // Read, not mapped: a file that somebody shortens now must not take the app along.
   std::size_t at = 0;
   while (at < content.bytes().size()) {
@@ -47,24 +48,29 @@ UniqueFd SealedCopy(std::span<const std::byte> bytes) {
   return fd;
 }
 
-bool FileFacts(int fd, struct statx* facts) {
-  return statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, facts) == 0;
-}
+bool FileFacts(int fd, struct stat* facts) { return syscall(SYS_fstat, fd, facts) == 0; }
 
 bool FileFacts(const char* path, struct statx* facts) {
   return statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, facts) == 0;
 }
 
 std::uint64_t SizeOf(int fd) {
-  struct statx info {};
-  return FileFacts(fd, &info) ? info.stx_size : 0;
+  struct stat info {};
+  return FileFacts(fd, &info) ? static_cast<std::uint64_t>(info.st_size) : 0;
 }
 
 OwnSocket::OwnSocket(UniqueFd fd) {
   const int high = fcntl(fd.get(), F_DUPFD_CLOEXEC, kHighFd);
   fd_ = high >= 0 ? UniqueFd(high) : std::move(fd);
-  struct statx info {};
-  if (FileFacts(fd_.get(), &info)) inode_ = info.stx_ino;
+  struct stat info {};
+  if (FileFacts(fd_.get(), &info)) inode_ = info.st_ino;
+}
+
+OwnSocket& OwnSocket::operator=(OwnSocket&& other) noexcept {
+  if (get() < 0) (void)fd_.Release();
+  fd_ = std::move(other.fd_);
+  inode_ = other.inode_;
+  return *this;
 }
 
 OwnSocket::~OwnSocket() {
@@ -72,9 +78,9 @@ OwnSocket::~OwnSocket() {
 }
 
 int OwnSocket::get() const {
-  struct statx info {};
-  if (!fd_.valid() || !FileFacts(fd_.get(), &info) || info.stx_ino != inode_) return -1;
-  return S_ISSOCK(info.stx_mode) ? fd_.get() : -1;
+  struct stat info {};
+  if (!fd_.valid() || !FileFacts(fd_.get(), &info) || info.st_ino != inode_) return -1;
+  return S_ISSOCK(info.st_mode) ? fd_.get() : -1;
 }
 
 }  // namespace stagger::agent

@@ -19,8 +19,8 @@ Mapping ReadWhole(const char* path);
 // A sealed memfd with these bytes; invalid if there is no memory.
 UniqueFd SealedCopy(std::span<const std::byte> bytes);
 
-// stat and fstat by a name that every glibc since 2.28 has (they were macros before 2.33).
-bool FileFacts(int fd, struct statx* facts);
+// fstat and stat without the symbols that glibc 2.33 introduced.
+bool FileFacts(int fd, struct stat* facts);
 bool FileFacts(const char* path, struct statx* facts);
 
 std::uint64_t SizeOf(int fd);  // 0: unknown
@@ -30,9 +30,9 @@ std::uint64_t SizeOf(int fd);  // 0: unknown
 class OwnSocket {
  public:
   OwnSocket() = default;
-  explicit OwnSocket(UniqueFd fd);
+  OwnSocket(UniqueFd fd);  // NOLINT(google-explicit-constructor): the same, watched
   OwnSocket(OwnSocket&&) = default;
-  OwnSocket& operator=(OwnSocket&&) = delete;
+  OwnSocket& operator=(OwnSocket&& other) noexcept;
   ~OwnSocket();
 
   // -1 if it is not ours any more.

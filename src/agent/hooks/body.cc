@@ -43,7 +43,7 @@ void DueIn(std::int64_t ns) {
 
 // The daemon reckons from an inference's start and its stream's deadline.
 TimePoint StartByDue(TimePoint start) {
-  const Duration deadline = std::chrono::microseconds{State::Get().options.hello.deadline_us};
+  const Duration deadline = State::Get().options.hello.spec.deadline;
   if (due == TimePoint{} || deadline == Duration{}) return start;
   return std::min(due - deadline, Now());
 }

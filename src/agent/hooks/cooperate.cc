@@ -1,18 +1,12 @@
 #include "agent/hooks/cooperate.h"
 
+#include "agent/forward/call.h"
 #include "agent/report.h"
 #include "agent/say.h"
 #include "agent/state.h"
 
 namespace stagger::agent {
 namespace {
-
-// Takes ownership of a status; true if it was a success.
-bool Ok(const OrtApi& api, OrtStatus* status) {
-  if (status == nullptr) return true;
-  api.ReleaseStatus(status);
-  return false;
-}
 
 bool Has(const OrtApi& api, const OrtSessionOptions* options, const char* key) {
   int has = 0;

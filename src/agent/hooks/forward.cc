@@ -18,12 +18,6 @@
 namespace stagger::agent {
 namespace {
 
-bool Ok(const OrtApi& api, OrtStatus* status) {
-  if (status == nullptr) return true;
-  api.ReleaseStatus(status);
-  return false;
-}
-
 // What the daemon assigned to this name is to be known before a model is loaded somewhere.
 constexpr Duration kFirstWord = std::chrono::seconds{1};
 
@@ -102,6 +96,11 @@ bool ReadNames(const OrtApi& api, const OrtSession* session, bool inputs,
   return true;
 }
 
+bool ReadPorts(const OrtApi& api, const OrtSession* session, Ports* ports) {
+  return ReadNames(api, session, true, &ports->inputs) &&
+         ReadNames(api, session, false, &ports->outputs);
+}
+
 }  // namespace
 
 // Outputs come from an arena, as the runtime's own do: fresh pages for each would cost more than
@@ -157,10 +156,9 @@ void SayStays(Staying what, const std::string& why) {
 }
 
 Duration DueTime() {
-  const wire::Hello& hello = State::Get().options.hello;
-  if (hello.deadline_us > 0) return std::chrono::microseconds{hello.deadline_us};
-  if (hello.fps_milli > 0) return Duration{std::chrono::seconds{1}} * 1000 / hello.fps_milli;
-  return Duration::zero();
+  const Options& options = State::Get().options;
+  const Duration deadline = options.hello.spec.deadline;
+  return deadline > Duration{} ? deadline : options.period;
 }
 
 Forwarded::~Forwarded() {
@@ -213,7 +211,7 @@ bool CreateForwarded(const RuntimeRef& runtime, const OrtEnv* env, const ModelSo
   wire::Open open;
   open.model = HashOf(bytes);
   open.options = OptionLines(facts);
-  open.name = state.options.hello.name;
+  open.name = state.options.hello.spec.name;
   if (open.options.size() > wire::kMaxSessionOptions || !FindRuntimeFile(runtime.entry, &open)) {
     SayStays(Staying::kSession, "the file of the app's runtime cannot be told");
     return false;
@@ -233,13 +231,8 @@ bool CreateForwarded(const RuntimeRef& runtime, const OrtEnv* env, const ModelSo
     return false;
   }
   OrtSession* session = CreateStub(*forwarded, stub.bytes());
-  if (session == nullptr) {
-    SayStays(Staying::kSession, "the app's runtime does not take the model's description");
-    return false;
-  }
-  if (!ReadNames(api, session, true, &forwarded->ports.inputs) ||
-      !ReadNames(api, session, false, &forwarded->ports.outputs)) {
-    api.ReleaseSession(session);
+  if (session == nullptr || !ReadPorts(api, session, &forwarded->ports)) {
+    if (session != nullptr) api.ReleaseSession(session);
     SayStays(Staying::kSession, "the app's runtime does not take the model's description");
     return false;
   }
@@ -256,10 +249,7 @@ bool CreateForwarded(const RuntimeRef& runtime, const OrtEnv* env, const ModelSo
 void MakeForwardable(std::shared_ptr<Forwarded> forwarded, OrtSession* session) {
   const OrtApi& api = *forwarded->runtime.api;
   State& state = State::Get();
-  if (!ReadNames(api, session, true, &forwarded->ports.inputs) ||
-      !ReadNames(api, session, false, &forwarded->ports.outputs)) {
-    return;
-  }
+  if (!ReadPorts(api, session, &forwarded->ports)) return;
   forwarded->allocator = OutputAllocator(api, session);
   forwarded->SetLocal(session);
   // What it began with does not answer: the mover tries it, and whatever is assigned by now.
@@ -285,32 +275,24 @@ void Tell(TimePoint call_start) {
   State::Get().gate.Tell(wire::Forwarded{wire::Bounded(Now() - call_start)});
 }
 
-// True: an executor ran it, and the outputs are handed out.
-bool RunRemote(Forwarded& forwarded, const Call& call, const Request& request) {
-  if (RunSplit(forwarded, call, request)) return true;
-  while (std::unique_ptr<Lane> lane = forwarded.remote.Acquire()) {
-    if (!Place(request, lane.get())) {
-      forwarded.remote.Return(std::move(lane));
-      SayStays(Staying::kCall,
-               "inputs of " + std::to_string(request.end) + " bytes find no room in shared memory");
-      return false;
-    }
-    const Lane::Outcome outcome = lane->Start(DueTime()) ? lane->Await() : Lane::Outcome::kLost;
-    if (outcome == Lane::Outcome::kLost) {
-      forwarded.remote.Lose(std::move(lane));
-      continue;
-    }
-    wire::Layout answer;
-    const bool delivered = outcome == Lane::Outcome::kDone &&
-                           ReadAnswer(request.layout, *lane, &answer) &&
-                           Deliver(*forwarded.runtime.api, answer, lane->output(), call);
-    forwarded.remote.Return(std::move(lane));
-    // Else the runtime says here what is wrong, in its own words.
-    if (!delivered) ReportStayed(Staying::kCall, "the executor could not run it");
-    return delivered;
+// True: executors ran it, and the outputs are handed out.
+bool RunRemote(Forwarded& forwarded, const Call& call, Part* whole) {
+  if (RunSplit(forwarded, call, whole->request)) return true;
+  const Sent sent = Begin(forwarded, whole);
+  if (sent == Sent::kNoRoom) {
+    SayStays(Staying::kCall, "inputs of " + std::to_string(whole->request.end) +
+                                 " bytes find no room in shared memory");
+    return false;
   }
-  ReportStayed(Staying::kCall, "no executor was left to run it");
-  return false;
+  wire::Layout answer;
+  const bool delivered = End(forwarded, whole) &&
+                         ReadAnswer(whole->request.layout, *whole->lane, &answer) &&
+                         Deliver(*forwarded.runtime.api, answer, whole->lane->output(), call);
+  // Else the runtime says here what is wrong, in its own words.
+  if (!delivered)
+    ReportStayed(Staying::kCall, whole->lane ? "the executor could not run it" : kNobodyLeft);
+  Release(forwarded, whole);
+  return delivered;
 }
 
 }  // namespace
@@ -327,16 +309,16 @@ OrtStatus* RunForwarded(Forwarded& forwarded, const Call& call) {
     return status;
   }
   OptionFacts facts;
-  Request request;
+  Part whole;
   if (const std::string& why = WhyRunStays(call.options, &facts); !why.empty()) {
     SayStays(Staying::kCall, why);
     return RunHere(forwarded, call);
   }
-  if (const char* why = Describe(api, forwarded.ports, call, &request)) {
+  if (const char* why = Describe(api, forwarded.ports, call, &whole.request)) {
     SayStays(Staying::kCall, why);
     return RunHere(forwarded, call);
   }
-  if (!RunRemote(forwarded, call, request)) return RunHere(forwarded, call);
+  if (!RunRemote(forwarded, call, &whole)) return RunHere(forwarded, call);
   Tell(call_start);
   return nullptr;
 }

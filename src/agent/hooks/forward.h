@@ -85,6 +85,8 @@ void MakeForwardable(std::shared_ptr<Forwarded> forwarded, OrtSession* session);
 // Runs a call on a forwarded session.
 OrtStatus* RunForwarded(Forwarded& forwarded, const Call& call);
 
+inline constexpr const char* kNobodyLeft = "no executor was left to run it";
+
 // Something stays in the app: said once, and counted for `stagger doctor`.
 void SayStays(Staying what, const std::string& why);
 

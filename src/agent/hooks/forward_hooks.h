@@ -39,23 +39,11 @@ struct ForwardHooks {
   }
 
   // ---- options that keep sessions, or runs, in the app
-  // -------------------------------------------
 
-  template <auto kMember, const char* kWhy, typename... Arguments>
-  static OrtStatus* ORT_API_CALL Stays(OrtSessionOptions* options,
-                                       Arguments... arguments) noexcept {
+  template <auto kMember, const char* kWhy, typename Options, typename... Arguments>
+  static auto ORT_API_CALL Stays(Options* options, Arguments... arguments) noexcept {
     Note(options, kWhy);
     return (Base::Real().*kMember)(options, arguments...);
-  }
-  template <auto kMember, const char* kWhy, typename... Arguments>
-  static OrtStatus* ORT_API_CALL RunStays(OrtRunOptions* options, Arguments... arguments) noexcept {
-    Note(options, kWhy);
-    return (Base::Real().*kMember)(options, arguments...);
-  }
-  static void ORT_API_CALL RunOptionsSetSyncStream(OrtRunOptions* options,
-                                                   OrtSyncStream* stream) noexcept {
-    Note(options, kRunOption);
-    Base::Real().RunOptionsSetSyncStream(options, stream);
   }
   static OrtStatus* ORT_API_CALL RunOptionsUnsetTerminate(OrtRunOptions* options) noexcept {
     State::Get().sessions.Update(options, [](OptionFacts* facts) {
@@ -69,7 +57,6 @@ struct ForwardHooks {
   }
 
   // ---- options that an executor is told of
-  // -------------------------------------------------------
 
   static OrtStatus* ORT_API_CALL AddSessionConfigEntry(OrtSessionOptions* options, const char* key,
                                                        const char* value) noexcept {
@@ -111,7 +98,6 @@ struct ForwardHooks {
   }
 
   // ---- sessions
-  // ----------------------------------------------------------------------------------
 
   static RuntimeRef Runtime() { return {&Base::Real(), Base::Self().version, Base::Self().entry}; }
   static OrtStatus* ORT_API_CALL CreateSession(const OrtEnv* env, const ORTCHAR_T* path,
@@ -140,7 +126,6 @@ struct ForwardHooks {
   }
 
   // ---- inference
-  // ---------------------------------------------------------------------------------
 
   static OrtStatus* ORT_API_CALL Run(OrtSession* session, const OrtRunOptions* options,
                                      const char* const* input_names, const OrtValue* const* inputs,
@@ -215,7 +200,6 @@ struct ForwardHooks {
     api->ReleaseRunOptions = &ReleaseRunOptions;
     api->RunOptionsUnsetTerminate = &RunOptionsUnsetTerminate;
 #define STAGGER_STAYS(entry, why) api->entry = &Stays<&OrtApi::entry, why>
-#define STAGGER_RUN_STAYS(entry, why) api->entry = &RunStays<&OrtApi::entry, why>
     STAGGER_STAYS(EnableProfiling, kProfiling);
     STAGGER_STAYS(SetOptimizedModelFilePath, kWritesModel);
     STAGGER_STAYS(AddCustomOpDomain, kCustomOps);
@@ -232,13 +216,13 @@ struct ForwardHooks {
     STAGGER_STAYS(SessionOptionsAppendExecutionProvider_MIGraphX, kProvider);
     STAGGER_STAYS(SessionOptionsAppendExecutionProvider_CANN, kProvider);
     STAGGER_STAYS(SessionOptionsAppendExecutionProvider_Dnnl, kProvider);
-    STAGGER_RUN_STAYS(RunOptionsSetTerminate, kTerminated);
-    STAGGER_RUN_STAYS(AddRunConfigEntry, kRunOption);
+    STAGGER_STAYS(RunOptionsSetTerminate, kTerminated);
+    STAGGER_STAYS(AddRunConfigEntry, kRunOption);
     if (version >= 18) {
       STAGGER_STAYS(AddExternalInitializersFromFilesInMemory, kWeights);
       STAGGER_STAYS(SessionOptionsAppendExecutionProvider_VitisAI, kProvider);
     }
-    if (version >= 20) STAGGER_RUN_STAYS(RunOptionsAddActiveLoraAdapter, kRunOption);
+    if (version >= 20) STAGGER_STAYS(RunOptionsAddActiveLoraAdapter, kRunOption);
     if (version >= 22) {
       STAGGER_STAYS(SessionOptionsSetLoadCancellationFlag, kCancel);
       STAGGER_STAYS(SessionOptionsAppendExecutionProvider_V2, kProvider);
@@ -246,12 +230,11 @@ struct ForwardHooks {
       STAGGER_STAYS(SessionOptionsSetEpSelectionPolicyDelegate, kProvider);
     }
     if (version >= 25) {
-      STAGGER_RUN_STAYS(RunOptionsEnableProfiling, kRunOption);
-      api->RunOptionsSetSyncStream = &RunOptionsSetSyncStream;
+      STAGGER_STAYS(RunOptionsEnableProfiling, kRunOption);
+      STAGGER_STAYS(RunOptionsSetSyncStream, kRunOption);
     }
     if (version >= 29) STAGGER_STAYS(SessionOptionsSetWeightlessSourceModelBuffer, kWeights);
 #undef STAGGER_STAYS
-#undef STAGGER_RUN_STAYS
   }
 };
 

@@ -132,14 +132,14 @@ struct Hooks {
       State::Get().sessions.Update(options, [](OptionFacts* f) { f->threads = true; });
     return Real().SetIntraOpNumThreads(options, threads);
   }
-  static OrtStatus* ORT_API_CALL SessionOptionsSetCustomCreateThreadFn(
-      OrtSessionOptions* options, OrtCustomCreateThreadFn create) noexcept {
-    State::Get().sessions.Update(options, [](OptionFacts* f) { f->custom_threads = true; });
-    return Real().SessionOptionsSetCustomCreateThreadFn(options, create);
-  }
-  static OrtStatus* ORT_API_CALL DisablePerSessionThreads(OrtSessionOptions* options) noexcept {
-    State::Get().sessions.Update(options, [](OptionFacts* f) { f->shared_pool = true; });
-    return Real().DisablePerSessionThreads(options);
+  template <auto kMember, bool OptionFacts::*kFact, typename... Arguments>
+  static OrtStatus* ORT_API_CALL Chosen(OrtSessionOptions* options,
+                                        Arguments... arguments) noexcept {
+    OrtStatus* status = (Real().*kMember)(options, arguments...);
+    if (status == nullptr) {
+      State::Get().sessions.Update(options, [](OptionFacts* f) { f->*kFact = true; });
+    }
+    return status;
   }
   static OrtStatus* ORT_API_CALL CloneSessionOptions(const OrtSessionOptions* from,
                                                      OrtSessionOptions** to) noexcept {
@@ -150,17 +150,6 @@ struct Hooks {
   static void ORT_API_CALL ReleaseSessionOptions(OrtSessionOptions* options) noexcept {
     State::Get().sessions.ForgetOptions(options);
     Real().ReleaseSessionOptions(options);
-  }
-
-  // Sessions with an accelerator compute elsewhere; the CUDA agent gates those.
-  template <auto kMember, typename... Arguments>
-  static OrtStatus* ORT_API_CALL Append(OrtSessionOptions* options,
-                                        Arguments... arguments) noexcept {
-    OrtStatus* status = (Real().*kMember)(options, arguments...);
-    if (status == nullptr) {
-      State::Get().sessions.Update(options, [](OptionFacts* f) { f->accelerator = true; });
-    }
-    return status;
   }
 
   // ---- inference -------------------------------------------------------------------------------
@@ -239,32 +228,26 @@ struct Hooks {
     api->Run = &Run;
     // Entries are only ever appended; one that this runtime is too old for must stay untouched,
     // since what lies there is not the table.
-    if (version >= 3) api->DisablePerSessionThreads = &DisablePerSessionThreads;
+#define STAGGER_CHOSEN(entry, fact) api->entry = &Chosen<&OrtApi::entry, &OptionFacts::fact>
+    if (version >= 3) STAGGER_CHOSEN(DisablePerSessionThreads, shared_pool);
+    // Sessions with an accelerator compute elsewhere; the CUDA agent gates those.
     if (version >= 4) {
       api->RunWithBinding = &RunWithBinding;
-      api->SessionOptionsAppendExecutionProvider_CUDA =
-          &Append<&OrtApi::SessionOptionsAppendExecutionProvider_CUDA>;
-      api->SessionOptionsAppendExecutionProvider_ROCM =
-          &Append<&OrtApi::SessionOptionsAppendExecutionProvider_ROCM>;
+      STAGGER_CHOSEN(SessionOptionsAppendExecutionProvider_CUDA, accelerator);
+      STAGGER_CHOSEN(SessionOptionsAppendExecutionProvider_ROCM, accelerator);
     }
-    if (version >= 7) {
-      api->SessionOptionsAppendExecutionProvider_TensorRT =
-          &Append<&OrtApi::SessionOptionsAppendExecutionProvider_TensorRT>;
-    }
+    if (version >= 7) STAGGER_CHOSEN(SessionOptionsAppendExecutionProvider_TensorRT, accelerator);
     if (version >= 8) {
       api->CreateSessionWithPrepackedWeightsContainer = &CreateSessionWithPrepackedWeightsContainer;
       api->CreateSessionFromArrayWithPrepackedWeightsContainer =
           &CreateSessionFromArrayWithPrepackedWeightsContainer;
     }
-    if (version >= 10) {
-      api->SessionOptionsSetCustomCreateThreadFn = &SessionOptionsSetCustomCreateThreadFn;
-    }
+    if (version >= 10) STAGGER_CHOSEN(SessionOptionsSetCustomCreateThreadFn, custom_threads);
     if (version >= 11) {
-      api->SessionOptionsAppendExecutionProvider_CUDA_V2 =
-          &Append<&OrtApi::SessionOptionsAppendExecutionProvider_CUDA_V2>;
-      api->SessionOptionsAppendExecutionProvider_TensorRT_V2 =
-          &Append<&OrtApi::SessionOptionsAppendExecutionProvider_TensorRT_V2>;
+      STAGGER_CHOSEN(SessionOptionsAppendExecutionProvider_CUDA_V2, accelerator);
+      STAGGER_CHOSEN(SessionOptionsAppendExecutionProvider_TensorRT_V2, accelerator);
     }
+#undef STAGGER_CHOSEN
     if (version >= 16) api->RunAsync = &RunAsync;
   }
 };

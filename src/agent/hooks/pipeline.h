@@ -8,15 +8,11 @@
 
 #include <atomic>
 #include <deque>
-#include <memory>
 #include <vector>
 
-#include "agent/forward/call.h"
-#include "agent/forward/lane.h"
+#include "agent/hooks/split.h"
 
 namespace stagger::agent {
-
-struct Forwarded;
 
 class Pipeline {
  public:
@@ -31,20 +27,16 @@ class Pipeline {
  private:
   // One inference under way, or done.
   struct Frame {
-    wire::Layout request;
-    std::uint64_t end = 0;       // of its inputs in the lane
-    std::unique_ptr<Lane> lane;  // where its inputs lie, and its outputs once done
+    Part part;                      // its lane holds the outputs, once done
+    std::vector<std::byte> inputs;  // of one that has lost its executor
     bool under_way = false;
-    bool done = false;              // the lane's answer is there
-    std::vector<OrtValue*> values;  // instead: computed in this process
+    std::vector<OrtValue*> values;  // instead of a lane's: computed in this process
   };
 
   OrtStatus* Start(Forwarded& forwarded, const Call& call, Frame* frame);
   OrtStatus* Finish(Forwarded& forwarded, Frame* frame);
-  OrtStatus* Hand(Forwarded& forwarded, const Frame& frame, const Call& call);
-  OrtStatus* ComputeHere(Forwarded& forwarded, Frame* frame, const OrtValue* const* inputs,
-                         std::size_t count);
-  void Drop(Forwarded& forwarded, Frame* frame);
+  static OrtStatus* Hand(Forwarded& forwarded, const Frame& frame, const Call& call);
+  static OrtStatus* ComputeHere(Forwarded& forwarded, Frame* frame);
 
   std::atomic<pid_t> caller_{0};  // the one thread
   std::deque<Frame> frames_;

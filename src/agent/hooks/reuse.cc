@@ -59,7 +59,8 @@ bool Ask(const OrtApi& api, const Call& call, std::string* asked) {
 
 void PaceCall(const OrtSession* session) {
   State& state = State::Get();
-  if (state.options.period == Duration{} || state.options.hello.excess != Excess::kPace) return;
+  if (state.options.period == Duration{} || state.options.hello.spec.excess != Excess::kPace)
+    return;
   // A call within a call is part of that one.
   if (FrameworkDepth() > 0) return;
   const std::shared_ptr<Session> record = state.sessions.Find(session, state.options.warmup);
@@ -71,7 +72,7 @@ void PaceCall(const OrtSession* session) {
 void PaceDevice(DeviceId device) {
   State& state = State::Get();
   if (state.options.period == Duration{}) return;
-  switch (state.options.hello.excess) {
+  switch (state.options.hello.spec.excess) {
     case Excess::kPace:
       return state.gate.AwaitSlot(device, state.options.period);
     case Excess::kReuse: {
@@ -90,7 +91,8 @@ void PaceDevice(DeviceId device) {
 
 void RefuseReuse(const OrtSession* session, const char* why) {
   State& state = State::Get();
-  if (state.options.period == Duration{} || state.options.hello.excess != Excess::kReuse) return;
+  if (state.options.period == Duration{} || state.options.hello.spec.excess != Excess::kReuse)
+    return;
   Refused(*state.sessions.Find(session, state.options.warmup), why);
 }
 
@@ -98,7 +100,8 @@ ReuseCall::ReuseCall(const OrtApi& api, unsigned version, const OrtSession* sess
                      const Call& call)
     : api_(api), key_(session), call_(call) {
   State& state = State::Get();
-  if (state.options.period == Duration{} || state.options.hello.excess != Excess::kReuse) return;
+  if (state.options.period == Duration{} || state.options.hello.spec.excess != Excess::kReuse)
+    return;
   if (FrameworkDepth() > 0) return;
   state.link.Nudge();
   std::shared_ptr<Session> record = state.sessions.Find(session, state.options.warmup);

@@ -10,11 +10,6 @@ namespace {
 
 constexpr std::size_t kMostParts = 16;
 
-struct Part {
-  Request request;
-  std::unique_ptr<Lane> lane;
-};
-
 // How many items the call brings; 0 if its inputs don't agree.
 std::int64_t ItemsOf(const wire::Layout& layout) {
   std::int64_t items = 0;
@@ -36,37 +31,6 @@ Request Slice(const Request& whole, std::int64_t first, std::int64_t items, std:
   }
   Arrange(&part);
   return part;
-}
-
-bool Begin(Forwarded& forwarded, Part* part) {
-  while (std::unique_ptr<Lane> lane = forwarded.remote.Acquire()) {
-    if (!Place(part->request, lane.get())) {
-      forwarded.remote.Return(std::move(lane));
-      return false;
-    }
-    if (lane->Start(DueTime())) {
-      part->lane = std::move(lane);
-      return true;
-    }
-    forwarded.remote.Lose(std::move(lane));
-  }
-  return false;
-}
-
-// One whose executor died begins again on another.
-bool End(Forwarded& forwarded, Part* part) {
-  while (part->lane) {
-    switch (part->lane->Await()) {
-      case Lane::Outcome::kDone:
-        return true;
-      case Lane::Outcome::kFailed:
-        return false;
-      case Lane::Outcome::kLost:
-        forwarded.remote.Lose(std::move(part->lane));
-        if (!Begin(forwarded, part)) return false;
-    }
-  }
-  return false;
 }
 
 // Puts the parts' outputs one behind the other.
@@ -103,6 +67,35 @@ bool Join(const OrtApi& api, const Call& call, const std::vector<Part>& parts) {
 
 }  // namespace
 
+Sent Begin(Forwarded& forwarded, Part* part) {
+  while (std::unique_ptr<Lane> lane = forwarded.remote.Acquire()) {
+    if (!Place(part->request, lane.get())) {
+      forwarded.remote.Return(std::move(lane));
+      return Sent::kNoRoom;
+    }
+    if (lane->Start(DueTime())) {
+      part->lane = std::move(lane);
+      return Sent::kUnderWay;
+    }
+    forwarded.remote.Lose(std::move(lane));
+  }
+  return Sent::kNobody;
+}
+
+bool End(Forwarded& forwarded, Part* part) {
+  while (part->lane) {
+    const Lane::Outcome outcome = part->lane->Await();
+    if (outcome != Lane::Outcome::kLost) return outcome == Lane::Outcome::kDone;
+    forwarded.remote.Lose(std::move(part->lane));
+    Begin(forwarded, part);
+  }
+  return false;
+}
+
+void Release(Forwarded& forwarded, Part* part) {
+  if (part->lane) forwarded.remote.Return(std::move(part->lane));
+}
+
 bool RunSplit(Forwarded& forwarded, const Call& call, const Request& request) {
   const std::int64_t items = ItemsOf(request.layout);
   const std::size_t count = std::min({forwarded.remote.executors(), kMostParts,
@@ -115,16 +108,14 @@ bool RunSplit(Forwarded& forwarded, const Call& call, const Request& request) {
     const auto end = static_cast<std::int64_t>((p + 1) * static_cast<std::size_t>(items) / count);
     parts[p].request = Slice(request, first, end - first, items);
     first = end;
-    good = good && Begin(forwarded, &parts[p]);
+    good = good && Begin(forwarded, &parts[p]) == Sent::kUnderWay;
   }
   // What has begun is awaited in any case: a lane goes back idle, or not at all.
   for (Part& part : parts) {
     if (part.lane) good = End(forwarded, &part) && good;
   }
   good = good && Join(*forwarded.runtime.api, call, parts);
-  for (Part& part : parts) {
-    if (part.lane) forwarded.remote.Return(std::move(part.lane));
-  }
+  for (Part& part : parts) Release(forwarded, &part);
   return good;
 }
 

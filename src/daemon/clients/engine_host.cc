@@ -22,20 +22,6 @@ Overloaded(F...) -> Overloaded<F...>;
 
 constexpr Duration kExpiryLogEvery = std::chrono::seconds{10};
 
-core::StreamSpec SpecOf(const wire::Hello& hello, std::string name) {
-  core::StreamSpec spec;
-  spec.name = std::move(name);
-  spec.required_fps = hello.fps_milli / 1000.0;
-  spec.deadline = std::chrono::microseconds{hello.deadline_us};
-  if (hello.deadline_us == 0 && spec.required_fps > 0) {
-    spec.deadline = FromMs(1000.0 / spec.required_fps);
-  }
-  spec.weight = hello.weight_milli / 1000.0;
-  spec.min_fps = hello.min_fps_milli / 1000.0;
-  spec.excess = hello.excess;
-  return spec;
-}
-
 std::string ConcurrencyText(const core::PolicySpec& policy) {
   std::string text = policy.auto_concurrency ? "auto" : std::to_string(policy.concurrency);
   if (policy.demand_limit > 0) text += fmt::format(", demand limit {:g}", policy.demand_limit);
@@ -72,7 +58,7 @@ EngineHost::EngineHost(core::Engine engine, std::vector<wire::Gpu> gpus, Admissi
 
 std::string EngineHost::Join(ClientId client, const wire::Hello& hello, const std::string& fallback,
                              pid_t pid, uid_t uid, std::string command, TimePoint now) {
-  std::string name = Printable(hello.name.empty() ? fallback : hello.name);
+  std::string name = Printable(hello.spec.name.empty() ? fallback : hello.spec.name);
   if (name.empty()) name = "app";
   if (ledger_.NameTaken(name)) {
     int n = 2;
@@ -84,10 +70,14 @@ std::string EngineHost::Join(ClientId client, const wire::Hello& hello, const st
                       .uid = uid,
                       .command = Printable(std::move(command)),
                       .done = RateWindow(now),
-                      .asked_name = Printable(hello.name)};
+                      .asked_name = Printable(hello.spec.name)};
   const Assignment* assigned = assignments_.Of(record);
   ledger_.Joined(client, std::move(record));
-  const core::StreamSpec spec = SpecOf(hello, name);
+  StreamSpec spec = hello.spec;
+  spec.name = name;
+  if (spec.deadline == Duration{} && spec.required_fps > 0) {
+    spec.deadline = FromMs(1000.0 / spec.required_fps);
+  }
   spdlog::info("stream '{}' joined: pid {}, {}", name, pid,
                spec.required_fps > 0 ? fmt::format("{:g} fps required, deadline {:g} ms",
                                                    spec.required_fps, ToMs(spec.deadline))

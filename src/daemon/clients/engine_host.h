@@ -39,7 +39,7 @@ class EngineHost {
   wire::Welcome WelcomeFor(ClientId client, std::uint64_t features) const {
     return {wire::kProtocolVersion, client, gpus_, wire::AgreedFeatures(features)};
   }
-  // The name the stream got: `hello.name` or `fallback`, made unique.
+  // The name the stream got: `hello.spec.name` or `fallback`, made unique.
   std::string Join(ClientId client, const wire::Hello& hello, const std::string& fallback,
                    pid_t pid, uid_t uid, std::string command, TimePoint now);
   void Leave(ClientId client, TimePoint now);

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "cuda/driver_types.h"
+#include "lab/vgpu/driver_values.h"
 
 extern "C" {
 #define STAGGER_CUDA_CALL(base, symbol, since, kind, parameters, arguments) \
