@@ -65,6 +65,7 @@ PlanInForce::Changed PlanInForce::Settle(const std::string& cause, TimePoint now
     stream.standby.clear();
     stream.since = now;
     stream.reason = explainer.Reason(i);
+    stream.change = ++changes_;
     changed.push_back(stream.need.name);
     if (fresh) continue;
     ++stream.moves;
@@ -253,6 +254,7 @@ PlanInForce::Changed PlanInForce::Return(std::uint32_t device, const std::string
     PlacedStream& stream = streams_[i];
     if (Sorted(before[i]) == Sorted(stream.on)) continue;
     ++stream.moves;
+    stream.change = ++changes_;
     stream.since = now;
     stream.standby.clear();
     stream.reason = fmt::format("moved back: {} is here again", what);

@@ -54,10 +54,11 @@ struct PlacedStream {
       standby;  // where it would be were a device of it gone; what has its model loaded
   std::string reason;
   std::uint64_t moves = 0;
-  TimePoint since{};        // at this place, or without one
-  Drift growth;             // of its body over what the plan was made with, as measured
-  TimePoint relieved_at{};  // when it last moved because of measurements
-  double lowered_fps = 0;   // what a device with too much to do leaves of its rate; 0: all of it
+  std::uint64_t change = 0;  // of all changes of places, the one that put it there
+  TimePoint since{};         // at this place, or without one
+  Drift growth;              // of its body over what the plan was made with, as measured
+  TimePoint relieved_at{};   // when it last moved because of measurements
+  double lowered_fps = 0;    // what a device with too much to do leaves of its rate; 0: all of it
 
   bool stays_where_it_runs() const { return need.kind == placement::DeviceKind::kGpu && !restarts; }
 };
@@ -91,6 +92,7 @@ class PlanInForce {
   const std::vector<PlacedStream>& streams() const { return streams_; }
   const std::deque<Event>& events() const { return events_; }  // the latest, oldest first
   std::uint64_t noted() const { return noted_; }               // so many ever
+  std::uint64_t changes() const { return changes_; }           // of places, ever
   bool empty() const { return devices_.empty() && streams_.empty(); }
   const PlacedStream* Find(const std::string& name) const;
   const PlacedDevice* FindDevice(const std::string& name) const;
@@ -152,6 +154,7 @@ class PlanInForce {
   std::vector<PlacedStream> streams_;
   std::deque<Event> events_;
   std::uint64_t noted_ = 0;
+  std::uint64_t changes_ = 0;
   std::uint32_t relieved_next_ = 0;  // the device that Relieve begins with
 };
 

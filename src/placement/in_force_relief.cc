@@ -304,6 +304,7 @@ bool PlanInForce::ReliefOf(std::uint32_t device, TimePoint now, Changed* changed
     stream.home.clear();
     stream.standby.clear();
     ++stream.moves;
+    stream.change = ++changes_;
     stream.reason = fmt::format("moved from {}: {}; {}", from, cause, explainer.Reason(i));
     Note(fmt::format("{} moves from {} to {}: {}", stream.need.name, from, PlaceOf(stream), cause),
          now);

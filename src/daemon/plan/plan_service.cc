@@ -19,7 +19,9 @@ namespace {
 constexpr Duration kStandbyAfter = std::chrono::milliseconds{500};
 constexpr Duration kStandbyStep = std::chrono::milliseconds{10};
 // Figures that wait while others are measured; beyond this the oldest are forgotten.
-constexpr std::size_t kMostTold = 1024;
+constexpr std::size_t kMostFigures = 1024;
+// Places in one packet.
+constexpr std::size_t kMostTold = 64;
 
 }  // namespace
 
@@ -155,7 +157,9 @@ Result<json> PlanService::Place(const json& body, pid_t owner, TimePoint now) {
   Apply(*changed);
   spdlog::info("{} streams placed for pid {}; {} devices, {} streams in all", names.size(), owner,
                placement_.devices().size(), placement_.streams().size());
-  return PlacesOf(names);
+  json places = json::array();
+  for (const std::string& name : names) places.push_back(PlaceOf(*placement_.Find(name)));
+  return json{{"streams", std::move(places)}};
 }
 
 Result<void> PlanService::Watch(const placement::PlacedDevice& device) {
@@ -196,7 +200,7 @@ void PlanService::OnFigures(const std::string& device, const placement::DeviceFi
     if (!created) return spdlog::warn("devices are not measured: {}", created.error().message);
     measuring_ = std::move(created).value();
   }
-  if (told_.size() >= kMostTold) told_.erase(told_.begin());
+  if (told_.size() >= kMostFigures) told_.erase(told_.begin());
   told_.push_back({device, figures, Now()});
   MeasureNext();
 }
@@ -263,7 +267,6 @@ void PlanService::OnOwnerGone(pid_t pid) {
 }
 
 void PlanService::Apply(const placement::PlanInForce::Changed& changed) {
-  ++version_;
   PlanStandbySoon();
   for (const std::string& name : changed) {
     const placement::PlacedStream* stream = placement_.Find(name);
@@ -322,34 +325,40 @@ void PlanService::Forget(const std::vector<std::string>& streams) {
   }
 }
 
-Result<json> PlanService::Places(const json& body) const {
-  const auto names = ParseNames(body);
-  if (!names) return names.error();
-  return PlacesOf(*names);
+std::optional<json> PlanService::PlacesSince(std::uint64_t* told, pid_t owner) const {
+  if (*told >= placement_.changes()) return std::nullopt;
+  std::vector<const placement::PlacedStream*> fresh;
+  for (const placement::PlacedStream& stream : placement_.streams()) {
+    if (stream.owner == owner && stream.change > *told) fresh.push_back(&stream);
+  }
+  std::ranges::sort(fresh, {}, &placement::PlacedStream::change);
+  *told = placement_.changes();
+  if (fresh.empty()) return std::nullopt;
+  if (fresh.size() > kMostTold) {
+    fresh.resize(kMostTold);
+    *told = fresh.back()->change;
+  }
+  json places = json::array();
+  for (const placement::PlacedStream* stream : fresh) places.push_back(PlaceOf(*stream));
+  return json{{"streams", std::move(places)}};
 }
 
-json PlanService::PlacesOf(const std::vector<std::string>& names) const {
-  json places = json::array();
-  for (const std::string& name : names) {
-    const placement::PlacedStream* stream = placement_.Find(name);
-    if (stream == nullptr) continue;
-    json devices = json::array();
-    json executors = json::array();
-    json gpus = json::array();
-    for (const std::uint32_t index : stream->on) {
-      const placement::PlacedDevice& device = placement_.devices()[index];
-      devices.push_back(device.plan.name);
-      const bool sent = stream->need.kind == placement::DeviceKind::kExecutor;
-      if (sent && !device.socket.empty()) executors.push_back(device.socket);
-      if (!sent && !device.uuid.empty()) gpus.push_back(device.uuid);
-    }
-    places.push_back({{"name", name},
-                      {"devices", std::move(devices)},
-                      {"executors", std::move(executors)},
-                      {"gpus", std::move(gpus)},
-                      {"reason", stream->reason}});
+json PlanService::PlaceOf(const placement::PlacedStream& stream) const {
+  json devices = json::array();
+  json executors = json::array();
+  json gpus = json::array();
+  const bool sent = stream.need.kind == placement::DeviceKind::kExecutor;
+  for (const std::uint32_t index : stream.on) {
+    const placement::PlacedDevice& device = placement_.devices()[index];
+    devices.push_back(device.plan.name);
+    if (sent && !device.socket.empty()) executors.push_back(device.socket);
+    if (!sent && !device.uuid.empty()) gpus.push_back(device.uuid);
   }
-  return {{"streams", std::move(places)}, {"version", version_}};
+  return {{"name", stream.need.name},
+          {"devices", std::move(devices)},
+          {"executors", std::move(executors)},
+          {"gpus", std::move(gpus)},
+          {"reason", stream.reason}};
 }
 
 }  // namespace stagger::daemon

@@ -63,8 +63,9 @@ class PlanService {
   Result<nlohmann::json> Place(const nlohmann::json& body, pid_t owner, TimePoint now);
   // {"streams": names}: their places are free.
   Result<nlohmann::json> Unplace(const nlohmann::json& body, TimePoint now);
-  // {"streams": names}: where they are now.
-  Result<nlohmann::json> Places(const nlohmann::json& body) const;
+  // The places of streams of process `owner` that have changed after `*told`, a count of changes,
+  // oldest first: some of them, and `*told` says which are left. nullopt: none.
+  std::optional<nlohmann::json> PlacesSince(std::uint64_t* told, pid_t owner) const;
 
  private:
   struct Owner {
@@ -99,7 +100,7 @@ class PlanService {
   // Before their places are taken away.
   void Forget(const std::vector<std::string>& streams);
   std::vector<std::string> SocketsOf(const placement::PlacedOn& on) const;
-  nlohmann::json PlacesOf(const std::vector<std::string>& names) const;
+  nlohmann::json PlaceOf(const placement::PlacedStream& stream) const;
 
   EventLoop* loop_;
   std::vector<device::Device> devices_;
@@ -116,7 +117,6 @@ class PlanService {
   std::uint64_t measured_changes_ = 0;        // of these when measuring began
   std::vector<MeasureWorker::Told> told_;     // not yet measured
   std::unique_ptr<MeasureWorker> measuring_;  // null: no figures have come yet
-  std::uint64_t version_ = 0;                 // changes with every place that does
   std::unique_ptr<Timer> standby_timer_;
   std::uint32_t standby_next_ = 0;  // device
   std::map<pid_t, Owner> owners_;
