@@ -6,6 +6,7 @@
 
 #include "placement/drift.h"
 #include "placement/in_force.h"
+#include "plan_calls.h"
 
 namespace stagger::placement {
 namespace {
@@ -63,15 +64,15 @@ class ReliefTest : public testing::Test {
     ASSERT_TRUE(added) << added.error().message;
   }
   // As an executor's figures come: each half second.
-  PlanInForce::Changed Measure(const std::string& device, DeviceFigures figures, int times = 1) {
-    PlanInForce::Changed changed;
+  PlanCalls::Changed Measure(const std::string& device, DeviceFigures figures, int times = 1) {
+    PlanCalls::Changed changed;
     for (int i = 0; i < times; ++i) {
       now_ = now_ + kHalf;
       for (std::string& name : placement_.Measure(device, figures, now_)) changed.push_back(name);
     }
     return changed;
   }
-  PlanInForce::Changed Body(const std::string& device, const std::string& stream, double body_ms,
+  PlanCalls::Changed Body(const std::string& device, const std::string& stream, double body_ms,
                             int times = 1) {
     return Measure(device, {.pace = 1, .available_gb = 0, .apps = {{stream, FromMs(body_ms)}}},
                    times);
@@ -79,7 +80,7 @@ class ReliefTest : public testing::Test {
   std::string On(const std::string& name) const {
     return placement_.PlaceOf(*placement_.Find(name));
   }
-  PlanInForce placement_;
+  PlanCalls placement_;
   TimePoint now_{std::chrono::seconds{100}};
 };
 
@@ -191,7 +192,7 @@ TEST_F(ReliefTest, OnGpusOnlyThoseMoveThatAreStartedAgainForIt) {
   EXPECT_EQ(On("returns"), "h");
   // Beside one that is not started again either nothing can be done, and no rate is lowered: they
   // wait for their turns.
-  PlanInForce both;
+  PlanCalls both;
   ASSERT_TRUE(both.Add(gpus, streams, false, now_));
   DeviceFigures figures;
   figures.apps = {{"stays", FromMs(85)}};
