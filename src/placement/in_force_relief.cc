@@ -90,7 +90,9 @@ PlanInForce::View PlanInForce::Look(std::optional<std::uint32_t> with) const {
     });
   };
   const auto whole = [&](const PlacedStream& stream) {
-    return std::ranges::all_of(stream.on, [&](std::uint32_t d) { return devices_[d].here; });
+    return std::ranges::all_of(stream.on, [&](std::uint32_t d) {
+      return devices_[d].here && Suits(stream.need.kind, devices_[d].plan.kind);
+    });
   };
   for (bool more = true; more;) {
     more = false;

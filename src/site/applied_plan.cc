@@ -96,10 +96,7 @@ Result<void> AppliedPlan::Change(SitePlan next, const std::vector<std::string>& 
   const auto among = [](const std::vector<std::string>& names) {
     return [&names](const std::string& name) { return std::ranges::count(names, name) > 0; };
   };
-  for (const std::string& stream : gone) {
-    GiveUpPlace(daemon_, stream);
-    started_on_.erase(stream);
-  }
+  for (const std::string& stream : gone) GiveUpPlace(daemon_, stream);
   for (const std::string& stream : fresh) next.Again(stream);
   SitePlan before = std::exchange(plan_, std::move(next));
   if (auto placed = Ask(plan_.Requests(nullptr, false, among(fresh))); !placed) {

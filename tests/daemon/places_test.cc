@@ -37,11 +37,8 @@ TEST(Places, AreToldAtOnceAndAtEachChange) {
   std::map<std::string, json> expected;
   for (int i = 0; i < 100; ++i) {
     const std::string name = "stream-" + std::to_string(i);
-    plan["streams"].push_back({{"name", name},
-                               {"fps", 1},
-                               {"body_ms", 1},
-                               {"executor", true},
-                               {"devices", {"never"}}});
+    plan["streams"].push_back(
+        {{"name", name}, {"fps", 1}, {"body_ms", 1}, {"executor", true}, {"devices", {"never"}}});
     expected[name] = json::array({"there"});
   }
   WireClient follower(daemon.socket());

@@ -215,6 +215,23 @@ TEST(PlacementOnSharedGpuTest, TakesBothKindsAndOnlyTheExecutorsLeaveWithIt) {
   EXPECT_EQ(placement.Find("local")->moves, 0U);
 }
 
+TEST(PlacementOnSharedGpuTest, NothingIsLeftWithAnExecutorThatLeavesAnOverfullGpu) {
+  PlacedStream local = Stream("local", 10, 30, {0});
+  local.need.kind = placement::DeviceKind::kGpu;
+  PlanCalls placement;
+  // The core is too slow for what is sent.
+  ASSERT_TRUE(placement.Add({SharedGpu(), Core("a", 0.2)}, {local, Stream("sent", 10, 30, {0})},
+                            false, kNow));
+  DeviceFigures figures;
+  figures.apps = {{"local", FromMs(95)}};
+  placement.Measure("g", figures, kNow);
+  EXPECT_THAT(placement.Measure("g", figures, kNow), IsEmpty());
+  EXPECT_FALSE(placement.FindDevice("g")->overfull.empty());
+  EXPECT_THAT(placement.ExecutorGone("g", "its executor has ended", kNow), ElementsAre("sent"));
+  EXPECT_EQ(placement.PlaceOf(*placement.Find("sent")), "no device");
+  EXPECT_EQ(placement.PlaceOf(*placement.Find("local")), "g");
+}
+
 TEST(PlacementOnSharedGpuTest, TheGpuItselfIsLostAndIsBackBeforeItsExecutor) {
   const PlacedDevice gpu = SharedGpu();
   PlacedDevice other = gpu;

@@ -28,8 +28,9 @@ Site SiteWith(const std::string& apps) {
 }
 
 std::string App(const std::string& name, int copies, int body_ms) {
-  return "  - {name: " + name + ", command: [x], fps: 10, executor: true, copies: " +
-         std::to_string(copies) + ", profile: {body_ms: " + std::to_string(body_ms) + "}}\n";
+  return "  - {name: " + name +
+         ", command: [x], fps: 10, executor: true, copies: " + std::to_string(copies) +
+         ", profile: {body_ms: " + std::to_string(body_ms) + "}}\n";
 }
 
 bool All(const std::string&) { return true; }
