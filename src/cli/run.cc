@@ -18,7 +18,7 @@
 #include "launch/installation.h"
 #include "launch/mps_client.h"
 #include "launch/preload.h"
-#include "site/site_plan.h"
+#include "site/applied_plan.h"
 #include "wire/channel.h"
 
 namespace stagger::cli {

@@ -17,9 +17,9 @@
 #include "launch/private_daemon.h"
 #include "launch/scratch_dir.h"
 #include "launch/workplace.h"
+#include "site/applied_plan.h"
 #include "site/auto_devices.h"
 #include "site/gpu_faults.h"
-#include "site/moves.h"
 #include "site/probe.h"
 #include "site/site_file.h"
 #include "site/site_plan.h"
@@ -32,48 +32,41 @@ namespace {
 
 // The apps' output waits meanwhile.
 constexpr Duration kFaultAnswerLimit = std::chrono::milliseconds{300};
-constexpr Duration kPlaceAnswerLimit = std::chrono::seconds{1};
 constexpr double kPlanSeconds = 1;
 
-// The daemon keeps the plan from when its executors listen until we end; apps ask it where they run
-// each time they start.
-SupervisorHooks HooksOf(const Site& site, SitePlan* plan, const std::string& socket,
-                        const ScratchDir& scratch) {
+// The daemon keeps the plan from when its executors listen until we end.
+SupervisorHooks HooksOf(const Site& site, AppliedPlan* plan) {
+  SupervisorHooks hooks;
+  hooks.ready = [plan] { return plan->Give(); };
+  hooks.places_fd = [plan] { return plan->fd(); };
+  hooks.places_came = [plan] { return plan->News(); };
+  hooks.restart_moved = site.restart_on_move;
+  hooks.starting = [plan](const std::string& name, ChildSpec* spec) -> Result<void> {
+    const Result<Place> place = plan->Start(name);
+    if (!place) return place.error();
+    for (const auto& [variable, value] : PlaceEnvironment(*place)) {
+      spec->environment[variable] = value;
+    }
+    fmt::print(stderr, "stagger: {}: on {}: {}\n", name, fmt::join(place->devices, ", "),
+               place->reason);
+    return {};
+  };
+  hooks.finished = [plan](const std::string& name) { plan->Finished(name); };
+  hooks.every_second = [plan] {
+    if (plan->GiveAgain()) {
+      fmt::print(stderr, "stagger: the daemon is back, and has the plan again\n");
+    }
+  };
+  return hooks;
+}
+
+std::map<std::string, std::string> SocketsOf(const Site& site, const ScratchDir& scratch) {
   std::map<std::string, std::string> sockets;
   for (std::size_t i = 0; i < site.declared.size(); ++i) {
     if (!site.declared[i].has_executor()) continue;
     sockets[site.declared[i].plan.name] = scratch.File(fmt::format("executor-{}", i));
   }
-  SupervisorHooks hooks;
-  hooks.ready = [plan, socket, sockets] { return plan->Apply(socket, sockets); };
-  const auto moves = std::make_shared<Moves>(socket);
-  hooks.moved = [moves](const std::vector<std::string>& names) {
-    return moves->Moved(names, kPlaceAnswerLimit);
-  };
-  hooks.restart_moved = site.restart_on_move;
-  hooks.starting = [socket, moves](const std::string& name, ChildSpec* spec) -> Result<void> {
-    const Result<Place> place = AskPlace(socket, name, kPlaceAnswerLimit);
-    if (!place)
-      return {};  // where it was last, if anywhere; it will be told when there is a daemon
-    if (place->devices.empty()) return Error{"it has no place: " + place->reason};
-    for (const auto& [variable, value] : PlaceEnvironment(*place)) {
-      spec->environment[variable] = value;
-    }
-    moves->Started(name, *place);
-    fmt::print(stderr, "stagger: {}: on {}: {}\n", name, fmt::join(place->devices, ", "),
-               place->reason);
-    return {};
-  };
-  hooks.finished = [plan, socket](const std::string& name) {
-    plan->Finished(name);
-    GiveUpPlace(socket, name);
-  };
-  hooks.every_second = [plan] {
-    if (plan->KeepInStep()) {
-      fmt::print(stderr, "stagger: the daemon is back, and has the plan again\n");
-    }
-  };
-  return hooks;
+  return sockets;
 }
 
 Result<void> RunSite(const std::string& file, Site site, bool partial, const std::string& socket,
@@ -137,9 +130,13 @@ Result<void> RunSite(const std::string& file, Site site, bool partial, const std
   const bool gpus = *place->installation.Agents() != *place->installation.Agent();
   if (gpus) supervisor.WatchFaults(ask_faults);
   SupervisorHooks hooks;
-  if (plan) hooks = HooksOf(site, &*plan, socket, *scratch);
-  RunningSite running{file,   site,     plan ? &*plan : nullptr, partial, &place->installation,
-                      socket, executors};
+  std::optional<AppliedPlan> applied;
+  if (plan) {
+    applied.emplace(std::move(*plan), socket, SocketsOf(site, *scratch));
+    hooks = HooksOf(site, &*applied);
+  }
+  RunningSite running{
+      file, site, applied ? &*applied : nullptr, partial, &place->installation, socket, executors};
   hooks.reload = [&running] { return Reload(&running); };
   place->stop.HangupsMeanReload();
   supervisor.Hook(std::move(hooks));

@@ -29,8 +29,10 @@ Control::Answer Control::Handle(const std::string& verb, const std::string& body
   if (verb == "status") return {.ok = true, .stop = false, .body = Dump(status_(now))};
   if (verb == "why") return Explain(body, now);
   if (verb == "policy") return Policy(body, standing, now);
-  if (verb == "place" || verb == "unplace" || verb == "places") {
-    return Place(verb, body, standing, pid, now);
+  if (verb == "place" || verb == "unplace") return Place(verb, body, standing, pid, now);
+  if (verb == "places") {
+    if (!body.empty()) return Refusal("places: there are no arguments");
+    return {.ok = true, .stop = false, .body = R"({"streams":[]})", .follows = true};
   }
   if (verb == "assign") return Assign(body, standing, now);
   if (verb == "stop") {
@@ -45,16 +47,21 @@ Control::Answer Control::Handle(const std::string& verb, const std::string& body
 
 Control::Answer Control::Place(const std::string& verb, const std::string& body, Standing standing,
                                pid_t pid, TimePoint now) {
-  if (standing != Standing::kOwner && verb != "places") {
+  if (standing != Standing::kOwner) {
     return Refusal("only the daemon's owner may give streams a place");
   }
   const json args = json::parse(body, nullptr, /*allow_exceptions=*/false);
   if (!args.is_object()) return Refusal(verb + ": the arguments are not a JSON object");
-  const Result<json> answer = verb == "place"     ? placement_->Place(args, pid, now)
-                              : verb == "unplace" ? placement_->Unplace(args, now)
-                                                  : placement_->Places(args);
+  const Result<json> answer =
+      verb == "place" ? placement_->Place(args, pid, now) : placement_->Unplace(args, now);
   if (!answer) return Refusal(answer.error().message);
   return {.ok = true, .stop = false, .body = Dump(*answer)};
+}
+
+std::optional<std::string> Control::News(pid_t pid, std::uint64_t* told) {
+  const std::optional<json> places = placement_->PlacesSince(told, pid);
+  if (!places) return std::nullopt;
+  return Dump(*places);
 }
 
 Control::Answer Control::Explain(const std::string& body, TimePoint now) {

@@ -24,6 +24,7 @@ class Control : public Commands {
   Answer Handle(const std::string& verb, const std::string& body, Standing standing, pid_t pid,
                 TimePoint now) override;
   void Stop() override { stop_(); }
+  std::optional<std::string> News(pid_t pid, std::uint64_t* told) override;
 
  private:
   Answer Explain(const std::string& body, TimePoint now);

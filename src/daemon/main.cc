@@ -206,23 +206,8 @@ Result<void> Serve(const Options& options, const UniqueFd& signals, LogQueue* lo
     http_address = http->address().ToString();
   }
 
-  PlanService placement(
-      loop->get(), hardware->devices,
-      [&](const std::string& stream, const auto& sockets, const std::string& why) {
-        if (!sockets) return (*host)->Unassign(stream);
-        const auto assigned = (*host)->Assign(stream, *sockets, why, Now());
-        if (!assigned) spdlog::warn("{}", assigned.error().message);
-      },
-      [&](const std::string& stream, std::vector<std::string> sockets) {
-        (*host)->SetStandby(stream, std::move(sockets));
-      },
-      [&](const std::string& stream, double fps) { (*host)->CapForwarded(stream, fps, Now()); },
-      [&] { server.Settle(); });
+  PlanService placement(loop->get(), hardware->devices, host->get(), [&] { server.Settle(); });
   desk = &placement;
-  placement.MeasureGpus(
-      [&](GpuFigures* figures, const device::Gpu& gpu, const device::GpuUse& use, DeviceId device) {
-        return figures->Read(gpu, use, device, (*host)->engine(), (*host)->ledger());
-      });
   (*host)->KnowExecutors([&](const std::string& socket) {
     const placement::PlacedDevice* device = placement.placement().DeviceAt(socket);
     return device != nullptr ? device->plan.name : std::string();

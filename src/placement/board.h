@@ -22,6 +22,10 @@ class Board {
  public:
   // `swapping` as Catalogue has it.
   explicit Board(std::vector<PlanDevice> devices, bool swapping = false);
+  // With all streams of the problem, none of them placed.
+  Board(const PlacementProblem& problem, bool swapping) : Board(problem.devices, swapping) {
+    for (const StreamNeed& need : problem.streams) Add(need);
+  }
 
   // Knows it from now on, without a place. Its index.
   std::uint32_t Add(const StreamNeed& need);

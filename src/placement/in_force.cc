@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "placement/explain.h"
-#include "placement/in_force_view.h"
 #include "placement/keep_plan.h"
 
 namespace stagger::placement {
@@ -17,23 +16,30 @@ namespace {
 
 constexpr std::size_t kMostEvents = 100;
 
-placement::PlacedOn Sorted(placement::PlacedOn on) {
-  std::ranges::sort(on);
-  return on;
+const std::string& NameOf(const PlacedStream& stream) { return stream.need.name; }
+const std::string& NameOf(const PlacedDevice& device) { return device.plan.name; }
+
+template <typename Placed>
+const Placed* FindIn(const std::vector<Placed>& all, const std::string& name) {
+  const auto found = std::ranges::find(
+      all, name, [](const Placed& each) -> const auto& { return NameOf(each); });
+  return found == all.end() ? nullptr : &*found;
+}
+
+bool SamePlace(PlacedOn a, PlacedOn b) {
+  std::ranges::sort(a);
+  std::ranges::sort(b);
+  return a == b;
 }
 
 }  // namespace
 
 const PlacedStream* PlanInForce::Find(const std::string& name) const {
-  const auto found = std::ranges::find(
-      streams_, name, [](const PlacedStream& each) -> const auto& { return each.need.name; });
-  return found == streams_.end() ? nullptr : &*found;
+  return FindIn(streams_, name);
 }
 
 const PlacedDevice* PlanInForce::FindDevice(const std::string& name) const {
-  const auto found = std::ranges::find(
-      devices_, name, [](const PlacedDevice& each) -> const auto& { return each.plan.name; });
-  return found == devices_.end() ? nullptr : &*found;
+  return FindIn(devices_, name);
 }
 
 const PlacedDevice* PlanInForce::DeviceAt(const std::string& socket) const {
@@ -49,93 +55,202 @@ std::string PlanInForce::PlaceOf(const PlacedStream& stream) const {
   return text.empty() ? "no device" : text;
 }
 
-PlanInForce::Changed PlanInForce::Settle(const std::string& cause, TimePoint now) {
-  const View view = Look();
-  const placement::MadePlan made = placement::KeepPlan(view.problem, view.current);
-  const placement::Explainer explainer(view.problem, made.plan);
-  Changed changed;
+Result<PlanActions> PlanInForce::Step(const PlanEvent& event, TimePoint now) {
+  actions_.clear();
+  const std::uint64_t before = changes_;
+  const auto taken = std::visit([&](const auto& each) { return On(each, now); }, event);
+  if (!taken) return taken.error();
+  for (const PlacedStream& stream : streams_) {
+    if (stream.change > before) TellPlace(stream);
+  }
+  return std::exchange(actions_, {});
+}
+
+void PlanInForce::TellPlace(const PlacedStream& stream) {
+  if (stream.need.kind == DeviceKind::kExecutor) {
+    actions_.push_back(AssignTo{stream.need.name, SocketsOf(stream.on), stream.reason});
+  } else {
+    actions_.push_back(Report{fmt::format("stream '{}' is on {} from its next start on: {}",
+                                          stream.need.name, PlaceOf(stream), stream.reason),
+                              false});
+  }
+  if (!stream.on.empty()) return;
+  actions_.push_back(
+      Report{fmt::format("stream '{}' has no device: {}", stream.need.name, stream.reason)});
+}
+
+std::vector<std::string> PlanInForce::SocketsOf(const PlacedOn& on) const {
+  std::vector<std::string> sockets;
+  for (const std::uint32_t device : on) sockets.push_back(devices_[device].socket);
+  return sockets;
+}
+
+void PlanInForce::Follow(const View& view, const Plan& plan, const std::string& cause,
+                         TimePoint now) {
+  const Explainer explainer(view.problem, plan);
   for (std::uint32_t i = 0; i < view.streams.size(); ++i) {
     PlacedStream& stream = streams_[view.streams[i]];
-    placement::PlacedOn on;
-    for (const std::uint32_t device : made.plan.streams[i]) on.push_back(view.devices[device]);
+    PlacedOn on;
+    for (const std::uint32_t device : plan.streams[i]) on.push_back(view.devices[device]);
     const bool fresh = stream.reason.empty();
-    if (!fresh && Sorted(on) == Sorted(stream.on)) continue;
+    if (!fresh && SamePlace(on, stream.on)) continue;
     const std::string from = PlaceOf(stream);
     stream.on = std::move(on);
     stream.standby.clear();
     stream.since = now;
+    stream.change = ++changes_;
     stream.reason = explainer.Reason(i);
-    changed.push_back(stream.need.name);
     if (fresh) continue;
     ++stream.moves;
     stream.reason = fmt::format("moved from {}: {}; {}", from, cause, stream.reason);
     Note(fmt::format("{} moves from {} to {}: {}", stream.need.name, from, PlaceOf(stream), cause),
          now);
   }
-  return changed;
 }
 
-Result<PlanInForce::Changed> PlanInForce::Add(std::vector<PlacedDevice> devices,
-                                              std::vector<PlacedStream> streams, bool partial,
-                                              TimePoint now) {
-  std::set<std::string> names;
-  for (const PlacedDevice& device : devices) {
-    const PlacedDevice* known = FindDevice(device.plan.name);
-    if (known != nullptr) {
-      return Error{fmt::format("device '{}' is there already, of pid {}; expected another name",
-                               device.plan.name, known->owner)};
+void PlanInForce::Settle(const std::string& cause, TimePoint now) {
+  actions_.push_back(PlanAhead{});
+  const View view = Look();
+  Follow(view, KeepPlan(view.problem, view.current).plan, cause, now);
+}
+
+std::optional<DeviceKind> PlanInForce::OnlyKind() const {
+  // A GPU with an executor takes both kinds.
+  const bool same = !devices_.empty() &&
+                    std::ranges::none_of(devices_, &PlacedDevice::shared_with_executor) &&
+                    std::ranges::all_of(devices_, [&](const PlacedDevice& each) {
+                      return each.plan.kind == devices_.front().plan.kind;
+                    });
+  return same ? std::optional(devices_.front().plan.kind) : std::nullopt;
+}
+
+Result<void> PlanInForce::Resolve(const Joined& joined, std::vector<PlacedStream>* streams) const {
+  *streams = joined.streams;
+  for (std::size_t i = 0; i < streams->size(); ++i) {
+    PlacedStream& stream = (*streams)[i];
+    StreamNeed& need = stream.need;
+    for (const std::string& name :
+         i < joined.places.size() ? joined.places[i] : std::vector<std::string>()) {
+      const PlacedDevice* known = FindDevice(name);
+      const PlacedDevice* fresh = FindIn(joined.devices, name);
+      if (known == nullptr && fresh == nullptr) {
+        return Error{fmt::format("stream '{}': there is no device '{}'", need.name, name)};
+      }
+      stream.on.push_back(static_cast<std::uint32_t>(
+          known != nullptr
+              ? known - devices_.data()
+              : fresh - joined.devices.data() + static_cast<std::ptrdiff_t>(devices_.size())));
     }
+    const std::string like = i < joined.like.size() ? joined.like[i] : "";
+    if (like.empty()) {
+      if (need.kind != DeviceKind::kAny) continue;
+      const auto kind = OnlyKind();
+      if (!kind) {
+        return Error{
+            fmt::format("stream '{}': the plan has executors and GPUs; expected an app that "
+                        "it is like (--like)",
+                        need.name)};
+      }
+      need.kind = *kind;
+      continue;
+    }
+    const auto found = std::ranges::find_if(streams_, [&](const PlacedStream& each) {
+      return each.need.app == like || each.need.name == like;
+    });
+    if (found == streams_.end()) {
+      return Error{
+          fmt::format("stream '{}': there is no app '{}' to be like: expected one that has "
+                      "a place",
+                      need.name, like)};
+    }
+    StreamNeed costs = found->need;
+    costs.name = need.name;
+    costs.fps = need.fps;
+    costs.deadline = need.deadline;
+    costs.most_parts = need.most_parts;
+    need = std::move(costs);
   }
-  for (const PlacedStream& stream : streams) {
+  return {};
+}
+
+Result<void> PlanInForce::On(const Joined& joined, TimePoint now) {
+  if (joined.streams.size() + streams_.size() > kMostStreams ||
+      joined.devices.size() + devices_.size() > kMostDevices) {
+    return Error{
+        fmt::format("place: {} streams on {} devices are the most", kMostStreams, kMostDevices)};
+  }
+  if (devices_.empty() && joined.devices.empty()) {
+    return Error{
+        "this daemon has no plan: expected a site started with 'stagger up' whose devices "
+        "say what they are on"};
+  }
+  std::set<std::string> names;
+  for (const PlacedDevice& device : joined.devices) {
+    const PlacedDevice* known = FindDevice(device.plan.name);
+    if (known == nullptr && names.insert(device.plan.name).second) continue;
+    return Error{fmt::format("device '{}' is there already{}; expected another name",
+                             device.plan.name,
+                             known != nullptr ? fmt::format(", of pid {}", known->owner) : "")};
+  }
+  names.clear();
+  for (const PlacedStream& stream : joined.streams) {
     const PlacedStream* known = Find(stream.need.name);
     if (known == nullptr && names.insert(stream.need.name).second) continue;
     return Error{fmt::format("stream '{}' has a place already{}; expected another name",
                              stream.need.name,
                              known != nullptr ? fmt::format(", of pid {}", known->owner) : "")};
   }
+  std::vector<PlacedStream> streams;
+  if (auto resolved = Resolve(joined, &streams); !resolved) return resolved;
+  const std::string who =
+      streams.size() == 1 ? streams.front().need.name : fmt::format("{} streams", streams.size());
   PlanInForce before = *this;
-  for (PlacedDevice& device : devices) {
-    device.since = now;
-    devices_.push_back(std::move(device));
-  }
-  const std::string first = streams.empty() ? "" : streams.front().need.name;
-  const std::size_t count = streams.size();
-  for (PlacedStream& stream : streams) {
-    stream.since = now;
-    streams_.push_back(std::move(stream));
-  }
-  Changed changed =
-      Settle(count == 1 ? first + " joined" : fmt::format("{} streams joined", count), now);
-  if (partial) return changed;
+  for (const PlacedDevice& device : joined.devices) devices_.emplace_back(device).since = now;
+  for (PlacedStream& stream : streams) streams_.emplace_back(std::move(stream)).since = now;
+  Settle(who + " joined", now);
+  if (joined.partial) return {};
   for (std::size_t i = before.streams_.size(); i < streams_.size(); ++i) {
     if (!streams_[i].on.empty()) continue;
     Error error{streams_[i].need.name + " " + streams_[i].reason};
     *this = std::move(before);
     return error;
   }
-  return changed;
+  return {};
 }
 
-PlanInForce::Changed PlanInForce::Remove(const std::vector<std::string>& streams, TimePoint now) {
-  const std::set<std::string> names(streams.begin(), streams.end());
-  const std::size_t left = std::erase_if(
-      streams_, [&](const PlacedStream& stream) { return names.contains(stream.need.name); });
-  if (left == 0) return {};
-  return Settle(left == 1 ? *names.begin() + " left" : fmt::format("{} streams left", left), now);
+void PlanInForce::Drop(const std::set<std::string>& streams) {
+  std::erase_if(streams_, [&](const PlacedStream& stream) {
+    const std::string& name = stream.need.name;
+    if (!streams.contains(name)) return false;
+    if (stream.need.kind == DeviceKind::kExecutor) actions_.push_back(AssignTo{name, std::nullopt});
+    if (stream.lowered_fps > 0) actions_.push_back(CapRate{name, 0});
+    return true;
+  });
 }
 
-PlanInForce::Changed PlanInForce::RemoveOwner(pid_t owner, TimePoint now) {
-  std::vector<std::string> names;
+Result<void> PlanInForce::On(const Left& left, TimePoint now) {
+  std::set<std::string> names(left.streams.begin(), left.streams.end());
+  std::erase_if(names, [&](const std::string& name) { return Find(name) == nullptr; });
+  if (names.empty()) return {};
+  Drop(names);
+  Settle(
+      names.size() == 1 ? *names.begin() + " left" : fmt::format("{} streams left", names.size()),
+      now);
+  return {};
+}
+
+Result<void> PlanInForce::On(const OwnerGone& gone, TimePoint now) {
+  std::set<std::string> names;
   for (const PlacedStream& stream : streams_) {
-    if (stream.owner == owner) names.push_back(stream.need.name);
+    if (stream.owner == gone.owner) names.insert(stream.need.name);
   }
-  std::erase_if(streams_, [&](const PlacedStream& stream) { return stream.owner == owner; });
+  Drop(names);
   for (PlacedDevice& device : devices_) {
-    if (device.owner == owner) device.here = false;
+    if (device.owner == gone.owner) device.here = false;
   }
-  Changed changed = Settle(fmt::format("pid {} left", owner), now);
-  DropDevices(owner);
-  return changed;
+  Settle(fmt::format("pid {} left", gone.owner), now);
+  DropDevices(gone.owner);
+  return {};
 }
 
 // Nobody is on them any more: others' streams have just been moved away.
@@ -145,7 +260,7 @@ void PlanInForce::DropDevices(pid_t owner) {
   for (const PlacedDevice& device : devices_) {
     number.push_back(device.owner == owner ? std::nullopt : std::optional(next++));
   }
-  const auto renumber = [&](placement::PlacedOn* on) {
+  const auto renumber = [&](PlacedOn* on) {
     for (std::uint32_t& device : *on) {
       if (!number[device]) {
         on->clear();
@@ -162,109 +277,73 @@ void PlanInForce::DropDevices(pid_t owner) {
   std::erase_if(devices_, [&](const PlacedDevice& device) { return device.owner == owner; });
 }
 
-PlanInForce::Changed PlanInForce::DeviceGone(const std::string& name, const std::string& why,
-                                             TimePoint now) {
-  const PlacedDevice* found = FindDevice(name);
-  if (found == nullptr || !found->here) return {};
-  const auto device = static_cast<std::uint32_t>(found - devices_.data());
-  devices_[device].here = false;
-  return Leave(device, name, why, now);
-}
-
-PlanInForce::Changed PlanInForce::ExecutorGone(const std::string& name, const std::string& why,
-                                               TimePoint now) {
-  const PlacedDevice* found = FindDevice(name);
-  if (found == nullptr || !found->shared_with_executor()) return DeviceGone(name, why, now);
-  if (found->plan.kind == placement::DeviceKind::kGpu) return {};
-  const auto device = static_cast<std::uint32_t>(found - devices_.data());
-  devices_[device].plan.kind = placement::DeviceKind::kGpu;
-  if (!found->here) return {};
-  return Leave(device, "the executor on " + name, why, now);
-}
-
-PlanInForce::Changed PlanInForce::Leave(std::uint32_t device, const std::string& what,
-                                        const std::string& why, TimePoint now) {
-  PlacedDevice& left = devices_[device];
-  left.since = now;
-  // Its successor is measured anew.
-  left.slower = left.shorter = {};
-  left.overfull.clear();
-  Note(fmt::format("{} is gone: {}", what, why), now);
-  for (PlacedStream& stream : streams_) {
-    if (left.here && placement::Suits(stream.need.kind, left.plan.kind)) continue;
-    if (stream.home.empty() && std::ranges::count(stream.on, device) > 0) stream.home = stream.on;
+Result<void> PlanInForce::On(const Presence& presence, TimePoint now) {
+  const PlacedDevice* found = FindDevice(presence.device);
+  // What happened before it came was of another one of that name.
+  if (found == nullptr || now < found->since) return {};
+  const auto index = static_cast<std::uint32_t>(found - devices_.data());
+  PlacedDevice& device = devices_[index];
+  std::string what = presence.device;
+  if (presence.executor && device.shared_with_executor()) {
+    const DeviceKind kind = presence.here ? DeviceKind::kAny : DeviceKind::kGpu;
+    if (std::exchange(device.plan.kind, kind) == kind || !device.here) return {};
+    what = "the executor on " + what;
+  } else if (std::exchange(device.here, presence.here) == presence.here) {
+    return {};
   }
-  return Settle(fmt::format("{} is gone ({})", what, why), now);
+  device.since = now;
+  if (presence.here) {
+    const std::string cause = what + " is here again";
+    Note(cause, now);
+    GoHome(index, cause, now);
+    Settle(cause, now);
+    return {};
+  }
+  // Its successor is measured anew.
+  device.slower = device.shorter = {};
+  device.overfull.clear();
+  Note(fmt::format("{} is gone: {}", what, presence.why), now);
+  for (PlacedStream& stream : streams_) {
+    const bool leaves = !device.here || !Suits(stream.need.kind, device.plan.kind);
+    if (!leaves || std::ranges::count(stream.on, index) == 0) continue;
+    if (stream.home.empty()) stream.home = stream.on;
+  }
+  Settle(fmt::format("{} is gone ({})", what, presence.why), now);
+  return {};
 }
 
 // Those that had to leave it, if all of them fit as things stand.
-void PlanInForce::GoHome(std::uint32_t device) {
+void PlanInForce::GoHome(std::uint32_t device, const std::string& cause, TimePoint now) {
   View view = Look();
   std::vector<std::optional<std::uint32_t>> number(devices_.size());
   for (std::uint32_t i = 0; i < view.devices.size(); ++i) number[view.devices[i]] = i;
+  std::vector<std::uint32_t> going;
   for (std::uint32_t i = 0; i < view.streams.size(); ++i) {
     const PlacedStream& stream = streams_[view.streams[i]];
-    const bool can =
-        std::ranges::count(stream.home, device) > 0 && !stream.stays_where_it_runs() &&
-        std::ranges::all_of(stream.home, [&](std::uint32_t d) {
-          return number[d] && placement::Suits(stream.need.kind, devices_[d].plan.kind);
-        });
+    const bool can = std::ranges::count(stream.home, device) > 0 && !stream.stays_where_it_runs() &&
+                     std::ranges::all_of(stream.home, [&](std::uint32_t d) {
+                       return number[d] && Suits(stream.need.kind, devices_[d].plan.kind);
+                     });
     if (!can) continue;
+    going.push_back(view.streams[i]);
     view.current.streams[i].clear();
     for (const std::uint32_t d : stream.home) view.current.streams[i].push_back(*number[d]);
   }
-  if (placement::FaultOf(view.problem, view.current)) return;
-  for (std::uint32_t i = 0; i < view.streams.size(); ++i) {
-    PlacedStream& stream = streams_[view.streams[i]];
-    placement::PlacedOn on;
-    for (const std::uint32_t d : view.current.streams[i]) on.push_back(view.devices[d]);
-    if (Sorted(on) == Sorted(stream.home)) stream.home.clear();
-    stream.on = std::move(on);
-  }
-}
-
-PlanInForce::Changed PlanInForce::DeviceBack(const std::string& name, TimePoint now) {
-  const PlacedDevice* found = FindDevice(name);
-  if (found == nullptr || found->here) return {};
-  const auto device = static_cast<std::uint32_t>(found - devices_.data());
-  devices_[device].here = true;
-  return Return(device, name, now);
-}
-
-PlanInForce::Changed PlanInForce::ExecutorBack(const std::string& name, TimePoint now) {
-  const PlacedDevice* found = FindDevice(name);
-  if (found == nullptr || !found->shared_with_executor()) return DeviceBack(name, now);
-  if (found->plan.kind == placement::DeviceKind::kAny) return {};
-  const auto device = static_cast<std::uint32_t>(found - devices_.data());
-  devices_[device].plan.kind = placement::DeviceKind::kAny;
-  if (!found->here) return {};
-  return Return(device, "the executor on " + name, now);
-}
-
-PlanInForce::Changed PlanInForce::Return(std::uint32_t device, const std::string& what,
-                                         TimePoint now) {
-  devices_[device].since = now;
-  Note(what + " is here again", now);
-  std::vector<placement::PlacedOn> before;
-  for (const PlacedStream& stream : streams_) before.push_back(stream.on);
-  GoHome(device);
-  Changed changed;
-  for (std::size_t i = 0; i < streams_.size(); ++i) {
+  if (FaultOf(view.problem, view.current)) return;
+  for (const std::uint32_t i : going) {
     PlacedStream& stream = streams_[i];
-    if (Sorted(before[i]) == Sorted(stream.on)) continue;
+    if (SamePlace(stream.home, stream.on)) continue;
+    stream.on = stream.home;
     ++stream.moves;
+    stream.change = ++changes_;
     stream.since = now;
     stream.standby.clear();
-    stream.reason = fmt::format("moved back: {} is here again", what);
-    Note(fmt::format("{} moves back to {}: {} is here again", stream.need.name, PlaceOf(stream),
-                     what),
-         now);
-    changed.push_back(stream.need.name);
+    stream.reason = "moved back: " + cause;
+    Note(fmt::format("{} moves back to {}: {}", stream.need.name, PlaceOf(stream), cause), now);
   }
-  for (std::string& also : Settle(what + " is here again", now)) {
-    if (std::ranges::count(changed, also) == 0) changed.push_back(std::move(also));
+  for (PlacedStream& stream : streams_) {
+    if (SamePlace(stream.home, stream.on)) stream.home.clear();
   }
-  return changed;
 }
 
 void PlanInForce::Note(std::string text, TimePoint now) {

@@ -19,10 +19,10 @@ constexpr double kLeastFull = 0.1;
 
 class Lowering {
  public:
-  Lowering(const placement::PlacementProblem& problem, const placement::Plan& plan,
+  Lowering(const PlacementProblem& problem, const Plan& plan,
            const std::vector<PlacedStream>& streams)
       : problem_(problem), plan_(plan), streams_(streams) {
-    for (const placement::StreamNeed& need : problem.streams) rates_.push_back(need.fps);
+    for (const StreamNeed& need : problem.streams) rates_.push_back(need.fps);
   }
 
   // What the elastic law leaves to those on the device. `again`: to those on it alone, beside what
@@ -39,8 +39,7 @@ class Lowering {
       if (std::ranges::count(plan_.streams[i], device) == 0) continue;
       const std::size_t parts = plan_.streams[i].size();
       // An app that uses the device itself waits for its turns: the engine lowers its rate.
-      const bool held =
-          (again && parts > 1) || problem_.streams[i].kind == placement::DeviceKind::kGpu;
+      const bool held = (again && parts > 1) || problem_.streams[i].kind == DeviceKind::kGpu;
       const Pressed one{i, static_cast<double>(parts), held};
       const double fps = (one.held ? rates_[i] : problem_.streams[i].fps) / one.parts;
       on.push_back(one);
@@ -50,7 +49,7 @@ class Lowering {
     for (double full = kFull; full >= kLeastFull && !on.empty(); full -= kFullStep) {
       const std::vector<double> pressed = core::ElasticRates(demands, full);
       std::vector<double> rates = rates_;
-      placement::PlacementProblem slower = problem_;
+      PlacementProblem slower = problem_;
       for (std::size_t k = 0; k < on.size(); ++k) {
         const auto [i, parts, held] = on[k];
         const bool lowered = pressed[k] < demands[k].fps;
@@ -59,8 +58,7 @@ class Lowering {
         if (!held) rates[i] = parts > 1 ? std::min(rates_[i], rate) : rate;
         slower.streams[i].fps = rates[i];
       }
-      if (!placement::Passes(slower.devices[device], placement::TasksOf(slower, plan_)[device]))
-        continue;
+      if (!Passes(slower.devices[device], TasksOf(slower, plan_)[device])) continue;
       rates_ = std::move(rates);
       return;
     }
@@ -73,8 +71,8 @@ class Lowering {
   }
 
  private:
-  const placement::PlacementProblem& problem_;
-  const placement::Plan& plan_;
+  const PlacementProblem& problem_;
+  const Plan& plan_;
   const std::vector<PlacedStream>& streams_;
   std::vector<double> rates_;
 };
@@ -102,6 +100,7 @@ void PlanInForce::LowerRates(TimePoint now) {
     const double lowered = lowering.LoweredOf(i);
     if (lowered == stream.lowered_fps) continue;
     stream.lowered_fps = lowered;
+    if (lowered == 0) actions_.push_back(CapRate{stream.need.name, 0});
     Note(lowered > 0 ? fmt::format("{}: its rate is lowered to {:.3g} of {:.3g} fps, so that all "
                                    "on {} end in time",
                                    stream.need.name, lowered, stream.need.fps, PlaceOf(stream))

@@ -5,13 +5,11 @@
 #include <cmath>
 #include <numeric>
 #include <optional>
-#include <set>
 #include <utility>
 
-#include "placement/board.h"
 #include "placement/explain.h"
 #include "placement/in_force.h"
-#include "placement/in_force_view.h"
+#include "placement/keep_plan.h"
 
 namespace stagger::placement {
 
@@ -31,13 +29,9 @@ Duration Times(Duration time, double factor) {
 
 // The plan with these streams placed anew, all others first where they are; nullopt: it fails the
 // test, or one of them has no place then.
-std::optional<placement::Plan> Without(const placement::PlacementProblem& problem,
-                                       const placement::Plan& current,
-                                       const std::vector<std::uint32_t>& leaving) {
-  const bool swapping = std::ranges::any_of(
-      problem.streams, [](const placement::StreamNeed& need) { return need.load > Duration{}; });
-  placement::Board board(problem.devices, swapping);
-  for (const placement::StreamNeed& need : problem.streams) board.Add(need);
+std::optional<Plan> Without(const PlacementProblem& problem, const Plan& current,
+                            const std::vector<std::uint32_t>& leaving) {
+  Board board(problem, AnyLoads(problem));
   for (std::uint32_t i = 0; i < current.streams.size(); ++i) {
     if (current.streams[i].empty() || std::ranges::count(leaving, i) > 0) continue;
     if (!board.Put(i, current.streams[i])) return std::nullopt;
@@ -49,50 +43,39 @@ std::optional<placement::Plan> Without(const placement::PlacementProblem& proble
   return board.plan();
 }
 
-std::vector<std::uint32_t> Moved(const placement::Plan& before, const placement::Plan& now) {
-  std::vector<std::uint32_t> moved;
-  for (std::uint32_t i = 0; i < before.streams.size(); ++i) {
-    if (std::set(before.streams[i].begin(), before.streams[i].end()) !=
-        std::set(now.streams[i].begin(), now.streams[i].end())) {
-      moved.push_back(i);
-    }
-  }
-  return moved;
-}
-
 }  // namespace
 
-placement::StreamNeed NeedOf(const PlacedStream& stream) {
-  placement::StreamNeed need = stream.need;
+StreamNeed NeedOf(const PlacedStream& stream) {
+  StreamNeed need = stream.need;
   need.body = Times(need.body, stream.growth.factor());
   return need;
 }
 
-placement::PlanDevice PlanOf(const PlacedDevice& device) {
-  placement::PlanDevice plan = device.plan;
+PlanDevice PlanOf(const PlacedDevice& device) {
+  PlanDevice plan = device.plan;
   plan.speed /= device.slower.factor();
   plan.memory_gb /= device.shorter.factor();
   return plan;
 }
 
-std::pair<placement::PlacementProblem, placement::Plan> PlanInForce::AsMeasured() const {
-  placement::PlacementProblem problem;
-  placement::Plan plan;
+std::pair<PlacementProblem, Plan> PlanInForce::AsMeasured() const {
+  PlacementProblem problem;
+  Plan plan;
   for (const PlacedDevice& device : devices_) problem.devices.push_back(PlanOf(device));
   for (const PlacedStream& stream : streams_) {
     problem.streams.push_back(NeedOf(stream));
     // One that is only now coming has not been tested yet.
-    plan.streams.push_back(stream.reason.empty() ? placement::PlacedOn() : stream.on);
+    plan.streams.push_back(stream.reason.empty() ? PlacedOn() : stream.on);
   }
   return {std::move(problem), std::move(plan)};
 }
 
 std::vector<bool> PlanInForce::Overfull() const {
   const auto [problem, plan] = AsMeasured();
-  const std::vector<placement::DeviceTasks> tasks = placement::TasksOf(problem, plan);
+  const std::vector<DeviceTasks> tasks = TasksOf(problem, plan);
   std::vector<bool> overfull;
   for (std::size_t i = 0; i < devices_.size(); ++i) {
-    overfull.push_back(!placement::Passes(problem.devices[i], tasks[i]));
+    overfull.push_back(!Passes(problem.devices[i], tasks[i]));
   }
   return overfull;
 }
@@ -107,7 +90,9 @@ PlanInForce::View PlanInForce::Look(std::optional<std::uint32_t> with) const {
     });
   };
   const auto whole = [&](const PlacedStream& stream) {
-    return std::ranges::all_of(stream.on, [&](std::uint32_t d) { return devices_[d].here; });
+    return std::ranges::all_of(stream.on, [&](std::uint32_t d) {
+      return devices_[d].here && Suits(stream.need.kind, devices_[d].plan.kind);
+    });
   };
   for (bool more = true; more;) {
     more = false;
@@ -133,7 +118,7 @@ PlanInForce::View PlanInForce::Look(std::optional<std::uint32_t> with) const {
     if (whole(streams_[stream]) && touches(streams_[stream], true)) continue;
     view.streams.push_back(stream);
     view.problem.streams.push_back(NeedOf(streams_[stream]));
-    placement::PlacedOn on;
+    PlacedOn on;
     for (const std::uint32_t device : streams_[stream].on) {
       if (number[device]) on.push_back(*number[device]);
     }
@@ -144,12 +129,13 @@ PlanInForce::View PlanInForce::Look(std::optional<std::uint32_t> with) const {
   return view;
 }
 
-PlanInForce::Changed PlanInForce::Measure(const std::string& name, const DeviceFigures& figures,
-                                          TimePoint now) {
-  const PlacedDevice* found = FindDevice(name);
+Result<void> PlanInForce::On(const Measured& measured, TimePoint now) {
+  const PlacedDevice* found = FindDevice(measured.device);
   if (found == nullptr || !found->here) return {};
+  const DeviceFigures& figures = measured.figures;
   const auto index = static_cast<std::uint32_t>(found - devices_.data());
   PlacedDevice& device = devices_[index];
+  const std::uint64_t noted = noted_;
   bool news = false;
   if (figures.pace && *figures.pace > 0) {
     device.measured = now;
@@ -172,13 +158,20 @@ PlanInForce::Changed PlanInForce::Measure(const std::string& name, const DeviceF
   if (news) {
     for (PlacedDevice& each : devices_) each.try_again_at = {};
   }
-  Changed changed = Relieve(now);
+  Relieve(now);
   LowerRates(now);
-  return changed;
+  for (const PlacedStream& stream : streams_) {
+    if (stream.lowered_fps > 0) actions_.push_back(CapRate{stream.need.name, stream.lowered_fps});
+  }
+  const std::size_t fresh = std::min<std::size_t>(noted_ - noted, events_.size());
+  for (std::size_t i = events_.size() - fresh; i < events_.size(); ++i) {
+    actions_.push_back(Report{events_[i].text});
+  }
+  if (fresh > 0) actions_.push_back(PlanAhead{});
+  return {};
 }
 
-PlanInForce::Changed PlanInForce::Relieve(TimePoint now) {
-  Changed changed;
+void PlanInForce::Relieve(TimePoint now) {
   std::vector<bool> overfull = Overfull();
   // One device at a time, since each may take hundreds of boards; the next one is next.
   bool tried = false;
@@ -197,11 +190,10 @@ PlanInForce::Changed PlanInForce::Relieve(TimePoint now) {
     tried = true;
     relieved_next_ = i + 1;
     device.try_again_at = now + kRetry;
-    if (!ReliefOf(i, now, &changed)) continue;
+    if (!ReliefOf(i, now)) continue;
     device.overfull.clear();
     overfull = Overfull();
   }
-  return changed;
 }
 
 std::string PlanInForce::CauseOf(std::uint32_t device) const {
@@ -228,7 +220,7 @@ std::string PlanInForce::CauseOf(std::uint32_t device) const {
 }
 
 // Whether the device is within the test then.
-bool PlanInForce::ReliefOf(std::uint32_t device, TimePoint now, Changed* changed) {
+bool PlanInForce::ReliefOf(std::uint32_t device, TimePoint now) {
   const View view = Look(device);
   const auto runs_there = [&](std::uint32_t i) {
     const PlacedStream& stream = streams_[view.streams[i]];
@@ -252,14 +244,15 @@ bool PlanInForce::ReliefOf(std::uint32_t device, TimePoint now, Changed* changed
     return std::pair(-one.growth.factor(), one.weight) <
            std::pair(-other.growth.factor(), other.weight);
   });
-  std::optional<placement::Plan> best;
+  std::optional<Plan> best;
   std::vector<std::uint32_t> moved;
   std::size_t tries = 0;
   const auto consider = [&](const std::vector<std::uint32_t>& leaving) {
     ++tries;
-    std::optional<placement::Plan> plan = Without(view.problem, view.current, leaving);
+    std::optional<Plan> plan = Without(view.problem, view.current, leaving);
     if (!plan) return;
-    std::vector<std::uint32_t> now_moved = Moved(view.current, *plan);
+    std::vector<std::uint32_t> now_moved;
+    for (const MovedStream& move : MovesTo(*plan, view.current)) now_moved.push_back(move.stream);
     if (std::ranges::any_of(now_moved, stays)) return;
     if (best && now_moved.size() >= moved.size()) return;
     best = std::move(plan);
@@ -281,34 +274,25 @@ bool PlanInForce::ReliefOf(std::uint32_t device, TimePoint now, Changed* changed
   PlacedDevice& relieved = devices_[device];
   if (!best) {
     if (!relieved.overfull.empty()) return false;
-    placement::Plan without = view.current;
+    Plan without = view.current;
     std::string helps = restarted ? "its streams moved less than 10 s ago"
                                   : "its apps are not started again for that (on_move: restart)";
     if (!able.empty()) {
       without.streams[able.front()].clear();
       helps = fmt::format("{} {}", streams_[view.streams[able.front()]].need.name,
-                          placement::Explainer(view.problem, without).Reason(able.front()));
+                          Explainer(view.problem, without).Reason(able.front()));
     }
     relieved.overfull = fmt::format(
         "{}; not all that it serves ends in time, and nothing is moved: {}", cause, helps);
     Note(fmt::format("{}: {}", relieved.plan.name, relieved.overfull), now);
     return false;
   }
-  const placement::Explainer explainer(view.problem, *best);
   for (const std::uint32_t i : moved) {
     PlacedStream& stream = streams_[view.streams[i]];
-    const std::string from = PlaceOf(stream);
-    stream.on.clear();
-    for (const std::uint32_t on : best->streams[i]) stream.on.push_back(view.devices[on]);
-    stream.since = stream.relieved_at = now;
+    stream.relieved_at = now;
     stream.home.clear();
-    stream.standby.clear();
-    ++stream.moves;
-    stream.reason = fmt::format("moved from {}: {}; {}", from, cause, explainer.Reason(i));
-    Note(fmt::format("{} moves from {} to {}: {}", stream.need.name, from, PlaceOf(stream), cause),
-         now);
-    changed->push_back(stream.need.name);
   }
+  Follow(view, *best, cause, now);
   return true;
 }
 

@@ -3,18 +3,18 @@
 #include <utility>
 
 #include "placement/in_force.h"
-#include "placement/in_force_view.h"
 #include "placement/keep_plan.h"
 
 namespace stagger::placement {
 
-PlanInForce::Changed PlanInForce::PlanStandby(std::uint32_t device) {
+Result<void> PlanInForce::On(const StandbyDue& due, TimePoint) {
+  const std::uint32_t device = due.device;
   if (device >= devices_.size() || !devices_[device].here) return {};
-  // As DeviceGone would have it.
+  // As if it were gone.
   devices_[device].here = false;
   const View view = Look();
   devices_[device].here = true;
-  const placement::MadePlan made = placement::KeepPlan(view.problem, view.current);
+  const MadePlan made = KeepPlan(view.problem, view.current);
   // All models that are loaded on each: of those it serves, and of those it stands by for.
   std::vector<double> taken(devices_.size(), 0);
   for (const PlacedStream& stream : streams_) {
@@ -22,18 +22,16 @@ PlanInForce::Changed PlanInForce::PlanStandby(std::uint32_t device) {
     if (std::ranges::count(stream.on, device) > 0) continue;
     for (const std::uint32_t on : stream.standby) taken[on] += stream.need.memory_gb;
   }
-  Changed changed;
   for (std::uint32_t i = 0; i < view.streams.size(); ++i) {
     PlacedStream& stream = streams_[view.streams[i]];
-    if (stream.need.kind != placement::DeviceKind::kExecutor) continue;
+    if (stream.need.kind != DeviceKind::kExecutor) continue;
     if (std::ranges::count(stream.on, device) == 0) continue;
-    placement::PlacedOn standby;
+    PlacedOn standby;
     for (const std::uint32_t on : made.plan.streams[i]) {
       const std::uint32_t to = view.devices[on];
       if (std::ranges::count(stream.on, to) > 0) continue;
       const double limit = PlanOf(devices_[to]).memory_gb;
-      if (limit > 0 && taken[to] + stream.need.memory_gb > limit + placement::kMemorySlack)
-        continue;
+      if (limit > 0 && taken[to] + stream.need.memory_gb > limit + kMemorySlack) continue;
       taken[to] += stream.need.memory_gb;
       standby.push_back(to);
     }
@@ -47,9 +45,9 @@ PlanInForce::Changed PlanInForce::PlanStandby(std::uint32_t device) {
     }
     if (standby == stream.standby) continue;
     stream.standby = std::move(standby);
-    changed.push_back(stream.need.name);
+    actions_.push_back(StandBy{stream.need.name, SocketsOf(stream.standby)});
   }
-  return changed;
+  return {};
 }
 
 }  // namespace stagger::placement

@@ -2,6 +2,8 @@
 // Pure.
 #pragma once
 
+#include <functional>
+
 #include "placement/board.h"
 
 namespace stagger::placement {
@@ -24,6 +26,15 @@ struct MadePlan {
 // Keeps to `current` (the same streams in the same order; an empty place: a new one) as far as the
 // test allows, and moves few.
 MadePlan KeepPlan(const PlacementProblem& problem, const Plan& current);
+
+// Which streams are elsewhere in `now` than in `before`.
+std::vector<MovedStream> MovesTo(const Plan& now, const Plan& before);
+
+// What `make` makes of a problem where devices may swap models or not: loads cost time, so they do
+// only where that places more streams, or as many at less `cost`.
+MadePlan SwapWhereBetter(const PlacementProblem& problem,
+                         const std::function<MadePlan(bool swapping)>& make,
+                         const std::function<std::size_t(const MadePlan&)>& cost);
 
 // Whether any stream states how long its model takes to load, so that devices may swap models.
 bool AnyLoads(const PlacementProblem& problem);

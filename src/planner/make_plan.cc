@@ -84,8 +84,7 @@ std::uint32_t LeastByVolume(const placement::Board& board, const placement::Cata
 
 placement::Plan PlanByFilling(const placement::PlacementProblem& problem,
                               const NewLinearProgram& new_program, bool swapping) {
-  placement::Board board(problem.devices, swapping);
-  for (const placement::StreamNeed& need : problem.streams) board.Add(need);
+  placement::Board board(problem, swapping);
   const placement::Catalogue& catalogue = board.catalogue();
   placement::PlacementDemand demand = DemandOf(board, catalogue);
   DealOut(board, catalogue,
@@ -164,8 +163,7 @@ placement::MadePlan MakeOne(const placement::PlacementProblem& problem,
                             const NewLinearProgram& new_program, const PatternBudget& budget,
                             bool swapping) {
   placement::MadePlan made;
-  placement::Board board(problem.devices, swapping);
-  for (const placement::StreamNeed& need : problem.streams) board.Add(need);
+  placement::Board board(problem, swapping);
   const placement::Catalogue& catalogue = board.catalogue();
   placement::PlacementDemand demand = DemandOf(board, catalogue);
   std::vector<placement::Batch> batches;
@@ -196,18 +194,10 @@ placement::MadePlan MakeOne(const placement::PlacementProblem& problem,
 
 placement::MadePlan MakePlan(const placement::PlacementProblem& problem,
                              const NewLinearProgram& new_program, const PatternBudget& budget) {
-  placement::MadePlan made = MakeOne(problem, new_program, budget, false);
-  if (!placement::AnyLoads(problem)) return made;
-  const auto result = [](const placement::MadePlan& plan) {
-    return std::pair(placement::StreamsPlaced(plan.plan),
-                     -static_cast<long>(placement::DevicesUsed(plan.plan)));
-  };
-  // Loads cost time: only where they save a device, or place a stream that had no place.
-  placement::MadePlan swapping = MakeOne(problem, new_program, budget, true);
-  const std::uint32_t least = std::min(made.least_devices, swapping.least_devices);
-  if (result(swapping) > result(made)) made = std::move(swapping);
-  made.least_devices = least;
-  return made;
+  const auto make = [&](bool swapping) { return MakeOne(problem, new_program, budget, swapping); };
+  return placement::SwapWhereBetter(problem, make, [](const placement::MadePlan& made) {
+    return placement::DevicesUsed(made.plan);
+  });
 }
 
 }  // namespace stagger::planner

@@ -1,31 +1,24 @@
 #include "site/site_plan.h"
 
 #include <fmt/core.h>
-#include <poll.h>
 #include <sched.h>
 
 #include <algorithm>
-#include <charconv>
-#include <nlohmann/json.hpp>
-#include <set>
 
 #include "base/clock.h"
 #include "console/sentences.h"
-#include "launch/daemon_control.h"
 #include "planner/clp.h"
 #include "planner/make_plan.h"
 #include "site/plan_report.h"
-#include "wire/channel.h"
 
 namespace stagger::cli {
 namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kStreamsAtOnce = 60;  // in one request, which is one packet
+constexpr std::size_t kEntriesAtOnce = 60;  // in one request, which is one packet
 constexpr std::size_t kMostShown = 8;       // streams that do not fit
 constexpr std::size_t kMostParts = 8;       // executors of one app
-constexpr Duration kTakeOverLimit = std::chrono::milliseconds{300};  // the apps' output waits
 
 // Error: a core that this process may not use.
 Result<void> CheckCores(const Site& site) {
@@ -58,18 +51,7 @@ std::size_t LeastParts(const placement::PlacementProblem& problem, std::size_t s
   return static_cast<std::size_t>(least);
 }
 
-Result<Place> PlaceOf(const json& answer, const std::string& stream) {
-  for (const json& entry : answer.value("streams", json::array())) {
-    if (entry.value("name", "") != stream) continue;
-    return Place{entry.value("devices", std::vector<std::string>()),
-                 entry.value("executors", std::vector<std::string>()),
-                 entry.value("gpus", std::vector<std::string>()), entry.value("reason", "")};
-  }
-  return Error{fmt::format("the daemon has no place for '{}'", stream)};
-}
-
-}  // namespace
-
+// Why an app cannot be on as many devices at once as it must; empty: it can.
 std::string WhyNotSplit(const StreamSettings& stream, std::size_t parts, bool executor) {
   if (parts < 2) return "";
   const std::string split = fmt::format(
@@ -91,6 +73,8 @@ std::string WhyNotSplit(const StreamSettings& stream, std::size_t parts, bool ex
   }
   return "";
 }
+
+}  // namespace
 
 bool HasPlan(const Site& site) {
   return !site.declared.empty() && !site.declared.front().on.empty();
@@ -119,35 +103,55 @@ Result<SitePlan> SitePlan::Make(const Site& site, bool partial, double seconds) 
   const TimePoint end = Now() + FromMs(seconds * 1000);
   planner::PatternBudget budget;
   budget.enough = [end] { return Now() >= end; };
-  plan->made_ = planner::MakePlan(plan->problem_, planner::NewClp, budget);
-  if (const Result<void> good = plan->Check(partial); !good) return good.error();
+  const auto made = planner::MakePlan(plan->problem_, planner::NewClp, budget);
+  if (const Result<void> good = plan->Take(made, partial); !good) return good.error();
   return plan;
 }
 
 Result<SitePlan> SitePlan::ChangedTo(const Site& site, bool partial) const {
   Result<SitePlan> plan = Begin(site);
   if (!plan) return plan;
-  std::map<std::string, std::uint32_t> known;
-  for (std::uint32_t i = 0; i < problem_.streams.size(); ++i) known[problem_.streams[i].name] = i;
-  placement::Plan current{std::vector<placement::PlacedOn>(plan->problem_.streams.size())};
-  for (std::uint32_t i = 0; i < current.streams.size(); ++i) {
-    const auto found = known.find(plan->problem_.streams[i].name);
-    if (found != known.end()) current.streams[i] = made_.plan.streams[found->second];
-  }
-  plan->made_ = placement::KeepPlan(plan->problem_, current);
   plan->finished_ = finished_;
-  plan->daemon_ = daemon_;
-  plan->sockets_ = sockets_;
-  if (const Result<void> good = plan->Check(partial); !good) return good.error();
+  std::map<std::string, std::uint32_t> number;
+  for (const placement::PlanDevice& device : plan->problem_.devices) {
+    number.emplace(device.name, static_cast<std::uint32_t>(number.size()));
+  }
+  placement::Plan current;
+  for (const placement::StreamNeed& need : plan->problem_.streams) {
+    placement::PlacedOn& on = current.streams.emplace_back();
+    const Place* place = Find(need.name);
+    if (place == nullptr) continue;
+    for (const std::string& device : place->devices) {
+      // Others may have added devices to the daemon's plan.
+      if (const auto found = number.find(device); found != number.end())
+        on.push_back(found->second);
+    }
+  }
+  if (const auto good = plan->Take(placement::KeepPlan(plan->problem_, current), partial); !good) {
+    return good.error();
+  }
+  // The others are where the daemon has them.
+  for (const placement::StreamNeed& need : problem_.streams) {
+    const Place* place = Find(need.name);
+    const bool same = std::ranges::count(plan->problem_.streams, need) > 0;
+    if (place != nullptr && same) plan->places_[need.name] = *place;
+  }
   return plan;
 }
 
-Result<void> SitePlan::Check(bool partial) {
-  if (const auto fault = placement::FaultOf(problem_, made_.plan)) {
+Result<void> SitePlan::Take(const placement::MadePlan& made, bool partial) {
+  if (const auto fault = placement::FaultOf(problem_, made.plan)) {
     return Error{"the plan found is wrong, which is a bug: " + *fault};
   }
-  if (placement::StreamsPlaced(made_.plan) == problem_.streams.size()) return {};
-  const PlanReport report = ReportOf(problem_, made_);
+  for (std::size_t i = 0; i < problem_.streams.size(); ++i) {
+    if (made.plan.streams[i].empty()) continue;
+    Place& place = places_[problem_.streams[i].name];
+    for (const std::uint32_t device : made.plan.streams[i]) {
+      place.devices.push_back(problem_.devices[device].name);
+    }
+  }
+  if (places_.size() == problem_.streams.size()) return {};
+  const PlanReport report = ReportOf(problem_, made);
   std::vector<std::string> lines;
   for (const PlanReport::Stream& stream : report.streams) {
     if (!stream.devices.empty()) continue;
@@ -173,174 +177,66 @@ bool SitePlan::Has(const std::string& stream, std::string* reason) const {
   return found == why_not_.end();
 }
 
-Result<void> SitePlan::Place(bool devices, bool partial,
-                             const std::function<bool(const std::string& stream)>& which) const {
-  json request{{"partial", partial}};
-  const auto send = [&](bool more) -> Result<void> {
-    request["more"] = more;
-    const Result<json> answer = AskDaemon(daemon_, "place", request);
-    request = {{"partial", partial}};
-    if (!answer) return answer.error();
-    return {};
+std::vector<json> SitePlan::Requests(
+    const std::map<std::string, std::string>* sockets, bool partial,
+    const std::function<bool(const std::string& stream)>& which) const {
+  partial = partial || !why_not_.empty();
+  std::vector<json> requests;
+  std::size_t entries = 0;
+  const auto add = [&](const char* list, json entry) {
+    if (entries++ % kEntriesAtOnce == 0) requests.push_back({{"more", true}});
+    requests.back()[list].push_back(std::move(entry));
   };
-  std::size_t waiting = 0;
   for (const SiteDevice& device : devices_) {
-    if (!devices) break;
+    if (sockets == nullptr) break;
     json entry{{"name", device.plan.name},
                {"on", device.on},
                {"speed", device.plan.speed},
                {"memory_gb", device.plan.memory_gb}};
-    const auto socket = sockets_.find(device.plan.name);
-    if (socket != sockets_.end()) entry["socket"] = socket->second;
-    request["devices"].push_back(std::move(entry));
-    if (++waiting % kStreamsAtOnce != 0) continue;
-    if (auto sent = send(true); !sent) return sent;
+    const auto socket = sockets->find(device.plan.name);
+    if (socket != sockets->end()) entry["socket"] = socket->second;
+    add("devices", std::move(entry));
   }
-  for (std::size_t i = 0; i < problem_.streams.size(); ++i) {
-    const placement::StreamNeed& need = problem_.streams[i];
-    if (why_not_.contains(need.name) || !which(need.name)) continue;
-    json entry{{"name", need.name},
-               {"app", need.app},
-               {"fps", need.fps},
-               {"pre_ms", ToMs(need.pre)},
-               {"body_ms", ToMs(need.body)},
-               {"post_ms", ToMs(need.post)},
-               {"deadline_ms", ToMs(need.deadline)},
-               {"load_ms", ToMs(need.load)},
-               {"memory_gb", need.memory_gb},
-               {"weight", weights_.at(need.name)},
-               {"pipeline", need.most_parts - 1},
-               {"executor", need.kind == placement::DeviceKind::kExecutor},
-               {"restarts", restarts_},
-               {"devices", json::array()}};
-    for (const std::uint32_t device : made_.plan.streams[i]) {
-      entry["devices"].push_back(problem_.devices[device].name);
-    }
-    request["streams"].push_back(std::move(entry));
-    if (++waiting % kStreamsAtOnce != 0) continue;
-    if (auto sent = send(true); !sent) return sent;
+  for (const placement::StreamNeed& need : problem_.streams) {
+    const Place* place = Find(need.name);
+    if (place == nullptr || finished_.contains(need.name) || !which(need.name)) continue;
+    partial = partial || place->devices.empty();
+    add("streams", {{"name", need.name},
+                    {"app", need.app},
+                    {"fps", need.fps},
+                    {"pre_ms", ToMs(need.pre)},
+                    {"body_ms", ToMs(need.body)},
+                    {"post_ms", ToMs(need.post)},
+                    {"deadline_ms", ToMs(need.deadline)},
+                    {"load_ms", ToMs(need.load)},
+                    {"memory_gb", need.memory_gb},
+                    {"weight", weights_.at(need.name)},
+                    {"pipeline", need.most_parts - 1},
+                    {"executor", need.kind == placement::DeviceKind::kExecutor},
+                    {"restarts", restarts_},
+                    {"devices", place->devices}});
   }
-  return send(false);
+  if (!requests.empty()) requests.back().update({{"more", false}, {"partial", partial}});
+  return requests;
 }
 
-Result<void> SitePlan::Apply(const std::string& daemon,
-                             const std::map<std::string, std::string>& sockets) {
-  daemon_ = daemon;
-  sockets_ = sockets;
-  // One that lost its place while the plan was in force is not to keep the others from theirs.
-  const bool partial = placement::StreamsPlaced(made_.plan) < problem_.streams.size();
-  const auto runs = [this](const std::string& stream) { return !finished_.contains(stream); };
-  if (auto placed = Place(true, partial, runs); !placed) return placed;
-  // Kept open, and silent from now on.
-  Result<UniqueFd> line = wire::Connect(daemon);
-  if (!line) return line.error();
-  line_ = std::move(line).value();
-  wire::Control ask;
-  ask.verb = "places";
-  ask.body = R"({"streams":[]})";
-  wire::Send(line_.get(), ask);
-  return {};
+bool SitePlan::Hear(const std::string& stream, Place place) {
+  const auto found = places_.find(stream);
+  if (found == places_.end()) return false;
+  found->second = std::move(place);
+  return true;
 }
 
-bool SitePlan::KeepInStep() {
-  if (line_.valid()) {
-    pollfd entry{line_.get(), POLLIN, 0};
-    while (poll(&entry, 1, 0) > 0) {
-      wire::Message message;
-      if (wire::Receive(line_.get(), &message) == wire::Io::kOk) continue;
-      line_.Reset();
-      break;
-    }
-    if (line_.valid()) {
-      TakeOver();
-      return false;
-    }
-  }
-  return DaemonListens(daemon_).has_value() && Apply(daemon_, sockets_).has_value();
+const Place* SitePlan::Find(const std::string& stream) const {
+  const auto found = places_.find(stream);
+  return found == places_.end() ? nullptr : &found->second;
 }
 
-void SitePlan::TakeOver() {
-  const auto ask = [this](const json& names) {
-    return AskDaemon(daemon_, "places", {{"streams", names}}, kTakeOverLimit);
+Place PlaceFrom(const json& entry) {
+  const auto list = [&](const char* field) {
+    return entry.value(field, std::vector<std::string>());
   };
-  const Result<json> latest = ask(json::array());
-  const std::uint64_t version = latest ? latest->value("version", version_) : version_;
-  if (version == version_) return;
-  std::map<std::string, std::uint32_t> number;
-  for (std::uint32_t i = 0; i < problem_.devices.size(); ++i) number[problem_.devices[i].name] = i;
-  placement::Plan plan = made_.plan;
-  for (std::size_t first = 0; first < problem_.streams.size(); first += kStreamsAtOnce) {
-    const std::size_t end = std::min(first + kStreamsAtOnce, problem_.streams.size());
-    json names = json::array();
-    for (std::size_t i = first; i < end; ++i) names.push_back(problem_.streams[i].name);
-    const Result<json> answer = ask(names);
-    if (!answer) return;  // a second later, then
-    for (std::size_t i = first; i < end; ++i) {
-      const Result<stagger::cli::Place> place = PlaceOf(*answer, problem_.streams[i].name);
-      if (!place) continue;
-      placement::PlacedOn on;
-      for (const std::string& device : place->devices) {
-        if (const auto found = number.find(device); found != number.end()) {
-          on.push_back(found->second);
-        }
-      }
-      plan.streams[i] = std::move(on);
-    }
-  }
-  made_.plan = std::move(plan);
-  version_ = version;
-}
-
-Result<void> SitePlan::ApplyChange(SitePlan* before, const std::vector<std::string>& gone,
-                                   const std::vector<std::string>& fresh) {
-  for (const std::string& stream : gone) GiveUpPlace(daemon_, stream);
-  const std::set<std::string> names(fresh.begin(), fresh.end());
-  const auto is_fresh = [&](const std::string& stream) { return names.contains(stream); };
-  for (const std::string& stream : fresh) finished_.erase(stream);
-  if (!fresh.empty()) {
-    if (auto placed = Place(false, !why_not_.empty(), is_fresh); !placed) {
-      const std::set<std::string> left(gone.begin(), gone.end());
-      (void)before->Place(false, true,
-                          [&](const std::string& name) { return left.contains(name); });
-      return placed;
-    }
-  }
-  line_ = std::move(before->line_);
-  return {};
-}
-
-Result<Place> AskPlace(const std::string& daemon, const std::string& stream, Duration timeout) {
-  const Result<json> answer =
-      AskDaemon(daemon, "places", {{"streams", json::array({stream})}}, timeout);
-  if (!answer) return answer.error();
-  return PlaceOf(*answer, stream);
-}
-
-std::map<std::string, Place> AskPlaces(const std::string& daemon,
-                                       const std::vector<std::string>& streams, Duration timeout) {
-  std::map<std::string, Place> places;
-  for (std::size_t from = 0; from < streams.size(); from += kStreamsAtOnce) {
-    const std::size_t to = std::min(from + kStreamsAtOnce, streams.size());
-    const std::vector<std::string> some(streams.begin() + static_cast<std::ptrdiff_t>(from),
-                                        streams.begin() + static_cast<std::ptrdiff_t>(to));
-    const Result<json> answer = AskDaemon(daemon, "places", {{"streams", some}}, timeout);
-    if (!answer) return {};
-    for (const std::string& name : some) {
-      if (Result<Place> place = PlaceOf(*answer, name)) places[name] = std::move(place).value();
-    }
-  }
-  return places;
-}
-
-Result<Place> AskForPlace(const std::string& daemon, const json& need) {
-  const Result<json> answer = AskDaemon(daemon, "place", {{"streams", json::array({need})}});
-  if (!answer) return answer.error();
-  return PlaceOf(*answer, need.at("name").get<std::string>());
-}
-
-void GiveUpPlace(const std::string& daemon, const std::string& stream) {
-  // A daemon that does not answer has nothing to be told.
-  (void)AskDaemon(daemon, "unplace", {{"streams", json::array({stream})}});
+  return {list("devices"), list("executors"), list("gpus"), entry.value("reason", "")};
 }
 
 Environment PlaceEnvironment(const Place& place) {

@@ -1,17 +1,14 @@
-// A site's plan, applied: made before anything starts, given to the daemon, and read back for each
-// app as it starts, since the daemon may have changed it meanwhile.
+// A site's plan, a value: made before anything starts, and then as the daemon says that it is.
+// Tells the daemon nothing (applied_plan.h does).
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "base/fd.h"
 #include "base/result.h"
 #include "launch/app_environment.h"
 #include "placement/keep_plan.h"
@@ -20,7 +17,7 @@
 
 namespace stagger::cli {
 
-// Where a stream runs, as the daemon says.
+// Where a stream runs.
 struct Place {
   std::vector<std::string> devices;    // by name; empty: it has none
   std::vector<std::string> executors;  // sockets
@@ -28,76 +25,55 @@ struct Place {
   std::string reason;
 };
 
+// As the daemon says it: {"name", "devices", "executors", "gpus", "reason"}.
+Place PlaceFrom(const nlohmann::json& entry);
+
+// What an app must have in its environment to be there.
+Environment PlaceEnvironment(const Place& place);
+
 // Whether a site's devices say what they are, so that a plan can be applied.
 bool HasPlan(const Site& site);
 
-// One that the daemon keeps.
 class SitePlan {
  public:
   // Makes it, looking for `seconds` at most. Error: the site cannot be planned, or applied as it is
   // (several lines), or does not fit and `partial` is not set: what to lower, and by how much.
   static Result<SitePlan> Make(const Site& site, bool partial, double seconds);
+  // The same plan for a site that has changed in its apps: streams stay where they are as far as
+  // the test allows. Error: as Make.
+  Result<SitePlan> ChangedTo(const Site& site, bool partial) const;
 
   // Whether the stream has a place; where not, `reason` says why.
   bool Has(const std::string& stream, std::string* reason) const;
 
-  // Gives it to the daemon; `sockets` are the executors', by device. Later calls give it again.
-  Result<void> Apply(const std::string& daemon, const std::map<std::string, std::string>& sockets);
-  // Once a second: a daemon that came back has forgotten all, so it gets the plan again, as it was
-  // last (true: it has now); else what the daemon changed of it is taken over.
-  bool KeepInStep();
-  // The stream will not come back.
-  void Finished(const std::string& stream) { finished_.insert(stream); }
+  // What the daemon's "place" is to be asked, a packet each: for the streams that `which` holds for
+  // and that are not over; with the devices, unless `sockets` is null: of their executors, by
+  // device. Streams may stay without a place if `partial`, and if one of them has none as it is: it
+  // is not to keep the others from theirs.
+  std::vector<nlohmann::json> Requests(
+      const std::map<std::string, std::string>* sockets, bool partial,
+      const std::function<bool(const std::string& stream)>& which) const;
+  // Takes over what the daemon says of a stream. False: the plan has no such stream.
+  bool Hear(const std::string& stream, Place place);
+  // Null: the plan has no such stream.
+  const Place* Find(const std::string& stream) const;
 
-  // The same plan for a site that has changed in its apps: streams stay where they are as far as
-  // the test allows. The daemon has not been told. Error: as Make.
-  Result<SitePlan> ChangedTo(const Site& site, bool partial) const;
-  // Tells the daemon to have this plan instead of `before`: `gone` leave, `fresh` come. Error: the
-  // daemon refuses, and keeps what it had.
-  Result<void> ApplyChange(SitePlan* before, const std::vector<std::string>& gone,
-                           const std::vector<std::string>& fresh);
+  // The stream will not come back, or does.
+  void Finished(const std::string& stream) { finished_.insert(stream); }
+  void Again(const std::string& stream) { finished_.erase(stream); }
 
  private:
   SitePlan() = default;
-  static Result<SitePlan> Begin(const Site& site);  // without a plan yet
-  Result<void> Check(bool partial);                 // of the plan that was made
-  // Places for the streams that `which` holds for; with the devices.
-  Result<void> Place(bool devices, bool partial,
-                     const std::function<bool(const std::string& stream)>& which) const;
-  void TakeOver();
+  static Result<SitePlan> Begin(const Site& site);  // without places yet
+  Result<void> Take(const placement::MadePlan& made, bool partial);
 
   std::vector<SiteDevice> devices_;
   placement::PlacementProblem problem_;
-  placement::MadePlan made_;
+  std::map<std::string, Place> places_;
   std::map<std::string, double> weights_;
   std::map<std::string, std::string> why_not_;
   bool restarts_ = false;  // apps whose place changes are started again
   std::set<std::string> finished_;
-  std::uint64_t version_ = 0;  // of the daemon's places, as last heard of
-  std::string daemon_;
-  std::map<std::string, std::string> sockets_;
-  UniqueFd line_;  // to the daemon that has the plan: its end is that daemon's
 };
-
-// Why an app cannot be on as many devices at once as it must; empty: it can.
-std::string WhyNotSplit(const StreamSettings& stream, std::size_t parts, bool executor);
-
-// Error: the daemon does not answer, or knows of no such stream.
-Result<Place> AskPlace(const std::string& daemon, const std::string& stream, Duration timeout);
-
-// Of these streams, by name; those that have none in the plan are left out, and all are where the
-// daemon does not answer.
-std::map<std::string, Place> AskPlaces(const std::string& daemon,
-                                       const std::vector<std::string>& streams, Duration timeout);
-
-// Asks for a place for one more stream, for as long as this process lives. `need`: fields as the
-// daemon's "place" takes them.
-Result<Place> AskForPlace(const std::string& daemon, const nlohmann::json& need);
-
-// The stream will not come back: its place is free.
-void GiveUpPlace(const std::string& daemon, const std::string& stream);
-
-// What an app must have in its environment to be there.
-Environment PlaceEnvironment(const Place& place);
 
 }  // namespace stagger::cli

@@ -68,7 +68,7 @@ Result<SiteChange> Reload(RunningSite* running) {
   }
   std::optional<SitePlan> plan;
   if (running->plan != nullptr) {
-    Result<SitePlan> made = running->plan->ChangedTo(*next, running->partial);
+    Result<SitePlan> made = running->plan->plan().ChangedTo(*next, running->partial);
     if (!made) return made.error();
     plan.emplace(std::move(made).value());
   }
@@ -81,11 +81,8 @@ Result<SiteChange> Reload(RunningSite* running) {
   }
   if (const Result<void> mps = ApplyMps(*next, running->socket, &*apps); !mps) return mps.error();
   if (plan) {
-    if (const Result<void> applied = plan->ApplyChange(running->plan, change.stop, fresh);
-        !applied) {
-      return applied.error();
-    }
-    *running->plan = std::move(*plan);
+    const auto applied = running->plan->Change(std::move(*plan), change.stop, fresh);
+    if (!applied) return applied.error();
   }
   change.start = std::move(apps).value();
   running->site = std::move(next).value();

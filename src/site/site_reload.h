@@ -6,8 +6,8 @@
 
 #include "base/result.h"
 #include "launch/installation.h"
+#include "site/applied_plan.h"
 #include "site/site_file.h"
-#include "site/site_plan.h"
 #include "site/supervisor.h"
 
 namespace stagger::cli {
@@ -15,7 +15,7 @@ namespace stagger::cli {
 struct RunningSite {
   std::string file;
   Site site;  // as it runs
-  SitePlan* plan = nullptr;
+  AppliedPlan* plan = nullptr;
   bool partial = false;
   const Installation* installation = nullptr;
   std::string socket;

@@ -29,6 +29,8 @@ constexpr Duration kLongestCulpritBackoff = std::chrono::seconds{600};
 constexpr Duration kLookEvery = std::chrono::seconds{1};
 // A broken app usually ends by itself.
 constexpr Duration kBrokenGrace = std::chrono::seconds{2};
+// An app whose place is another now may have lost its device: then it usually ends by itself.
+constexpr Duration kMovedGrace = std::chrono::seconds{1};
 // Whatever the broken clients do then, a start is tried.
 constexpr Duration kLongestHold = std::chrono::seconds{30};
 
@@ -86,6 +88,8 @@ struct Supervisor::App {
   TimePoint stop_at = kNever;  // broken: when it is told to end
   bool stopping = false;       // it was
   int faults_caused = 0;
+  std::string elsewhere;          // why it is to be elsewhere than where it started; empty: not so
+  TimePoint restart_at = kNever;  // if it has not ended by itself by then
   bool moving = false;  // to another place: nothing that happened at the old one holds it up
   TimePoint held_until = kNever;
 
@@ -132,7 +136,8 @@ Supervisor::~Supervisor() = default;
 
 void Supervisor::Start(App& app) {
   app.started = Now();
-  app.next_start = kNever;
+  app.next_start = app.restart_at = kNever;
+  app.elsewhere.clear();
   if (hooks_.starting && app.serves.empty()) {
     if (const Result<void> may = hooks_.starting(app.name, &app.spec); !may) {
       if (app.waits_for != may.error().message) Say(app.name, "waits: " + may.error().message);
@@ -207,7 +212,7 @@ void Supervisor::Judge(App& app) {
 // It need not wait where it no longer is: its device may be what failed.
 bool Supervisor::HasMoved(App& app, const ExitStatus& status) {
   if (!app.moving) {
-    if (!hooks_.moved || !hooks_.moved({app.name}).contains(app.name)) return false;
+    if (app.elsewhere.empty()) return false;
     Say(app.name, fmt::format("ended ({}), and has another place now", ToString(status)));
   }
   if (const GpuFault* fault = FaultOf(app)) app.judged = fault->number;
@@ -216,24 +221,23 @@ bool Supervisor::HasMoved(App& app, const ExitStatus& status) {
   return true;
 }
 
-void Supervisor::RestartMoved() {
-  std::vector<std::string> names;
-  for (App& app : apps_) {
-    if (!app.process || !app.serves.empty()) continue;
-    if (!app.moving) {
-      if (!app.stopping) names.push_back(app.name);
-    } else if (app.stop_at <= Now()) {
-      Say(app.name, "did not end within 5 s: killed");
-      app.stop_at = kNever;
-      app.process->SignalGroup(SIGKILL);
-    }
-  }
-  if (names.empty()) return;
-  const std::map<std::string, std::string> moved = hooks_.moved(names);
-  for (App& app : apps_) {
-    const auto found = moved.find(app.name);
-    if (found == moved.end()) continue;
-    Say(app.name, "is stopped, to start at its new place: " + found->second);
+void Supervisor::Moved(const std::string& name, std::string why) {
+  const auto app = std::ranges::find(apps_, name, &App::name);
+  if (app == apps_.end()) return;
+  app->restart_at = why.empty() || !hooks_.restart_moved ? kNever
+                    : app->elsewhere.empty()             ? Now() + kMovedGrace
+                                                         : app->restart_at;
+  app->elsewhere = std::move(why);
+}
+
+void Supervisor::RestartMoved(App& app) {
+  if (!app.process || app.retired) return;
+  if (app.moving && app.stop_at <= Now()) {
+    Say(app.name, "did not end within 5 s: killed");
+    app.stop_at = kNever;
+    app.process->SignalGroup(SIGKILL);
+  } else if (!app.moving && !app.stopping && app.restart_at <= Now()) {
+    Say(app.name, "is stopped, to start at its new place: " + app.elsewhere);
     app.stopping = app.moving = true;
     app.stop_at = Now() + kStopGrace;
     app.process->SignalGroup(SIGTERM);
@@ -352,7 +356,11 @@ void Supervisor::Forward(App& app) {
 
 Duration Supervisor::Wait() const {
   TimePoint next = kNever;
-  for (const App& app : apps_) next = std::min({next, app.next_start, app.judge_at, app.kill_at});
+  for (const App& app : apps_) {
+    next = std::min({next, app.next_start, app.judge_at, app.kill_at});
+    if (app.process && !app.stopping) next = std::min(next, app.restart_at);
+    if (app.process && app.moving) next = std::min(next, app.stop_at);
+  }
   if (ask_faults_) next = std::min(next, next_look_);
   if (hooks_.every_second) next = std::min(next, next_second_);
   return next == kNever ? Duration{std::chrono::hours{1}}
@@ -393,7 +401,11 @@ Result<void> Supervisor::Run(ChildProcess* daemon) {
       entries.push_back({app.out_open ? app.process->out_fd() : -1, POLLIN, 0});
       entries.push_back({app.err_open ? app.process->err_fd() : -1, POLLIN, 0});
     }
+    if (hooks_.places_fd) entries.push_back({hooks_.places_fd(), POLLIN, 0});
     poll(entries.data(), entries.size(), static_cast<int>(ToMs(Wait())) + 1);
+    if (hooks_.places_came) {
+      for (auto& [name, why] : hooks_.places_came()) Moved(name, std::move(why));
+    }
     if (daemon != nullptr) {
       Pass(daemon->err_fd(), &daemon_log, stderr);
       if (const std::optional<ExitStatus> status = daemon->Poll()) {
@@ -412,6 +424,7 @@ Result<void> Supervisor::Run(ChildProcess* daemon) {
       }
     }
     for (App& app : apps_) {
+      RestartMoved(app);
       if (app.retired && app.process && app.kill_at <= Now()) Retire(app);
       if (!app.retired || app.process || !app.successor) continue;
       app = App(*std::exchange(app.successor, std::nullopt));
@@ -422,7 +435,6 @@ Result<void> Supervisor::Run(ChildProcess* daemon) {
     if (ask_faults_ && next_look_ <= Now()) LookForFaults();
     if (hooks_.every_second && next_second_ <= Now()) {
       hooks_.every_second();
-      if (hooks_.moved && hooks_.restart_moved) RestartMoved();
       next_second_ = Now() + kLookEvery;
     }
   }

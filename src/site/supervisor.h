@@ -46,8 +46,9 @@ struct SupervisorHooks {
   std::function<Result<void>(const std::string& name, ChildSpec* spec)> starting;
   std::function<void(const std::string& name)> finished;  // and does not come back
   std::function<void()> every_second;
-  // Of these apps, those that are to be somewhere else than where they started, with why.
-  std::function<std::map<std::string, std::string>(const std::vector<std::string>&)> moved;
+  // Readable (-1: nothing to wait for): there is news of places, which are for `Moved`.
+  std::function<int()> places_fd;
+  std::function<std::map<std::string, std::string>()> places_came;
   bool restart_moved = false;  // while they run, too; else at their next start
   // Asked for by SIGHUP. Error: why nothing changes.
   std::function<Result<SiteChange>()> reload;
@@ -65,6 +66,10 @@ class Supervisor {
 
   void Hook(SupervisorHooks hooks) { hooks_ = std::move(hooks); }
 
+  // The app is to be somewhere else than where it started, and why; empty: it is where it should
+  // be.
+  void Moved(const std::string& app, std::string why);
+
   // Returns when a signal came or every app has finished (ended with exit code 0), with all
   // stopped. `daemon` may be null, else its output is a pipe; an error if it ended.
   Result<void> Run(ChildProcess* daemon);
@@ -76,7 +81,7 @@ class Supervisor {
   void Ended(App& app, const ExitStatus& status);
   void Judge(App& app);
   bool HasMoved(App& app, const ExitStatus& status);
-  void RestartMoved();
+  void RestartMoved(App& app);
   void LookForFaults();
   void StopBroken(App& app, const GpuFault& fault);
   // The fault that broke this app's latest process; null: none.

@@ -94,6 +94,50 @@ TEST_F(SessionTest, KeepsABoundedNumberOfExpiries) {
   EXPECT_LT(kept, 100);
 }
 
+// News that comes faster than anybody reads: of the latest only.
+class Newsroom : public Commands {
+ public:
+  Answer Handle(const std::string&, const std::string&, Standing, pid_t, TimePoint) override {
+    return {.ok = true, .stop = false, .body = "{}", .follows = true};
+  }
+  void Stop() override {}
+  std::optional<std::string> News(pid_t, std::uint64_t* told) override {
+    if (*told >= latest) return std::nullopt;
+    *told = latest;
+    ++asked;
+    return std::to_string(latest) + std::string(wire::kMaxChunk, '.');
+  }
+  std::uint64_t latest = 0;
+  int asked = 0;
+};
+
+TEST_F(SessionTest, TellsOneThatDoesNotReadTheLatestNewsOnceItReads) {
+  Newsroom news;
+  session_->OnMessage(wire::Control{wire::kProtocolVersion, "follow", ""}, nullptr, &news, now_);
+  ASSERT_TRUE(session_->follows());
+  while (!session_->has_pending()) {
+    ++news.latest;
+    ASSERT_TRUE(session_->TellNews(&news, now_));
+  }
+  const int asked = news.asked;
+  for (int i = 0; i < 1000; ++i) {
+    ++news.latest;
+    ASSERT_TRUE(session_->TellNews(&news, now_));
+  }
+  EXPECT_EQ(news.asked, asked) << "nothing is kept for it";
+  EXPECT_EQ(session_->deadline(), kNever) << "it may have been stopped for a while";
+  std::string last;
+  wire::Message message;
+  while (wire::Receive(peer_.get(), &message) == wire::Io::kOk) {
+    session_->Flush(now_);
+    ASSERT_TRUE(session_->TellNews(&news, now_));
+    const auto& chunk = std::get<wire::ControlReply>(message).chunk;
+    if (chunk.size() == wire::kMaxChunk) last = chunk.substr(0, chunk.find('.'));
+  }
+  EXPECT_EQ(last, std::to_string(news.latest));
+  EXPECT_EQ(news.asked, asked + 1);
+}
+
 TEST_F(SessionTest, LeavesItToTheReaderToFindItsPeerGone) {
   ASSERT_EQ(wire::Send(peer_.get(), wire::Ungated{3}), wire::Io::kOk);
   peer_.Reset();

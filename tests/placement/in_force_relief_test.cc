@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <map>
 
 #include "placement/drift.h"
 #include "placement/in_force.h"
+#include "plan_calls.h"
 
 namespace stagger::placement {
 namespace {
@@ -63,23 +65,31 @@ class ReliefTest : public testing::Test {
     ASSERT_TRUE(added) << added.error().message;
   }
   // As an executor's figures come: each half second.
-  PlanInForce::Changed Measure(const std::string& device, DeviceFigures figures, int times = 1) {
-    PlanInForce::Changed changed;
+  PlanCalls::Changed Measure(const std::string& device, DeviceFigures figures, int times = 1) {
+    PlanCalls::Changed changed;
     for (int i = 0; i < times; ++i) {
       now_ = now_ + kHalf;
       for (std::string& name : placement_.Measure(device, figures, now_)) changed.push_back(name);
     }
     return changed;
   }
-  PlanInForce::Changed Body(const std::string& device, const std::string& stream, double body_ms,
-                            int times = 1) {
+  PlanCalls::Changed Body(const std::string& device, const std::string& stream, double body_ms,
+                          int times = 1) {
     return Measure(device, {.pace = 1, .available_gb = 0, .apps = {{stream, FromMs(body_ms)}}},
                    times);
+  }
+  // What the latest event has told of rates: lowered, or 0 as they are needed.
+  std::map<std::string, double> Caps() const {
+    std::map<std::string, double> caps;
+    for (const PlanAction& action : placement_.told()) {
+      if (const auto* cap = std::get_if<CapRate>(&action)) caps[cap->stream] = cap->fps;
+    }
+    return caps;
   }
   std::string On(const std::string& name) const {
     return placement_.PlaceOf(*placement_.Find(name));
   }
-  PlanInForce placement_;
+  PlanCalls placement_;
   TimePoint now_{std::chrono::seconds{100}};
 };
 
@@ -138,12 +148,31 @@ TEST_F(ReliefTest, WhereNothingElseHasRoomRatesAreLoweredUntilItPasses) {
   EXPECT_LT(second, 20);
   EXPECT_LE(first * 0.040 + second * 0.020, 0.98);
   EXPECT_THAT(placement_.events().back().text, HasSubstr("its rate is lowered to "));
-  const std::uint64_t said = placement_.noted();
+  const std::size_t said = placement_.events().size();
   Body("a", "one", 40, 20);
-  EXPECT_EQ(placement_.noted(), said) << "once";
+  EXPECT_EQ(placement_.events().size(), said) << "once";
   Body("a", "one", 20, 10);
   EXPECT_EQ(placement_.Find("one")->lowered_fps, 0);
   EXPECT_EQ(placement_.Find("two")->lowered_fps, 0);
+}
+
+TEST_F(ReliefTest, LoweredRatesAreToldEachTimeAndTheirEndOnce) {
+  Plan({Core("a", 1)}, {Stream("one", 20, 20, {0}), Stream("two", 20, 20, {0})});
+  Body("a", "one", 40, 3);
+  for (int i = 0; i < 3; ++i) {
+    Body("a", "one", 40);
+    EXPECT_THAT(Caps(), testing::SizeIs(2));
+    EXPECT_EQ(Caps()["one"], placement_.Find("one")->lowered_fps);
+    EXPECT_GT(Caps()["one"], 0);
+  }
+  placement_.Remove({"one"}, now_);
+  EXPECT_THAT(Caps(), ElementsAre(testing::Pair("one", 0))) << "it may ask for what it needs";
+  EXPECT_THAT(placement_.told(), testing::Contains(testing::VariantWith<AssignTo>(testing::Field(
+                                     &AssignTo::sockets, testing::Eq(std::nullopt)))));
+  Body("a", "two", 20);
+  EXPECT_THAT(Caps(), ElementsAre(testing::Pair("two", 0)));
+  Body("a", "two", 20);
+  EXPECT_THAT(Caps(), IsEmpty());
 }
 
 TEST_F(ReliefTest, ASplitStreamHasTheRateThatItsFullestDeviceLeaves) {
@@ -191,7 +220,7 @@ TEST_F(ReliefTest, OnGpusOnlyThoseMoveThatAreStartedAgainForIt) {
   EXPECT_EQ(On("returns"), "h");
   // Beside one that is not started again either nothing can be done, and no rate is lowered: they
   // wait for their turns.
-  PlanInForce both;
+  PlanCalls both;
   ASSERT_TRUE(both.Add(gpus, streams, false, now_));
   DeviceFigures figures;
   figures.apps = {{"stays", FromMs(85)}};

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "plan_calls.h"
+
 namespace stagger::placement {
 namespace {
 
@@ -54,7 +56,7 @@ class PlacementTest : public testing::Test {
   std::string On(const std::string& name) const {
     return placement_.PlaceOf(*placement_.Find(name));
   }
-  PlanInForce placement_;
+  PlanCalls placement_;
 };
 
 TEST_F(PlacementTest, KeepsToThePlanItIsGiven) {
@@ -117,7 +119,7 @@ TEST_F(PlacementTest, TheHeavierIsPlacedFirst) {
   PlacedStream light = Stream("light", 10, 30, {0});
   PlacedStream heavy = Stream("heavy", 10, 30, {0});
   heavy.weight = 5;
-  PlanInForce placement;
+  PlanCalls placement;
   ASSERT_TRUE(placement.Add({Core("a", 1), Core("b", 1)},
                             {light, heavy, Stream("there", 10, 60, {1})}, false, kNow));
   placement.DeviceGone("a", "gone", kNow);
@@ -155,7 +157,7 @@ TEST_F(PlacementTest, WhatAProcessAskedForEndsWithIt) {
 }
 
 TEST_F(PlacementTest, OnlyWhoMayIsSplit) {
-  PlanInForce placement;
+  PlanCalls placement;
   ASSERT_TRUE(
       placement.Add({Core("a", 1), Core("b", 1)}, {Stream("small", 2, 50, {0})}, false, kNow));
   // Longer than its period.
@@ -191,7 +193,7 @@ TEST(PlacementOnSharedGpuTest, TakesBothKindsAndOnlyTheExecutorsLeaveWithIt) {
   const PlacedDevice gpu = SharedGpu();
   PlacedStream local = Stream("local", 10, 30, {0});
   local.need.kind = placement::DeviceKind::kGpu;
-  PlanInForce placement;
+  PlanCalls placement;
   ASSERT_TRUE(
       placement.Add({gpu, Core("a", 1)}, {local, Stream("sent", 10, 30, {0})}, false, kNow));
   const auto on = [&](const char* name) { return placement.PlaceOf(*placement.Find(name)); };
@@ -213,6 +215,23 @@ TEST(PlacementOnSharedGpuTest, TakesBothKindsAndOnlyTheExecutorsLeaveWithIt) {
   EXPECT_EQ(placement.Find("local")->moves, 0U);
 }
 
+TEST(PlacementOnSharedGpuTest, NothingIsLeftWithAnExecutorThatLeavesAnOverfullGpu) {
+  PlacedStream local = Stream("local", 10, 30, {0});
+  local.need.kind = placement::DeviceKind::kGpu;
+  PlanCalls placement;
+  // The core is too slow for what is sent.
+  ASSERT_TRUE(placement.Add({SharedGpu(), Core("a", 0.2)}, {local, Stream("sent", 10, 30, {0})},
+                            false, kNow));
+  DeviceFigures figures;
+  figures.apps = {{"local", FromMs(95)}};
+  placement.Measure("g", figures, kNow);
+  EXPECT_THAT(placement.Measure("g", figures, kNow), IsEmpty());
+  EXPECT_FALSE(placement.FindDevice("g")->overfull.empty());
+  EXPECT_THAT(placement.ExecutorGone("g", "its executor has ended", kNow), ElementsAre("sent"));
+  EXPECT_EQ(placement.PlaceOf(*placement.Find("sent")), "no device");
+  EXPECT_EQ(placement.PlaceOf(*placement.Find("local")), "g");
+}
+
 TEST(PlacementOnSharedGpuTest, TheGpuItselfIsLostAndIsBackBeforeItsExecutor) {
   const PlacedDevice gpu = SharedGpu();
   PlacedDevice other = gpu;
@@ -223,7 +242,7 @@ TEST(PlacementOnSharedGpuTest, TheGpuItselfIsLostAndIsBackBeforeItsExecutor) {
   PlacedStream local = Stream("local", 10, 30, {0});
   local.need.kind = placement::DeviceKind::kGpu;
   local.restarts = true;
-  PlanInForce placement;
+  PlanCalls placement;
   ASSERT_TRUE(
       placement.Add({gpu, other, Core("a", 1)}, {local, Stream("sent", 10, 30, {0})}, false, kNow));
   const auto on = [&](const char* name) { return placement.PlaceOf(*placement.Find(name)); };

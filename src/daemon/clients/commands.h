@@ -3,6 +3,8 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/time.h"
@@ -16,6 +18,8 @@ class Commands {
     bool ok = true;
     bool stop = false;  // once the answer is out
     std::string body;   // JSON if ok, else one line
+    // Further answers follow as there is news (News).
+    bool follows = false;
   };
   virtual ~Commands() = default;
 
@@ -24,6 +28,8 @@ class Commands {
   virtual Answer Handle(const std::string& verb, const std::string& body, Standing standing,
                         pid_t pid, TimePoint now) = 0;
   virtual void Stop() = 0;
+  // What there is to tell process `pid` after `*told`, a count that is moved on; nullopt: nothing.
+  virtual std::optional<std::string> News(pid_t pid, std::uint64_t* told) = 0;
 };
 
 }  // namespace stagger::daemon

@@ -152,6 +152,7 @@ bool Server::ReadOne(Connection* connection) {
   }
   if (!outcome.refused.empty()) LogRefusal(session, outcome.refused);
   if (!outcome.drop.empty()) Doom(connection, outcome.drop);
+  if (session.follows()) following_.insert(session.id());
   return !connection->doomed;
 }
 
@@ -193,6 +194,15 @@ void Server::Settle() {
   while (true) {
     host_->TakeOutgoing(&outgoing_);
     for (const Outgoing& outgoing : outgoing_) Deliver(outgoing);
+    for (const ClientId id : following_) {
+      Connection& connection = connections_.at(id);
+      if (connection.doomed) continue;
+      if (!connection.session->TellNews(commands_, Now())) {
+        Doom(&connection, Session::kDeaf);
+      } else if (connection.session->has_pending()) {
+        UpdateInterest(&connection);
+      }
+    }
     if (doomed_.empty()) break;
     const ClientId id = doomed_.back();
     doomed_.pop_back();
@@ -201,6 +211,7 @@ void Server::Settle() {
     loop_->Unwatch(it->second.watch);
     if (it->second.process_watch != 0) loop_->Unwatch(it->second.process_watch);
     connections_.erase(it);
+    following_.erase(id);
     host_->Leave(id, Now());
   }
   lease_timer_->ArmBy(host_->NextDeadline());

@@ -68,6 +68,7 @@ class Server {
   std::unique_ptr<Timer> lease_timer_;
   std::unique_ptr<Timer> session_timer_;
   std::map<ClientId, Connection> connections_;
+  std::set<ClientId> following_;  // the news
   std::vector<ClientId> doomed_;
   std::vector<Outgoing> outgoing_;  // kept to spare an allocation per turn
   std::uint64_t next_client_ = 1;

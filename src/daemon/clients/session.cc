@@ -98,16 +98,29 @@ Session::Outcome Session::Refuse(std::string reason, TimePoint now) {
 }
 
 Session::Outcome Session::Answer(const wire::Control& request, Commands* commands, TimePoint now) {
-  Commands::Answer answer = commands->Handle(request.verb, request.body, standing_, peer_.pid, now);
-  std::string& body = answer.body;
-  for (std::size_t at = 0; at == 0 || at < body.size(); at += wire::kMaxChunk) {
-    const bool more = body.size() - at > wire::kMaxChunk;
-    if (!Send(wire::ControlReply{answer.ok, more, body.substr(at, wire::kMaxChunk)}, now)) {
-      return Unreachable();
-    }
-  }
+  const Commands::Answer answer =
+      commands->Handle(request.verb, request.body, standing_, peer_.pid, now);
+  follows_ = follows_ || answer.follows;
+  if (!Reply(answer.ok, answer.body, now)) return Unreachable();
   if (answer.stop) commands->Stop();
   return {};
+}
+
+bool Session::Reply(bool ok, const std::string& body, TimePoint now) {
+  for (std::size_t at = 0; at == 0 || at < body.size(); at += wire::kMaxChunk) {
+    const bool more = body.size() - at > wire::kMaxChunk;
+    if (!Send(wire::ControlReply{ok, more, body.substr(at, wire::kMaxChunk)}, now)) return false;
+  }
+  return true;
+}
+
+bool Session::TellNews(Commands* commands, TimePoint now) {
+  while (!has_pending()) {
+    const std::optional<std::string> news = commands->News(peer_.pid, &told_);
+    if (!news) return true;
+    if (!Reply(true, *news, now)) return false;
+  }
+  return true;
 }
 
 bool Session::Send(const wire::Message& message, TimePoint now) {
@@ -117,7 +130,7 @@ bool Session::Send(const wire::Message& message, TimePoint now) {
     // of the connection comes after them.
     if (io == wire::Io::kOk || io == wire::Io::kClosed) return true;
     if (io != wire::Io::kWouldBlock) return false;
-    if (deadline_ == kNever) deadline_ = now + wire::kAnswerLimit;
+    if (deadline_ == kNever && !follows_) deadline_ = now + wire::kAnswerLimit;
   }
   if (const auto* config = std::get_if<wire::Config>(&message)) {
     config_ = *config;
@@ -145,7 +158,8 @@ bool Session::SendPending(TimePoint now) {
                       : config_         ? wire::Send(fd_.get(), *config_)
                                         : wire::Send(fd_.get(), chunks_.front());
   if (io == wire::Io::kWouldBlock) return false;
-  deadline_ = now + wire::kAnswerLimit;  // it reads again, or is gone
+  // It reads again, or is gone. A process that follows may have been stopped for a while.
+  if (!follows_) deadline_ = now + wire::kAnswerLimit;
   if (!expired_.empty()) {
     expired_.erase(expired_.begin());
   } else if (assign_) {

@@ -40,6 +40,10 @@ class Session {
   // False: the client does not read, so cannot take what it must have, and has to go.
   bool Send(const wire::Message& message, TimePoint now);
   void Flush(TimePoint now);  // there is room again
+  // Tells a client that follows the news what there is, if the client has read all that came
+  // before: one that does not read gets the latest once it does. False: as Send.
+  bool TellNews(Commands* commands, TimePoint now);
+  bool follows() const { return follows_; }
   bool has_pending() const { return config_ || assign_ || !expired_.empty() || !chunks_.empty(); }
 
   // By when this client must have moved on; kNever if nothing is expected of it.
@@ -59,6 +63,7 @@ class Session {
   static Outcome Unreachable();
   bool SendPending(TimePoint now);  // one message; false: still no room
   Outcome Answer(const wire::Control& request, Commands* commands, TimePoint now);
+  bool Reply(bool ok, const std::string& body, TimePoint now);  // false: as Send
 
   ClientId id_;
   UniqueFd fd_;
@@ -75,6 +80,8 @@ class Session {
   std::optional<wire::Assign> assign_;
   std::vector<wire::Expired> expired_;
   std::deque<wire::ControlReply> chunks_;  // of one reply: no further request is read meanwhile
+  bool follows_ = false;
+  std::uint64_t told_ = 0;  // the news that it has had
 };
 
 }  // namespace stagger::daemon

@@ -13,13 +13,7 @@
 
 namespace stagger::daemon {
 
-struct PlaceRequest {
-  // As PlanInForce::Add takes them, but that a stream's places are names in `places`.
-  std::vector<placement::PlacedDevice> devices;
-  std::vector<placement::PlacedStream> streams;
-  std::vector<std::vector<std::string>> places;  // by stream
-  std::vector<std::string> like;                 // by stream: the app whose needs it has; or empty
-  bool partial = false;
+struct PlaceRequest : placement::Joined {
   bool more = false;  // further requests belong to this one
 };
 

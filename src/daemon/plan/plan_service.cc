@@ -7,7 +7,10 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "daemon/clients/engine_host.h"
 #include "daemon/loop/spawn.h"
+#include "daemon/plan/executor_figures.h"
+#include "daemon/plan/gpu_figures.h"
 
 namespace stagger::daemon {
 
@@ -16,10 +19,11 @@ using nlohmann::json;
 namespace {
 
 // Models are not loaded while others move, or apps start.
-constexpr Duration kStandbyAfter = std::chrono::milliseconds{500};
-constexpr Duration kStandbyStep = std::chrono::milliseconds{10};
-// Figures that wait while others are measured; beyond this the oldest are forgotten.
-constexpr std::size_t kMostTold = 1024;
+constexpr Duration kAheadAfter = std::chrono::milliseconds{500};
+constexpr Duration kAheadStep = std::chrono::milliseconds{10};
+// Events that wait for the worker; beyond this, figures are not taken.
+constexpr std::size_t kMostWaiting = 1024;
+constexpr std::size_t kMostTold = 64;  // places in one packet
 
 }  // namespace
 
@@ -44,70 +48,18 @@ Result<PlanService::Owner*> PlanService::OwnerOf(pid_t pid) {
   return &owners_.emplace(pid, std::move(owner)).first->second;
 }
 
-Result<std::vector<placement::PlacedStream>> PlanService::StreamsOf(PlaceRequest* request,
-                                                                    pid_t owner) const {
-  std::map<std::string, std::uint32_t> number;
-  for (const placement::PlacedDevice& device : placement_.devices()) {
-    number.emplace(device.plan.name, static_cast<std::uint32_t>(number.size()));
+void PlanService::OnOwnerGone(pid_t pid) {
+  const auto owner = owners_.find(pid);
+  if (owner == owners_.end()) return;
+  loop_->Unwatch(owner->second.watch);
+  owners_.erase(owner);
+  for (const placement::PlacedDevice& device : plan_.devices()) {
+    if (device.owner == pid && gpus_ != nullptr) gpus_->Forget(device.plan.name);
   }
-  for (const placement::PlacedDevice& device : request->devices) {
-    if (!number.emplace(device.plan.name, static_cast<std::uint32_t>(number.size())).second) {
-      return Error{
-          fmt::format("device '{}' is there already; expected another name", device.plan.name)};
-    }
-  }
-  std::vector<placement::PlacedStream> streams = std::move(request->streams);
-  for (std::size_t i = 0; i < streams.size(); ++i) {
-    placement::PlacedStream& stream = streams[i];
-    stream.owner = owner;
-    for (const std::string& name : request->places[i]) {
-      const auto device = number.find(name);
-      if (device == number.end()) {
-        return Error{fmt::format("stream '{}': there is no device '{}'", stream.need.name, name)};
-      }
-      stream.on.push_back(device->second);
-    }
-    if (request->like[i].empty()) {
-      if (stream.need.kind != placement::DeviceKind::kAny) continue;
-      const auto kind = OnlyKind();
-      if (!kind) {
-        return Error{
-            fmt::format("stream '{}': the plan has executors and GPUs; expected an app that "
-                        "it is like (--like)",
-                        stream.need.name)};
-      }
-      stream.need.kind = *kind;
-      continue;
-    }
-    const auto like =
-        std::ranges::find_if(placement_.streams(), [&](const placement::PlacedStream& each) {
-          return each.need.app == request->like[i] || each.need.name == request->like[i];
-        });
-    if (like == placement_.streams().end()) {
-      return Error{
-          fmt::format("stream '{}': there is no app '{}' to be like: expected one that has "
-                      "a place",
-                      stream.need.name, request->like[i])};
-    }
-    placement::StreamNeed need = like->need;
-    need.name = stream.need.name;
-    need.fps = stream.need.fps;
-    need.deadline = stream.need.deadline;
-    need.most_parts = stream.need.most_parts;
-    stream.need = std::move(need);
-  }
-  return streams;
-}
-
-std::optional<placement::DeviceKind> PlanService::OnlyKind() const {
-  const std::vector<placement::PlacedDevice>& devices = placement_.devices();
-  // A GPU with an executor takes both kinds.
-  const bool same = !devices.empty() &&
-                    std::ranges::none_of(devices, &placement::PlacedDevice::shared_with_executor) &&
-                    std::ranges::all_of(devices, [&](const placement::PlacedDevice& each) {
-                      return each.plan.kind == devices.front().plan.kind;
-                    });
-  return same ? std::optional(devices.front().plan.kind) : std::nullopt;
+  (void)Step(placement::OwnerGone{pid}, Now());
+  std::erase_if(watches_,
+                [&](const auto& entry) { return plan_.FindDevice(entry.first) == nullptr; });
+  acted_();
 }
 
 Result<json> PlanService::Place(const json& body, pid_t owner, TimePoint now) {
@@ -115,7 +67,7 @@ Result<json> PlanService::Place(const json& body, pid_t owner, TimePoint now) {
   if (!request) return request.error();
   const auto known = OwnerOf(owner);
   if (!known) return known.error();
-  PlaceRequest& draft = (*known)->draft;
+  placement::Joined& draft = (*known)->draft;
   const auto append = [](auto* to, auto* from) {
     to->insert(to->end(), std::move_iterator(from->begin()), std::move_iterator(from->end()));
   };
@@ -123,39 +75,35 @@ Result<json> PlanService::Place(const json& body, pid_t owner, TimePoint now) {
   append(&draft.streams, &request->streams);
   append(&draft.places, &request->places);
   append(&draft.like, &request->like);
-  const bool too_many = draft.streams.size() + placement_.streams().size() > kMostStreams ||
-                        draft.devices.size() + placement_.devices().size() > kMostDevices;
-  if (request->more && !too_many) return json::object();
-  PlaceRequest whole = std::exchange(draft, PlaceRequest{});
-  if (too_many) {
-    return Error{
-        fmt::format("place: {} streams on {} devices are the most", kMostStreams, kMostDevices)};
-  }
-  if (placement_.devices().empty() && whole.devices.empty()) {
-    return Error{
-        "this daemon has no plan: expected a site started with 'stagger up' whose devices "
-        "say what they are on"};
-  }
-  auto streams = StreamsOf(&whole, owner);
-  if (!streams) return streams.error();
-  std::vector<std::string> names;
-  for (const placement::PlacedStream& stream : *streams) names.push_back(stream.need.name);
-  for (placement::PlacedDevice& device : whole.devices) device.owner = owner;
-  std::vector<std::string> added;
-  for (const placement::PlacedDevice& device : whole.devices) added.push_back(device.plan.name);
-  const auto changed =
-      Change().Add(std::move(whole.devices), std::move(streams).value(), request->partial, now);
-  if (!changed) return changed.error();
-  for (const std::string& name : added) {
-    if (const auto watched = Watch(*placement_.FindDevice(name)); !watched) {
-      Apply(Change().RemoveOwner(owner, now));
+  // What is too much is refused by the plan, and not kept until then.
+  const bool fits = draft.streams.size() <= placement::PlanInForce::kMostStreams &&
+                    draft.devices.size() <= placement::PlanInForce::kMostDevices;
+  if (request->more && fits) return json::object();
+  placement::Joined joined = std::exchange(draft, {});
+  joined.partial = request->partial;
+  for (placement::PlacedDevice& device : joined.devices) device.owner = owner;
+  for (placement::PlacedStream& stream : joined.streams) stream.owner = owner;
+  if (auto stepped = Step(joined, now); !stepped) return stepped.error();
+  for (const placement::PlacedDevice& device : joined.devices) {
+    if (const auto watched = Watch(device); !watched) {
+      (void)Step(placement::OwnerGone{owner}, now);
       return watched.error();
     }
   }
-  Apply(*changed);
-  spdlog::info("{} streams placed for pid {}; {} devices, {} streams in all", names.size(), owner,
-               placement_.devices().size(), placement_.streams().size());
-  return PlacesOf(names);
+  spdlog::info("{} streams placed for pid {}; {} devices, {} streams in all", joined.streams.size(),
+               owner, plan_.devices().size(), plan_.streams().size());
+  json places = json::array();
+  for (const placement::PlacedStream& stream : joined.streams) {
+    places.push_back(PlaceOf(*plan_.Find(stream.need.name)));
+  }
+  return json{{"streams", std::move(places)}};
+}
+
+Result<json> PlanService::Unplace(const json& body, TimePoint now) {
+  const auto names = ParseNames(body);
+  if (!names) return names.error();
+  (void)Step(placement::Left{*names}, now);
+  return json::object();
 }
 
 Result<void> PlanService::Watch(const placement::PlacedDevice& device) {
@@ -167,189 +115,170 @@ Result<void> PlanService::Watch(const placement::PlacedDevice& device) {
       {.gone =
            [this, name](const std::string& why) {
              spdlog::warn("the executor on {} is gone: {}", name, why);
-             OnPresence(Change().ExecutorGone(name, why, Now()));
+             StepLater(placement::Presence{name, false, true, why});
            },
        .back =
            [this, name] {
              spdlog::info("the executor on {} is here again", name);
-             OnPresence(Change().ExecutorBack(name, Now()));
+             StepLater(placement::Presence{name, true, true});
            },
        .told =
            [this, name, is_gpu, figures = ExecutorFigures()](const std::string& status) mutable {
              // One on a GPU waits for turns there: its times say nothing of the device.
-             if (!is_gpu) OnFigures(name, figures.Read(status));
+             if (!is_gpu) StepLater(placement::Measured{name, figures.Read(status)});
            }});
   if (!watch) return watch.error();
   watches_[name] = std::move(watch).value();
   return {};
 }
 
-void PlanService::OnPresence(const placement::PlanInForce::Changed& changed) {
-  Apply(changed);
-  acted_();
-}
-
-void PlanService::OnFigures(const std::string& device, const placement::DeviceFigures& figures) {
-  if (measuring_ == nullptr) {
-    auto created = MeasureWorker::Create(
-        loop_, [this](MeasureWorker::Outcome outcome) { OnMeasured(std::move(outcome)); });
-    if (!created) return spdlog::warn("devices are not measured: {}", created.error().message);
-    measuring_ = std::move(created).value();
+Result<void> PlanService::WatchGpu(const placement::PlacedDevice& device) {
+  const auto known = std::ranges::find(
+      devices_, device.on,
+      [](const device::Device& each) -> const auto& { return each.spec.name; });
+  if (known == devices_.end() || !known->gpu) return {};
+  if (gpus_ == nullptr) {
+    auto created = GpuPresence::Create(loop_);
+    if (!created) return created.error();
+    gpus_ = std::move(created).value();
   }
-  if (told_.size() >= kMostTold) told_.erase(told_.begin());
-  told_.push_back({device, figures, Now()});
-  MeasureNext();
+  const std::string name = device.plan.name;
+  const DeviceId id{static_cast<std::uint32_t>(known - devices_.begin())};
+  gpus_->Watch(name, *known->gpu,
+               {.gone =
+                    [this, name](const std::string& why) {
+                      spdlog::warn("{} is gone: {}", name, why);
+                      StepLater(placement::Presence{name, false, false, why});
+                    },
+                .back =
+                    [this, name] {
+                      spdlog::info("{} is here again", name);
+                      StepLater(placement::Presence{name, true, false});
+                    },
+                .use =
+                    [this, name, id, gpu = *known->gpu,
+                     figures = GpuFigures()](const device::GpuUse& use) mutable {
+                      StepLater(placement::Measured{
+                          name, figures.Read(gpu, use, id, host_->engine(), host_->ledger())});
+                    }});
+  return {};
 }
 
-void PlanService::MeasureNext() {
-  if (measuring_->busy() || told_.empty()) return;
-  measured_changes_ = changes_;
-  measuring_->Start(placement_, std::exchange(told_, {}));
+void PlanService::LookAtGpus() {
+  if (gpus_ != nullptr) gpus_->Look();
 }
 
-void PlanService::OnMeasured(MeasureWorker::Outcome outcome) {
-  if (measured_changes_ != changes_) {
-    told_.insert(told_.begin(), std::make_move_iterator(outcome.told.begin()),
-                 std::make_move_iterator(outcome.told.end()));
-    return MeasureNext();
-  }
-  const std::uint64_t noted = placement_.noted();
-  placement_ = std::move(outcome.plan);
-  TellNews(noted, outcome.changed);
-  MeasureNext();
+Result<void> PlanService::Step(const placement::PlanEvent& event, TimePoint now) {
+  const Result<placement::PlanActions> actions = plan_.Step(event, now);
+  if (!actions) return actions.error();
+  overtaken_ = true;
+  Carry(*actions);
+  return {};
 }
 
-void PlanService::TellNews(std::uint64_t noted, const placement::PlanInForce::Changed& changed) {
-  TellRates();
-  if (placement_.noted() == noted) return acted_();
-  const std::size_t fresh =
-      std::min<std::size_t>(placement_.noted() - noted, placement_.events().size());
-  for (std::size_t i = placement_.events().size() - fresh; i < placement_.events().size(); ++i) {
-    spdlog::warn("{}", placement_.events()[i].text);
-  }
-  Apply(changed);
-  acted_();
-}
-
-// Lowered rates are told every time: a stream that has just joined has not heard of its own.
-void PlanService::TellRates() {
-  for (const placement::PlacedStream& stream : placement_.streams()) {
-    if (stream.lowered_fps > 0) {
-      lowered_.insert(stream.need.name);
-    } else if (lowered_.erase(stream.need.name) == 0) {
-      continue;
+void PlanService::StepLater(placement::PlanEvent event) {
+  const bool figures = std::holds_alternative<placement::Measured>(event);
+  if (figures && happened_.size() >= kMostWaiting) return;
+  if (worker_ == nullptr) {
+    auto created =
+        PlanWorker::Create(loop_, [this](PlanWorker::Work work) { OnWorked(std::move(work)); });
+    if (!created) {
+      spdlog::warn("the plan is changed by the loop itself: {}", created.error().message);
+      (void)Step(event, Now());
+      return acted_();
     }
-    cap_(stream.need.name, stream.lowered_fps);
+    worker_ = std::move(created).value();
   }
+  happened_.push_back({std::move(event), Now()});
+  if (worker_->busy()) return;
+  overtaken_ = false;
+  worker_->Start({plan_, std::exchange(happened_, {})});
 }
 
-void PlanService::OnOwnerGone(pid_t pid) {
-  const auto owner = owners_.find(pid);
-  if (owner == owners_.end()) return;
-  loop_->Unwatch(owner->second.watch);
-  owners_.erase(owner);
-  std::vector<std::string> names;
-  for (const placement::PlacedStream& stream : placement_.streams()) {
-    if (stream.owner == pid) names.push_back(stream.need.name);
+void PlanService::OnWorked(PlanWorker::Work work) {
+  if (overtaken_) {
+    happened_.insert(happened_.begin(), std::make_move_iterator(work.happened.begin()),
+                     std::make_move_iterator(work.happened.end()));
+  } else {
+    plan_ = std::move(work.plan);
+    Carry(work.actions);
+    acted_();
   }
-  Forget(names);
-  for (const placement::PlacedDevice& device : placement_.devices()) {
-    if (device.owner == pid && gpus_ != nullptr) gpus_->Forget(device.plan.name);
-  }
-  Apply(Change().RemoveOwner(pid, Now()));
-  acted_();
-  std::erase_if(watches_,
-                [&](const auto& entry) { return placement_.FindDevice(entry.first) == nullptr; });
+  if (happened_.empty()) return;
+  overtaken_ = false;
+  worker_->Start({plan_, std::exchange(happened_, {})});
 }
 
-void PlanService::Apply(const placement::PlanInForce::Changed& changed) {
-  ++version_;
-  PlanStandbySoon();
-  for (const std::string& name : changed) {
-    const placement::PlacedStream* stream = placement_.Find(name);
-    if (stream == nullptr) continue;
-    if (stream->need.kind == placement::DeviceKind::kExecutor) {
-      assign_(name, SocketsOf(stream->on), stream->reason);
-    } else {
-      spdlog::info("stream '{}' is on {} from its next start on: {}", name,
-                   placement_.PlaceOf(*stream), stream->reason);
+void PlanService::Carry(const placement::PlanActions& actions) {
+  struct Carrier {
+    PlanService& service;
+    EngineHost& host;
+    void operator()(const placement::AssignTo& assign) const {
+      if (!assign.sockets) return host.Unassign(assign.stream);
+      const auto assigned = host.Assign(assign.stream, *assign.sockets, assign.why, Now());
+      if (!assigned) spdlog::warn("{}", assigned.error().message);
     }
-    if (stream->on.empty()) spdlog::warn("stream '{}' has no device: {}", name, stream->reason);
-  }
+    void operator()(const placement::StandBy& standby) const {
+      host.SetStandby(standby.stream, standby.sockets);
+    }
+    void operator()(const placement::CapRate& cap) const {
+      host.CapForwarded(cap.stream, cap.fps, Now());
+    }
+    void operator()(const placement::Report& report) const {
+      spdlog::log(report.warns ? spdlog::level::warn : spdlog::level::info, "{}", report.text);
+    }
+    void operator()(const placement::PlanAhead&) const { service.PlanAhead(); }
+  };
+  for (const placement::PlanAction& action : actions) std::visit(Carrier{*this, *host_}, action);
 }
 
-void PlanService::PlanStandbySoon() {
-  if (!standby_timer_) {
-    auto timer = Timer::Create(loop_, [this] { PlanStandby(); });
+void PlanService::PlanAhead() {
+  if (!ahead_timer_) {
+    auto timer = Timer::Create(loop_, [this] {
+      StepLater(placement::StandbyDue{ahead_next_});
+      if (++ahead_next_ < plan_.devices().size()) ahead_timer_->ArmBy(Now() + kAheadStep);
+    });
     if (!timer) return spdlog::warn("no models are loaded ahead: {}", timer.error().message);
-    standby_timer_ = std::move(timer).value();
+    ahead_timer_ = std::move(timer).value();
   }
-  standby_next_ = 0;
-  standby_timer_->ArmBy(Now() + kStandbyAfter);
+  ahead_next_ = 0;
+  ahead_timer_->ArmBy(Now() + kAheadAfter);
 }
 
-void PlanService::PlanStandby() {
-  const placement::PlanInForce::Changed changed = placement_.PlanStandby(standby_next_);
-  if (!changed.empty()) ++changes_;
-  for (const std::string& name : changed) {
-    standby_(name, SocketsOf(placement_.Find(name)->standby));
+std::optional<json> PlanService::PlacesSince(std::uint64_t* told, pid_t owner) const {
+  if (*told >= plan_.changes()) return std::nullopt;
+  std::vector<const placement::PlacedStream*> fresh;
+  for (const placement::PlacedStream& stream : plan_.streams()) {
+    if (stream.owner == owner && stream.change > *told) fresh.push_back(&stream);
   }
-  acted_();
-  if (++standby_next_ < placement_.devices().size()) standby_timer_->ArmBy(Now() + kStandbyStep);
-}
-
-std::vector<std::string> PlanService::SocketsOf(const placement::PlacedOn& on) const {
-  std::vector<std::string> sockets;
-  for (const std::uint32_t device : on) {
-    sockets.push_back(placement_.devices()[device].socket);
+  std::ranges::sort(fresh, {}, &placement::PlacedStream::change);
+  *told = plan_.changes();
+  if (fresh.empty()) return std::nullopt;
+  if (fresh.size() > kMostTold) {
+    fresh.resize(kMostTold);
+    *told = fresh.back()->change;
   }
-  return sockets;
-}
-
-Result<json> PlanService::Unplace(const json& body, TimePoint now) {
-  const auto names = ParseNames(body);
-  if (!names) return names.error();
-  Forget(*names);
-  Apply(Change().Remove(*names, now));
-  return json::object();
-}
-
-void PlanService::Forget(const std::vector<std::string>& streams) {
-  for (const std::string& name : streams) {
-    const placement::PlacedStream* stream = placement_.Find(name);
-    if (stream == nullptr || stream->need.kind != placement::DeviceKind::kExecutor) continue;
-    assign_(name, std::nullopt, "");
-  }
-}
-
-Result<json> PlanService::Places(const json& body) const {
-  const auto names = ParseNames(body);
-  if (!names) return names.error();
-  return PlacesOf(*names);
-}
-
-json PlanService::PlacesOf(const std::vector<std::string>& names) const {
   json places = json::array();
-  for (const std::string& name : names) {
-    const placement::PlacedStream* stream = placement_.Find(name);
-    if (stream == nullptr) continue;
-    json devices = json::array();
-    json executors = json::array();
-    json gpus = json::array();
-    for (const std::uint32_t index : stream->on) {
-      const placement::PlacedDevice& device = placement_.devices()[index];
-      devices.push_back(device.plan.name);
-      const bool sent = stream->need.kind == placement::DeviceKind::kExecutor;
-      if (sent && !device.socket.empty()) executors.push_back(device.socket);
-      if (!sent && !device.uuid.empty()) gpus.push_back(device.uuid);
-    }
-    places.push_back({{"name", name},
-                      {"devices", std::move(devices)},
-                      {"executors", std::move(executors)},
-                      {"gpus", std::move(gpus)},
-                      {"reason", stream->reason}});
+  for (const placement::PlacedStream* stream : fresh) places.push_back(PlaceOf(*stream));
+  return json{{"streams", std::move(places)}};
+}
+
+json PlanService::PlaceOf(const placement::PlacedStream& stream) const {
+  json devices = json::array();
+  json executors = json::array();
+  json gpus = json::array();
+  const bool sent = stream.need.kind == placement::DeviceKind::kExecutor;
+  for (const std::uint32_t index : stream.on) {
+    const placement::PlacedDevice& device = plan_.devices()[index];
+    devices.push_back(device.plan.name);
+    if (sent && !device.socket.empty()) executors.push_back(device.socket);
+    if (!sent && !device.uuid.empty()) gpus.push_back(device.uuid);
   }
-  return {{"streams", std::move(places)}, {"version", version_}};
+  return {{"name", stream.need.name},
+          {"devices", std::move(devices)},
+          {"executors", std::move(executors)},
+          {"gpus", std::move(gpus)},
+          {"reason", stream.reason}};
 }
 
 }  // namespace stagger::daemon

@@ -1,20 +1,21 @@
-#include "daemon/plan/measure_worker.h"
+#include "daemon/plan/plan_worker.h"
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <utility>
 
 namespace stagger::daemon {
 
-Result<std::unique_ptr<MeasureWorker>> MeasureWorker::Create(EventLoop* loop,
-                                                             std::function<void(Outcome)> done) {
+Result<std::unique_ptr<PlanWorker>> PlanWorker::Create(EventLoop* loop,
+                                                       std::function<void(Work)> done) {
   UniqueFd finished(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!finished.valid()) return Error{"cannot make an eventfd"};
-  std::unique_ptr<MeasureWorker> worker(
-      new MeasureWorker(loop, std::move(finished), std::move(done)));
+  std::unique_ptr<PlanWorker> worker(new PlanWorker(loop, std::move(finished), std::move(done)));
   auto watch = loop->Watch(worker->finished_.get(), EPOLLIN,
                            [raw = worker.get()](std::uint32_t) { raw->OnFinished(); });
   if (!watch) return watch.error();
@@ -22,12 +23,12 @@ Result<std::unique_ptr<MeasureWorker>> MeasureWorker::Create(EventLoop* loop,
   return worker;
 }
 
-MeasureWorker::MeasureWorker(EventLoop* loop, UniqueFd finished, std::function<void(Outcome)> done)
+PlanWorker::PlanWorker(EventLoop* loop, UniqueFd finished, std::function<void(Work)> done)
     : loop_(loop), finished_(std::move(finished)), done_(std::move(done)) {
   thread_ = std::thread([this] { Run(); });
 }
 
-MeasureWorker::~MeasureWorker() {
+PlanWorker::~PlanWorker() {
   loop_->Unwatch(watch_);
   {
     const std::lock_guard lock(mutex_);
@@ -37,41 +38,40 @@ MeasureWorker::~MeasureWorker() {
   thread_.join();
 }
 
-void MeasureWorker::Start(placement::PlanInForce plan, std::vector<Told> told) {
+void PlanWorker::Start(Work work) {
   busy_ = true;
   const std::lock_guard lock(mutex_);
-  work_ = Outcome{std::move(plan), {}, std::move(told)};
+  given_ = std::move(work);
   changed_.notify_all();
 }
 
-void MeasureWorker::OnFinished() {
+void PlanWorker::OnFinished() {
   std::uint64_t times = 0;
   (void)!read(finished_.get(), &times, sizeof times);
-  std::optional<Outcome> outcome;
+  std::optional<Work> work;
   {
     const std::lock_guard lock(mutex_);
-    outcome.swap(outcome_);
+    work.swap(finished_work_);
   }
-  if (!outcome) return;
+  if (!work) return;
   busy_ = false;
-  done_(std::move(*outcome));
+  done_(std::move(*work));
 }
 
-void MeasureWorker::Run() {
+void PlanWorker::Run() {
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return leaving_ || work_; });
+    changed_.wait(lock, [this] { return leaving_ || given_; });
     if (leaving_) return;
-    Outcome outcome = std::move(*work_);
-    work_.reset();
+    Work work = std::move(*given_);
+    given_.reset();
     lock.unlock();
-    for (const Told& told : outcome.told) {
-      for (std::string& name : outcome.plan.Measure(told.device, told.figures, told.at)) {
-        outcome.changed.push_back(std::move(name));
-      }
+    for (const Happened& each : work.happened) {
+      Result<placement::PlanActions> actions = work.plan.Step(each.event, each.at);
+      if (actions) std::ranges::move(*actions, std::back_inserter(work.actions));
     }
     lock.lock();
-    outcome_ = std::move(outcome);
+    finished_work_ = std::move(work);
     const std::uint64_t one = 1;
     (void)!write(finished_.get(), &one, sizeof one);
   }
