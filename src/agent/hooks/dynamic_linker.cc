@@ -12,9 +12,11 @@
 #include "agent/other_agents.h"
 
 // A sanitizer's library finds its functions by dlsym, before anything that is instrumented may run:
-// in such a build the way to the real dlsym is not, and nothing is replaced before our constructors.
+// in such a build the way to the real dlsym is not, and nothing is replaced before our
+// constructors.
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define STAGGER_NOT_INSTRUMENTED __attribute__((noinline, no_sanitize("thread", "address", "undefined")))
+#define STAGGER_NOT_INSTRUMENTED \
+  __attribute__((noinline, no_sanitize("thread", "address", "undefined")))
 namespace {
 bool instrumented_may_run = false;
 __attribute__((constructor)) void MayRun() { instrumented_may_run = true; }
