@@ -1,15 +1,16 @@
-# Flags shared by every room. The agent lives in other people's processes, so
-# it is never instrumented: stagger_agent_options() leaves sanitizers out.
+# Flags shared by every room.
 add_library(stagger_options INTERFACE)
 target_include_directories(stagger_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_options(stagger_options INTERFACE
   -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wconversion -Wno-sign-conversion)
 # Clang alone checks which lock guards what (base/thread_annotations.h); the lint preset makes it an error.
 target_compile_options(stagger_options INTERFACE $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
+# Everything that is built here: programs, preloaded libraries, and the apps of tests and examples,
+# since a sanitizer sees a race between two threads only where both are instrumented.
 if(STAGGER_SANITIZE)
-  target_compile_options(stagger_options INTERFACE
+  add_compile_options(
     -fsanitize=${STAGGER_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
-  target_link_options(stagger_options INTERFACE -fsanitize=${STAGGER_SANITIZE})
+  add_link_options(-fsanitize=${STAGGER_SANITIZE})
 endif()
 
 # Lines and functions for back traces; all of DWARF doubles what a build costs and takes gigabytes.

@@ -4,6 +4,7 @@ Everything waits on events with a deadline; a deadline that passes fails the tes
 """
 
 import ctypes
+import glob
 import http.client
 import json
 import os
@@ -25,6 +26,14 @@ RUNTIME = os.path.join(CACHE, "onnxruntime/lib/libonnxruntime.so.1")
 DEADLINE_S = 120  # far more than anything takes: only what hangs comes to it
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
+# The options of this build's sanitizers, by the variable's name; none in a build without.
+SANITIZERS = {name: os.environ[name] for name in ("ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS")
+              if name in os.environ}
+
+
+def not_sanitized(why, by=None):
+    """Of a test that builds with a sanitizer leave out, or those with that one ("TSAN")."""
+    return unittest.skipIf(f"{by}_OPTIONS" in SANITIZERS if by else SANITIZERS, why)
 
 
 def die_with_parent():
@@ -178,6 +187,9 @@ class ProcessTest(unittest.TestCase):
         self.processes = []
         self.model = os.path.join(self.folder, "tiny.onnx")
         tiny_model.write(self.model)
+        # Of any process that this test starts, however deep.
+        for name, options in SANITIZERS.items():
+            os.environ[name] = f"{options}:log_path={self.folder}/sanitizer"
 
     def tearDown(self):
         for process in self.processes:
@@ -192,7 +204,12 @@ class ProcessTest(unittest.TestCase):
                         pipe.close()
                     except BrokenPipeError:
                         pass
+        reports = []
+        for path in sorted(glob.glob(self.folder + "/sanitizer.*")):
+            with open(path, errors="replace") as file:
+                reports.append(file.read())
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.assertEqual(reports, [], "a sanitizer's report:\n" + "\n".join(reports))
 
     def popen(self, command, **settings):
         process = subprocess.Popen(command, start_new_session=True, preexec_fn=die_with_parent,

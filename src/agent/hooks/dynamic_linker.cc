@@ -11,6 +11,21 @@
 #include "agent/hooks/onnxruntime.h"
 #include "agent/other_agents.h"
 
+// A sanitizer's library finds its functions by dlsym, before anything that is instrumented may run:
+// in such a build the way to the real dlsym is not, and nothing is replaced before our
+// constructors.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define STAGGER_NOT_INSTRUMENTED \
+  __attribute__((noinline, no_sanitize("thread", "address", "undefined")))
+namespace {
+bool instrumented_may_run = false;
+__attribute__((constructor)) void MayRun() { instrumented_may_run = true; }
+}  // namespace
+#else
+#define STAGGER_NOT_INSTRUMENTED
+constexpr bool instrumented_may_run = true;
+#endif
+
 using DlsymFunction = void* (*)(void*, const char*);
 
 // Read by the dlsym stub (dlsym_x86_64.S), which jumps to it with the app's arguments and return
@@ -21,7 +36,7 @@ DlsymFunction stagger_real_dlsym = nullptr;
 namespace stagger::agent {
 namespace {
 
-DlsymFunction Real() {
+STAGGER_NOT_INSTRUMENTED DlsymFunction Real() {
   DlsymFunction real = __atomic_load_n(&stagger_real_dlsym, __ATOMIC_ACQUIRE);
   if (real != nullptr) return real;
   // glibc < 2.34 has dlsym in libdl under the architecture's base version, later ones in libc.
@@ -97,12 +112,9 @@ void* FindRuntimeEntry(const void* caller) {
 
 }  // namespace stagger::agent
 
-// Decides about one dlsym call: what to hand out instead, or null to let the real one answer.
-extern "C" __attribute__((visibility("hidden"))) void* stagger_dlsym_filter(void* handle,
-                                                                            const char* name) {
+namespace {
+void* Instead(void* handle, const char* name) {
   using namespace stagger::agent;
-  // RTLD_NEXT depends on the caller, which only the real one sees; nobody looks a runtime up so.
-  if (Real() == nullptr || name == nullptr || handle == RTLD_NEXT) return nullptr;
   if (void* instead = AskFilters(handle, name)) return instead;
   if (std::strcmp(name, "OrtGetApiBase") != 0) return nullptr;
   void* found = handle == RTLD_DEFAULT ? RealDlsym(RTLD_NEXT, name) : RealDlsym(handle, name);
@@ -112,6 +124,15 @@ extern "C" __attribute__((visibility("hidden"))) void* stagger_dlsym_filter(void
   }
   if (found == nullptr || IsOurEntry(found) || IsAnAgents(found)) return nullptr;
   return HookedEntryFor(found);
+}
+}  // namespace
+
+// Decides about one dlsym call: what to hand out instead, or null to let the real one answer.
+extern "C" STAGGER_NOT_INSTRUMENTED __attribute__((visibility("hidden"))) void*
+stagger_dlsym_filter(void* handle, const char* name) {
+  // RTLD_NEXT depends on the caller, which only the real one sees; nobody looks a runtime up so.
+  if (stagger::agent::Real() == nullptr || name == nullptr || handle == RTLD_NEXT) return nullptr;
+  return instrumented_may_run ? Instead(handle, name) : nullptr;
 }
 
 #if !defined(__x86_64__)
