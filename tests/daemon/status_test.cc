@@ -11,7 +11,6 @@
 namespace stagger::daemon {
 namespace {
 
-using nlohmann::json;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
@@ -38,7 +37,7 @@ class StatusTest : public testing::Test {
         DaemonFacts{"/s", "", {{config.devices[0], {}}}, &loop_->steps(), [] { return 0; }},
         nullptr, mps_.get(), &plan_);
   }
-  json Look() { return status_->Latest(Duration{}, now_)->status; }
+  documents::Status Look() { return status_->Latest(Duration{}, now_)->Complete(); }
   std::string Recorded() {
     EXPECT_TRUE(recorder_->Drain(daemon_test::kLimit));
     std::ifstream file(recording_);
@@ -67,7 +66,7 @@ TEST_F(StatusTest, ToLookIsNotRecorded) {
   const std::string before = Recorded();
   ASSERT_NE(before.find("gate"), std::string::npos);
   for (int i = 0; i < 100; ++i, now_ = now_ + seconds{1}) {
-    EXPECT_EQ(Look()["streams"][0]["attached_s"], i);
+    EXPECT_EQ(Look().streams.at(0).attached_s, i);
   }
   EXPECT_EQ(Recorded(), before);
 }
@@ -76,18 +75,18 @@ TEST_F(StatusTest, ABodyUnderWayCountsUpToTheLook) {
   Join(ClientId{1}, "gate");
   host_->OnMessage(ClientId{1}, wire::Request{TurnSeq{1}, DeviceId{0}, {}, true}, now_);
   now_ = now_ + milliseconds{40};
-  json device = Look()["devices"][0];
-  EXPECT_EQ(device["busy_time_ms"], 40);
-  EXPECT_EQ(device["body_time_ms"], 40);
-  EXPECT_EQ(device["running"][0]["for_ms"], 40);
+  documents::Device device = Look().devices.at(0);
+  EXPECT_EQ(device.busy_time_ms, 40);
+  EXPECT_EQ(device.body_time_ms, 40);
+  EXPECT_EQ(device.running.at(0).for_ms, 40);
   // Once more, not twice as much; and the engine's next step counts the same time once.
-  device = Look()["devices"][0];
-  EXPECT_EQ(device["busy_time_ms"], 40);
+  device = Look().devices.at(0);
+  EXPECT_EQ(device.busy_time_ms, 40);
   now_ = now_ + milliseconds{60};
   host_->OnMessage(ClientId{1}, wire::Release{TurnSeq{1}, milliseconds{100}, {}, {}}, now_);
-  device = Look()["devices"][0];
-  EXPECT_EQ(device["busy_time_ms"], 100);
-  EXPECT_NEAR(device["utilisation_ratio"], 0.1, 0.01);
+  device = Look().devices.at(0);
+  EXPECT_EQ(device.busy_time_ms, 100);
+  EXPECT_NEAR(device.utilisation_ratio.value(), 0.1, 0.01);
 }
 
 }  // namespace

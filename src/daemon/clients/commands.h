@@ -3,8 +3,10 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 
+#include "base/ids.h"
 #include "base/time.h"
 #include "daemon/loop/peer.h"
 
@@ -17,12 +19,17 @@ class Commands {
     bool stop = false;  // once the answer is out
     std::string body;   // JSON if ok, else one line
   };
+  // Members of the group may look; only the owner may change anything.
+  struct Asker {
+    ClientId client;
+    Standing standing;
+    pid_t pid;
+  };
   virtual ~Commands() = default;
 
-  // Members of the group may look; only the owner may change anything.
-  // `pid`: of the process that asks.
-  virtual Answer Handle(const std::string& verb, const std::string& body, Standing standing,
-                        pid_t pid, TimePoint now) = 0;
+  // nullopt: the answer is worked out elsewhere, and comes by Server::Answer.
+  virtual std::optional<Answer> Handle(const std::string& verb, const std::string& body,
+                                       const Asker& asker, TimePoint now) = 0;
   virtual void Stop() = 0;
 };
 
