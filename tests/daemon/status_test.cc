@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "daemon/daemon_process.h"
+#include "documents/json.h"
 
 namespace stagger::daemon {
 namespace {
@@ -87,6 +89,35 @@ TEST_F(StatusTest, ABodyUnderWayCountsUpToTheLook) {
   device = Look().devices.at(0);
   EXPECT_EQ(device.busy_time_ms, 100);
   EXPECT_NEAR(device.utilisation_ratio.value(), 0.1, 0.01);
+}
+
+TEST_F(StatusTest, IsReadAsItIsWritten) {
+  Join(ClientId{1}, "gate");
+  host_->OnMessage(ClientId{1}, wire::Request{TurnSeq{1}, DeviceId{0}, {}, true}, now_);
+  const std::string text = documents::ToText(Look());
+  const auto again = documents::Read<documents::Status>(nlohmann::json::parse(text));
+  EXPECT_EQ(again.streams.at(0).counters.granted, 1U);
+  EXPECT_EQ(again.devices.at(0).running.at(0).stream, "gate");
+  EXPECT_EQ(documents::ToText(again), text);
+}
+
+TEST_F(StatusTest, OfAnotherVersionIsReadAsFarAsItIsKnown) {
+  const auto json = nlohmann::json::parse(R"({
+    "pid": "none", "mps": null, "devices": {"cpu:0": 1}, "later": [1],
+    "policy": {"name": "edf", "concurrency": "auto", "later": 2},
+    "streams": [{"name": 7, "on": ["e0"], "fps_required": 5, "done": 3, "placement": null}, 8]})");
+  const auto status = documents::Read<documents::Status>(json);
+  EXPECT_EQ(status.pid, 0);
+  EXPECT_EQ(status.mps.mode, "off");
+  EXPECT_TRUE(status.devices.empty());
+  EXPECT_TRUE(status.policy.concurrency.by_itself);
+  ASSERT_EQ(status.streams.size(), 2U);
+  EXPECT_EQ(status.streams[0].name, "");
+  EXPECT_EQ(status.streams[0].on, documents::Names{"e0"});
+  EXPECT_EQ(status.streams[0].fps_required, 5);
+  EXPECT_EQ(status.streams[0].counters.done, 3U);
+  EXPECT_FALSE(status.streams[0].placement);
+  EXPECT_FALSE(documents::Read<documents::Status>("text").http);
 }
 
 }  // namespace
