@@ -137,10 +137,8 @@ Result<void> Serve(const Settings& settings, const DemoReport& report, const Leg
         AppEnvironment(*agent, spec.socket, {.name = camera.name, .fps = plan.fps});
     cameras.push_back(std::move(camera));
   }
-  const Result<nlohmann::json> status = AskDaemon(spec.socket, "status");
-  const std::string address = status && status->contains("http") && (*status)["http"].is_string()
-                                  ? (*status)["http"].get<std::string>()
-                                  : spec.http;
+  const Result<documents::Status> status = AskStatus(spec.socket);
+  const std::string address = status ? status->http.value_or(spec.http) : spec.http;
   fmt::print(stderr,
              "\nstagger: watch at http://{}/ (Ctrl-C stops everything); also: stagger status "
              "--socket {}\n\n",

@@ -3,7 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
+#include <optional>
 
 #include "lab/legs/camera_group.h"
 #include "launch/daemon_control.h"
@@ -44,13 +44,13 @@ Result<std::vector<CameraApp>> Apps(const LegPlan& plan, const LegTools& tools,
 }
 
 // Lets them run; asks the daemon shortly before their time is up, while its streams still exist.
-Result<nlohmann::json> Attend(const LegPlan& plan, const LegTools& tools, CameraGroup& cameras,
-                              const PrivateDaemon* daemon) {
+Result<std::optional<documents::Status>> Attend(const LegPlan& plan, const LegTools& tools,
+                                                CameraGroup& cameras, const PrivateDaemon* daemon) {
   const double look = std::max(plan.seconds - 0.3, plan.seconds * 0.9);
-  nlohmann::json status;
+  std::optional<documents::Status> status;
   const auto tick = [&](double elapsed) -> Result<void> {
-    if (daemon != nullptr && status.is_null() && elapsed >= look) {
-      Result<nlohmann::json> answer = AskDaemon(daemon->socket(), "status");
+    if (daemon != nullptr && !status && elapsed >= look) {
+      Result<documents::Status> answer = AskStatus(daemon->socket());
       if (!answer) return answer.error();
       status = std::move(answer).value();
     }
@@ -66,37 +66,27 @@ Result<nlohmann::json> Attend(const LegPlan& plan, const LegTools& tools, Camera
   return status;
 }
 
-std::optional<double> NumberAt(const nlohmann::json& object, const char* key) {
-  if (!object.is_object() || !object.contains(key) || !object[key].is_number()) return std::nullopt;
-  return object[key].get<double>();
-}
-
 // What only the daemon saw: bodies and how they overlapped.
-void AddDaemonView(const nlohmann::json& status, Leg* leg) {
-  if (!status.is_object()) return;
-  if (status.contains("devices") && status["devices"].is_array() && !status["devices"].empty()) {
-    const nlohmann::json& device = status["devices"][0];
-    leg->overlap_ratio = NumberAt(device, "overlap_ratio");
-    if (const auto k = NumberAt(device, "concurrency")) leg->concurrency = static_cast<int>(*k);
+void AddDaemonView(const documents::Status& status, Leg* leg) {
+  if (!status.devices.empty()) {
+    leg->overlap_ratio = status.devices.front().overlap_ratio;
+    leg->concurrency = status.devices.front().concurrency;
   }
-  if (!status.contains("streams") || !status["streams"].is_array()) return;
   // Pooled from per-stream figures: the mean is weighted, the median is the streams' middle one,
   // and the p99 the worst stream's.
   Distribution pooled;
   double weight = 0;
   std::vector<double> medians;
-  for (const nlohmann::json& stream : status["streams"]) {
-    if (!stream.is_object() || !stream.contains("body_ms")) continue;
-    const nlohmann::json& body = stream["body_ms"];
-    const auto mean = NumberAt(body, "mean");
-    const double done = NumberAt(stream, "done").value_or(0);
-    if (!mean || done <= 0) continue;
-    const double min = NumberAt(body, "min").value_or(*mean);
+  for (const documents::Stream& stream : status.streams) {
+    const documents::Summary& body = stream.body_ms;
+    const auto done = static_cast<double>(stream.counters.done);
+    if (!body.mean || done <= 0) continue;
+    const double min = body.min.value_or(*body.mean);
     pooled.min = weight == 0 ? min : std::min(pooled.min, min);
-    pooled.max = std::max(pooled.max, NumberAt(body, "max").value_or(*mean));
-    pooled.p99 = std::max(pooled.p99, NumberAt(body, "p99").value_or(*mean));
-    pooled.mean += *mean * done;
-    medians.push_back(NumberAt(body, "p50").value_or(*mean));
+    pooled.max = std::max(pooled.max, body.max.value_or(*body.mean));
+    pooled.p99 = std::max(pooled.p99, body.p99.value_or(*body.mean));
+    pooled.mean += *body.mean * done;
+    medians.push_back(body.p50.value_or(*body.mean));
     weight += done;
   }
   if (weight <= 0) return;
@@ -113,7 +103,7 @@ Result<LegRun> Measure(const LegPlan& plan, const LegTools& tools, const Scratch
   if (!cameras) return cameras.error();
   if (auto ready = cameras->AwaitReady(kWarmupTimeout, tools.stop); !ready) return ready.error();
   if (auto gone = cameras->Go("now"); !gone) return gone.error();
-  const Result<nlohmann::json> status = Attend(plan, tools, *cameras, daemon);
+  const Result<std::optional<documents::Status>> status = Attend(plan, tools, *cameras, daemon);
   cameras->Stop();
   if (!status) return status.error();
   const Result<std::vector<AppRecord>> records = cameras->Records();
@@ -122,7 +112,7 @@ Result<LegRun> Measure(const LegPlan& plan, const LegTools& tools, const Scratch
   LegRun run;
   run.leg = Summarise({plan.name, plan.fps, plan.seconds}, *records);
   run.leg.policy = plan.policy;
-  AddDaemonView(*status, &run.leg);
+  if (*status) AddDaemonView(**status, &run.leg);
   if (plan.tight) {
     run.leg.fps_required = *run.leg.fps_required - *plan.fps + plan.tight->fps;
     run.tight =

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "cli/verbs.h"
 #include "console/arguments.h"
+#include "documents/json.h"
 #include "launch/daemon_control.h"
 
 namespace stagger::cli {
@@ -29,28 +30,20 @@ struct Progress {
   int forwarding = 0;
 };
 
-using Names = std::vector<std::string>;
-
-// A list of text in the daemon's answer, sorted.
-Names NamesIn(const json& object, const char* key) {
-  Names names;
-  for (const json& name : object.value(key, json::array())) {
-    if (name.is_string()) names.push_back(name.get<std::string>());
-  }
-  std::ranges::sort(names);
-  return names;
-}
-
-Progress Look(const json& status, const Names& told, const Names& to) {
+Progress Look(const documents::Status& status, const documents::Assigned& given) {
+  const auto sorted = [](documents::Names names) {
+    std::ranges::sort(names);
+    return names;
+  };
+  const documents::Names to = sorted(given.on.value_or(documents::Names()));
   Progress progress;
-  for (const json& stream : status.value("streams", json::array())) {
-    const std::string name = stream.value("name", "");
-    if (std::ranges::count(told, name) == 0 || !stream.value("forwards", false)) continue;
+  for (const documents::Stream& stream : status.streams) {
+    if (std::ranges::count(given.streams, stream.name) == 0 || !stream.forwards) continue;
     ++progress.forwarding;
-    Names on = NamesIn(stream, "on");
+    documents::Names on = sorted(stream.on.value_or(documents::Names()));
     if (on == to) continue;
     if (on.empty()) on.emplace_back("the app");
-    progress.behind.push_back(fmt::format("{} (on {})", name, fmt::join(on, ", ")));
+    progress.behind.push_back(fmt::format("{} (on {})", stream.name, fmt::join(on, ", ")));
   }
   return progress;
 }
@@ -94,16 +87,15 @@ int MoveVerb(const Arguments& arguments) {
     return kExitFailed;
   }
   if (forget) return kExitOk;
-  const Names told = NamesIn(*answer, "streams");
-  const Names to_be_on = NamesIn(*answer, "on");
+  const auto given = documents::Read<documents::Assigned>(*answer);
   const TimePoint until = Now() + FromMs(wait_s * 1000);
   while (true) {
-    const Result<json> status = AskDaemon(socket, "status");
+    const Result<documents::Status> status = AskStatus(socket);
     if (!status) {
       PrintError("move: " + status.error().message);
       return kExitFailed;
     }
-    const Progress progress = Look(*status, told, to_be_on);
+    const Progress progress = Look(*status, given);
     if (progress.forwarding == 0) {
       PrintError(fmt::format(
           "move: no stream '{}' that forwards is here; the next one of that name goes there",

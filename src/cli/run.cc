@@ -220,16 +220,15 @@ int RunVerb(const Arguments& arguments) {
   environment.merge(PlaceEnvironment(place));
   // Only apps that may use a GPU wait for the answer, and not for long where the daemon hangs.
   if (*agent != *installation->Agent() || WantsLimits(stream)) {
-    const Result<MpsView> asked =
-        listens ? AskMps(socket, kMpsAnswerLimit) : Result<MpsView>(listens.error());
-    MpsView mps;
-    if (asked) {
-      mps = *asked;
-    } else {
-      mps.reason = asked.error().message;
+    Result<documents::Status> daemon = listens.error();
+    if (listens) daemon = AskStatus(socket, kMpsAnswerLimit);
+    if (!daemon) {
+      const std::string why = daemon.error().message;
+      daemon = documents::Status();
+      daemon->mps.reason = why;
     }
-    environment.merge(MpsEnvironment(mps, stream));
-    if (const auto why = WhyNoLimits(mps, stream)) {
+    environment.merge(MpsEnvironment(*daemon, stream));
+    if (const auto why = WhyNoLimits(*daemon, stream)) {
       PrintError(fmt::format("warning: '{}': {}", command.front(), *why));
     }
   }

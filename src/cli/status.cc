@@ -1,4 +1,6 @@
 // stagger status: what a running daemon knows, as two tables or as its own JSON.
+#include "documents/status.h"
+
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
@@ -9,163 +11,139 @@
 
 #include "cli/verbs.h"
 #include "console/arguments.h"
-#include "console/json_fields.h"
+#include "console/sentences.h"
 #include "console/table.h"
+#include "documents/json.h"
 #include "launch/daemon_control.h"
 
 namespace stagger::cli {
 namespace {
 
-using nlohmann::json;
+using documents::Device;
+using documents::Number;
+using documents::Stream;
 
-// A distribution's mean and p99, as "12.3 / 20.1".
-std::string MeanP99(const json& object, const char* key) {
-  const json* value = Find(object, key);
-  if (value == nullptr) return "-";
-  return Number(*value, "mean", 1) + " / " + Number(*value, "p99", 1);
+std::string Figure(const Number& number) { return number ? fmt::format("{:.1f}", *number) : "-"; }
+
+std::string Percent(const Number& ratio) {
+  return ratio ? fmt::format("{:.1f} %", *ratio * 100) : "-";
 }
 
-// A JSON array's length, or the number itself.
-std::string Count(const json& object, const char* key) {
-  const json* value = Find(object, key);
-  if (value == nullptr) return "-";
-  return value->is_array() ? std::to_string(value->size()) : value->dump();
+// A distribution's mean and p99, as "12.3 / 20.1".
+std::string MeanP99(const documents::Summary& summary) {
+  return Figure(summary.mean) + " / " + Figure(summary.p99);
 }
 
 // What is used of what there is, as "3.1 of 16.1"; of GPUs only.
-std::string Memory(const json& device) {
-  if (Find(device, "memory_gb") == nullptr) return "-";
-  return Number(device, "memory_used_gb", 1) + " of " + Number(device, "memory_gb", 1);
+std::string Memory(const Device& device) {
+  return device.memory_gb ? Figure(device.memory_used_gb) + " of " + Figure(device.memory_gb) : "-";
 }
 
 // "fits, 62 % of it, and one more like gate-1 at 7.5 fps".
-std::string Admission(const json& device) {
-  const json* verdict = Find(device, "admission");
-  if (verdict == nullptr || !verdict->is_object()) return "-";
-  const json* admitted = Find(*verdict, "admitted");
-  if (admitted == nullptr || !admitted->is_boolean()) return "-";
-  const std::string load = Percent(*verdict, "utilisation_ratio");
-  if (!admitted->get<bool>()) return "does not fit, " + load;
-  const json* headroom = Find(*verdict, "headroom");
-  if (headroom == nullptr || !headroom->is_object()) return "fits, " + load + ", nothing more";
-  return fmt::format("fits, {}, and one more like {} at {} fps", load, Text(*headroom, "like"),
-                     Number(*headroom, "fps", 1));
+std::string Admission(const Device& device) {
+  if (!device.admission) return "-";
+  const documents::Admission& verdict = *device.admission;
+  const std::string load = Percent(verdict.utilisation_ratio);
+  if (!verdict.admitted) return "does not fit, " + load;
+  if (!verdict.headroom) return "fits, " + load + ", nothing more";
+  return fmt::format("fits, {}, and one more like {} at {:.1f} fps", load, verdict.headroom->like,
+                     verdict.headroom->fps);
 }
 
 // "MPS running: pid 123, pipes in /run/.../pipe", where it is asked for; and what is wrong with
 // GPUs.
-std::string GpuLines(const json& status) {
+std::string GpuLines(const documents::Status& status) {
   std::string lines;
-  const json* mps = Find(status, "mps");
-  if (mps != nullptr && Text(*mps, "mode") != "off") {
-    lines += "MPS " + Text(*mps, "state");
-    if (Find(*mps, "pid") != nullptr) {
-      const bool ours = Text(*mps, "ours") == "true";
-      lines += fmt::format(": pid {}{}, pipes in {}", Text(*mps, "pid"), ours ? "" : " (not ours)",
-                           Text(*mps, "pipe_directory"));
+  const documents::Mps& mps = status.mps;
+  if (mps.mode != "off") {
+    lines += "MPS " + mps.state;
+    if (mps.pid) {
+      lines += fmt::format(": pid {}{}, pipes in {}", *mps.pid, mps.ours ? "" : " (not ours)",
+                           mps.pipe_directory.value_or("-"));
     }
-    if (Find(*mps, "reason") != nullptr) lines += ": " + Text(*mps, "reason");
-    if (Text(*mps, "restarts") != "0") lines += "; restarts: " + Text(*mps, "restarts");
+    if (mps.reason) lines += ": " + *mps.reason;
+    if (mps.restarts > 0) lines += fmt::format("; restarts: {}", mps.restarts);
     lines += "\n";
   }
-  for (const json& device : ListOf(status, "devices")) {
-    if (Find(device, "problem") == nullptr) continue;
-    lines += fmt::format("{}: {}\n", Text(device, "name"), Text(device, "problem"));
+  for (const Device& device : status.devices) {
+    if (device.problem) lines += fmt::format("{}: {}\n", device.name, *device.problem);
   }
-  for (const json& fault : ListOf(status, "faults")) {
-    std::string names;
-    for (const json& stream : ListOf(fault, "streams")) {
-      names += (names.empty() ? "" : ", ") + Text(stream, "name");
-    }
-    const bool known = Find(fault, "culprit") != nullptr;
-    lines +=
-        fmt::format("{}: a fault {} s ago{} broke {}\n", Text(fault, "device"),
-                    Number(fault, "for_s", 0), known ? " by " + Text(fault, "culprit") : "", names);
+  for (const documents::Fault& fault : status.faults) {
+    documents::Names names;
+    for (const documents::FaultyStream& stream : fault.streams) names.push_back(stream.name);
+    lines += fmt::format("{}: a fault {:.0f} s ago{} broke {}\n", fault.device, fault.for_s,
+                         fault.culprit ? " by " + *fault.culprit : "", Join(names, ", "));
   }
   return lines;
 }
 
 // The executors that run its inferences; "the app", if it could forward and does not.
-std::string On(const json& stream) {
-  if (Find(stream, "on") == nullptr) return "-";
-  std::string names;
-  for (const json& name : ListOf(stream, "on")) {
-    names += (names.empty() ? "" : ", ") + (name.is_string() ? name.get<std::string>() : "?");
-  }
-  return names.empty() ? "the app" : names;
+std::string On(const Stream& stream) {
+  if (!stream.on) return "-";
+  return stream.on->empty() ? "the app" : Join(*stream.on, ", ");
 }
 
 // Where calls beyond the rate are not held back, which is the rule.
-std::string ExcessLine(const json& stream) {
-  const std::string excess = Text(stream, "excess");
-  if (excess == "pass") {
-    return fmt::format("{}: calls beyond its rate pass\n", Text(stream, "name"));
-  }
-  if (excess != "reuse") return "";
-  const std::string refused = Text(stream, "reuse_refused");
-  if (refused == "0" || refused == "-") {
+std::string ExcessLine(const Stream& stream) {
+  if (stream.excess == "pass") return fmt::format("{}: calls beyond its rate pass\n", stream.name);
+  if (stream.excess != "reuse") return "";
+  if (stream.counters.reuse_refused == 0) {
     return fmt::format("{}: calls beyond its rate get the outputs of the call before\n",
-                       Text(stream, "name"));
+                       stream.name);
   }
   return fmt::format("{}: reuse cannot be had for {} of its sessions, whose calls all pass\n",
-                     Text(stream, "name"), refused);
+                     stream.name, stream.counters.reuse_refused);
 }
 
-void Print(const json& status) {
-  const json* policy = Find(status, "policy");
-  if (policy != nullptr) {
-    fmt::print("policy {}\n\n",
-               policy->is_object() ? Text(*policy, "name") : Text(status, "policy"));
-  }
-  const json devices = ListOf(status, "devices");
+void Print(const documents::Status& status) {
+  fmt::print("policy {}\n\n", status.policy.name);
   const bool gpus = std::ranges::any_of(
-      devices, [](const json& device) { return Find(device, "model") != nullptr; });
+      status.devices, [](const Device& device) { return device.model.has_value(); });
   std::vector<std::string> head = {"DEVICE", "K",       "RUNNING",  "WAITING",
                                    "BUSY",   "OVERLAP", "ADMISSION"};
   if (gpus) head.insert(head.end(), {"MODEL", "MEMORY GB"});
   Table table_of_devices(std::move(head));
-  for (const json& device : devices) {
-    std::vector<std::string> row = {Text(device, "name"),
-                                    Text(device, "concurrency"),
-                                    Count(device, "running"),
-                                    Count(device, "waiting"),
-                                    Percent(device, "utilisation_ratio"),
-                                    Percent(device, "overlap_ratio"),
+  for (const Device& device : status.devices) {
+    std::vector<std::string> row = {device.name,
+                                    std::to_string(device.concurrency),
+                                    std::to_string(device.running.size()),
+                                    std::to_string(device.waiting.size()),
+                                    Percent(device.utilisation_ratio),
+                                    Percent(device.overlap_ratio),
                                     Admission(device)};
-    if (gpus) row.insert(row.end(), {Text(device, "model"), Memory(device)});
+    if (gpus) row.insert(row.end(), {device.model.value_or("-"), Memory(device)});
     table_of_devices.AddRow(std::move(row));
   }
   fmt::print("{}{}\n", table_of_devices.ToString(), GpuLines(status));
-  const json streams = ListOf(status, "streams");
-  if (streams.empty()) {
+  if (status.streams.empty()) {
     fmt::print("no streams yet; start an app with: stagger run -- CMD...\n");
     return;
   }
   const bool forwards = std::ranges::any_of(
-      streams, [](const json& stream) { return Find(stream, "on") != nullptr; });
+      status.streams, [](const Stream& stream) { return stream.on.has_value(); });
   std::vector<std::string> columns = {"STREAM",  "PID",     "STATE",       "WANTS",
                                       "GETS",    "FPS",     "DONE",        "SKIPPED",
                                       "WAIT ms", "BODY ms", "INFERENCE ms"};
   if (forwards) columns.emplace_back("ON");
   Table table(std::move(columns));
   std::string verdicts;
-  for (const json& stream : streams) {
-    std::vector<std::string> row = {Text(stream, "name"),
-                                    Text(stream, "pid"),
-                                    Text(stream, "state"),
-                                    Number(stream, "fps_required", 1),
-                                    Number(stream, "fps_assigned", 1),
-                                    Number(stream, "fps", 1),
-                                    Text(stream, "done"),
-                                    Text(stream, "skipped"),
-                                    MeanP99(stream, "wait_ms"),
-                                    MeanP99(stream, "body_ms"),
-                                    MeanP99(stream, "inference_ms")};
+  for (const Stream& stream : status.streams) {
+    std::vector<std::string> row = {stream.name,
+                                    std::to_string(stream.pid),
+                                    stream.state,
+                                    Figure(stream.fps_required),
+                                    Figure(stream.fps_assigned),
+                                    Figure(stream.fps),
+                                    std::to_string(stream.counters.done),
+                                    std::to_string(stream.counters.skipped),
+                                    MeanP99(stream.wait_ms),
+                                    MeanP99(stream.body_ms),
+                                    MeanP99(stream.inference_ms)};
     if (forwards) row.push_back(On(stream));
     table.AddRow(std::move(row));
-    const std::string code = Text(stream, "verdict_code");
-    if (code != "fits" && code != "forwarded" && code != "-") {
-      verdicts += fmt::format("{}: {}\n", Text(stream, "name"), Text(stream, "verdict"));
+    if (stream.verdict_code && stream.verdict_code != "fits" &&
+        stream.verdict_code != "forwarded") {
+      verdicts += fmt::format("{}: {}\n", stream.name, stream.verdict.value_or("-"));
     }
     verdicts += ExcessLine(stream);
   }
@@ -191,7 +169,7 @@ int StatusVerb(const Arguments& arguments) {
   if (as_json) {
     fmt::print("{}\n", status->dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
-    Print(*status);
+    Print(documents::Read<documents::Status>(*status));
   }
   return kExitOk;
 }

@@ -122,7 +122,7 @@ Result<void> RunSite(const std::string& file, Site site, bool partial, const std
   }
   Supervisor supervisor(std::move(apps).value(), place->keeper, place->stop);
   const auto ask_faults = [&socket]() -> std::optional<std::vector<GpuFault>> {
-    const auto status = AskDaemon(socket, "status", nullptr, kFaultAnswerLimit);
+    const auto status = AskStatus(socket, kFaultAnswerLimit);
     if (!status) return std::nullopt;
     return FaultsOf(*status);
   };

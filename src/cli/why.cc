@@ -7,12 +7,13 @@
 #include "cli/verbs.h"
 #include "cli/why_text.h"
 #include "console/arguments.h"
+#include "documents/json.h"
 #include "launch/daemon_control.h"
 
 namespace stagger::cli {
 
 int WhyVerb(const Arguments& arguments) {
-  CLI::App app{"Says why a stream gets what it gets: its rate, whom it waits for, whether it fits.",
+  CLI::App app{"Says why a stream gets what it gets: its rate, what it waits for, whether it fits.",
                "stagger why"};
   std::string name;
   bool as_json = false;
@@ -33,7 +34,7 @@ int WhyVerb(const Arguments& arguments) {
   if (as_json) {
     fmt::print("{}\n", answer->dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
-    fmt::print("{}", WhyText(*answer));
+    fmt::print("{}", WhyText(documents::Read<documents::Why>(*answer)));
   }
   return kExitOk;
 }

@@ -2,33 +2,23 @@
 // why_text.cc and its siblings.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 
-#include "console/json_fields.h"
 #include "console/sentences.h"
+#include "documents/why.h"
 
 namespace stagger::cli {
 
-inline double Value(const nlohmann::json& object, const char* key, double otherwise = 0) {
-  const nlohmann::json* value = Find(object, key);
-  return value != nullptr && value->is_number() ? value->get<double>() : otherwise;
-}
-inline bool Has(const nlohmann::json& object, const char* key) {
-  return Find(object, key) != nullptr;
-}
-inline nlohmann::json Part(const nlohmann::json& object, const char* key) {
-  const nlohmann::json* part = Find(object, key);
-  return part != nullptr ? *part : nlohmann::json::object();
-}
-inline std::string Ago(const nlohmann::json& object) {
-  return Time(Value(object, "ago_s") * 1000) + " ago";
-}
+inline std::string Ago(double seconds) { return Time(seconds * 1000) + " ago"; }
 
 class WhyReader {
  public:
   // `answer` outlives it, and so does `one`, its part that is about the stream.
-  WhyReader(const nlohmann::json& answer, const nlohmann::json& one);
+  WhyReader(const documents::Why& answer, const documents::WhyStream& one)
+      : answer_(answer),
+        one_(one),
+        stream_(one.stream),
+        device_(one.device.value_or(documents::Device())) {}
   std::string Read() const;
 
  private:
@@ -55,17 +45,14 @@ class WhyReader {
   std::string WaitThere() const;
   Paragraph Gpu() const;
 
-  std::string DeviceName() const { return Text(device_, "name"); }
-  double Attached() const { return Value(stream_, "attached_s"); }
   bool IsLowered() const {
-    return Has(stream_, "fps_required") &&
-           Value(stream_, "fps_assigned") < Value(stream_, "fps_required");
+    return stream_.fps_required && stream_.fps_assigned.value_or(0) < *stream_.fps_required;
   }
 
-  nlohmann::json policy_, mps_;
-  std::string admission_mode_;
-  nlohmann::json stream_, device_, rate_, waits_;
-  const nlohmann::json& one_;
+  const documents::Why& answer_;
+  const documents::WhyStream& one_;
+  const documents::Stream& stream_;
+  documents::Device device_;  // all empty before it asked for a turn
 };
 
 }  // namespace stagger::cli

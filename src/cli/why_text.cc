@@ -4,13 +4,12 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <vector>
 
 #include "cli/why_reader.h"
 
 namespace stagger::cli {
-
-using nlohmann::json;
 
 namespace {
 
@@ -21,16 +20,6 @@ std::string Fps(double fps) { return fmt::format("{:.{}f}", fps, fps < 100 ? 1 :
 
 }  // namespace
 
-WhyReader::WhyReader(const json& answer, const json& one)
-    : policy_(Part(answer, "policy")),
-      mps_(Part(answer, "mps")),
-      admission_mode_(Text(answer, "admission")),
-      stream_(Part(one, "stream")),
-      device_(Part(one, "device")),
-      rate_(Part(one, "rate")),
-      waits_(Part(one, "waits")),
-      one_(one) {}
-
 std::string WhyReader::Read() const {
   return Head() + Rate().Under("rate") + Lowered().Under("") + Waiting().Under("waiting") +
          Turns().Under("") + LastWaits() + Admission().Under("admission") +
@@ -39,62 +28,59 @@ std::string WhyReader::Read() const {
 }
 
 std::string WhyReader::Head() const {
-  std::string head = fmt::format("{}: pid {}, {}", Text(stream_, "name"), Text(stream_, "pid"),
-                                 Text(stream_, "command"));
-  head += fmt::format("\nhere for {}, {}", Time(Attached() * 1000), Text(stream_, "state"));
-  if (Has(stream_, "device")) head += " on " + Text(stream_, "device");
+  std::string head = fmt::format("{}: pid {}, {}", stream_.name, stream_.pid, stream_.command);
+  head += fmt::format("\nhere for {}, {}", Time(stream_.attached_s * 1000), stream_.state);
+  if (stream_.device) head += " on " + *stream_.device;
   return head + "\n";
 }
 
 Paragraph WhyReader::Rate() const {
   Paragraph said;
-  const double fps = Value(stream_, "fps");
-  if (!Has(stream_, "fps_required")) {
+  if (!stream_.fps_required) {
     said.Say(
         fmt::format("It states no rate (--fps), so nothing says whether the {} fps that it "
                     "gets are enough, and its rate is never lowered.",
-                    Fps(fps)));
+                    Fps(stream_.fps)));
   } else {
-    said.Say(fmt::format("It needs {} fps and gets {}.", Plain(Value(stream_, "fps_required")),
-                         Fps(fps)));
+    said.Say(fmt::format("It needs {} fps and gets {}.", Plain(*stream_.fps_required),
+                         Fps(stream_.fps)));
   }
-  if (Has(stream_, "deadline_ms")) {
-    const double late = Value(stream_, "deadline_miss_ratio");
+  if (stream_.deadline_ms) {
+    const double late = stream_.deadline_miss_ratio.value_or(0);
     said.Say(late > 0 ? fmt::format("{:.1f} % of its inferences took longer than the {} they may "
                                     "take.",
-                                    late * 100, Time(Value(stream_, "deadline_ms")))
+                                    late * 100, Time(*stream_.deadline_ms))
                       : fmt::format("Each took no longer than the {} it may take.",
-                                    Time(Value(stream_, "deadline_ms"))));
+                                    Time(*stream_.deadline_ms)));
   }
-  if (const double missed = Value(stream_, "missed"); missed > 0) {
+  if (const std::uint64_t missed = stream_.missed.value_or(0); missed > 0) {
     said.Say(fmt::format("Since it joined, {} that its rate asks for {} not been done.",
-                         Counted(missed, "inference", "inferences"), missed == 1 ? "has" : "have"));
+                         Counted(static_cast<double>(missed), "inference", "inferences"),
+                         missed == 1 ? "has" : "have"));
   }
   return said;
 }
 
 Paragraph WhyReader::Lowered() const {
   Paragraph said;
-  if (!Has(stream_, "fps_required")) return said;
-  const double required = Value(stream_, "fps_required");
-  const double assigned = Value(stream_, "fps_assigned");
+  if (!stream_.fps_required) return said;
+  const double required = *stream_.fps_required;
+  const double assigned = stream_.fps_assigned.value_or(0);
+  const documents::Rate& rate = one_.rate;
   const std::string load = fmt::format("streams with a stated rate ask for {} of what {} can do",
-                                       Share(Value(device_, "load_ratio")), DeviceName());
-  const double min_fps = Value(rate_, "min_fps");
+                                       Share(device_.load_ratio.value_or(0)), device_.name);
   const std::string least =
-      min_fps > 0 ? fmt::format(" It never goes below its min_fps of {}.", Plain(min_fps)) : "";
+      rate.min_fps > 0 ? fmt::format(" It never goes below its min_fps of {}.", Plain(rate.min_fps))
+                       : "";
   if (IsLowered()) {
     const std::string since =
-        Has(rate_, "lowered_s")
-            ? fmt::format(", for {} now", Time(Value(rate_, "lowered_s") * 1000))
-            : "";
-    const json place = Part(stream_, "placement");
-    if (Has(rate_, "cap_fps") && Has(place, "lowered_fps")) {
+        rate.lowered_s ? fmt::format(", for {} now", Time(*rate.lowered_s * 1000)) : "";
+    if (rate.cap_fps && stream_.placement && stream_.placement->place.lowered_fps) {
       said.Say(
           fmt::format("Its rate is lowered to {} of {} fps, since its device has more to do than "
                       "was planned and nothing else has room.{}",
                       Fps(assigned), Plain(required), least));
-    } else if (Has(rate_, "cap_fps")) {
+    } else if (rate.cap_fps) {
       said.Say(
           fmt::format("Strict admission holds it at {} fps{}: it came when there was room "
                       "for no more beside those before it.{}",
@@ -106,22 +92,21 @@ Paragraph WhyReader::Lowered() const {
     said.Say(Excess());
     return said;
   }
-  const json* overloaded = Find(device_, "overloaded");
-  if (overloaded != nullptr && *overloaded == json(true)) {
-    said.Say(fmt::format("{} is overloaded ({}), but this stream's rate is kept.{}", DeviceName(),
+  if (device_.overloaded) {
+    said.Say(fmt::format("{} is overloaded ({}), but this stream's rate is kept.{}", device_.name,
                          load, Weights()));
-  } else if (Has(device_, "load_ratio")) {
+  } else if (device_.load_ratio) {
     said.Say(fmt::format("Its rate is not lowered: {}.", load));
   }
-  if (Attached() > kSettledS && Value(stream_, "fps") < kShort * assigned) said.Say(WhyShort());
+  if (stream_.attached_s > kSettledS && stream_.fps < kShort * assigned) said.Say(WhyShort());
   return said;
 }
 
 // What becomes of a call that comes before its next slot.
 std::string WhyReader::Excess() const {
-  const double skipped = Value(stream_, "skipped");
-  if (Text(stream_, "excess") == "pass") return "A call that comes before its next slot passes.";
-  if (Text(stream_, "excess") == "reuse") {
+  const auto skipped = static_cast<double>(stream_.counters.skipped);
+  if (stream_.excess == "pass") return "A call that comes before its next slot passes.";
+  if (stream_.excess == "reuse") {
     return fmt::format(
         "A call that comes before its next slot gets the outputs of the one before; {} so.",
         Counted(skipped, "was answered", "were answered"));
@@ -131,9 +116,9 @@ std::string WhyReader::Excess() const {
 
 // The rate may be had, and still is not.
 std::string WhyReader::WhyShort() const {
-  const double between = 1000 / Value(stream_, "fps_required", 1);
-  const double call = Value(Part(stream_, "inference_ms"), "mean");
-  const double wait = Value(Part(stream_, "wait_ms"), "mean");
+  const double between = 1000 / stream_.fps_required.value_or(1);
+  const double call = stream_.inference_ms.mean.value_or(0);
+  const double wait = stream_.wait_ms.mean.value_or(0);
   if (call < between) {
     return fmt::format(
         "It could have more: an inference takes {} of the {} between two frames, so the app "
@@ -149,20 +134,20 @@ std::string WhyReader::WhyShort() const {
 // A heavier stream gives up less: how this one compares.
 std::string WhyReader::Weights() const {
   std::vector<double> others;
-  for (const json& rival : ListOf(one_, "rivals")) {
-    if (Has(rival, "fps_required")) others.push_back(Value(rival, "weight", 1));
+  for (const documents::Rival& rival : one_.rivals) {
+    if (rival.fps_required) others.push_back(rival.weight);
   }
-  const double own = Value(stream_, "weight", 1);
+  const double own = stream_.weight;
   if (others.empty()) return fmt::format(" It weighs {}.", Plain(own));
   const auto [least, most] = std::ranges::minmax(others);
   return fmt::format(
-      " It weighs {}, the others {}: who weighs more gives up less.", Plain(own),
+      " It weighs {}, the others {}: a heavier one gives up less.", Plain(own),
       least == most ? Plain(least) : fmt::format("{} to {}", Plain(least), Plain(most)));
 }
 
-std::string WhyText(const json& answer) {
+std::string WhyText(const documents::Why& answer) {
   std::string text;
-  for (const json& one : ListOf(answer, "streams")) {
+  for (const documents::WhyStream& one : answer.streams) {
     text += (text.empty() ? "" : "\n") + WhyReader(answer, one).Read();
   }
   return text;

@@ -11,8 +11,6 @@
 
 namespace stagger::cli {
 
-using nlohmann::json;
-
 namespace {
 
 constexpr double kHardlyAny = 0.5;  // ms of waiting on average that are not worth a word
@@ -22,41 +20,40 @@ constexpr std::size_t kShownWaits = 5;
 }  // namespace
 
 std::string WhyReader::PolicyText() const {
-  const std::string name = Text(policy_, "name");
+  const documents::Policy& in_force = answer_.policy;
+  const std::string& name = in_force.name;
   const core::Policy* policy = core::FindPolicy(name);
   if (policy == nullptr) return fmt::format("The policy is {}.", name);
   if (!policy->gates) return fmt::format("The policy is {}: {}.", name, policy->order);
   if (policy->spaced) {
-    return fmt::format("Policy {}: bodies start {} apart.", name,
-                       Time(Value(policy_, "spacing_ms")));
+    return fmt::format("Policy {}: bodies start {} apart.", name, Time(in_force.spacing_ms));
   }
-  const double k = Value(device_, "concurrency", 1);
-  const bool found = Text(policy_, "concurrency") == "auto";
-  if (Has(policy_, "demand_limit")) {
+  const int k = device_.concurrency;
+  const bool found = in_force.concurrency.by_itself;
+  if (in_force.demand_limit) {
     return fmt::format(
         "Policy {}: bodies run together while they fill no more than {} of {}, and {}.", name,
-        Plain(Value(policy_, "demand_limit")), DeviceName(), policy->order);
+        Plain(*in_force.demand_limit), device_.name, policy->order);
   }
-  return fmt::format("Policy {}: {:.0f} {} at once on {}{}, and {}.", name, k,
-                     k == 1 ? "body" : "bodies", DeviceName(), found ? " (found by itself)" : "",
+  return fmt::format("Policy {}: {} {} at once on {}{}, and {}.", name, k,
+                     k == 1 ? "body" : "bodies", device_.name, found ? " (found by itself)" : "",
                      policy->order);
 }
 
 // Where it stands just now.
 std::string WhyReader::Now() const {
-  const json waiting = ListOf(device_, "waiting");
+  const std::vector<documents::Waiting>& waiting = device_.waiting;
   for (std::size_t i = 0; i < waiting.size(); ++i) {
-    if (Text(waiting[i], "stream") != Text(stream_, "name")) continue;
+    if (waiting[i].stream != stream_.name) continue;
     std::vector<std::string> running;
-    for (const json& turn : ListOf(device_, "running")) {
-      running.push_back(
-          fmt::format("{} (for {})", Text(turn, "stream"), Time(Value(turn, "for_ms"))));
+    for (const documents::Running& turn : device_.running) {
+      running.push_back(fmt::format("{} (for {})", turn.stream.value_or("-"), Time(turn.for_ms)));
     }
     return fmt::format("Just now it has waited {} and is number {} of {}{}.",
-                       Time(Value(waiting[i], "for_ms")), i + 1, waiting.size(),
+                       Time(waiting[i].for_ms), i + 1, waiting.size(),
                        running.empty() ? "" : "; there run " + Listed(running));
   }
-  if (Text(stream_, "state") == "held") {
+  if (stream_.state == "held") {
     return "Just now a call of it is held back until the next slot of its lowered rate.";
   }
   return "";
@@ -64,81 +61,83 @@ std::string WhyReader::Now() const {
 
 Paragraph WhyReader::Waiting() const {
   Paragraph said;
-  if (!Has(one_, "device")) {
+  if (!one_.device) {
     said.Say("It has not asked for a turn yet.");
     return said;
   }
   said.Say(PolicyText());
   if (const std::string now = Now(); !now.empty()) said.Say(now);
-  const json wait = Part(stream_, "wait_ms");
-  if (!Has(wait, "mean")) return said;
+  const documents::Summary& wait = stream_.wait_ms;
+  if (!wait.mean) return said;
   said.Say(fmt::format("Before a body of {} it waits {} on average, {} at the 99th percentile.",
-                       Time(Value(Part(stream_, "body_ms"), "mean")), Time(Value(wait, "mean")),
-                       Time(Value(wait, "p99"))));
+                       Time(stream_.body_ms.mean.value_or(0)), Time(*wait.mean),
+                       Time(wait.p99.value_or(0))));
   return said;
 }
 
 Paragraph WhyReader::Turns() const {
   Paragraph said;
-  const double count = Value(waits_, "accounted");
+  const documents::Waits& waits = one_.waits;
+  const auto count = static_cast<double>(waits.accounted);
   if (count == 0) return said;
-  const double waited = Value(waits_, "time_ms");
+  const double waited = waits.time_ms;
   const std::string last = Counted(count, "turn", "turns");
   if (waited < kHardlyAny * count) {
     said.Say(fmt::format("Its last {} came at once: nobody was in the way.", last));
     return said;
   }
-  const double held = Value(waits_, "held_ms");
-  const double queued = Value(waits_, "queued_ms");
   std::vector<std::string> parts;
   double others = 0;
-  for (const json& behind : ListOf(waits_, "behind")) {
-    const double time = Value(behind, "time_ms");
+  for (const documents::Behind& behind : waits.behind) {
+    const double time = behind.time_ms;
     if (parts.size() < kNamed) {
-      parts.push_back(
-          fmt::format("{} behind bodies of {}", Share(time / waited), Text(behind, "stream")));
+      parts.push_back(fmt::format("{} behind bodies of {}", Share(time / waited), behind.stream));
     } else {
       others += time;
     }
   }
   if (others > 0) parts.push_back(Share(others / waited) + " behind those of others");
-  if (const double gone = Value(waits_, "behind_gone_ms"); gone > 0) {
+  if (const double gone = waits.behind_gone_ms; gone > 0) {
     parts.push_back(Share(gone / waited) + " behind those of streams that have left");
   }
-  if (held > 0) parts.push_back(Share(held / waited) + " held back by its lowered rate");
-  if (const double nobody = Value(waits_, "nobody_ms"); nobody >= 0.01 * waited && queued > 0) {
-    const core::Policy* policy = core::FindPolicy(Text(policy_, "name"));
+  if (waits.held_ms > 0) {
+    parts.push_back(Share(waits.held_ms / waited) + " held back by its lowered rate");
+  }
+  if (const double nobody = waits.nobody_ms; nobody >= 0.01 * waited && waits.queued_ms > 0) {
+    const core::Policy* policy = core::FindPolicy(answer_.policy.name);
     parts.push_back(Share(nobody / waited) + (policy != nullptr && policy->spaced
                                                   ? " for the spacing"
                                                   : " while nobody's body ran"));
   }
   said.Say(fmt::format("Its last {} waited {} in all: {}.", last, Time(waited), Listed(parts)));
-  if (const double overtaken = Value(waits_, "overtaken"); overtaken > 0) {
+  if (waits.overtaken > 0) {
     said.Say(
-        fmt::format("In {:.0f} of them one that had asked later went first, since it was "
+        fmt::format("In {} of them one that had asked later went first, since it was "
                     "due first.",
-                    overtaken));
+                    waits.overtaken));
   }
   std::vector<std::string> reasons;
-  for (const json& reason : ListOf(waits_, "reasons")) {
-    reasons.push_back(fmt::format("{} x {}", Text(reason, "count"), Text(reason, "reason")));
+  for (const documents::ReasonCount& reason : waits.reasons) {
+    reasons.push_back(fmt::format("{} x {}", reason.count, reason.reason));
   }
   if (!reasons.empty()) said.Say("What let them run: " + Listed(reasons) + ".");
-  const json longest = Part(waits_, "longest");
-  said.Say(
-      fmt::format("The longest wait was {}, {}.", Time(Value(longest, "wait_ms")), Ago(longest)));
+  if (waits.longest) {
+    said.Say(fmt::format("The longest wait was {}, {}.", Time(waits.longest->wait_ms),
+                         Ago(waits.longest->ago_s)));
+  }
   return said;
 }
 
 std::string WhyReader::LastWaits() const {
-  const json recent = ListOf(waits_, "recent");
-  if (recent.empty() || Value(waits_, "time_ms") < kHardlyAny * Value(waits_, "accounted")) {
+  const documents::Waits& waits = one_.waits;
+  const std::vector<documents::Wait>& recent = waits.recent;
+  if (recent.empty() || waits.time_ms < kHardlyAny * static_cast<double>(waits.accounted)) {
     return "";
   }
   Table table({"AGO s", "WAITED ms", "HELD ms", "LET RUN BECAUSE"});
   for (std::size_t i = 0; i < std::min(recent.size(), kShownWaits); ++i) {
-    table.AddRow({Number(recent[i], "ago_s", 2), Number(recent[i], "wait_ms", 1),
-                  Number(recent[i], "held_ms", 1), Text(recent[i], "reason")});
+    table.AddRow({fmt::format("{:.2f}", recent[i].ago_s), fmt::format("{:.1f}", recent[i].wait_ms),
+                  fmt::format("{:.1f}", recent[i].held_ms), recent[i].reason});
   }
   std::string text = table.ToString();
   std::string lines;

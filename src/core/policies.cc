@@ -129,9 +129,6 @@ Result<void> CheckPolicyName(const std::string& name, TurnsOf use) {
 }
 
 Result<void> Validate(const PolicySpec& spec, TurnsOf use) {
-  if (FindPolicy(spec.name) == nullptr) {
-    return Error{"no policy is called '" + spec.name + "'; there are " + PolicyNames(use)};
-  }
   if (auto named = CheckPolicyName(spec.name, use); !named) return named.error();
   if (spec.concurrency < 0 || spec.concurrency > kMaxConcurrency) {
     return Error{"a concurrency of " + std::to_string(spec.concurrency) + " is not in 0.." +

@@ -62,15 +62,13 @@ void Divide(std::vector<PastTurn> turns, Duration all, std::map<ClientId, Durati
 
 }  // namespace
 
-WaitingAccount AccountOf(const Engine& engine, ClientId client) {
+WaitingAccount AccountOf(const Newest<PastWait, 64>& waits, std::span<const DeviceState> devices,
+                         ClientId client) {
   WaitingAccount account;
-  const auto stream = engine.streams().find(client);
-  if (stream == engine.streams().end()) return account;
   std::map<ClientId, Duration> behind;
-  const auto& waits = stream->second.waits;
   for (std::size_t age = 0; age < waits.size(); ++age) {
     const PastWait& wait = waits[age];
-    const DeviceState& device = engine.devices()[wait.device.value];
+    const DeviceState& device = devices[wait.device.value];
     const TimePoint from = wait.requested + wait.held;
     if (device.past.full() && device.past[device.past.size() - 1].ended > from) continue;
     ++account.waits;

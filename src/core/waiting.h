@@ -3,11 +3,12 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/time.h"
-#include "core/engine.h"
+#include "core/device_state.h"
 
 namespace stagger::core {
 
@@ -27,8 +28,9 @@ struct WaitingAccount {
   Duration nobody{};  // while none ran: turns on their way, or a spacing
 };
 
-// Waits from before the device's oldest remembered turn are left out. All zero for a stream that
-// the engine does not know.
-WaitingAccount AccountOf(const Engine& engine, ClientId client);
+// Of the stream `client`, with these waits. Those from before the device's oldest remembered turn
+// are left out.
+WaitingAccount AccountOf(const Newest<PastWait, 64>& waits, std::span<const DeviceState> devices,
+                         ClientId client);
 
 }  // namespace stagger::core

@@ -9,6 +9,7 @@
 #include "daemon/plan/plan_service.h"
 #include "daemon/view/status.h"
 #include "daemon/view/why.h"
+#include "documents/json.h"
 
 namespace stagger::daemon {
 
@@ -18,26 +19,43 @@ using nlohmann::json;
 
 constexpr double kMaxSpacingMs = ToMs(core::kMaxSpacing);
 
+Control::Answer Said(std::string body) {
+  return {.ok = true, .stop = false, .body = std::move(body)};
+}
+
 Control::Answer Refusal(std::string line) {
   return {.ok = false, .stop = false, .body = Printable(std::move(line))};
 }
 
+documents::Assigned AllAssigned(const EngineHost& host, TimePoint now) {
+  documents::Assigned all;
+  for (const auto& [name, given] : host.assignments().all()) {
+    all.assignments.push_back(
+        {name, given.executors, given.reason, RoundedSeconds(now - given.since)});
+  }
+  return all;
+}
+
 }  // namespace
 
-Control::Answer Control::Handle(const std::string& verb, const std::string& body, Standing standing,
-                                pid_t pid, TimePoint now) {
-  if (verb == "status") return {.ok = true, .stop = false, .body = Dump(status_(now))};
-  if (verb == "why") return Explain(body, now);
+std::optional<Control::Answer> Control::Handle(const std::string& verb, const std::string& body,
+                                               const Asker& asker, TimePoint now) {
+  const Standing standing = asker.standing;
+  if (verb == "status") {
+    return Defer(asker,
+                 [snapshot = look_(now)] { return Said(documents::ToText(snapshot->Complete())); });
+  }
+  if (verb == "why") return Explain(body, asker, now);
   if (verb == "policy") return Policy(body, standing, now);
-  if (verb == "place" || verb == "unplace") return Place(verb, body, standing, pid, now);
+  if (verb == "place" || verb == "unplace") return Place(verb, body, standing, asker.pid, now);
   if (verb == "places") {
     if (!body.empty()) return Refusal("places: there are no arguments");
-    return {.ok = true, .stop = false, .body = R"({"streams":[]})", .follows = true};
+    return Answer{.ok = true, .stop = false, .body = R"({"streams":[]})", .follows = true};
   }
   if (verb == "assign") return Assign(body, standing, now);
   if (verb == "stop") {
     if (standing != Standing::kOwner) return Refusal("only the daemon's owner may stop it");
-    return {.ok = true, .stop = true, .body = R"({"stopping":true})"};
+    return Answer{.ok = true, .stop = true, .body = R"({"stopping":true})"};
   }
   return Refusal(
       fmt::format("unknown command '{}': this daemon knows status, why, policy, assign, place, "
@@ -55,28 +73,37 @@ Control::Answer Control::Place(const std::string& verb, const std::string& body,
   const Result<json> answer =
       verb == "place" ? placement_->Place(args, pid, now) : placement_->Unplace(args, now);
   if (!answer) return Refusal(answer.error().message);
-  return {.ok = true, .stop = false, .body = Dump(*answer)};
+  return Said(answer->dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
 std::optional<std::string> Control::News(pid_t pid, std::uint64_t* told) {
   const std::optional<json> places = placement_->PlacesSince(told, pid);
   if (!places) return std::nullopt;
-  return Dump(*places);
+  return places->dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-Control::Answer Control::Explain(const std::string& body, TimePoint now) {
+std::optional<Control::Answer> Control::Defer(const Asker& asker, std::function<Answer()> work) {
+  if (later_(asker.client, std::move(work))) return std::nullopt;
+  return Refusal("too many questions wait for an answer");
+}
+
+std::optional<Control::Answer> Control::Explain(const std::string& body, const Asker& asker,
+                                                TimePoint now) {
   const json args = json::parse(body, nullptr, /*allow_exceptions=*/false);
   if (!args.is_object() || args.size() != 1 || !args.contains("name") ||
       !args["name"].is_string()) {
     return Refusal("why: the argument is not {\"name\": the name of a stream}");
   }
-  const auto why = Why(*host_, status_(now), args["name"].get<std::string>(), now);
-  if (!why) return Refusal(why.error().message);
-  return {.ok = true, .stop = false, .body = Dump(*why)};
+  auto facts = FactsFor(*host_, look_(now), args["name"].get<std::string>(), now);
+  if (!facts) return Refusal(facts.error().message);
+  return Defer(asker, [facts = std::move(facts).value()] {
+    const Result<documents::Why> why = facts.Explain();
+    return why ? Said(documents::ToText(*why)) : Refusal(why.error().message);
+  });
 }
 
 Control::Answer Control::Policy(const std::string& body, Standing standing, TimePoint now) {
-  if (body.empty()) return {.ok = true, .stop = false, .body = PolicyInForce()};
+  if (body.empty()) return Said(PolicyInForce());
   if (standing != Standing::kOwner) return Refusal("only the daemon's owner may change the policy");
   const json args = json::parse(body, nullptr, /*allow_exceptions=*/false);
   if (!args.is_object()) return Refusal("policy: the arguments are not a JSON object");
@@ -109,13 +136,11 @@ Control::Answer Control::Policy(const std::string& body, Standing standing, Time
     }
   }
   if (auto set = host_->SetPolicy(policy, now); !set) return Refusal(set.error().message);
-  return {.ok = true, .stop = false, .body = PolicyInForce()};
+  return Said(PolicyInForce());
 }
 
 Control::Answer Control::Assign(const std::string& body, Standing standing, TimePoint now) {
-  if (body.empty()) {
-    return {.ok = true, .stop = false, .body = AssignmentsJson(*host_, now).dump()};
-  }
+  if (body.empty()) return Said(documents::ToText(AllAssigned(*host_, now)));
   if (standing != Standing::kOwner) return Refusal("only the daemon's owner may assign executors");
   const json args = json::parse(body, nullptr, /*allow_exceptions=*/false);
   if (!args.is_object()) return Refusal("assign: the arguments are not a JSON object");
@@ -137,37 +162,31 @@ Control::Answer Control::Assign(const std::string& body, Standing standing, Time
   } else if (auto set = host_->Assign(name, executors, reason, now); !set) {
     return Refusal("assign: " + set.error().message);
   }
-  json answer = AssignmentsJson(*host_, now);
-  answer["streams"] = json::array();  // those that were told
-  answer["on"] = list;                // as the status will have it once they have moved
+  documents::Assigned answer = AllAssigned(*host_, now);
   if (list.is_array()) {
-    answer["on"] = json::array();
+    answer.on.emplace();
     for (const std::string& socket : host_->assignments().all().at(name).executors) {
-      answer["on"].push_back(host_->ExecutorName(socket));
+      answer.on->push_back(host_->ExecutorName(socket));
     }
   }
   for (const auto& [client, record] : host_->ledger().streams()) {
     const Assignment* assignment = host_->assignments().Of(record);
     const auto& all = host_->assignments().all();
     const auto given = all.find(name.get<std::string>());
-    if (given != all.end() && assignment == &given->second)
-      answer["streams"].push_back(record.name);
+    if (given != all.end() && assignment == &given->second) answer.streams.push_back(record.name);
   }
-  return {.ok = true, .stop = false, .body = answer.dump()};
+  return Said(documents::ToText(answer));
 }
 
 std::string Control::PolicyInForce() const {
   const core::Engine& engine = host_->engine();
-  json devices = json::array();
+  const documents::Policy policy = PolicyOf(engine.policy());
+  documents::PolicyInForce answer{
+      policy.name, policy.concurrency, policy.demand_limit, policy.spacing_ms, {}};
   for (const core::DeviceState& device : engine.devices()) {
-    devices.push_back({{"name", device.name}, {"concurrency", device.concurrency}});
+    answer.devices.push_back({device.name, device.concurrency});
   }
-  return json{{"name", engine.policy().name},
-              {"concurrency", ConcurrencyJson(engine.policy())},
-              {"demand_limit", DemandLimitJson(engine.policy())},
-              {"spacing_ms", ToMs(engine.policy().spacing)},
-              {"devices", devices}}
-      .dump();
+  return documents::ToText(answer);
 }
 
 }  // namespace stagger::daemon

@@ -3,7 +3,8 @@
 #pragma once
 
 #include <functional>
-#include <nlohmann/json.hpp>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "base/time.h"
@@ -13,21 +14,31 @@ namespace stagger::daemon {
 
 class EngineHost;
 class PlanService;
+struct Snapshot;
 
 class Control : public Commands {
  public:
-  // `status` gives the status document, fresh.
-  Control(EngineHost* host, PlanService* placement, std::function<nlohmann::json(TimePoint)> status,
-          std::function<void()> stop)
-      : host_(host), placement_(placement), status_(std::move(status)), stop_(std::move(stop)) {}
+  using Look = std::function<std::shared_ptr<const Snapshot>(TimePoint)>;
+  // Works an answer out on another thread. False: too many wait.
+  using Later = std::function<bool(ClientId, std::function<Answer()>)>;
 
-  Answer Handle(const std::string& verb, const std::string& body, Standing standing, pid_t pid,
-                TimePoint now) override;
+  // `look` gives what is known just now.
+  Control(EngineHost* host, PlanService* placement, Look look, Later later,
+          std::function<void()> stop)
+      : host_(host),
+        placement_(placement),
+        look_(std::move(look)),
+        later_(std::move(later)),
+        stop_(std::move(stop)) {}
+
+  std::optional<Answer> Handle(const std::string& verb, const std::string& body, const Asker& asker,
+                               TimePoint now) override;
   void Stop() override { stop_(); }
   std::optional<std::string> News(pid_t pid, std::uint64_t* told) override;
 
  private:
-  Answer Explain(const std::string& body, TimePoint now);
+  std::optional<Answer> Defer(const Asker& asker, std::function<Answer()> work);
+  std::optional<Answer> Explain(const std::string& body, const Asker& asker, TimePoint now);
   Answer Policy(const std::string& body, Standing standing, TimePoint now);
   // {"name", "executors": [socket or executor's name, ...], "reason"}; executors [] is "in the
   // app", null forgets what was assigned. Answers with the streams that were told,
@@ -39,7 +50,8 @@ class Control : public Commands {
 
   EngineHost* host_;
   PlanService* placement_;
-  std::function<nlohmann::json(TimePoint)> status_;
+  Look look_;
+  Later later_;
   std::function<void()> stop_;
 };
 

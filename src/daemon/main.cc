@@ -26,6 +26,7 @@
 #include "daemon/loop/event_loop.h"
 #include "daemon/loop/log_queue.h"
 #include "daemon/loop/notify.h"
+#include "daemon/loop/worker.h"
 #include "daemon/options.h"
 #include "daemon/plan/plan_service.h"
 #include "daemon/view/http_server.h"
@@ -197,7 +198,7 @@ Result<void> Serve(const Options& options, const UniqueFd& signals, LogQueue* lo
   std::string http_address;
   if (options.http) {
     if (!options.http_address.loopback()) {
-      spdlog::warn("the dashboard listens at {}: whoever reaches that address may look",
+      spdlog::warn("the dashboard listens at {}: all who reach that address may look",
                    options.http_address.ToString());
     }
     auto started = HttpServer::Start(options.http_address, !options.http_chosen, board->get());
@@ -216,9 +217,15 @@ Result<void> Serve(const Options& options, const UniqueFd& signals, LogQueue* lo
                 {path, http_address, std::move(hardware->devices), &(*loop)->steps(),
                  [log] { return log->lost(); }},
                 hardware->watch.get(), mps->get(), &placement.placement());
+  auto worker = Worker::Create(loop->get());
+  if (!worker) return worker.error();
   Control control(
-      host->get(), &placement,
-      [&](TimePoint now) { return status.Latest(kControlMaxAge, now)->status; },
+      host->get(), &placement, [&](TimePoint now) { return status.Latest(kControlMaxAge, now); },
+      [&](ClientId client, std::function<Commands::Answer()> work) {
+        return (*worker)->Do([&server, client, work = std::move(work)]() -> Worker::FollowUp {
+          return [&server, client, answer = work()] { server.Answer(client, answer); };
+        });
+      },
       [&] { (*loop)->Stop(); });
   // Last, since what fails later would leave it running.
   if (auto ok = AwaitMps(loop->get(), mps->get()); !ok) return ok.error();

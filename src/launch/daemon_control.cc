@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "base/clock.h"
+#include "documents/json.h"
 #include "wire/channel.h"
 
 namespace stagger::cli {
@@ -82,6 +83,12 @@ Result<nlohmann::json> AskDaemon(const std::string& socket, const std::string& v
     }
     return answer;
   }
+}
+
+Result<documents::Status> AskStatus(const std::string& socket, Duration timeout) {
+  const Result<nlohmann::json> status = AskDaemon(socket, "status", nullptr, timeout);
+  if (!status) return status.error();
+  return documents::Read<documents::Status>(*status);
 }
 
 Result<void> DaemonListens(const std::string& socket) {

@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "documents/status.h"
 #include "wire/timers.h"
 
 namespace stagger::cli {
@@ -15,6 +16,9 @@ namespace stagger::cli {
 Result<nlohmann::json> AskDaemon(const std::string& socket, const std::string& verb,
                                  const nlohmann::json& body = nullptr,
                                  Duration timeout = wire::kAnswerLimit);
+
+Result<documents::Status> AskStatus(const std::string& socket,
+                                    Duration timeout = wire::kAnswerLimit);
 
 // Whether a daemon accepts connections there; the error says why not.
 Result<void> DaemonListens(const std::string& socket);

@@ -13,7 +13,6 @@
 
 #include "base/clock.h"
 #include "console/arguments.h"
-#include "console/json_fields.h"
 #include "launch/daemon_control.h"
 #include "launch/preload.h"
 #include "launch/private_daemon.h"
@@ -44,20 +43,19 @@ Result<Command> FindCommand(const Arguments& words) {
 // What the daemon sees in the way of apps on this machine's devices.
 std::vector<std::string> DeviceProblems(const std::string& socket) {
   std::vector<std::string> problems;
-  Result<nlohmann::json> status = AskDaemon(socket, "status");
+  Result<documents::Status> status = AskStatus(socket);
   // GPUs are asked once a status is wanted, and their driver may take its time.
-  const auto unknown = [](const nlohmann::json& device) {
-    return Text(device, "kind") == "gpu" && Find(device, "compute_mode") == nullptr;
+  const auto unknown = [](const documents::Device& device) {
+    return device.kind == "gpu" && !device.compute_mode;
   };
   for (int tries = 0; status && tries < kDriverTries; ++tries) {
-    if (std::ranges::none_of(ListOf(*status, "devices"), unknown)) break;
+    if (std::ranges::none_of(status->devices, unknown)) break;
     usleep(kDriverPauseUs);
-    status = AskDaemon(socket, "status");
+    status = AskStatus(socket);
   }
   if (!status) return problems;
-  for (const nlohmann::json& device : ListOf(*status, "devices")) {
-    if (Find(device, "problem") == nullptr) continue;
-    problems.push_back(fmt::format("{}: {}", Text(device, "name"), Text(device, "problem")));
+  for (const documents::Device& device : status->devices) {
+    if (device.problem) problems.push_back(fmt::format("{}: {}", device.name, *device.problem));
   }
   return problems;
 }

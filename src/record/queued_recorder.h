@@ -5,10 +5,12 @@
 
 #include <cstddef>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 
 #include "base/time.h"
+#include "base/work_queue.h"
 #include "record/recording.h"
 
 namespace stagger::record {
@@ -32,10 +34,17 @@ class QueuedRecorder {
 
  private:
   // Shared with the thread, which may be stuck in a write when the recorder ends.
-  struct State;
-  static void Write(const std::shared_ptr<State>& state);
+  struct Written {
+    explicit Written(Recorder to) : recorder(std::move(to)) {}
+    Recorder recorder;  // the writing thread's alone
+    std::mutex mutex;
+    std::string failure;  // to write
+  };
 
-  std::shared_ptr<State> state_;
+  std::size_t most_;
+  bool full_ = false;  // once more waited than may
+  std::shared_ptr<Written> written_;
+  WorkQueue<Step> steps_;
 };
 
 }  // namespace stagger::record

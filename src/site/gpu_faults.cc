@@ -4,29 +4,19 @@
 
 namespace stagger::cli {
 
-std::vector<GpuFault> FaultsOf(const nlohmann::json& status) {
+std::vector<GpuFault> FaultsOf(const documents::Status& status) {
   std::vector<GpuFault> faults;
-  const auto list = status.find("faults");
-  if (list == status.end() || !list->is_array()) return faults;
-  for (const nlohmann::json& entry : *list) {
-    try {
-      GpuFault fault;
-      fault.number = entry.at("number").get<std::uint64_t>();
-      fault.device = entry.at("device").get<std::string>();
-      fault.shared = entry.at("shared").get<bool>();
-      fault.age = FromMs(entry.at("for_s").get<double>() * 1000);
-      if (entry.at("culprit").is_string()) fault.culprit = entry["culprit"].get<std::string>();
-      for (const nlohmann::json& stream : entry.at("streams")) {
-        fault.streams.push_back({stream.at("name").get<std::string>(),
-                                 stream.at("pid").get<pid_t>(), stream.at("present").get<bool>()});
-        if (fault.error.empty() || fault.streams.back().name == fault.culprit) {
-          fault.error = stream.at("error").get<std::string>();
-        }
-      }
-      faults.push_back(std::move(fault));
-    } catch (const nlohmann::json::exception&) {
-      continue;  // a daemon of another version
+  for (const documents::Fault& told : status.faults) {
+    if (told.number == 0 || told.streams.empty()) continue;
+    GpuFault fault{told.number, told.device,
+                   {},          told.culprit.value_or(""),
+                   told.shared, FromMs(told.for_s * 1000),
+                   {}};
+    for (const documents::FaultyStream& stream : told.streams) {
+      fault.streams.push_back({stream.name, stream.pid, stream.present});
+      if (fault.error.empty() || stream.name == fault.culprit) fault.error = stream.error;
     }
+    faults.push_back(std::move(fault));
   }
   return faults;
 }

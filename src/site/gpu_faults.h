@@ -4,11 +4,11 @@
 #include <sys/types.h>
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "base/time.h"
+#include "documents/status.h"
 
 namespace stagger::cli {
 
@@ -28,6 +28,6 @@ struct GpuFault {
 };
 
 // Of a status document; oldest first. What makes no sense is left out.
-std::vector<GpuFault> FaultsOf(const nlohmann::json& status);
+std::vector<GpuFault> FaultsOf(const documents::Status& status);
 
 }  // namespace stagger::cli

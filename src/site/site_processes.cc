@@ -10,6 +10,7 @@
 
 #include "console/arguments.h"
 #include "device/device_choice.h"
+#include "documents/json.h"
 #include "launch/daemon_control.h"
 #include "launch/mps_client.h"
 #include "launch/preload.h"
@@ -85,13 +86,11 @@ Result<std::vector<Supervised>> PrepareExecutors(const Site& site, const Install
 }
 
 // A daemon that runs already keeps its devices: those the site names must be among them.
-Result<void> CheckDevices(const Site& site, const nlohmann::json& in_force) {
+Result<void> CheckDevices(const Site& site, const documents::PolicyInForce& in_force) {
   const Result<device::DeviceChoice> choice = device::ParseDeviceChoice(site.devices);
   if (!choice) return choice.error();
   std::vector<std::string> names;
-  for (const nlohmann::json& device : in_force.at("devices")) {
-    names.push_back(device.at("name").get<std::string>());
-  }
+  for (const documents::DeviceConcurrency& device : in_force.devices) names.push_back(device.name);
   for (const unsigned number : choice->gpus) {
     if (std::ranges::count(names, device::GpuName(number)) > 0) continue;
     return Error{fmt::format("devices: {} is not one of the running daemon's: {}",
@@ -171,31 +170,33 @@ Result<void> ApplyPolicy(const Site& site, const std::string& socket) {
   const Result<nlohmann::json> answer =
       body.empty() ? AskDaemon(socket, "policy") : AskDaemon(socket, "policy", body);
   if (!answer) return answer.error();
-  return site.devices.empty() ? Result<void>() : CheckDevices(site, *answer);
+  if (site.devices.empty()) return {};
+  return CheckDevices(site, documents::Read<documents::PolicyInForce>(*answer));
 }
 
 Result<void> ApplyMps(const Site& site, const std::string& socket, std::vector<Supervised>* apps) {
-  const Result<MpsView> mps = AskMps(socket, wire::kAnswerLimit);
-  if (!mps) return mps.error();
-  if (site.mps == "on" && !mps->running) {
+  const Result<documents::Status> daemon = AskStatus(socket);
+  if (!daemon) return daemon.error();
+  const bool mps_runs = daemon->mps.state == "running";
+  if (site.mps == "on" && !mps_runs) {
     return Error{fmt::format("mps: the site asks for 'on', and the running daemon has none: {}",
-                             mps->reason)};
+                             daemon->mps.reason.value_or("it does not say why"))};
   }
-  if (site.mps == "off" && mps->running) {
+  if (site.mps == "off" && mps_runs) {
     fmt::print(stderr, "stagger: the site asks for no MPS, and the running daemon has it\n");
   }
   for (const SiteDevice& device : site.declared) {
     if (!device.has_executor() || !IsGpu(device)) continue;
     const auto started = std::ranges::find(*apps, ExecutorName(device), &Supervised::name);
-    if (started != apps->end()) started->spec.environment.merge(MpsEnvironment(*mps, {}));
+    if (started != apps->end()) started->spec.environment.merge(MpsEnvironment(*daemon, {}));
   }
   for (const SiteApp& app : site.apps) {
     const StreamSettings& stream = app.stream;
     const auto started = std::ranges::find(*apps, stream.name, &Supervised::name);
     if (started == apps->end()) continue;
     // What the site's env says itself stays.
-    started->spec.environment.merge(MpsEnvironment(*mps, stream));
-    if (const auto why = WhyNoLimits(*mps, stream)) {
+    started->spec.environment.merge(MpsEnvironment(*daemon, stream));
+    if (const auto why = WhyNoLimits(*daemon, stream)) {
       fmt::print(stderr, "stagger: {}: {}\n", stream.name, *why);
     }
   }

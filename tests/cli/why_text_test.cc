@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
 #include <sstream>
+
+#include "documents/json.h"
 
 namespace stagger::cli {
 namespace {
@@ -89,7 +92,7 @@ json& One(json& answer) { return answer["streams"][0]; }
 
 // On one line, so that it does not matter where lines are broken.
 std::string Said(const json& answer) {
-  std::istringstream words(WhyText(answer));
+  std::istringstream words(WhyText(documents::Read<documents::Why>(answer)));
   std::string text;
   for (std::string word; words >> word;) text += (text.empty() ? "" : " ") + word;
   return text;
@@ -124,7 +127,7 @@ TEST(Why, SaysWhyARateIsLowered) {
   EXPECT_THAT(Said(answer),
               HasSubstr("Its rate is lowered to 6.2 of 10 fps, for 3.0 s now, because streams with "
                         "a stated rate ask for 140 % of what cpu:0 can do. It weighs 2, the others "
-                        "1 to 4: who weighs more gives up less. It never goes below its min_fps of "
+                        "1 to 4: a heavier one gives up less. It never goes below its min_fps of "
                         "4. A call that comes before its next slot is held back in the app."));
   One(answer)["rate"]["cap_fps"] = 6.2;
   EXPECT_THAT(Said(answer), HasSubstr("Strict admission holds it at 6.2 fps"));
@@ -229,11 +232,11 @@ TEST(Why, SaysWhatItsGpuDid) {
 TEST(Why, PassesOverWhatIsNotKnown) {
   const json bare = {{"streams", {{{"stream", {{"name", "new"}}}}}}};
   EXPECT_THAT(Said(bare), HasSubstr("It has not asked for a turn yet."));
-  EXPECT_EQ(WhyText(json::object()), "");
+  EXPECT_EQ(WhyText(documents::Why()), "");
 }
 
 TEST(Why, BreaksLinesAtAHundredColumns) {
-  std::istringstream lines(WhyText(Contended()));
+  std::istringstream lines(WhyText(documents::Read<documents::Why>(Contended())));
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100u) << line;
 }
 

@@ -8,7 +8,9 @@ namespace {
 
 class Waiting : public Story {
  protected:
-  WaitingAccount Account(char name) { return AccountOf(*engine_, IdOf(name)); }
+  WaitingAccount Account(char name) {
+    return AccountOf(engine_->streams().at(IdOf(name)).waits, engine_->devices(), IdOf(name));
+  }
   // "B 30, C 10", in milliseconds.
   static std::string Behind(const WaitingAccount& account) {
     std::string text;

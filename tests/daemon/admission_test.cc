@@ -65,7 +65,7 @@ TEST_F(Admission, AStreamIsJudgedOnceEnoughOfItIsKnown) {
   Bodies(&desk, 1, 1, 20);
   ASSERT_NE(desk.Of({1}), nullptr);
   EXPECT_TRUE(desk.Of({1})->fits);
-  const auto device = AdmissionDesk::Of(*engine_, {0});
+  const auto device = AdmissionDesk::Judge(admission::LoadOf(*engine_, {0}));
   ASSERT_TRUE(device);
   EXPECT_NEAR(device->fit.utilisation, 0.2, 0.001);
   EXPECT_GT(device->headroom_fps.value_or(0), 5);

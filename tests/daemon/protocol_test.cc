@@ -136,6 +136,30 @@ TEST(Protocol, ClosesAConnectionThatSaysNothing) {
   EXPECT_TRUE(silent.WaitClosed());  // after five seconds
 }
 
+// The text of a status is made beside the loop, which could answer the second command at once.
+TEST(Protocol, AnswersCommandsInTheirOrderAndForgetsThoseThatLeave) {
+  const DaemonProcess daemon;
+  for (int i = 0; i < 20; ++i) {
+    WireClient gone(daemon.socket());
+    gone.Send(wire::Control{wire::kProtocolVersion, "status", ""});
+    gone.Close();
+  }
+  WireClient client(daemon.socket());
+  for (const char* verb : {"status", "policy", "why", "policy"}) {
+    client.Send(wire::Control{wire::kProtocolVersion, verb, ""});
+  }
+  std::vector<std::string> answers;
+  while (answers.size() < 4) {
+    const auto reply = client.Await<wire::ControlReply>();
+    ASSERT_TRUE(reply && !reply->more);
+    answers.push_back(reply->chunk);
+  }
+  EXPECT_TRUE(json::parse(answers[0]).contains("streams")) << answers[0];
+  EXPECT_EQ(json::parse(answers[1])["name"], "fifo") << answers[1];
+  EXPECT_NE(answers[2].find("the argument is not"), std::string::npos) << answers[2];
+  EXPECT_EQ(answers[3], answers[1]);
+}
+
 TEST(Protocol, TakesCommands) {
   const DaemonProcess daemon;
   wire::ControlReply reply =

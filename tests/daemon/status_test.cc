@@ -4,14 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "daemon/daemon_process.h"
+#include "documents/json.h"
 
 namespace stagger::daemon {
 namespace {
 
-using nlohmann::json;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
@@ -38,7 +39,7 @@ class StatusTest : public testing::Test {
         DaemonFacts{"/s", "", {{config.devices[0], {}}}, &loop_->steps(), [] { return 0; }},
         nullptr, mps_.get(), &plan_);
   }
-  json Look() { return status_->Latest(Duration{}, now_)->status; }
+  documents::Status Look() { return status_->Latest(Duration{}, now_)->Complete(); }
   std::string Recorded() {
     EXPECT_TRUE(recorder_->Drain(daemon_test::kLimit));
     std::ifstream file(recording_);
@@ -66,7 +67,7 @@ TEST_F(StatusTest, ToLookIsNotRecorded) {
   const std::string before = Recorded();
   ASSERT_NE(before.find("gate"), std::string::npos);
   for (int i = 0; i < 100; ++i, now_ = now_ + seconds{1}) {
-    EXPECT_EQ(Look()["streams"][0]["attached_s"], i);
+    EXPECT_EQ(Look().streams.at(0).attached_s, i);
   }
   EXPECT_EQ(Recorded(), before);
 }
@@ -75,18 +76,47 @@ TEST_F(StatusTest, ABodyUnderWayCountsUpToTheLook) {
   Join(ClientId{1}, "gate");
   host_->OnMessage(ClientId{1}, wire::Request{TurnSeq{1}, DeviceId{0}, {}, true}, now_);
   now_ = now_ + milliseconds{40};
-  json device = Look()["devices"][0];
-  EXPECT_EQ(device["busy_time_ms"], 40);
-  EXPECT_EQ(device["body_time_ms"], 40);
-  EXPECT_EQ(device["running"][0]["for_ms"], 40);
+  documents::Device device = Look().devices.at(0);
+  EXPECT_EQ(device.busy_time_ms, 40);
+  EXPECT_EQ(device.body_time_ms, 40);
+  EXPECT_EQ(device.running.at(0).for_ms, 40);
   // Once more, not twice as much; and the engine's next step counts the same time once.
-  device = Look()["devices"][0];
-  EXPECT_EQ(device["busy_time_ms"], 40);
+  device = Look().devices.at(0);
+  EXPECT_EQ(device.busy_time_ms, 40);
   now_ = now_ + milliseconds{60};
   host_->OnMessage(ClientId{1}, wire::Release{TurnSeq{1}, milliseconds{100}, {}, {}}, now_);
-  device = Look()["devices"][0];
-  EXPECT_EQ(device["busy_time_ms"], 100);
-  EXPECT_NEAR(device["utilisation_ratio"], 0.1, 0.01);
+  device = Look().devices.at(0);
+  EXPECT_EQ(device.busy_time_ms, 100);
+  EXPECT_NEAR(device.utilisation_ratio.value(), 0.1, 0.01);
+}
+
+TEST_F(StatusTest, IsReadAsItIsWritten) {
+  Join(ClientId{1}, "gate");
+  host_->OnMessage(ClientId{1}, wire::Request{TurnSeq{1}, DeviceId{0}, {}, true}, now_);
+  const std::string text = documents::ToText(Look());
+  const auto again = documents::Read<documents::Status>(nlohmann::json::parse(text));
+  EXPECT_EQ(again.streams.at(0).counters.granted, 1U);
+  EXPECT_EQ(again.devices.at(0).running.at(0).stream, "gate");
+  EXPECT_EQ(documents::ToText(again), text);
+}
+
+TEST_F(StatusTest, OfAnotherVersionIsReadAsFarAsItIsKnown) {
+  const auto json = nlohmann::json::parse(R"({
+    "pid": "none", "mps": null, "devices": {"cpu:0": 1}, "later": [1],
+    "policy": {"name": "edf", "concurrency": "auto", "later": 2},
+    "streams": [{"name": 7, "on": ["e0"], "fps_required": 5, "done": 3, "placement": null}, 8]})");
+  const auto status = documents::Read<documents::Status>(json);
+  EXPECT_EQ(status.pid, 0);
+  EXPECT_EQ(status.mps.mode, "off");
+  EXPECT_TRUE(status.devices.empty());
+  EXPECT_TRUE(status.policy.concurrency.by_itself);
+  ASSERT_EQ(status.streams.size(), 2U);
+  EXPECT_EQ(status.streams[0].name, "");
+  EXPECT_EQ(status.streams[0].on, documents::Names{"e0"});
+  EXPECT_EQ(status.streams[0].fps_required, 5);
+  EXPECT_EQ(status.streams[0].counters.done, 3U);
+  EXPECT_FALSE(status.streams[0].placement);
+  EXPECT_FALSE(documents::Read<documents::Status>("text").http);
 }
 
 }  // namespace

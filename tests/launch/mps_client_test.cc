@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
+#include "documents/json.h"
 #include "site/gpu_faults.h"
 
 namespace stagger::cli {
@@ -18,6 +21,8 @@ const json kStatus = json::parse(R"({
                           {"name": "bad", "pid": 4, "error": "illegal address", "present": false}]},
              {"of": "another version"}]})");
 
+documents::Status Told(const json& status) { return documents::Read<documents::Status>(status); }
+
 StreamSettings Limits() {
   StreamSettings stream;
   stream.gpu_threads_percent = 12.5;
@@ -26,15 +31,16 @@ StreamSettings Limits() {
 }
 
 TEST(MpsClient, GetsPipesAndLimitsForEveryGpu) {
-  EXPECT_EQ(MpsEnvironment(MpsOf(kStatus), Limits()),
+  EXPECT_EQ(MpsEnvironment(Told(kStatus), Limits()),
             (Environment{{"CUDA_MPS_PIPE_DIRECTORY", "/run/s.mps/pipe"},
                          {"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", "12.5"},
                          {"CUDA_MPS_PINNED_DEVICE_MEM_LIMIT", "GPU-a=3814M,GPU-b=3814M"}}));
-  EXPECT_EQ(WhyNoLimits(MpsOf(kStatus), Limits()), std::nullopt);
+  EXPECT_EQ(WhyNoLimits(Told(kStatus), Limits()), std::nullopt);
 }
 
 TEST(MpsClient, NeedsNothingWhereThereIsNone) {
-  const MpsView off = MpsOf(json::parse(R"({"mps": {"mode": "off", "reason": "not asked for"}})"));
+  const documents::Status off =
+      Told(json::parse(R"({"mps": {"mode": "off", "reason": "not asked for"}})"));
   EXPECT_TRUE(MpsEnvironment(off, {}).empty());
   EXPECT_EQ(WhyNoLimits(off, {}), std::nullopt);
   EXPECT_EQ(
@@ -42,18 +48,18 @@ TEST(MpsClient, NeedsNothingWhereThereIsNone) {
       "its limits of GPU threads and memory will not be kept: MPS does not run (not asked for) "
       "(staggerd --mps on)");
   EXPECT_EQ(MpsEnvironment(off, Limits()).at("CUDA_MPS_PINNED_DEVICE_MEM_LIMIT"), "0=3814M");
-  EXPECT_FALSE(MpsOf(json::object()).running) << "an older daemon";
+  EXPECT_TRUE(WhyNoLimits(Told(json::object()), Limits())) << "an older daemon";
 }
 
 TEST(GpuFaults, AreReadFromTheStatus) {
-  const auto faults = FaultsOf(kStatus);
+  const auto faults = FaultsOf(Told(kStatus));
   ASSERT_EQ(faults.size(), 1u);
   EXPECT_EQ(faults[0].number, 7u);
   EXPECT_EQ(faults[0].error, "illegal address");
   EXPECT_EQ(faults[0].culprit, "bad");
   EXPECT_EQ(faults[0].age, FromMs(1500));
   EXPECT_TRUE(faults[0].streams[0].present);
-  EXPECT_TRUE(FaultsOf(json::object()).empty());
+  EXPECT_TRUE(FaultsOf({}).empty());
 }
 
 }  // namespace

@@ -17,10 +17,10 @@ namespace {
 constexpr Duration kPatience = std::chrono::seconds{60};
 
 // "GPU-" and groups of hexadecimal digits, as the digits alone.
-Result<std::string> UuidOfGpu(const nlohmann::json& status) {
-  for (const nlohmann::json& device : status.value("devices", nlohmann::json::array())) {
-    if (!device.contains("uuid") || !device["uuid"].is_string()) continue;
-    std::string uuid = device["uuid"].get<std::string>();
+Result<std::string> UuidOfGpu(const documents::Status& status) {
+  for (const documents::Device& device : status.devices) {
+    if (!device.uuid) continue;
+    std::string uuid = *device.uuid;
     if (uuid.rfind("GPU-", 0) == 0) uuid.erase(0, 4);
     std::erase(uuid, '-');
     return uuid;
@@ -52,7 +52,7 @@ Result<CallRun> RunCalls(Workplace& place, int blocks) {
   const Result<PrivateDaemon> daemon =
       PrivateDaemon::Start(place.installation, daemon_spec, place.keeper);
   if (!daemon) return daemon.error();
-  Result<nlohmann::json> status = AskDaemon(daemon->socket(), "status");
+  Result<documents::Status> status = AskStatus(daemon->socket());
   if (!status) return status.error();
   const Result<std::string> uuid = UuidOfGpu(*status);
   if (!uuid) return uuid.error();
@@ -76,11 +76,11 @@ Result<CallRun> RunCalls(Workplace& place, int blocks) {
   if (!said.is_object() || !said.value("preloaded", false)) {
     return Error{"the agent was not in the program that times calls"};
   }
-  status = AskDaemon(daemon->socket(), "status");
+  status = AskStatus(daemon->socket());
   if (!status) return status.error();
   // One turn per inference once the agent knows them, and some more until then: else what was timed
   // was no body.
-  const int turns = status->at("totals").value("done", 0);
+  const auto turns = static_cast<int>(status->totals.counters.done);
   const int inferences = said.value("inferences", 0);
   if (turns < blocks || turns > 2 * inferences) {
     return Error{

@@ -90,10 +90,10 @@ Result<Repeat> RunOnce(const Settings& settings, Workplace& place) {
       return Error{"a frame-runner " + ended.error().message};
     }
   }
-  const Result<nlohmann::json> status = AskDaemon(spec.socket, "status");
+  const Result<documents::Status> status = AskStatus(spec.socket);
   if (!status) return status.error();
   Repeat repeat;
-  repeat.skipped = status->at("totals").at("skipped").get<double>();
+  repeat.skipped = static_cast<double>(status->totals.counters.skipped);
   const std::vector<RateCall> truth = ReadCalls(dir->File(ToString(Excess::kPass)));
   for (const Excess way : kWays) {
     const auto figures = RatesOf(ReadCalls(dir->File(ToString(way))), truth,

@@ -79,11 +79,9 @@ Result<PrivateDaemon> StartDaemon(const CudaLegPlan& plan, const LegTools& tools
 // Leases that ended so far; 0 without a daemon.
 Result<std::int64_t> Expired(const PrivateDaemon* daemon) {
   if (daemon == nullptr) return std::int64_t{0};
-  const Result<nlohmann::json> status = AskDaemon(daemon->socket(), "status");
+  const Result<documents::Status> status = AskStatus(daemon->socket());
   if (!status) return status.error();
-  const nlohmann::json expired = status->value("/totals/expired"_json_pointer, nlohmann::json());
-  if (!expired.is_number_integer()) return Error{"the daemon's status has no totals.expired"};
-  return expired.get<std::int64_t>();
+  return static_cast<std::int64_t>(status->totals.counters.expired);
 }
 
 struct Counted {

@@ -92,11 +92,10 @@ const AdmissionDesk::Verdict* AdmissionDesk::Of(ClientId client) const {
   return found == verdicts_.end() ? nullptr : &found->second;
 }
 
-std::optional<AdmissionDesk::DeviceVerdict> AdmissionDesk::Of(const core::Engine& engine,
-                                                              DeviceId device) {
+std::optional<AdmissionDesk::DeviceVerdict> AdmissionDesk::Judge(admission::DeviceLoad load) {
+  if (load.tasks.empty()) return std::nullopt;
   DeviceVerdict verdict;
-  verdict.load = admission::LoadOf(engine, device);
-  if (verdict.load.tasks.empty()) return std::nullopt;
+  verdict.load = std::move(load);
   verdict.fit = admission::JudgeFit(verdict.load.tasks);
   if (verdict.fit.admitted) {
     std::vector<admission::Task> more = Bare(verdict.load.tasks);

@@ -44,8 +44,9 @@ class AdmissionDesk {
     // At which rate one more stream like the last one would fit; none: at no rate.
     std::optional<double> headroom_fps;
   };
-  // All streams of the device at the rates they ask for. nullopt: none has been seen enough.
-  static std::optional<DeviceVerdict> Of(const core::Engine& engine, DeviceId device);
+  // All streams of a device at the rates they ask for. Any thread: it may take milliseconds.
+  // nullopt: none has been seen enough.
+  static std::optional<DeviceVerdict> Judge(admission::DeviceLoad load);
 
  private:
   AdmissionMode mode_;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "base/ids.h"
 #include "base/time.h"
 #include "daemon/loop/peer.h"
 
@@ -21,12 +22,17 @@ class Commands {
     // Further answers follow as there is news (News).
     bool follows = false;
   };
+  // Members of the group may look; only the owner may change anything.
+  struct Asker {
+    ClientId client;
+    Standing standing;
+    pid_t pid;
+  };
   virtual ~Commands() = default;
 
-  // Members of the group may look; only the owner may change anything.
-  // `pid`: of the process that asks.
-  virtual Answer Handle(const std::string& verb, const std::string& body, Standing standing,
-                        pid_t pid, TimePoint now) = 0;
+  // nullopt: the answer is worked out elsewhere, and comes by Server::Answer.
+  virtual std::optional<Answer> Handle(const std::string& verb, const std::string& body,
+                                       const Asker& asker, TimePoint now) = 0;
   virtual void Stop() = 0;
   // What there is to tell process `pid` after `*told`, a count that is moved on; nullopt: nothing.
   virtual std::optional<std::string> News(pid_t pid, std::uint64_t* told) = 0;

@@ -74,10 +74,10 @@ const StreamRecord* Ledger::FindExecutor(const std::string& socket) const {
   return nullptr;
 }
 
-const std::string* Ledger::NameOf(ClientId client) const {
-  if (const StreamRecord* record = Find(client)) return &record->name;
-  const auto gone = std::ranges::find(gone_, client, &std::pair<ClientId, std::string>::first);
-  return gone == gone_.end() ? nullptr : &gone->second;
+std::map<ClientId, std::string> Ledger::Names() const {
+  std::map<ClientId, std::string> names(gone_.begin(), gone_.end());
+  for (const auto& [client, record] : streams_) names[client] = record.name;
+  return names;
 }
 
 const StreamRecord* Ledger::FindPid(pid_t pid) const {

@@ -47,8 +47,8 @@ class Ledger {
   const StreamRecord* FindExecutor(const std::string& socket) const;
   const std::map<ClientId, StreamRecord>& streams() const { return streams_; }
   const StreamRecord* FindPid(pid_t pid) const;  // of several the first
-  // Also of one that left, as long as it is among the newest 64 of those. Null: not known.
-  const std::string* NameOf(ClientId client) const;
+  // Also of those that left, as long as they are among the newest 64 of those.
+  std::map<ClientId, std::string> Names() const;
   bool NameTaken(const std::string& name) const;
   const core::StreamCounters& left() const { return left_; }
   // Of the last `window`, the time during which at least one body ran: ns per second.

@@ -167,13 +167,21 @@ void Server::Deliver(const Outgoing& outgoing) {
   }
 }
 
+void Server::Answer(ClientId id, const Commands::Answer& answer) {
+  const auto it = connections_.find(id);
+  if (it == connections_.end() || it->second.doomed) return;
+  const Session::Outcome outcome = it->second.session->Answer(answer, commands_, Now());
+  if (!outcome.drop.empty()) Doom(&it->second, outcome.drop);
+  UpdateInterest(&it->second);
+  Settle();
+}
+
 void Server::UpdateInterest(Connection* connection) {
   if (connection->doomed) return;
   const Session& session = *connection->session;
   const bool pending = session.has_pending();
   // A command line gets its answer before it may ask again: that bounds what is kept for it.
-  const bool reads = !(pending && session.state() == Session::State::kControl);
-  const std::uint32_t interest = (reads ? EPOLLIN : 0U) | (pending ? EPOLLOUT : 0U);
+  const std::uint32_t interest = (session.answering() ? 0U : EPOLLIN) | (pending ? EPOLLOUT : 0U);
   if (interest != connection->interest) loop_->Change(connection->watch, interest);
   connection->interest = interest;
   session_timer_->ArmBy(session.deadline());

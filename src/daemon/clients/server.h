@@ -31,6 +31,9 @@ class Server {
   // Both outlive the server's last call from the loop.
   Result<void> Start(UniqueFd listener, EngineHost* host, Commands* commands);
 
+  // What a command line asked, worked out meanwhile. One that has gone is no fault.
+  void Answer(ClientId id, const Commands::Answer& answer);
+
   // After anything that made the host act outside a client's message: clients are told, those that
   // cannot be reached are seen off.
   void Settle();

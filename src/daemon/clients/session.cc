@@ -4,7 +4,6 @@
 
 #include <utility>
 
-#include "daemon/clients/commands.h"
 #include "daemon/clients/engine_host.h"
 #include "wire/timers.h"
 
@@ -45,7 +44,7 @@ Session::Outcome Session::OnMessage(const wire::Message& message, EngineHost* ho
       return OnFirst(message, host, commands, now);
     case State::kControl:
       if (const auto* request = std::get_if<wire::Control>(&message)) {
-        return Answer(*request, commands, now);
+        return Handle(*request, commands, now);
       }
       return {.drop = "a command line sent something other than a command", .refused = {}};
     case State::kAgent:
@@ -78,7 +77,7 @@ Session::Outcome Session::OnFirst(const wire::Message& message, EngineHost* host
   deadline_ = kNever;
   if (request != nullptr) {
     state_ = State::kControl;
-    return Answer(*request, commands, now);
+    return Handle(*request, commands, now);
   }
   state_ = State::kAgent;
   // Before the engine hears of it: what it then has to say must come after the welcome.
@@ -97,9 +96,16 @@ Session::Outcome Session::Refuse(std::string reason, TimePoint now) {
   return outcome;
 }
 
-Session::Outcome Session::Answer(const wire::Control& request, Commands* commands, TimePoint now) {
-  const Commands::Answer answer =
-      commands->Handle(request.verb, request.body, standing_, peer_.pid, now);
+Session::Outcome Session::Handle(const wire::Control& request, Commands* commands, TimePoint now) {
+  const auto answer =
+      commands->Handle(request.verb, request.body, {id_, standing_, peer_.pid}, now);
+  awaits_answer_ = !answer;
+  return answer ? Answer(*answer, commands, now) : Outcome{};
+}
+
+Session::Outcome Session::Answer(const Commands::Answer& answer, Commands* commands,
+                                 TimePoint now) {
+  awaits_answer_ = false;
   follows_ = follows_ || answer.follows;
   if (!Reply(answer.ok, answer.body, now)) return Unreachable();
   if (answer.stop) commands->Stop();
@@ -115,7 +121,7 @@ bool Session::Reply(bool ok, const std::string& body, TimePoint now) {
 }
 
 bool Session::TellNews(Commands* commands, TimePoint now) {
-  while (!has_pending()) {
+  while (!answering()) {
     const std::optional<std::string> news = commands->News(peer_.pid, &told_);
     if (!news) return true;
     if (!Reply(true, *news, now)) return false;

@@ -11,13 +11,13 @@
 #include "base/fd.h"
 #include "base/ids.h"
 #include "base/time.h"
+#include "daemon/clients/commands.h"
 #include "daemon/loop/peer.h"
 #include "wire/channel.h"
 #include "wire/messages.h"
 
 namespace stagger::daemon {
 
-class Commands;
 class EngineHost;
 
 class Session {
@@ -37,6 +37,9 @@ class Session {
   Outcome OnMessage(const wire::Message& message, EngineHost* host, Commands* commands,
                     TimePoint now);
 
+  // To the command that was asked last. What it leads to, as above.
+  Outcome Answer(const Commands::Answer& answer, Commands* commands, TimePoint now);
+
   // False: the client does not read, so cannot take what it must have, and has to go.
   bool Send(const wire::Message& message, TimePoint now);
   void Flush(TimePoint now);  // there is room again
@@ -44,6 +47,8 @@ class Session {
   // before: one that does not read gets the latest once it does. False: as Send.
   bool TellNews(Commands* commands, TimePoint now);
   bool follows() const { return follows_; }
+  // A command line's answer is on its way: until it is out the next command is not read.
+  bool answering() const { return state_ == State::kControl && (awaits_answer_ || has_pending()); }
   bool has_pending() const { return config_ || assign_ || !expired_.empty() || !chunks_.empty(); }
 
   // By when this client must have moved on; kNever if nothing is expected of it.
@@ -62,7 +67,7 @@ class Session {
   Outcome Refuse(std::string reason, TimePoint now);
   static Outcome Unreachable();
   bool SendPending(TimePoint now);  // one message; false: still no room
-  Outcome Answer(const wire::Control& request, Commands* commands, TimePoint now);
+  Outcome Handle(const wire::Control& request, Commands* commands, TimePoint now);
   bool Reply(bool ok, const std::string& body, TimePoint now);  // false: as Send
 
   ClientId id_;
@@ -72,6 +77,7 @@ class Session {
   State state_ = State::kNew;
   std::string name_;
   TimePoint deadline_;
+  bool awaits_answer_ = false;
 
   // Waiting for room, oldest meaning last: only the latest Config and
   // Assign count.

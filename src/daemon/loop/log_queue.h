@@ -3,13 +3,14 @@
 // says how many once it is read again.
 #pragma once
 
+#include <spdlog/details/log_msg_buffer.h>
 #include <spdlog/sinks/sink.h>
 
 #include <cstddef>
 #include <memory>
 #include <string>
 
-#include "base/time.h"
+#include "base/work_queue.h"
 
 namespace stagger::daemon {
 
@@ -18,23 +19,23 @@ class LogQueue final : public spdlog::sinks::sink {
   static constexpr std::size_t kMostLines = 4096;
 
   explicit LogQueue(std::shared_ptr<spdlog::sinks::sink> to, std::size_t most = kMostLines);
-  ~LogQueue() override;
 
-  void log(const spdlog::details::log_msg& line) override;
+  void log(const spdlog::details::log_msg& line) override { lines_.Push(Line(line)); }
   void flush() override {}
-  void set_pattern(const std::string& pattern) override;
-  void set_formatter(std::unique_ptr<spdlog::formatter> formatter) override;
+  void set_pattern(const std::string& pattern) override { to_->set_pattern(pattern); }
+  void set_formatter(std::unique_ptr<spdlog::formatter> formatter) override {
+    to_->set_formatter(std::move(formatter));
+  }
 
   // Waits until all is written. False: not within `limit`.
-  bool Drain(Duration limit);
-  std::size_t lost() const;
+  bool Drain(Duration limit) { return lines_.Drain(limit); }
+  std::size_t lost() const { return lines_.lost(); }
 
  private:
-  // Shared with the thread, which may be stuck in a write when the queue ends.
-  struct State;
-  static void Write(const std::shared_ptr<State>& state);
+  using Line = spdlog::details::log_msg_buffer;
 
-  std::shared_ptr<State> state_;
+  std::shared_ptr<spdlog::sinks::sink> to_;
+  WorkQueue<Line> lines_;
 };
 
 }  // namespace stagger::daemon

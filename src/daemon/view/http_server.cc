@@ -9,6 +9,7 @@
 
 #include "daemon/view/metrics.h"
 #include "daemon/view/video_finder.h"
+#include "documents/json.h"
 #include "web/pages.h"
 
 namespace stagger::daemon {
@@ -16,6 +17,7 @@ namespace stagger::daemon {
 namespace {
 
 constexpr std::size_t kThreads = 4;
+constexpr int kTooBusy = 503;  // the daemon, to make a snapshot in time
 constexpr Duration kSnapshotLimit = std::chrono::milliseconds{300};
 
 // The page may load itself, its data, and the pictures that apps of this machine serve.
@@ -71,17 +73,7 @@ struct HttpServer::Impl {
   std::thread thread;
 
   void Route();
-  // The snapshot with what only this side knows; null if the daemon is too busy to make one.
-  nlohmann::json Status();
 };
-
-nlohmann::json HttpServer::Impl::Status() {
-  const std::shared_ptr<const Snapshot> snapshot = board->Read(kSnapshotLimit);
-  if (snapshot == nullptr) return nullptr;
-  nlohmann::json status = snapshot->status;
-  videos.Annotate(&status);
-  return status;
-}
 
 void HttpServer::Impl::Route() {
   server.set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& reply) {
@@ -110,16 +102,18 @@ void HttpServer::Impl::Route() {
     reply.set_content("ok\n", "text/plain");
   });
   server.Get("/api/status", [this](const httplib::Request&, httplib::Response& reply) {
-    const nlohmann::json status = Status();
-    reply.status = status.is_null() ? 503 : 200;
-    reply.set_content(Dump(status), "application/json");
+    const std::shared_ptr<const Snapshot> snapshot = board->Read(kSnapshotLimit);
+    reply.status = snapshot == nullptr ? kTooBusy : 200;
+    if (snapshot == nullptr) return;
+    documents::Status status = snapshot->Complete();
+    videos.Annotate(&status);
+    reply.set_content(documents::ToText(status), "application/json");
   });
   server.Get("/metrics", [this](const httplib::Request&, httplib::Response& reply) {
     const std::shared_ptr<const Snapshot> snapshot = board->Read(kSnapshotLimit);
-    reply.status = snapshot == nullptr ? 503 : 200;
-    if (snapshot != nullptr) {
-      reply.set_content(MetricsText(snapshot->status), "text/plain; version=0.0.4");
-    }
+    reply.status = snapshot == nullptr ? kTooBusy : 200;
+    if (snapshot == nullptr) return;
+    reply.set_content(MetricsText(snapshot->Complete()), "text/plain; version=0.0.4");
   });
 }
 

@@ -1,11 +1,12 @@
 // The status document as Prometheus text. Pure.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
+
+#include "documents/status.h"
 
 namespace stagger::daemon {
 
-std::string MetricsText(const nlohmann::json& status);
+std::string MetricsText(const documents::Status& status);
 
 }  // namespace stagger::daemon

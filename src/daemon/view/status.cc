@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <string_view>
 #include <utility>
 
 #include "core/profile.h"
@@ -13,64 +14,53 @@ namespace stagger::daemon {
 
 namespace {
 
-using nlohmann::json;
-
 constexpr Duration kRateWindow = std::chrono::seconds{5};
 constexpr Duration kBusyWindow = std::chrono::seconds{10};
 
-// `parts` to the unit: 1000 keeps three decimals, and no tail of binary noise in the text.
+// `parts` to the unit: 1000 keeps three decimals.
 double Rounded(double value, double parts) { return std::round(value * parts) / parts; }
-double Ms(Duration d) { return Rounded(ToMs(d), 1000); }
-double Seconds(Duration d) { return Rounded(ToMs(d) / 1000, 1000); }
 
 double Gigabytes(std::uint64_t bytes) { return Rounded(static_cast<double>(bytes) / 1e9, 1000); }
 
-json Ratio(double part, double whole) {
-  if (!(whole > 0)) return nullptr;
+template <typename Value>
+std::optional<Value> If(bool known, Value value) {
+  return known ? std::optional<Value>(std::move(value)) : std::nullopt;
+}
+
+documents::Text OrNull(const std::string& text) { return If(!text.empty(), text); }
+
+documents::Number Ratio(double part, double whole) {
+  if (!(whole > 0)) return std::nullopt;
   return Rounded(std::clamp(part / whole, 0.0, 1.0), 10000);
 }
 
-json Summary(const core::SampleWindow& samples) {
-  if (samples.empty()) {
-    return {
-        {"min", nullptr}, {"mean", nullptr}, {"p50", nullptr}, {"p99", nullptr}, {"max", nullptr}};
-  }
-  return {{"min", Ms(samples.min())},
-          {"mean", Ms(samples.mean())},
-          {"p50", Ms(samples.Quantile(0.5))},
-          {"p99", Ms(samples.Quantile(0.99))},
-          {"max", Ms(samples.max())}};
+documents::Summary Summary(const core::SampleWindow& samples) {
+  if (samples.empty()) return {};
+  return {RoundedMs(samples.min()), RoundedMs(samples.mean()), RoundedMs(samples.Quantile(0.5)),
+          RoundedMs(samples.Quantile(0.99)), RoundedMs(samples.max())};
 }
 
-json PhaseJson(const core::PhaseEstimate& phase) {
-  if (phase.samples == 0) return {{"mean", nullptr}, {"p99", nullptr}, {"confidence", 0}};
-  return {{"mean", Ms(phase.mean)},
-          {"p99", Ms(phase.p99)},
-          {"confidence", Rounded(phase.confidence, 1000)}};
+documents::Phase PhaseOf(const core::PhaseEstimate& phase) {
+  if (phase.samples == 0) return {};
+  return {RoundedMs(phase.mean), RoundedMs(phase.p99), Rounded(phase.confidence, 1000)};
 }
 
-json ProfileJson(const core::Profile& profile) {
-  return {{"pre_ms", PhaseJson(profile.pre)},
-          {"body_ms", PhaseJson(profile.body)},
-          {"post_ms", PhaseJson(profile.post)},
-          {"demand", profile.overlaps > 0 ? json(Rounded(profile.demand, 1000)) : json(nullptr)},
-          {"demand_confidence", Rounded(profile.demand_confidence, 1000)},
-          {"overlaps", profile.overlaps}};
-}
-
-void PutCounters(const core::StreamCounters& counters, json* out) {
-  for (const core::StreamCounter& counter : core::kStreamCounters) {
-    if (counter.key != nullptr) (*out)[counter.key] = counters.*counter.value;
-  }
+documents::Profile ProfileOf(const core::Profile& profile) {
+  return {PhaseOf(profile.pre),
+          PhaseOf(profile.body),
+          PhaseOf(profile.post),
+          If(profile.overlaps > 0, Rounded(profile.demand, 1000)),
+          Rounded(profile.demand_confidence, 1000),
+          profile.overlaps};
 }
 
 // The rate in force: its own, or what overload leaves of it.
-json Assigned(const core::Stream& stream) {
+documents::Number Assigned(const core::Stream& stream) {
   if (stream.assigned_fps > 0) return Rounded(stream.assigned_fps, 1000);
   if (stream.cap_fps > 0 && stream.spec.required_fps > 0) {
     return Rounded(std::min(stream.cap_fps, stream.spec.required_fps), 1000);
   }
-  return stream.spec.required_fps > 0 ? json(stream.spec.required_fps) : json(nullptr);
+  return If(stream.spec.required_fps > 0, stream.spec.required_fps);
 }
 
 // Which streams run and which wait; running wins where one does both on different devices.
@@ -86,323 +76,282 @@ std::map<ClientId, const char*> States(const core::Engine& engine) {
   return states;
 }
 
-// What the compute mode means for several apps on that GPU. Null: nothing.
-const char* ProblemWith(device::ComputeMode mode, const Mps& mps) {
+// What the compute mode means for several apps on that GPU.
+documents::Text ProblemWith(device::ComputeMode mode, const documents::Mps& mps) {
   if (mode == device::ComputeMode::kProhibited) {
     return "its compute mode is prohibited: no app can use it (nvidia-smi -c changes that)";
   }
-  if (mode == device::ComputeMode::kExclusiveProcess && mps.facts().state != Mps::State::kRunning) {
+  if (mode == device::ComputeMode::kExclusiveProcess && mps.state != "running") {
     return "its compute mode is exclusive_process and MPS does not run: one app can use it, others "
            "are refused (staggerd --mps auto, or nvidia-smi -c 0)";
   }
-  return nullptr;
+  return std::nullopt;
+}
+
+// How others see a GPU used.
+void PutUse(const device::GpuUse& use, const documents::Status& status, documents::Device* out) {
+  if (use.memory_bytes) out->memory_used_gb = Gigabytes(*use.memory_bytes);
+  if (use.utilisation) out->gpu_utilisation_ratio = Rounded(*use.utilisation, 10000);
+  if (use.compute_mode) {
+    out->compute_mode = device::ToString(*use.compute_mode);
+    out->problem = ProblemWith(*use.compute_mode, status.mps);
+  }
+  if (!use.processes) return;
+  auto& processes = out->processes.emplace();
+  for (const device::GpuProcess& process : *use.processes) {
+    const auto stream = std::ranges::find(status.streams, process.pid, &documents::Stream::pid);
+    processes.push_back(
+        {process.pid, stream != status.streams.end() ? documents::Text(stream->name) : std::nullopt,
+         std::nullopt});
+    if (process.memory_bytes) processes.back().memory_gb = Gigabytes(*process.memory_bytes);
+  }
+}
+
+// Would all that is here fit, at the rates that are asked for, and what more would?
+std::optional<documents::Admission> Judged(const admission::DeviceLoad& load) {
+  const auto verdict = AdmissionDesk::Judge(load);
+  if (!verdict) return std::nullopt;
+  const admission::Fit& fit = verdict->fit;
+  const auto& tasks = verdict->load.tasks;
+  documents::Admission out;
+  out.admitted = fit.admitted;
+  out.utilisation_ratio = Rounded(fit.utilisation, 10000);
+  out.reason = fit.reason;
+  if (fit.binding) {
+    out.binding_stream = tasks[*fit.binding].name;
+    out.interval_ms = RoundedMs(*fit.interval);
+  }
+  if (fit.nearest) out.nearest_fit = {tasks[fit.nearest->which].name, fit.nearest->fps};
+  if (verdict->headroom_fps) out.headroom = {tasks.back().name, *verdict->headroom_fps};
+  return out;
 }
 
 }  // namespace
 
-json ConcurrencyJson(const core::PolicySpec& policy) {
-  return policy.auto_concurrency ? json("auto") : json(policy.concurrency);
+double RoundedMs(Duration duration) { return Rounded(ToMs(duration), 1000); }
+double RoundedSeconds(Duration duration) { return Rounded(ToMs(duration) / 1000, 1000); }
+
+documents::Policy PolicyOf(const core::PolicySpec& policy) {
+  return {policy.name,
+          {policy.auto_concurrency, policy.concurrency},
+          If(policy.demand_limit > 0, policy.demand_limit),
+          ToMs(policy.spacing)};
 }
 
-json DemandLimitJson(const core::PolicySpec& policy) {
-  return policy.demand_limit > 0 ? json(policy.demand_limit) : json(nullptr);
-}
-
-json AssignmentsJson(const EngineHost& host, TimePoint now) {
-  json list = json::array();
-  for (const auto& [name, assignment] : host.assignments().all()) {
-    list.push_back({{"name", name},
-                    {"executors", assignment.executors},
-                    {"reason", assignment.reason},
-                    {"for_s", Seconds(now - assignment.since)}});
+documents::Status Snapshot::Complete() const {
+  documents::Status whole = status;
+  const auto uses = gpus != nullptr ? gpus->Latest() : std::map<unsigned, device::GpuUse>{};
+  for (std::size_t i = 0; i < whole.devices.size(); ++i) {
+    if (i < loads.size()) whole.devices[i].admission = Judged(loads[i]);
+    const auto use = gpu_numbers[i] ? uses.find(*gpu_numbers[i]) : uses.end();
+    if (use != uses.end()) PutUse(use->second, whole, &whole.devices[i]);
   }
-  return {{"assignments", std::move(list)}};
-}
-
-std::string Dump(const json& status) {
-  return status.dump(-1, ' ', false, json::error_handler_t::replace);
+  documents::Totals& totals = whole.totals;
+  for (const documents::Stream& stream : whole.streams) {
+    AddCounters(&totals.counters, stream.counters);
+    totals.fps += stream.fps;
+    totals.fps_required += stream.fps_required.value_or(0);
+    totals.missed += stream.missed.value_or(0);
+  }
+  totals.streams = whole.streams.size();
+  totals.fps = Rounded(totals.fps, 100);
+  totals.fps_required = Rounded(totals.fps_required, 1000);
+  return whole;
 }
 
 std::shared_ptr<const Snapshot> Status::Latest(Duration max_age, TimePoint now) {
   if (latest_ == nullptr || now - latest_->taken > max_age) {
-    latest_ = std::make_shared<const Snapshot>(Snapshot{Build(now), now});
+    latest_ = std::make_shared<const Snapshot>(Build(now));
   }
   return latest_;
 }
 
-json Status::Build(TimePoint now) const {
+Snapshot Status::Build(TimePoint now) const {
   const core::Engine& engine = host_->engine();
   const Ledger& ledger = host_->ledger();
-  json status;
-  status["version"] = STAGGER_VERSION;
-  status["pid"] = getpid();
-  status["uptime_s"] = Seconds(now - ledger.started());
-  status["socket"] = facts_.socket;
-  status["http"] = facts_.http.empty() ? json(nullptr) : json(facts_.http);
-  status["daemon"] = DaemonJson();
-  status["policy"] = {{"name", engine.policy().name},
-                      {"concurrency", ConcurrencyJson(engine.policy())},
-                      {"demand_limit", DemandLimitJson(engine.policy())},
-                      {"spacing_ms", ToMs(engine.policy().spacing)}};
-  status["admission"] = ToString(host_->admission().mode());
-  status["mps"] = MpsJson(now);
-  status["devices"] = Devices(now);
-  status["faults"] = Faults(now);
-  status["streams"] = Streams(now);
-  status["placement"] = PlacementJson(now);
-
-  core::StreamCounters sum = ledger.left();
-  double fps = 0;
-  double required = 0;
-  std::uint64_t missed = 0;
-  for (const auto& [client, stream] : engine.streams()) AddCounters(&sum, stream.counters);
-  for (const json& stream : status["streams"]) {
-    fps += stream["fps"].get<double>();
-    if (stream["fps_required"].is_number()) required += stream["fps_required"].get<double>();
-    if (stream["missed"].is_number()) missed += stream["missed"].get<std::uint64_t>();
-  }
-  json totals;
-  PutCounters(sum, &totals);
-  totals["streams"] = engine.streams().size();
-  totals["fps"] = Rounded(fps, 100);
-  totals["fps_required"] = Rounded(required, 1000);
-  totals["missed"] = missed;
-  totals["clients_refused"] = ledger.refused;
-  totals["clients_dropped"] = ledger.dropped;
-  status["totals"] = std::move(totals);
-  return status;
-}
-
-// What it is, and how others see it used. The same fields for all, null where they mean nothing.
-void Status::PutHardware(const device::Device& device,
-                         const std::map<unsigned, device::GpuUse>& uses, json* out) const {
-  (*out)["kind"] = device.gpu ? "gpu" : "cpu";
-  for (const char* field : {"model", "uuid", "memory_gb", "memory_used_gb", "gpu_utilisation_ratio",
-                            "processes", "compute_mode", "problem"}) {
-    (*out)[field] = nullptr;
-  }
-  if (!device.gpu) return;
-  (*out)["model"] = device.gpu->model;
-  (*out)["uuid"] = device::GpuUuidText(device.gpu->uuid);
-  (*out)["memory_gb"] = Gigabytes(device.gpu->memory_bytes);
-  const auto found = uses.find(device.gpu->number);
-  if (found == uses.end()) return;
-  const device::GpuUse& use = found->second;
-  if (use.memory_bytes) (*out)["memory_used_gb"] = Gigabytes(*use.memory_bytes);
-  if (use.compute_mode) {
-    (*out)["compute_mode"] = device::ToString(*use.compute_mode);
-    if (const char* problem = ProblemWith(*use.compute_mode, *mps_)) (*out)["problem"] = problem;
-  }
-  if (use.utilisation) (*out)["gpu_utilisation_ratio"] = Rounded(*use.utilisation, 10000);
-  if (!use.processes) return;
-  json processes = json::array();
-  for (const device::GpuProcess& process : *use.processes) {
-    const StreamRecord* stream = host_->ledger().FindPid(process.pid);
-    processes.push_back({{"pid", process.pid},
-                         {"stream", stream != nullptr ? json(stream->name) : json(nullptr)},
-                         {"memory_gb", process.memory_bytes ? json(Gigabytes(*process.memory_bytes))
-                                                            : json(nullptr)}});
-  }
-  (*out)["processes"] = std::move(processes);
-}
-
-json Status::DaemonJson() const {
+  Snapshot snapshot;
+  snapshot.taken = now;
+  snapshot.gpus = gpus_;
   const LoopSteps::Figures steps = facts_.steps->figures();
-  return {{"loop",
-           {{"steps", steps.steps},
-            {"max_ms", Ms(steps.max)},
-            {"p999_ms", Ms(steps.p999)},
-            {"cpu_max_ms", Ms(steps.cpu_max)},
-            {"cpu_p999_ms", Ms(steps.cpu_p999)}}},
-          {"log_lines_lost", facts_.log_lost()}};
+  documents::Status& status = snapshot.status;
+  status.version = STAGGER_VERSION;
+  status.pid = getpid();
+  status.uptime_s = RoundedSeconds(now - ledger.started());
+  status.socket = facts_.socket;
+  status.http = OrNull(facts_.http);
+  status.daemon.loop = {steps.steps, RoundedMs(steps.max), RoundedMs(steps.p999),
+                        RoundedMs(steps.cpu_max), RoundedMs(steps.cpu_p999)};
+  status.daemon.log_lines_lost = facts_.log_lost();
+  status.policy = PolicyOf(engine.policy());
+  status.admission = ToString(host_->admission().mode());
+  status.mps = MpsFacts(now);
+  status.faults = Faults(now);
+  status.placement = Placement(now);
+  std::map<std::string_view, std::size_t> places;  // by stream
+  for (const placement::PlacedStream& placed : placement_->streams()) {
+    places.emplace(placed.need.name, places.size());
+  }
+  for (std::uint32_t i = 0; i < engine.devices().size(); ++i) {
+    const auto& gpu = facts_.devices[i].gpu;
+    status.devices.push_back(DeviceAt({i}, now));
+    snapshot.gpu_numbers.push_back(gpu ? std::optional(gpu->number) : std::nullopt);
+    if (host_->admission().mode() == AdmissionMode::kOff) continue;
+    snapshot.loads.push_back(admission::LoadOf(engine, {i}));
+  }
+  const auto states = States(engine);
+  status.streams.reserve(engine.streams().size());
+  for (const auto& [client, stream] : engine.streams()) {
+    const StreamRecord* record = ledger.Find(client);
+    if (record == nullptr) continue;
+    status.streams.push_back(StreamOf(client, stream, *record, now));
+    const auto state = states.find(client);
+    status.streams.back().state = state == states.end() ? "idle" : state->second;
+    const auto place = places.find(record->name);
+    if (place == places.end()) continue;
+    status.placement->streams[place->second].runs = true;
+    PutPlace(placement_->streams()[place->second], now, &status.streams.back());
+  }
+  status.totals.counters = {ledger.left()};
+  status.totals.clients_refused = ledger.refused;
+  status.totals.clients_dropped = ledger.dropped;
+  return snapshot;
 }
 
-json Status::MpsJson(TimePoint now) const {
+documents::Mps Status::MpsFacts(TimePoint now) const {
   const Mps::Facts& facts = mps_->facts();
-  const auto or_null = [](const std::string& text) { return text.empty() ? json() : json(text); };
-  return {{"mode", ToString(facts.mode)},
-          {"state", ToString(facts.state)},
-          {"ours", facts.ours},
-          {"pid", facts.pid > 0 ? json(facts.pid) : json(nullptr)},
-          {"since_s", Seconds(now - facts.since)},
-          {"restarts", facts.restarts},
-          {"reason", or_null(facts.reason)},
-          {"pipe_directory", or_null(facts.pipe_folder)},
-          {"log_directory", or_null(facts.log_folder)}};
+  return {ToString(facts.mode),
+          ToString(facts.state),
+          facts.ours,
+          If(facts.pid > 0, facts.pid),
+          RoundedSeconds(now - facts.since),
+          facts.restarts,
+          OrNull(facts.reason),
+          OrNull(facts.pipe_folder),
+          OrNull(facts.log_folder)};
 }
 
-json Status::Faults(TimePoint now) const {
-  json faults = json::array();
+std::vector<documents::Fault> Status::Faults(TimePoint now) const {
+  std::vector<documents::Fault> faults;
   for (const GpuFaults::Fault& fault : host_->faults().recent()) {
-    json streams = json::array();
-    for (const GpuFaults::Affected& one : fault.affected) {
-      streams.push_back({{"name", one.name},
-                         {"pid", one.pid},
-                         {"error", GpuErrorText(one.code)},
-                         {"code", one.code},
-                         {"present", one.here}});
-    }
     const GpuFaults::Affected* culprit = fault.culprit();
-    faults.push_back({{"number", fault.number},
-                      {"device", host_->engine().devices()[fault.device.value].name},
-                      {"for_s", Seconds(now - fault.at)},
-                      {"shared", fault.shared},
-                      {"culprit", culprit != nullptr ? json(culprit->name) : json(nullptr)},
-                      {"streams", std::move(streams)}});
+    faults.push_back({fault.number,
+                      host_->engine().devices()[fault.device.value].name,
+                      RoundedSeconds(now - fault.at),
+                      fault.shared,
+                      OrNull(culprit != nullptr ? culprit->name : ""),
+                      {}});
+    for (const GpuFaults::Affected& one : fault.affected) {
+      faults.back().streams.push_back(
+          {one.name, one.pid, GpuErrorText(one.code), one.code, one.here});
+    }
   }
   return faults;
 }
 
-json Status::PlaceJson(const placement::PlacedStream& stream, TimePoint now) const {
-  json devices = json::array();
-  for (const std::uint32_t device : stream.on) {
-    devices.push_back(placement_->devices()[device].plan.name);
-  }
-  json standby = json::array();
-  for (const std::uint32_t device : stream.standby) {
-    standby.push_back(placement_->devices()[device].plan.name);
-  }
-  return {{"devices", std::move(devices)},
-          {"standby", std::move(standby)},
-          {"reason", stream.reason},
-          {"body_ms", ToMs(stream.need.body)},
-          {"measured_body_ms", stream.growth.factor() > 1
-                                   ? json(Rounded(ToMs(placement::NeedOf(stream).body), 1000))
-                                   : json(nullptr)},
-          {"lowered_fps",
-           stream.lowered_fps > 0 ? json(Rounded(stream.lowered_fps, 1000)) : json(nullptr)},
-          {"moves", stream.moves},
-          {"for_s", Seconds(now - stream.since)}};
+documents::Names Status::DeviceNames(const placement::PlacedOn& on) const {
+  documents::Names names;
+  for (const std::uint32_t device : on) names.push_back(placement_->devices()[device].plan.name);
+  return names;
 }
 
-// An app that uses its device itself, and is still on another one than its place.
-bool Status::MovesAtStart(const placement::PlacedStream& stream, const std::string& runs_on) const {
-  return stream.need.kind == placement::DeviceKind::kGpu &&
-         std::ranges::none_of(stream.on, [&](std::uint32_t device) {
-           return placement_->devices()[device].on == runs_on;
-         });
+documents::Place Status::PlaceOf(const placement::PlacedStream& stream, TimePoint now) const {
+  return {DeviceNames(stream.on),
+          DeviceNames(stream.standby),
+          stream.reason,
+          ToMs(stream.need.body),
+          If(stream.growth.factor() > 1, RoundedMs(placement::NeedOf(stream).body)),
+          If(stream.lowered_fps > 0, Rounded(stream.lowered_fps, 1000)),
+          stream.moves,
+          RoundedSeconds(now - stream.since)};
 }
 
-// The plan in force; null: there is none.
-json Status::PlacementJson(TimePoint now) const {
-  if (placement_->empty()) return nullptr;
-  std::vector<json> serves(placement_->devices().size(), json::array());
-  json streams = json::array();
-  for (const placement::PlacedStream& stream : placement_->streams()) {
-    for (const std::uint32_t device : stream.on) serves[device].push_back(stream.need.name);
-    json entry = PlaceJson(stream, now);
-    entry["name"] = stream.need.name;
-    entry["fps"] = stream.need.fps;
-    entry["runs"] = host_->ledger().NameTaken(stream.need.name);
-    streams.push_back(std::move(entry));
-  }
-  json devices = json::array();
+void Status::PutPlace(const placement::PlacedStream& placed, TimePoint now,
+                      documents::Stream* out) const {
+  // An app that uses its device itself, and is still on another one than its place.
+  const bool elsewhere = out->device && placed.need.kind == placement::DeviceKind::kGpu &&
+                         std::ranges::none_of(placed.on, [&](std::uint32_t device) {
+                           return placement_->devices()[device].on == *out->device;
+                         });
+  out->placement = {PlaceOf(placed, now), elsewhere};
+}
+
+// The plan in force; nullopt: there is none.
+std::optional<documents::Placement> Status::Placement(TimePoint now) const {
+  if (placement_->empty()) return std::nullopt;
+  documents::Placement plan;
   for (const placement::PlacedDevice& device : placement_->devices()) {
-    devices.push_back(
-        {{"name", device.plan.name},
-         {"on", device.on},
-         {"speed", device.plan.speed},
-         {"memory_gb", device.plan.memory_gb > 0 ? json(device.plan.memory_gb) : json(nullptr)},
-         {"here", device.here},
-         {"measured_speed", device.slower.factor() > 1
-                                ? json(Rounded(placement::PlanOf(device).speed, 1000))
-                                : json(nullptr)},
-         {"measured_memory_gb", device.shorter.factor() > 1
-                                    ? json(Rounded(placement::PlanOf(device).memory_gb, 1000))
-                                    : json(nullptr)},
-         {"overfull", device.overfull.empty() ? json(nullptr) : json(device.overfull)},
-         {"for_s", Seconds(now - device.since)},
-         {"streams", std::move(serves[devices.size()])}});
+    const placement::PlanDevice measured = placement::PlanOf(device);
+    plan.devices.push_back({device.plan.name,
+                            device.on,
+                            device.plan.speed,
+                            If(device.plan.memory_gb > 0, device.plan.memory_gb),
+                            device.here,
+                            If(device.slower.factor() > 1, Rounded(measured.speed, 1000)),
+                            If(device.shorter.factor() > 1, Rounded(measured.memory_gb, 1000)),
+                            OrNull(device.overfull),
+                            RoundedSeconds(now - device.since),
+                            {}});
   }
-  json events = json::array();
+  for (const placement::PlacedStream& stream : placement_->streams()) {
+    for (const std::uint32_t device : stream.on) {
+      plan.devices[device].streams.push_back(stream.need.name);
+    }
+    plan.streams.push_back({PlaceOf(stream, now), stream.need.name, stream.need.fps, false});
+  }
   for (const placement::PlanInForce::Event& event : placement_->events()) {
-    events.push_back({{"for_s", Seconds(now - event.at)}, {"text", event.text}});
+    plan.events.push_back({RoundedSeconds(now - event.at), event.text});
   }
-  return {{"devices", std::move(devices)},
-          {"streams", std::move(streams)},
-          {"events", std::move(events)}};
+  return plan;
 }
 
-json Status::Devices(TimePoint now) const {
-  const auto uses = gpus_ != nullptr ? gpus_->Latest() : std::map<unsigned, device::GpuUse>{};
-  const auto name_of = [&](ClientId client) -> json {
+documents::Device Status::DeviceAt(DeviceId id, TimePoint now) const {
+  const core::DeviceState& device = host_->engine().devices()[id.value];
+  const auto name_of = [&](ClientId client) -> documents::Text {
     const StreamRecord* record = host_->ledger().Find(client);
-    return record != nullptr ? json(record->name) : json(nullptr);
+    return record != nullptr ? documents::Text(record->name) : std::nullopt;
   };
-  json devices = json::array();
-  std::size_t index = 0;
-  for (const core::DeviceState& device : host_->engine().devices()) {
-    json running = json::array();
-    for (const core::RunningTurn& turn : device.running) {
-      running.push_back({{"stream", name_of(turn.client)},
-                         {"for_ms", Ms(now - turn.granted)},
-                         {"expired", turn.expired}});
-    }
-    json waiting = json::array();
-    for (const core::WaitingTurn& turn : device.waiting) {
-      waiting.push_back({{"stream", name_of(turn.client)}, {"for_ms", Ms(now - turn.requested)}});
-    }
-    const core::DeviceTimes times =
-        host_->engine().TimesAt({static_cast<std::uint32_t>(index)}, now);
-    const double busy_ns_per_s =
-        host_->ledger().BusyPerSecond(host_->engine(), index++, now, kBusyWindow);
-    devices.push_back(
-        {{"name", device.name},
-         {"cores", device.cores},
-         {"concurrency", device.concurrency},
-         {"running", std::move(running)},
-         {"waiting", std::move(waiting)},
-         {"utilisation_ratio", Ratio(busy_ns_per_s, 1e9)},
-         {"admission", Admission(index - 1)},
-         {"load_ratio", Rounded(device.load, 10000)},
-         {"overloaded", device.overloaded()},
-         {"body_time_ms", Ms(times.body)},
-         {"busy_time_ms", Ms(times.busy)},
-         {"overlap_ratio",
-          Ratio(static_cast<double>(times.over.count()), static_cast<double>(times.body.count()))},
-         {"turns", device.turns},
-         {"faults", host_->faults().CountOn({static_cast<std::uint32_t>(index - 1)})}});
-    PutHardware(facts_.devices[index - 1], uses, &devices.back());
+  documents::Device out;
+  out.name = device.name;
+  const std::optional<device::Gpu>& gpu = facts_.devices[id.value].gpu;
+  out.kind = gpu ? "gpu" : "cpu";
+  if (gpu) {
+    out.model = gpu->model;
+    out.uuid = device::GpuUuidText(gpu->uuid);
+    out.memory_gb = Gigabytes(gpu->memory_bytes);
   }
-  return devices;
-}
-
-// Would all that is here fit, at the rates that are asked for, and what more would?
-json Status::Admission(std::size_t device) const {
-  if (host_->admission().mode() == AdmissionMode::kOff) return nullptr;
-  const auto verdict =
-      AdmissionDesk::Of(host_->engine(), DeviceId{static_cast<std::uint32_t>(device)});
-  if (!verdict) return nullptr;
-  const admission::Fit& fit = verdict->fit;
-  const auto& tasks = verdict->load.tasks;
-  json out = {{"admitted", fit.admitted}, {"utilisation_ratio", Rounded(fit.utilisation, 10000)},
-              {"reason", fit.reason},     {"binding_stream", nullptr},
-              {"interval_ms", nullptr},   {"nearest_fit", nullptr},
-              {"headroom", nullptr}};
-  if (fit.binding) {
-    out["binding_stream"] = tasks[*fit.binding].name;
-    out["interval_ms"] = Ms(*fit.interval);
+  out.cores = device.cores;
+  out.concurrency = device.concurrency;
+  for (const core::RunningTurn& turn : device.running) {
+    out.running.push_back({name_of(turn.client), RoundedMs(now - turn.granted), turn.expired});
   }
-  if (fit.nearest) {
-    out["nearest_fit"] = {{"stream", tasks[fit.nearest->which].name}, {"fps", fit.nearest->fps}};
+  for (const core::WaitingTurn& turn : device.waiting) {
+    out.waiting.push_back({name_of(turn.client), RoundedMs(now - turn.requested)});
   }
-  if (verdict->headroom_fps) {
-    out["headroom"] = {{"like", tasks.back().name}, {"fps", *verdict->headroom_fps}};
-  }
+  const core::DeviceTimes times = host_->engine().TimesAt(id, now);
+  out.utilisation_ratio =
+      Ratio(host_->ledger().BusyPerSecond(host_->engine(), id.value, now, kBusyWindow), 1e9);
+  out.load_ratio = Rounded(device.load, 10000);
+  out.overloaded = device.overloaded();
+  out.body_time_ms = RoundedMs(times.body);
+  out.busy_time_ms = RoundedMs(times.busy);
+  out.overlap_ratio =
+      Ratio(static_cast<double>(times.over.count()), static_cast<double>(times.body.count()));
+  out.turns = device.turns;
+  out.faults = host_->faults().CountOn(id);
   return out;
 }
 
 // The sentence is for people, the code for programs.
-void Status::PutVerdict(ClientId client, const core::Stream& stream, json* out) const {
-  const auto put = [out](const char* code, const json& sentence) {
-    (*out)["verdict"] = sentence;
-    (*out)["verdict_code"] = code != nullptr ? json(code) : json(nullptr);
+void Status::PutVerdict(ClientId client, const core::Stream& stream, const StreamRecord& record,
+                        documents::Stream* out) const {
+  const auto put = [out](const char* code, const std::string& sentence) {
+    out->verdict = sentence;
+    out->verdict_code = code;
   };
   const AdmissionDesk& desk = host_->admission();
-  if (desk.mode() == AdmissionMode::kOff) return put(nullptr, nullptr);
+  if (desk.mode() == AdmissionMode::kOff) return;
   if (!(stream.spec.required_fps > 0)) return put("no_rate", "no rate stated");
-  const StreamRecord* record = host_->ledger().Find(client);
-  const bool away = record != nullptr && record->uses && !record->uses->empty();
+  const bool away = record.uses && !record.uses->empty();
   if (away && stream.body.empty()) return put("forwarded", "its inferences run in executors");
   const AdmissionDesk::Verdict* verdict = desk.Of(client);
   if (verdict == nullptr) return put("unseen", "not seen enough");
@@ -411,79 +360,60 @@ void Status::PutVerdict(ClientId client, const core::Stream& stream, json* out) 
 }
 
 // Where its inferences run, by its own word; where they are to; and whether it is an executor.
-void Status::PutForwarding(const StreamRecord& record, json* out) const {
+void Status::PutForwarding(const StreamRecord& record, documents::Stream* out) const {
   const auto names = [&](const std::vector<std::string>& sockets) {
-    json list = json::array();
+    documents::Names list;
     for (const std::string& socket : sockets) list.push_back(host_->ExecutorName(socket));
     return list;
   };
-  (*out)["forwards"] = record.uses.has_value();
-  (*out)["on"] = record.uses ? names(*record.uses) : json(nullptr);
-  const Assignment* assigned = host_->assignments().Of(record);
-  (*out)["assigned_to"] = assigned != nullptr ? names(assigned->executors) : json(nullptr);
-  (*out)["assigned_why"] = assigned != nullptr ? json(assigned->reason) : json(nullptr);
-  (*out)["serves"] = record.serves.empty() ? json(nullptr) : json(record.serves);
+  out->forwards = record.uses.has_value();
+  if (record.uses) out->on = names(*record.uses);
+  if (const Assignment* assigned = host_->assignments().Of(record)) {
+    out->assigned_to = names(assigned->executors);
+    out->assigned_why = assigned->reason;
+  }
+  out->serves = OrNull(record.serves);
 }
 
-json Status::Streams(TimePoint now) const {
-  const core::Engine& engine = host_->engine();
-  const auto states = States(engine);
-  json streams = json::array();
-  for (const auto& [client, stream] : engine.streams()) {
-    const StreamRecord* record = host_->ledger().Find(client);
-    if (record == nullptr) continue;
-    const core::StreamCounters& counters = stream.counters;
-    const bool rated = stream.spec.required_fps > 0;
-    const double attached_s = ToMs(now - stream.joined) / 1000;
-    json missed = nullptr;
-    if (rated) {
-      const auto due = static_cast<std::uint64_t>(stream.spec.required_fps * attached_s);
-      const std::uint64_t had = counters.done + counters.warmup;
-      missed = due > had ? due - had : 0;
-    }
-    const bool timed = stream.spec.deadline > Duration{0};
-    const auto state = states.find(client);
-    json entry = {
-        {"name", record->name},
-        {"pid", record->pid},
-        {"command", record->command},
-        {"fps_required", rated ? json(stream.spec.required_fps) : json(nullptr)},
-        {"fps_assigned", Assigned(stream)},
-        {"fps", Rounded(record->done.PerSecond(now, kRateWindow), 100)},
-        {"deadline_ms", timed ? json(Ms(stream.spec.deadline)) : json(nullptr)},
-        {"weight", stream.spec.weight},
-        {"deadline_miss_ratio", timed ? Ratio(static_cast<double>(counters.late_deadline),
-                                              static_cast<double>(counters.done))
-                                      : json(nullptr)},
-        {"missed", std::move(missed)},
-        {"excess", rated ? json(ToString(stream.spec.excess)) : json(nullptr)},
-        {"wait_ms", Summary(stream.wait)},
-        {"body_ms", Summary(stream.body)},
-        {"inference_ms", Summary(stream.call)},
-        {"profile", ProfileJson(core::ProfileOf(stream))},
-        {"device", counters.requested + counters.claimed > 0
-                       ? json(engine.devices()[stream.home.value].name)
-                       : json(nullptr)},
-        {"state", state == states.end() ? "idle" : state->second},
-        {"attached_s", Rounded(attached_s, 1000)},
-        {"video", nullptr},
-        {"fault", nullptr},
-        {"placement", nullptr},
-    };
-    if (const placement::PlacedStream* placed = placement_->Find(record->name)) {
-      entry["placement"] = PlaceJson(*placed, now);
-      entry["placement"]["at_next_start"] =
-          entry["device"].is_string() && MovesAtStart(*placed, entry["device"]);
-    }
-    if (const GpuFaults::Affected* broken = host_->faults().Of(client)) {
-      entry["fault"] = GpuErrorText(broken->code);
-    }
-    PutVerdict(client, stream, &entry);
-    PutForwarding(*record, &entry);
-    PutCounters(counters, &entry);
-    streams.push_back(std::move(entry));
+documents::Stream Status::StreamOf(ClientId client, const core::Stream& stream,
+                                   const StreamRecord& record, TimePoint now) const {
+  const core::StreamCounters& counters = stream.counters;
+  const core::StreamSpec& spec = stream.spec;
+  const double attached_s = ToMs(now - stream.joined) / 1000;
+  documents::Stream out;
+  out.name = record.name;
+  out.pid = record.pid;
+  out.command = record.command;
+  if (spec.required_fps > 0) {
+    const auto due = static_cast<std::uint64_t>(spec.required_fps * attached_s);
+    const std::uint64_t had = counters.done + counters.warmup;
+    out.missed = due > had ? due - had : 0;
+    out.fps_required = spec.required_fps;
+    out.excess = ToString(spec.excess);
   }
-  return streams;
+  out.fps_assigned = Assigned(stream);
+  out.fps = Rounded(record.done.PerSecond(now, kRateWindow), 100);
+  if (spec.deadline > Duration{0}) {
+    out.deadline_ms = RoundedMs(spec.deadline);
+    out.deadline_miss_ratio =
+        Ratio(static_cast<double>(counters.late_deadline), static_cast<double>(counters.done));
+  }
+  out.weight = spec.weight;
+  out.counters = {counters};
+  out.wait_ms = Summary(stream.wait);
+  out.body_ms = Summary(stream.body);
+  out.inference_ms = Summary(stream.call);
+  out.profile = ProfileOf(core::ProfileOf(stream));
+  if (counters.requested + counters.claimed > 0) {
+    out.device = host_->engine().devices()[stream.home.value].name;
+  }
+  out.attached_s = Rounded(attached_s, 1000);
+  if (const GpuFaults::Affected* broken = host_->faults().Of(client)) {
+    out.fault = GpuErrorText(broken->code);
+  }
+  PutVerdict(client, stream, record, &out);
+  PutForwarding(record, &out);
+  return out;
 }
 
 }  // namespace stagger::daemon

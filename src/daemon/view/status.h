@@ -1,12 +1,9 @@
 // The status document (docs/status-api.md): facts of the engine, the ledger, the loop, the devices
-// and the plan as one JSON object.
-// Loop thread only; the result is a value that other threads may read. To look changes nothing.
+// and the plan as one value. To look changes nothing.
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -16,6 +13,7 @@
 #include "daemon/loop/loop_steps.h"
 #include "device/devices.h"
 #include "device/gpu_watch.h"
+#include "documents/status.h"
 #include "placement/in_force.h"
 
 namespace stagger::daemon {
@@ -28,11 +26,19 @@ struct DaemonFacts {
   std::function<std::size_t()> log_lost;  // lines
 };
 
+// What the loop copies. All that takes long is left to the threads that read it.
 struct Snapshot {
-  nlohmann::json status;
+  documents::Status status;                  // without what Complete adds
+  std::vector<admission::DeviceLoad> loads;  // by device; empty: nothing is judged
   TimePoint taken;
+  device::GpuWatch* gpus = nullptr;                  // null: nothing to look at
+  std::vector<std::optional<unsigned>> gpu_numbers;  // by device
+
+  // Any thread but the loop's: whether all that is here fits, how others see the GPUs used, totals.
+  documents::Status Complete() const;
 };
 
+// Loop thread only.
 class Status {
  public:
   // `gpus` may be null: nothing to look at.
@@ -44,20 +50,19 @@ class Status {
   std::shared_ptr<const Snapshot> Latest(Duration max_age, TimePoint now);
 
  private:
-  nlohmann::json Build(TimePoint now) const;
-  void PutHardware(const device::Device& device, const std::map<unsigned, device::GpuUse>& uses,
-                   nlohmann::json* out) const;
-  nlohmann::json DaemonJson() const;
-  nlohmann::json MpsJson(TimePoint now) const;
-  nlohmann::json Faults(TimePoint now) const;
-  nlohmann::json Devices(TimePoint now) const;
-  nlohmann::json Admission(std::size_t device) const;
-  void PutVerdict(ClientId client, const core::Stream& stream, nlohmann::json* out) const;
-  nlohmann::json Streams(TimePoint now) const;
-  nlohmann::json PlacementJson(TimePoint now) const;
-  nlohmann::json PlaceJson(const placement::PlacedStream& stream, TimePoint now) const;
-  bool MovesAtStart(const placement::PlacedStream& stream, const std::string& runs_on) const;
-  void PutForwarding(const StreamRecord& record, nlohmann::json* out) const;
+  Snapshot Build(TimePoint now) const;
+  documents::Mps MpsFacts(TimePoint now) const;
+  std::vector<documents::Fault> Faults(TimePoint now) const;
+  documents::Device DeviceAt(DeviceId id, TimePoint now) const;
+  documents::Stream StreamOf(ClientId client, const core::Stream& stream,
+                             const StreamRecord& record, TimePoint now) const;
+  void PutVerdict(ClientId client, const core::Stream& stream, const StreamRecord& record,
+                  documents::Stream* out) const;
+  void PutForwarding(const StreamRecord& record, documents::Stream* out) const;
+  documents::Place PlaceOf(const placement::PlacedStream& stream, TimePoint now) const;
+  void PutPlace(const placement::PlacedStream& placed, TimePoint now, documents::Stream* out) const;
+  std::optional<documents::Placement> Placement(TimePoint now) const;
+  documents::Names DeviceNames(const placement::PlacedOn& on) const;
 
   const EngineHost* host_;
   DaemonFacts facts_;
@@ -67,13 +72,9 @@ class Status {
   std::shared_ptr<const Snapshot> latest_;
 };
 
-// The limit as it was asked for: a number, or "auto".
-nlohmann::json ConcurrencyJson(const core::PolicySpec& policy);
-nlohmann::json DemandLimitJson(const core::PolicySpec& policy);  // null: none
-// As compact text; bytes that are not UTF-8 are replaced.
-std::string Dump(const nlohmann::json& status);
-
-// What is assigned, by name: [{"name", "executors", "reason", "for_s"}].
-nlohmann::json AssignmentsJson(const EngineHost& host, TimePoint now);
+documents::Policy PolicyOf(const core::PolicySpec& policy);
+// In ms and s, to three decimals: no tail of binary noise in the text.
+double RoundedMs(Duration duration);
+double RoundedSeconds(Duration duration);
 
 }  // namespace stagger::daemon

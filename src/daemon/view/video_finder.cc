@@ -81,27 +81,26 @@ std::map<unsigned long, int> ListeningPorts(const std::string& proc_net_table) {
   return ports;
 }
 
-void VideoFinder::Annotate(nlohmann::json* status) {
+void VideoFinder::Annotate(documents::Status* status) {
   const std::lock_guard lock(mutex_);
   const TimePoint now = Now();
   if (now - looked_ > kLookEvery) {
     looked_ = now;
     ports_.clear();
     std::map<unsigned long, int> listening;
-    for (const nlohmann::json& stream : (*status)["streams"]) {
-      const auto pid = stream["pid"].get<pid_t>();
-      if (pid <= 0) continue;
+    for (const documents::Stream& stream : status->streams) {
+      if (stream.pid <= 0) continue;
       if (listening.empty()) {
         listening = ListeningPorts(ReadAll("/proc/net/tcp"));
         listening.merge(ListeningPorts(ReadAll("/proc/net/tcp6")));
       }
-      ports_[pid] = PortOf(pid, listening);
+      ports_[stream.pid] = PortOf(stream.pid, listening);
     }
   }
-  for (nlohmann::json& stream : (*status)["streams"]) {
-    const auto found = ports_.find(stream["pid"].get<pid_t>());
+  for (documents::Stream& stream : status->streams) {
+    const auto found = ports_.find(stream.pid);
     if (found != ports_.end() && found->second > 0) {
-      stream["video"] = fmt::format("http://127.0.0.1:{}/", found->second);
+      stream.video = fmt::format("http://127.0.0.1:{}/", found->second);
     }
   }
 }

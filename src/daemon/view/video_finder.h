@@ -7,18 +7,18 @@
 
 #include <map>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 
 #include "base/time.h"
+#include "documents/status.h"
 
 namespace stagger::daemon {
 
 class VideoFinder {
  public:
   // Fills in streams[].video by their pid.
-  void Annotate(nlohmann::json* status);
+  void Annotate(documents::Status* status);
 
  private:
   std::mutex mutex_;

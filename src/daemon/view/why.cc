@@ -4,9 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <utility>
-#include <vector>
 
 #include "core/waiting.h"
 #include "daemon/loop/peer.h"
@@ -14,18 +12,12 @@
 namespace stagger::daemon {
 namespace {
 
-using nlohmann::json;
-
 constexpr std::size_t kShownWaits = 8;
 constexpr std::size_t kShownNames = 20;  // of streams, where none has the name asked for
 
-double Rounded(double value) { return std::round(value * 1000) / 1000; }
-double Ms(Duration d) { return Rounded(ToMs(d)); }
-double Seconds(Duration d) { return Rounded(ToMs(d) / 1000); }
 double Ratio(Duration part, Duration whole) {
-  return whole > Duration{}
-             ? Rounded(static_cast<double>(part.count()) / static_cast<double>(whole.count()))
-             : 0;
+  if (whole <= Duration{}) return 0;
+  return std::round(1000 * ToMs(part) / ToMs(whole)) / 1000;
 }
 
 bool IsCopyOf(const std::string& stream, const std::string& app) {
@@ -60,156 +52,132 @@ Error Unknown(const EngineHost& host, const std::string& name) {
   return Error{Printable(fmt::format("no stream is called '{}'; {}", name, known))};
 }
 
-json WaitsJson(const EngineHost& host, const core::Stream& stream, ClientId client, TimePoint now) {
-  const core::WaitingAccount account = core::AccountOf(host.engine(), client);
-  json behind = json::array();
+documents::Waits WaitsOf(const WhyFacts& facts, const WhyFacts::One& one) {
+  const core::WaitingAccount account = core::AccountOf(one.waits, facts.devices, one.client);
+  documents::Waits out;
+  out.count = one.waits.size();
+  out.accounted = account.waits;
+  out.overtaken = account.overtaken;
+  out.time_ms = RoundedMs(account.waited);
+  out.held_ms = RoundedMs(account.held);
+  out.queued_ms = RoundedMs(account.queued);
+  out.nobody_ms = RoundedMs(account.nobody);
+  out.nobody_ratio = Ratio(account.nobody, account.queued);
   Duration gone{};
   for (const auto& [other, time] : account.behind) {
-    const std::string* name = host.ledger().NameOf(other);
-    if (name == nullptr) {
+    const auto name = facts.names.find(other);
+    if (name == facts.names.end()) {
       gone += time;
     } else {
-      behind.push_back(
-          {{"stream", *name}, {"time_ms", Ms(time)}, {"ratio", Ratio(time, account.queued)}});
+      out.behind.push_back({name->second, RoundedMs(time), Ratio(time, account.queued)});
     }
   }
+  out.behind_gone_ms = RoundedMs(gone);
   std::map<core::Reason, int> counts;
-  json recent = json::array();
-  const core::PastWait* longest = nullptr;
-  const auto wait_json = [&](const core::PastWait& wait) -> json {
-    return {{"ago_s", Seconds(now - wait.granted)},
-            {"device", host.engine().devices()[wait.device.value].name},
-            {"wait_ms", Ms(wait.granted - wait.requested)},
-            {"held_ms", Ms(wait.held)},
-            {"overtaken", wait.overtaken},
-            {"reason", core::ToString(wait.reason)}};
+  const auto told = [&](const core::PastWait& wait) -> documents::Wait {
+    return {RoundedSeconds(facts.now - wait.granted),
+            facts.devices[wait.device.value].name,
+            RoundedMs(wait.granted - wait.requested),
+            RoundedMs(wait.held),
+            wait.overtaken,
+            core::ToString(wait.reason)};
   };
-  for (std::size_t age = 0; age < stream.waits.size(); ++age) {
-    const core::PastWait& wait = stream.waits[age];
+  Duration longest{-1};
+  for (std::size_t age = 0; age < one.waits.size(); ++age) {
+    const core::PastWait& wait = one.waits[age];
     ++counts[wait.reason];
-    if (age < kShownWaits) recent.push_back(wait_json(wait));
-    if (longest == nullptr ||
-        wait.granted - wait.requested > longest->granted - longest->requested) {
-      longest = &wait;
+    if (age < kShownWaits) out.recent.push_back(told(wait));
+    if (wait.granted - wait.requested <= longest) continue;
+    longest = wait.granted - wait.requested;
+    out.longest = told(wait);
+  }
+  for (const auto& [reason, count] : counts) out.reasons.push_back({core::ToString(reason), count});
+  std::ranges::stable_sort(out.reasons, std::greater{}, &documents::ReasonCount::count);
+  return out;
+}
+
+template <typename Named>
+const Named* Find(const std::vector<Named>& list, const std::string& name) {
+  const auto found = std::ranges::find(list, name, &Named::name);
+  return found == list.end() ? nullptr : &*found;
+}
+
+// What the status says of the stream and of those beside it.
+void PutStanding(const documents::Status& status, const documents::Stream& stream,
+                 documents::WhyStream* out) {
+  out->stream = stream;
+  if (stream.device) {
+    if (const documents::Device* device = Find(status.devices, *stream.device)) {
+      out->device = *device;
     }
   }
-  json reasons = json::array();
-  for (const auto& [reason, count] : counts) {
-    reasons.push_back({{"reason", core::ToString(reason)}, {"count", count}});
+  for (const documents::Stream& other : status.streams) {
+    if (stream.device && other.device == stream.device && other.name != stream.name) {
+      out->rivals.push_back(
+          {other.name, other.weight, other.fps_required, other.fps_assigned, other.fps});
+    }
+    // Streams whose inferences run in it, where it is an executor.
+    if (other.on && std::ranges::count(*other.on, stream.name) > 0) {
+      out->served.push_back(other.name);
+    }
   }
-  std::stable_sort(reasons.begin(), reasons.end(), [](const json& a, const json& b) {
-    return a["count"].get<int>() > b["count"].get<int>();
-  });
-  return {{"count", stream.waits.size()},
-          {"accounted", account.waits},
-          {"overtaken", account.overtaken},
-          {"time_ms", Ms(account.waited)},
-          {"held_ms", Ms(account.held)},
-          {"queued_ms", Ms(account.queued)},
-          {"behind", std::move(behind)},
-          {"behind_gone_ms", Ms(gone)},
-          {"nobody_ms", Ms(account.nobody)},
-          {"nobody_ratio", Ratio(account.nobody, account.queued)},
-          {"longest", longest != nullptr ? wait_json(*longest) : json(nullptr)},
-          {"reasons", std::move(reasons)},
-          {"recent", std::move(recent)}};
-}
-
-json IncidentsJson(const core::Stream& stream, TimePoint now) {
-  json incidents = json::array();
-  for (std::size_t age = 0; age < stream.incidents.size(); ++age) {
-    const core::Incident& incident = stream.incidents[age];
-    const bool expired = incident.kind == core::Incident::Kind::kExpired;
-    incidents.push_back({{"kind", expired ? "lease ended" : "gave up waiting"},
-                         {"ago_s", Seconds(now - incident.at)},
-                         {"after_ms", Ms(incident.after)}});
+  // Of the executors that it uses, those that ask for turns here; others have their part of a
+  // device to themselves.
+  for (const std::string& name : stream.on.value_or(documents::Names())) {
+    if (Find(status.streams, name) != nullptr) out->on_streams.push_back(name);
   }
-  return incidents;
-}
-
-json NamedIn(const json& list, const json& name) {
-  const auto found =
-      std::ranges::find_if(list, [&](const json& one) { return one["name"] == name; });
-  return found == list.end() ? json(nullptr) : *found;
-}
-
-// Streams whose inferences run in it, where it is an executor.
-json ServedBy(const json& streams, const json& executor) {
-  json served = json::array();
-  for (const json& other : streams) {
-    const auto on = other.find("on");
-    if (on == other.end() || !on->is_array()) continue;
-    if (std::ranges::find(*on, executor["name"]) != on->end()) served.push_back(other["name"]);
+  for (const documents::Fault& fault : status.faults) {
+    if (Find(fault.streams, stream.name) != nullptr) out->faults.push_back(fault);
   }
-  return served;
-}
-
-// Of the executors that it uses, those that ask for turns here; others have their part of a device
-// to themselves.
-json ThatAsk(const json& streams, const json& stream) {
-  json names = json::array();
-  const auto on = stream.find("on");
-  if (on == stream.end() || !on->is_array()) return names;
-  for (const json& name : *on) {
-    if (!NamedIn(streams, name).is_null()) names.push_back(name);
-  }
-  return names;
-}
-
-// Faults of GPUs that it was among.
-json FaultsOf(const json& faults, const json& stream) {
-  json own = json::array();
-  for (const json& fault : faults) {
-    if (!NamedIn(fault["streams"], stream["name"]).is_null()) own.push_back(fault);
-  }
-  return own;
 }
 
 }  // namespace
 
-Result<json> Why(const EngineHost& host, const json& status, const std::string& name,
-                 TimePoint now) {
+Result<WhyFacts> FactsFor(const EngineHost& host, std::shared_ptr<const Snapshot> snapshot,
+                          const std::string& name, TimePoint now) {
   const std::vector<ClientId> clients = Find(host, name);
   if (clients.empty()) return Unknown(host, name);
-  json answer = {{"policy", status["policy"]},
-                 {"admission", status["admission"]},
-                 {"mps", status["mps"]},
-                 {"streams", json::array()}};
+  const auto devices = host.engine().devices();
+  WhyFacts facts{
+      std::move(snapshot), now, {devices.begin(), devices.end()}, host.ledger().Names(), {}};
   for (const ClientId client : clients) {
     const core::Stream& stream = host.engine().streams().at(client);
-    const StreamRecord* record = host.ledger().Find(client);
-    json facts = NamedIn(status["streams"], record->name);
-    if (facts.is_null()) continue;
-    json rivals = json::array();
-    for (const json& other : status["streams"]) {
-      if (other["name"] == facts["name"] || other["device"] != facts["device"]) continue;
-      json rival;
-      for (const char* field : {"name", "weight", "fps_required", "fps_assigned", "fps"}) {
-        rival[field] = other[field];
-      }
-      rivals.push_back(std::move(rival));
+    WhyFacts::One one{client, {}, stream.waits};
+    one.known.rate.min_fps = stream.spec.min_fps;
+    if (stream.cap_fps > 0) one.known.rate.cap_fps = stream.cap_fps;
+    one.known.rate.occupied_ms = RoundedMs(stream.occupied);
+    if (stream.assigned_fps > 0) {
+      one.known.rate.lowered_s = RoundedSeconds(now - stream.lowered_since);
     }
-    const bool lowered = stream.assigned_fps > 0;
-    answer["streams"].push_back(
-        {{"stream", facts},
-         {"device", NamedIn(status["devices"], facts["device"])},
-         {"rivals", facts["device"].is_null() ? json::array() : std::move(rivals)},
-         {"rate",
-          {{"min_fps", stream.spec.min_fps},
-           {"cap_fps", stream.cap_fps > 0 ? json(stream.cap_fps) : json(nullptr)},
-           {"occupied_ms", Ms(stream.occupied)},
-           {"lowered_s", lowered ? json(Seconds(now - stream.lowered_since)) : json(nullptr)}}},
-         {"served", ServedBy(status["streams"], facts)},
-         {"on_streams", ThatAsk(status["streams"], facts)},
-         {"lease_ms", Ms(stream.lease)},
-         {"wait_bound_ms", Ms(stream.told_bound)},
-         {"waits", WaitsJson(host, stream, client, now)},
-         {"incidents", IncidentsJson(stream, now)},
-         {"faults", FaultsOf(status["faults"], facts)}});
+    one.known.lease_ms = RoundedMs(stream.lease);
+    one.known.wait_bound_ms = RoundedMs(stream.told_bound);
+    for (std::size_t age = 0; age < stream.incidents.size(); ++age) {
+      const core::Incident& incident = stream.incidents[age];
+      const bool expired = incident.kind == core::Incident::Kind::kExpired;
+      one.known.incidents.push_back({expired ? "lease ended" : "gave up waiting",
+                                     RoundedSeconds(now - incident.at), RoundedMs(incident.after)});
+    }
+    facts.streams.push_back(std::move(one));
   }
-  // The status document may be some milliseconds old.
-  if (answer["streams"].empty()) return Error{fmt::format("'{}' has only just joined", name)};
-  return answer;
+  return facts;
+}
+
+Result<documents::Why> WhyFacts::Explain() const {
+  const documents::Status status = snapshot->Complete();
+  documents::Why why{status.policy, status.admission, status.mps, {}};
+  for (const One& one : streams) {
+    const documents::Stream* stream = Find(status.streams, names.at(one.client));
+    if (stream == nullptr) continue;
+    documents::WhyStream said = one.known;
+    PutStanding(status, *stream, &said);
+    said.waits = WaitsOf(*this, one);
+    why.streams.push_back(std::move(said));
+  }
+  // The snapshot may be some milliseconds old.
+  if (why.streams.empty()) {
+    return Error{fmt::format("'{}' has only just joined", names.at(streams.front().client))};
+  }
+  return why;
 }
 
 }  // namespace stagger::daemon

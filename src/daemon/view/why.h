@@ -1,20 +1,38 @@
-// Why a stream gets what it gets (docs/status-api.md, "why"): beside its part of the status
-// document the newest of its waits, whose bodies they passed behind, and what went wrong. Worked
-// out when somebody asks. Loop thread only; no I/O.
+// Why a stream gets what it gets: the newest waits of the streams that a name means, laid over what
+// ran meanwhile, beside their parts of the status document.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <map>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
-#include "base/time.h"
-#include "daemon/clients/engine_host.h"
+#include "daemon/view/status.h"
+#include "documents/why.h"
 
 namespace stagger::daemon {
 
-// `status`: the status document of the same moment. `name`: of a stream, or of an app with copies
-// (NAME-1, NAME-2 ...), or a pid in digits. Error: no such stream; the line names those there are.
-Result<nlohmann::json> Why(const EngineHost& host, const nlohmann::json& status,
-                           const std::string& name, TimePoint now);
+// What the loop copies. All that takes long is left to the thread that answers.
+struct WhyFacts {
+  struct One {
+    ClientId client;
+    documents::WhyStream known;  // with nothing that comes from waits or from the status
+    core::Newest<core::PastWait, 64> waits;
+  };
+  std::shared_ptr<const Snapshot> snapshot;
+  TimePoint now;
+  std::vector<core::DeviceState> devices;
+  std::map<ClientId, std::string> names;
+  std::vector<One> streams;
+
+  // Any thread. Error: a stream that the snapshot does not have yet.
+  Result<documents::Why> Explain() const;
+};
+
+// Loop thread. `name`: a stream's, an app's with copies, or a pid. Error: one line for the person
+// who asked.
+Result<WhyFacts> FactsFor(const EngineHost& host, std::shared_ptr<const Snapshot> snapshot,
+                          const std::string& name, TimePoint now);
 
 }  // namespace stagger::daemon
