@@ -1,15 +1,13 @@
 // Keeps a site's apps running: starts them, passes their output on line by line with their name in
-// front, starts a failed one again (1 s later, then 2, 4 ... 30), and stops them all at the end.
-// Where a GPU's fault broke apps, those that go on are stopped, and all are started again once the
-// last of them has gone; the one that caused it comes back much later (30 s, then 60 ... 600).
-// One that has another place by then starts there at once.
+// front, starts a failed one again, and stops them all at the end. When, and what a GPU's fault or
+// another place changes of that, life::SiteLife decides; the supervisor has the processes, pipes
+// and signals, and asks the daemon.
 // Runs on the main thread; one poll loop.
 #pragma once
 
-#include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +17,7 @@
 #include "launch/child_process.h"
 #include "launch/keeper.h"
 #include "launch/stop_signal.h"
+#include "site/app_life.h"
 #include "site/gpu_faults.h"
 
 namespace stagger::cli {
@@ -70,35 +69,25 @@ class Supervisor {
   Result<void> Run(ChildProcess* daemon);
 
  private:
-  struct App;
+  struct Child;
 
-  void Start(App& app);
-  void Ended(App& app, const ExitStatus& status);
-  void Judge(App& app);
-  bool HasMoved(App& app, const ExitStatus& status);
-  void RestartMoved();
-  void LookForFaults();
-  void StopBroken(App& app, const GpuFault& fault);
-  // The fault that broke this app's latest process; null: none.
-  const GpuFault* FaultOf(const App& app) const;
-  // Broken clients of a GPU that still run: an app that starts now would be refused.
-  bool MustWait(App& app);
+  // Hands the event to the life of the site, and carries out what follows.
+  void Happens(const life::Event& event);
+  void Perform(const life::Action& action);
+  void Start(const std::string& name);
+  void Look();
   void Reload();
-  void Retire(App& app);  // tells it to end, and later makes it
-  void Forward(App& app);
-  Duration Wait() const;
-  void AwaitServices();
-  void StopAll(bool services);
+  void Wait(ChildProcess* daemon);
 
-  std::vector<App> apps_;
+  std::map<std::string, Child> children_;
+  life::Begin begin_;
+  life::SiteLife life_;
   Keeper& keeper_;
   StopSignal& stop_;
   AskFaults ask_faults_;
   SupervisorHooks hooks_;
   TimePoint next_second_{};
-  std::vector<GpuFault> faults_;  // as last heard of
-  std::uint64_t told_ = 0;        // up to which fault a line has said what happened
-  TimePoint next_look_{};
+  Result<void> result_;
 };
 
 // Cuts a stream of bytes into lines and puts "name | " before each.
@@ -114,10 +103,5 @@ class LinePrefix {
   std::string prefix_;
   std::string pending_;
 };
-
-// How long to wait before the next start, after `failures` in a row.
-Duration Backoff(int failures);
-// The same for an app that broke others, after `times` in a row.
-Duration CulpritBackoff(int times);
 
 }  // namespace stagger::cli
