@@ -1,5 +1,6 @@
 #include "site/gpu_faults.h"
 
+#include <nlohmann/json.hpp>
 #include <utility>
 
 namespace stagger::cli {

@@ -1,15 +1,13 @@
 // Keeps a site's apps running: starts them, passes their output on line by line with their name in
-// front, starts a failed one again (1 s later, then 2, 4 ... 30), and stops them all at the end.
-// Where a GPU's fault broke apps, those that go on are stopped, and all are started again once the
-// last of them has gone; the one that caused it comes back much later (30 s, then 60 ... 600).
-// One that has another place by then starts there at once.
+// front, starts a failed one again, and stops them all at the end. When, and what a GPU's fault or
+// another place changes of that, life::SiteLife decides; the supervisor has the processes, pipes
+// and signals, and asks the daemon.
 // Runs on the main thread; one poll loop.
 #pragma once
 
-#include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +17,7 @@
 #include "launch/child_process.h"
 #include "launch/keeper.h"
 #include "launch/stop_signal.h"
+#include "site/app_life.h"
 #include "site/gpu_faults.h"
 
 namespace stagger::cli {
@@ -46,8 +45,10 @@ struct SupervisorHooks {
   std::function<Result<void>(const std::string& name, ChildSpec* spec)> starting;
   std::function<void(const std::string& name)> finished;  // and does not come back
   std::function<void()> every_second;
-  // Readable (-1: nothing to wait for): there is news of places, which are for `Moved`.
+  // Readable (-1: nothing to wait for): there is news of places.
   std::function<int()> places_fd;
+  // Of apps whose place there is news of: why they are to be somewhere else than where they
+  // started; empty: they are where they should be.
   std::function<std::map<std::string, std::string>()> places_came;
   bool restart_moved = false;  // while they run, too; else at their next start
   // Asked for by SIGHUP. Error: why nothing changes.
@@ -66,44 +67,31 @@ class Supervisor {
 
   void Hook(SupervisorHooks hooks) { hooks_ = std::move(hooks); }
 
-  // The app is to be somewhere else than where it started, and why; empty: it is where it should
-  // be.
-  void Moved(const std::string& app, std::string why);
-
   // Returns when a signal came or every app has finished (ended with exit code 0), with all
   // stopped. `daemon` may be null, else its output is a pipe; an error if it ended.
   Result<void> Run(ChildProcess* daemon);
 
  private:
-  struct App;
+  struct Child;
 
-  void Start(App& app);
-  void Ended(App& app, const ExitStatus& status);
-  void Judge(App& app);
-  bool HasMoved(App& app, const ExitStatus& status);
-  void RestartMoved(App& app);
-  void LookForFaults();
-  void StopBroken(App& app, const GpuFault& fault);
-  // The fault that broke this app's latest process; null: none.
-  const GpuFault* FaultOf(const App& app) const;
-  // Broken clients of a GPU that still run: an app that starts now would be refused.
-  bool MustWait(App& app);
+  // Hands the event to the life of the site, and carries out what follows.
+  void Happens(const life::Event& event);
+  void Perform(const life::Action& action);
+  void Start(const std::string& name);
+  void HearOfPlaces();
+  void Look();
   void Reload();
-  void Retire(App& app);  // tells it to end, and later makes it
-  void Forward(App& app);
-  Duration Wait() const;
-  void AwaitServices();
-  void StopAll(bool services);
+  void Wait(ChildProcess* daemon);
 
-  std::vector<App> apps_;
+  std::map<std::string, Child> children_;
+  life::Begin begin_;
+  life::SiteLife life_;
   Keeper& keeper_;
   StopSignal& stop_;
   AskFaults ask_faults_;
   SupervisorHooks hooks_;
   TimePoint next_second_{};
-  std::vector<GpuFault> faults_;  // as last heard of
-  std::uint64_t told_ = 0;        // up to which fault a line has said what happened
-  TimePoint next_look_{};
+  Result<void> result_;
 };
 
 // Cuts a stream of bytes into lines and puts "name | " before each.
@@ -119,10 +107,5 @@ class LinePrefix {
   std::string prefix_;
   std::string pending_;
 };
-
-// How long to wait before the next start, after `failures` in a row.
-Duration Backoff(int failures);
-// The same for an app that broke others, after `times` in a row.
-Duration CulpritBackoff(int times);
 
 }  // namespace stagger::cli
