@@ -55,6 +55,7 @@ CUresult Timeline::Open(const char* socket, const Hello& hello) {
 OpId Timeline::Submit(const Work& work, const std::vector<OpId>& after,
                       std::shared_ptr<Mark> mark) {
   const OpId id = ++last_id_;
+  if (mark != nullptr) mark->op = id;
   Entry& entry = entries_.emplace_back();
   entry.effect = work.effect;
   entry.host = work.host;
