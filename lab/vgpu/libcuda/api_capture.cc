@@ -17,7 +17,7 @@ CUresult Begin(CUstream stream, CUstreamCaptureMode mode, CUgraph graph,
 CUresult Info(CUstream stream, CUstreamCaptureStatus* status, unsigned long* id, CUgraph* graph,
               const CUgraphNode** dependencies, std::size_t* count) {
   if (status == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  if (const CUresult error = Driver::Get().Resolve(&stream); error != CUDA_SUCCESS) return error;
+  STAGGER_CUDA_TRY(Driver::Get().Resolve(&stream));
   *status = CU_STREAM_CAPTURE_STATUS_NONE;
   // Asking about the legacy stream is refused while it cannot be used, but spoils nothing.
   if (stream->capture == nullptr) return CheckLegacy(stream, false);
@@ -78,7 +78,7 @@ CUresult cuStreamGetCaptureInfo_v3(CUstream stream, CUstreamCaptureStatus* statu
 CUresult cuStreamUpdateCaptureDependencies(CUstream stream, CUgraphNode* dependencies, size_t count,
                                            unsigned int flags) {
   if (dependencies == nullptr && count > 0) return CUDA_ERROR_INVALID_VALUE;
-  if (const CUresult error = Driver::Get().Resolve(&stream); error != CUDA_SUCCESS) return error;
+  STAGGER_CUDA_TRY(Driver::Get().Resolve(&stream));
   if (stream->capture == nullptr) return CUDA_ERROR_ILLEGAL_STATE;
   if (flags == CU_STREAM_SET_CAPTURE_DEPENDENCIES) stream->frontier.clear();
   stream->frontier.insert(stream->frontier.end(), dependencies, dependencies + count);

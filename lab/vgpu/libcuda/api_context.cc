@@ -29,8 +29,7 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
   SeenDevice* on = Driver::Get().Device(device);
   if (on == nullptr) return CUDA_ERROR_INVALID_DEVICE;
   if (on->primary == nullptr) {
-    const CUresult made = Driver::Get().NewContext(on, on->primary_flags, &on->primary);
-    if (made != CUDA_SUCCESS) return made;
+    STAGGER_CUDA_TRY(Driver::Get().NewContext(on, on->primary_flags, &on->primary));
     on->primary->primary = true;
   }
   ++on->primary->retained;

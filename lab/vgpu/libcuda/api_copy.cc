@@ -50,7 +50,7 @@ bool IsDevice(const Driver& driver, Side side, std::uintptr_t address) {
 
 CUresult Copy(const Box& box, Side to_side, Side from_side, CUstream stream, bool wait) {
   Driver& driver = Driver::Get();
-  if (const CUresult error = driver.Resolve(&stream); error != CUDA_SUCCESS) return error;
+  STAGGER_CUDA_TRY(driver.Resolve(&stream));
   if (box.bytes() == 0) return CUDA_SUCCESS;
   const auto to = reinterpret_cast<std::uintptr_t>(box.to);
   const auto from = reinterpret_cast<std::uintptr_t>(box.from);
@@ -169,7 +169,7 @@ template <typename T>
 CUresult Fill(CUdeviceptr to, std::size_t pitch, T value, std::size_t width, std::size_t height,
               CUstream stream, bool wait) {
   Driver& driver = Driver::Get();
-  if (const CUresult error = driver.Resolve(&stream); error != CUDA_SUCCESS) return error;
+  STAGGER_CUDA_TRY(driver.Resolve(&stream));
   if (width == 0 || height == 0) return CUDA_SUCCESS;
   const std::size_t reach = (height - 1) * pitch + width * sizeof(T);
   if (to % sizeof(T) != 0 || !driver.memory.Usable(to, reach)) return CUDA_ERROR_INVALID_VALUE;
@@ -231,8 +231,7 @@ CUresult cuMemcpyBatchAsync_v2(CUdeviceptr* to, CUdeviceptr* from, size_t* sizes
                                CUmemcpyAttributes*, size_t*, size_t, CUstream stream) {
   if (to == nullptr || from == nullptr || sizes == nullptr) return CUDA_ERROR_INVALID_VALUE;
   for (std::size_t i = 0; i < count; ++i) {
-    const CUresult copied = cuMemcpyAsync(to[i], from[i], sizes[i], stream);
-    if (copied != CUDA_SUCCESS) return copied;
+    STAGGER_CUDA_TRY(cuMemcpyAsync(to[i], from[i], sizes[i], stream));
   }
   return CUDA_SUCCESS;
 }

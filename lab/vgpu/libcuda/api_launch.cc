@@ -93,7 +93,7 @@ CUresult Enqueue(CUstream stream, Task task) {
 
 CUresult Launch(CUfunction function, const Grid& grid, CUstream stream, void** parameters,
                 void** extra) {
-  if (const CUresult error = Driver::Get().Resolve(&stream); error != CUDA_SUCCESS) return error;
+  STAGGER_CUDA_TRY(Driver::Get().Resolve(&stream));
   Task task;
   const CUresult made = MakeLaunch(function, grid, parameters, extra, &task);
   return made != CUDA_SUCCESS ? made : Driver::Get().Enqueue(stream, std::move(task));

@@ -21,8 +21,7 @@ CUresult Allocate(std::size_t bytes, MemoryKind kind, unsigned flags, CUdevicept
   Allocation made{0, bytes, kind, flags, context};
   if (made.on_device()) {
     if (bytes > SIZE_MAX - 512) return CUDA_ERROR_OUT_OF_MEMORY;
-    const CUresult reserved = context->device->timeline.Reserve(Held(), Memory::Counted(bytes));
-    if (reserved != CUDA_SUCCESS) return reserved;
+    STAGGER_CUDA_TRY(context->device->timeline.Reserve(Held(), Memory::Counted(bytes)));
   }
   void* memory = Memory::Map(bytes);
   if (memory == nullptr) {
@@ -59,7 +58,7 @@ const Allocation* Beginning(std::uintptr_t address, std::initializer_list<Memory
 
 // As the real one does in practice: waits for what may still use it.
 CUresult Free(std::uintptr_t address, std::initializer_list<MemoryKind> kinds) {
-  if (const CUresult safe = CheckUnsafe(); safe != CUDA_SUCCESS) return safe;
+  STAGGER_CUDA_TRY(CheckUnsafe());
   if (address == 0) return CUDA_SUCCESS;
   const Allocation* there = Beginning(address, kinds);
   if (there == nullptr) return CUDA_ERROR_INVALID_VALUE;
@@ -108,7 +107,7 @@ CUresult AttributeOf(void* value, CUpointer_attribute attribute, CUdeviceptr add
 
 // Keeps a place in the stream's order, and does nothing there.
 CUresult EnqueueMarker(CUstream stream, std::function<void()> effect = nullptr) {
-  if (const CUresult error = Driver::Get().Resolve(&stream); error != CUDA_SUCCESS) return error;
+  STAGGER_CUDA_TRY(Driver::Get().Resolve(&stream));
   Task task = Marker(CU_GRAPH_NODE_TYPE_EMPTY);
   task.work.effect = std::move(effect);
   return Driver::Get().Enqueue(stream, std::move(task));
@@ -120,8 +119,7 @@ CUresult cuMemGetInfo_v2(size_t* free_bytes, size_t* total) {
   CUcontext context = Current();
   if (context == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
   Facts facts;
-  const CUresult asked = context->device->timeline.Ask(Held(), &facts);
-  if (asked != CUDA_SUCCESS) return asked;
+  STAGGER_CUDA_TRY(context->device->timeline.Ask(Held(), &facts));
   const std::uint64_t here = facts.limit - facts.used_here;
   const std::uint64_t all = facts.total - facts.used;
   if (free_bytes != nullptr) *free_bytes = here < all ? here : all;
@@ -149,7 +147,7 @@ CUresult cuMemFree_v2(CUdeviceptr address) {
 }
 
 CUresult cuMemAllocAsync(CUdeviceptr* address, size_t bytes, CUstream stream) {
-  if (const CUresult error = Driver::Get().Resolve(&stream); error != CUDA_SUCCESS) return error;
+  STAGGER_CUDA_TRY(Driver::Get().Resolve(&stream));
   // Graphs that own memory are not modelled.
   if (stream->capture != nullptr) {
     Invalidate(stream->capture);

@@ -44,8 +44,7 @@ CUresult LoadModule(CUmodule* module, const void* image) {
   if (context == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
   auto loaded = std::make_unique<CUmod_st>();
   loaded->context = context;
-  const CUresult filled = Fill(loaded.get(), static_cast<const char*>(image));
-  if (filled != CUDA_SUCCESS) return filled;
+  STAGGER_CUDA_TRY(Fill(loaded.get(), static_cast<const char*>(image)));
   *module = loaded.release();
   context->modules.insert(*module);
   return CUDA_SUCCESS;
@@ -230,8 +229,7 @@ CUresult cuFuncGetModule(CUmodule* module, CUfunction function) {
 }
 
 CUresult cuFuncGetAttribute(int* value, CUfunction_attribute attribute, CUfunction function) {
-  const CUresult checked = CheckFunction(value, function);
-  if (checked != CUDA_SUCCESS) return checked;
+  STAGGER_CUDA_TRY(CheckFunction(value, function));
   const auto set = function->attributes.find(attribute);
   *value = set != function->attributes.end()  ? set->second
            : attribute == kMaxThreadsPerBlock ? 1024
@@ -247,8 +245,7 @@ CUresult cuFuncSetCacheConfig(CUfunction function, CUfunc_cache config) {
   return CheckFunction(&config, function);
 }
 CUresult cuFuncGetParamInfo(CUfunction function, size_t index, size_t* offset, size_t* size) {
-  const CUresult checked = CheckFunction(offset, function);
-  if (checked != CUDA_SUCCESS) return checked;
+  STAGGER_CUDA_TRY(CheckFunction(offset, function));
   if (index >= function->kernel.params.size()) return CUDA_ERROR_INVALID_VALUE;
   *offset = function->kernel.OffsetOf(index);
   if (size != nullptr) *size = function->kernel.params[index];
@@ -271,8 +268,7 @@ CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, CUfun
 CUresult cuOccupancyMaxPotentialBlockSize(int* grid_size, int* block_size, CUfunction function,
                                           CUoccupancyB2DSize, size_t, int limit) {
   if (grid_size == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const CUresult checked = CheckFunction(block_size, function);
-  if (checked != CUDA_SUCCESS) return checked;
+  STAGGER_CUDA_TRY(CheckFunction(block_size, function));
   *block_size = limit > 0 && limit < 1024 ? limit : 1024;
   *grid_size = 40;
   return CUDA_SUCCESS;

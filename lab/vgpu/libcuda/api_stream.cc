@@ -13,7 +13,7 @@ namespace {
 template <typename T, typename What>
 CUresult Tell(CUstream stream, T* value, What what) {
   if (value == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  if (const CUresult error = Driver::Get().Resolve(&stream); error != CUDA_SUCCESS) return error;
+  STAGGER_CUDA_TRY(Driver::Get().Resolve(&stream));
   *value = std::invoke(what, *stream);
   return CUDA_SUCCESS;
 }
@@ -21,7 +21,7 @@ CUresult Tell(CUstream stream, T* value, What what) {
 // Finds the stream, of which the caller will wait for something or ask whether it is over. One that
 // captures cannot be waited for or asked: the capture is spoilt.
 CUresult ResolveToAwait(CUstream* stream) {
-  if (const CUresult error = Driver::Get().Resolve(stream); error != CUDA_SUCCESS) return error;
+  STAGGER_CUDA_TRY(Driver::Get().Resolve(stream));
   if ((*stream)->capture == nullptr) return CheckLegacy(*stream);
   Invalidate((*stream)->capture);
   return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
@@ -31,7 +31,7 @@ CUresult WaitFor(CUstream stream, CUevent event) {
   if (!Alive(event, Kind::kEvent)) return CUDA_ERROR_INVALID_HANDLE;
   if (stream->capture != nullptr || event->capture != 0) return CaptureWait(stream, event);
   if (event->mark == nullptr || event->mark->over) return CUDA_SUCCESS;
-  if (const CUresult allowed = CheckLegacy(stream); allowed != CUDA_SUCCESS) return allowed;
+  STAGGER_CUDA_TRY(CheckLegacy(stream));
   Timeline& timeline = stream->context->device->timeline;
   // Devices know nothing of each other: what a stream of one would wait for, the caller does.
   if (event->timeline != &timeline) return event->timeline->Wait(Held(), {event->mark->op});
@@ -46,7 +46,7 @@ CUresult WaitFor(CUstream stream, CUevent event) {
 template <typename T>
 CUresult Write(CUstream stream, CUdeviceptr address, T value) {
   Driver& driver = Driver::Get();
-  if (const CUresult error = driver.Resolve(&stream); error != CUDA_SUCCESS) return error;
+  STAGGER_CUDA_TRY(driver.Resolve(&stream));
   if (address % sizeof(T) != 0 || !driver.memory.Usable(address, sizeof(T))) {
     return CUDA_ERROR_INVALID_VALUE;
   }
@@ -130,13 +130,13 @@ CUresult cuStreamSetAttribute(CUstream stream, CUstreamAttrID, const CUstreamAtt
 }
 
 CUresult cuStreamSynchronize(CUstream stream) {
-  if (const CUresult error = ResolveToAwait(&stream); error != CUDA_SUCCESS) return error;
+  STAGGER_CUDA_TRY(ResolveToAwait(&stream));
   return stream->context->device->timeline.Wait(Held(),
                                                 stream->context->order.Pending(stream->lane));
 }
 
 CUresult cuStreamQuery(CUstream stream) {
-  if (const CUresult error = ResolveToAwait(&stream); error != CUDA_SUCCESS) return error;
+  STAGGER_CUDA_TRY(ResolveToAwait(&stream));
   Timeline& timeline = stream->context->device->timeline;
   for (const OpId id : stream->context->order.Pending(stream->lane)) {
     if (timeline.Over(id)) continue;
@@ -186,7 +186,7 @@ CUresult cuEventDestroy_v2(CUevent event) {
 }
 
 CUresult cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned int flags) {
-  if (const CUresult error = Driver::Get().Resolve(&stream); error != CUDA_SUCCESS) return error;
+  STAGGER_CUDA_TRY(Driver::Get().Resolve(&stream));
   if (!Alive(event, Kind::kEvent)) return CUDA_ERROR_INVALID_HANDLE;
   Task task = Marker(CU_GRAPH_NODE_TYPE_EVENT_RECORD);
   if (stream->capture != nullptr) {
@@ -216,7 +216,7 @@ CUresult cuEventRecord(CUevent event, CUstream stream) {
 CUresult cuCtxRecordEvent(CUcontext context, CUevent event) {
   if (context == nullptr) context = Current();
   if (!Alive(context, Kind::kContext)) return CUDA_ERROR_INVALID_CONTEXT;
-  if (const CUresult checked = CheckRecorded(event); checked != CUDA_SUCCESS) return checked;
+  STAGGER_CUDA_TRY(CheckRecorded(event));
   auto mark = std::make_shared<Mark>();
   Timeline& timeline = context->device->timeline;
   timeline.Submit(MarkerIn(nullptr), context->order.PendingInAll(), mark);
@@ -237,7 +237,7 @@ CUresult cuCtxWaitEvent(CUcontext context, CUevent event) {
 }
 
 CUresult cuEventQuery(CUevent event) {
-  if (const CUresult checked = CheckAsked(event); checked != CUDA_SUCCESS) return checked;
+  STAGGER_CUDA_TRY(CheckAsked(event));
   if (event->mark == nullptr || event->mark->over) return CUDA_SUCCESS;
   event->timeline->Want(event->mark->op);
   return CUDA_ERROR_NOT_READY;
@@ -252,7 +252,7 @@ CUresult cuEventSynchronize(CUevent event) {
 CUresult cuEventElapsedTime(float* milliseconds, CUevent start, CUevent end) {
   if (milliseconds == nullptr) return CUDA_ERROR_INVALID_VALUE;
   for (CUevent event : {start, end}) {
-    if (const CUresult checked = CheckRecorded(event); checked != CUDA_SUCCESS) return checked;
+    STAGGER_CUDA_TRY(CheckRecorded(event));
     if (event->mark == nullptr || (event->flags & CU_EVENT_DISABLE_TIMING) != 0) {
       return CUDA_ERROR_INVALID_HANDLE;
     }

@@ -246,7 +246,7 @@ CUresult LaunchGraph(CUgraphExec executable, CUstream stream) {
     for (const std::size_t leaf : LeavesOf(steps)) stream->frontier.push_back(nodes[leaf]);
     return CUDA_SUCCESS;
   }
-  if (const CUresult allowed = CheckLegacy(stream); allowed != CUDA_SUCCESS) return allowed;
+  STAGGER_CUDA_TRY(CheckLegacy(stream));
   Timeline& timeline = stream->context->device->timeline;
   std::vector<OpId> after;
   stream->context->order.Append(stream->lane, timeline.NextId(), &after);

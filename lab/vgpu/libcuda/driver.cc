@@ -9,7 +9,7 @@
 
 #include "lab/vgpu/device_list.h"
 #include "lab/vgpu/libcuda/capture.h"
-#include "lab/vgpu/libcuda/visible.h"
+#include "lab/vgpu/libcuda/environment.h"
 
 namespace stagger::vgpu {
 Driver& Driver::Get() {
@@ -60,11 +60,10 @@ CUresult Driver::failure() const {
 
 CUresult Driver::NewContext(SeenDevice* device, unsigned flags, CUcontext* made) {
   Timeline& timeline = device->timeline;
-  if (const CUresult failed = timeline.failure(); failed != CUDA_SUCCESS) return failed;
-  const CUresult opened =
-      timeline.opened() ? CUDA_SUCCESS
-                        : timeline.Open(socket_.c_str(), HelloFor(device->number, device->about));
-  if (opened != CUDA_SUCCESS) return opened;
+  STAGGER_CUDA_TRY(timeline.failure());
+  STAGGER_CUDA_TRY(timeline.opened()
+                       ? CUDA_SUCCESS
+                       : timeline.Open(socket_.c_str(), HelloFor(device->number, device->about)));
   auto* context = new CUctx_st;
   context->device = device;
   context->flags = flags;
@@ -131,7 +130,7 @@ Work MarkerIn(CUstream stream) {
 CUresult Driver::Enqueue(CUstream stream, Task task, const std::shared_ptr<Mark>& mark) {
   task.work.record.stream = stream->id;
   if (stream->capture != nullptr) return CaptureTask(stream, std::move(task));
-  if (const CUresult allowed = CheckLegacy(stream); allowed != CUDA_SUCCESS) return allowed;
+  STAGGER_CUDA_TRY(CheckLegacy(stream));
   Timeline& timeline = stream->context->device->timeline;
   if (task.function != nullptr) {
     task.work.record.name = timeline.NameOf(task.function->kernel.name);
@@ -148,8 +147,7 @@ CUresult Driver::EnqueueAndWait(CUstream stream, Task task) {
     Invalidate(stream->capture);
     return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
   }
-  const CUresult error = Enqueue(stream, std::move(task));
-  if (error != CUDA_SUCCESS) return error;
+  STAGGER_CUDA_TRY(Enqueue(stream, std::move(task)));
   return stream->context->device->timeline.Wait(Held(), {stream->lane->tail});
 }
 

@@ -204,6 +204,13 @@ struct ApiCall {
 inline constinit thread_local ApiCall* this_call = nullptr;
 inline Lock* Held() { return &this_call->lock; }
 
+// Returns what a call inside returned, unless that was success.
+#define STAGGER_CUDA_TRY(expression)                                                  \
+  if (const CUresult stagger_failed = (expression); stagger_failed != CUDA_SUCCESS) { \
+    return stagger_failed;                                                            \
+  }                                                                                   \
+  static_assert(true)  // takes the semicolon
+
 template <typename T>
 bool Alive(const T* object, Kind kind) {
   return object != nullptr && object->kind == kind;

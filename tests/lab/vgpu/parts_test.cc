@@ -3,7 +3,6 @@
 
 #include <cstring>
 
-#include "lab/vgpu/faults.h"
 #include "lab/vgpu/lateness.h"
 #include "lab/vgpu/libcuda/image.h"
 #include "lab/vgpu/libcuda/memory.h"
