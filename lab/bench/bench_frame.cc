@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/clock.h"
+#include "base/try.h"
 
 namespace stagger::cli {
 namespace {

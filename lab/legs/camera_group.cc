@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "launch/private_daemon.h"
 
 namespace stagger::cli {

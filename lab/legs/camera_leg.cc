@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/try.h"
 #include "lab/legs/camera_group.h"
 #include "launch/daemon_control.h"
 #include "launch/private_daemon.h"

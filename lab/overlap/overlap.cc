@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/time.h"
+#include "base/try.h"
 #include "console/arguments.h"
 #include "console/percentile.h"
 #include "console/progress_line.h"

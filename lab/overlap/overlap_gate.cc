@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "wire/channel.h"
 
 namespace stagger::cli {

@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "base/try.h"
 #include "console/percentile.h"
 #include "console/table.h"
 

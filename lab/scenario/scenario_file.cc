@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "base/try.h"
 #include "console/yaml_reader.h"
 #include "core/policies.h"
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "base/try.h"
 #include "console/arguments.h"
 #include "core/policies.h"
 #include "lab/scenario/scenario_file.h"

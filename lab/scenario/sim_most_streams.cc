@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "base/try.h"
 #include "lab/scenario/sim_legs.h"
 #include "lab/sim/simulate.h"
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/slot_clock.h"
+#include "base/try.h"
 #include "core/engine.h"
 #include "core/policies.h"
 #include "lab/sim/executor_queue.h"

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "base/try.h"
 #include "console/yaml_reader.h"
 #include "lab/vgpu/device_list.h"
 #include "lab/vgpu/protocol.h"

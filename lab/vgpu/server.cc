@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "cuda/driver_types.h"
 #include "lab/vgpu/op_log.h"
 #include "lab/vgpu/protocol.h"

@@ -14,6 +14,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "base/try.h"
 #include "console/arguments.h"
 #include "lab/verbs.h"
 #include "lab/vgpu/declared_devices.h"

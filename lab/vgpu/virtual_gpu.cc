@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/try.h"
 #include "lab/vgpu/protocol.h"
 #include "wire/listener.h"
 

@@ -14,6 +14,7 @@
 #include <ctime>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "launch/child_process.h"
 #include "wire/channel.h"
 

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/try.h"
 #include "console/arguments.h"
 #include "console/progress_line.h"
 #include "console/table.h"

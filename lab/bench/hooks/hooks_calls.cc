@@ -7,6 +7,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "base/try.h"
 #include "lab/bench/bench_frame.h"
 #include "lab/bench/leg_claims.h"
 #include "lab/vgpu/virtual_gpu.h"

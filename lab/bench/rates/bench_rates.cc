@@ -11,6 +11,7 @@
 #include <map>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "console/arguments.h"
 #include "console/progress_line.h"
 #include "console/table.h"

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "lab/bench/split/frame_legs.h"
 #include "wire/executor_channel.h"
 #include "wire/listener.h"

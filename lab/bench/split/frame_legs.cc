@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "lab/bench/bench_frame.h"
 #include "launch/private_daemon.h"
 #include "wire/channel.h"

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "lab/bench/t4/device_log.h"
 #include "lab/legs/camera_group.h"
 #include "lab/scenario/sim_legs.h"
