@@ -14,8 +14,8 @@ import sys
 
 LABORATORY_ROOMS = {"lab", "planner", "record", "sim", "vgpu"}
 LABORATORY_FILES = re.compile(
-    r"(bench|batch_legs|camera_|cuda_leg|demo|device_log|frame_legs|gate_clients|gate_trial|hooks_"
-    r"|leg|overlap|placement_trials|plan_report|sim_|virtual_gpu)")
+    r"(bench|batch_legs|camera_|cuda_leg|demo|device_log|frame_legs|gate_trial|hooks_"
+    r"|leg|overlap|plan_report|sim_|virtual_gpu)")
 CONSTANT = re.compile(
     r"constexpr\s+(?:static\s+)?(?P<type>[\w:]+)\s+(?P<name>k\w+)\s*=\s*(?P<value>[^;]+);")
 SCRIPT_CONSTANT = re.compile(r"^const (?P<name>[A-Z_]+_MS) = (?P<value>\d+);", re.MULTILINE)

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/clock.h"
+#include "base/try.h"
 
 namespace stagger::cli {
 namespace {
@@ -23,10 +24,27 @@ std::string Outcome(const std::string& name, const LegRun& run) {
 
 }  // namespace
 
-void AddBenchOptions(CLI::App& app, int* repeats, const std::string& what, bool* as_json) {
-  app.add_option("--repeats", *repeats, what)->check(CLI::Range(1, 1000))->capture_default_str();
+void AddRepeats(CLI::App& app, int* repeats, const char* help, bool* as_json) {
+  app.add_option("--repeats", *repeats, help)->check(CLI::Range(1, 1000))->capture_default_str();
   app.add_flag("--json", *as_json, "one JSON object instead of tables");
   app.footer("exit code 1: a claim failed (inconclusive ones don't count); 130: stopped by Ctrl-C");
+}
+
+void AddBenchOptions(CLI::App& app, BenchOptions* options, const BenchHelp& help) {
+  AddRepeats(app, &options->repeats, help.repeats, &options->as_json);
+  app.add_option("--seconds", options->seconds, help.seconds)
+      ->check(CLI::Range(help.least_seconds, help.most_seconds))
+      ->capture_default_str();
+}
+
+int PrintReport(const char* name, bool as_json, const BenchReport& report) {
+  if (as_json) {
+    fmt::print("{}\n",
+               BenchJson(name, report.legs, report.device, report.settings, report.claims).dump(2));
+  } else {
+    fmt::print("{}{}", report.text, report.claims.empty() ? "" : ToText(report.claims));
+  }
+  return ExitCode(report.claims);
 }
 
 Result<LegRuns> MeasureInterleaved(const std::vector<BenchLeg>& legs, int repeats,
@@ -47,10 +65,9 @@ Result<LegRuns> MeasureInterleaved(const std::vector<BenchLeg>& legs, int repeat
               progress.frames > 0 ? fmt::format(", {} frames", progress.frames) : ""));
         };
       }
-      Result<LegRun> run = leg.run(repeat, tools);
-      if (!run) return run.error();
-      line.Finish(where + Outcome(leg.name, *run));
-      runs[leg.name].push_back(std::move(run).value());
+      LegRun run = STAGGER_TRY(leg.run(repeat, tools));
+      line.Finish(where + Outcome(leg.name, run));
+      runs[leg.name].push_back(std::move(run));
     }
   }
   return runs;

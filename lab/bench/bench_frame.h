@@ -23,25 +23,47 @@ class App;
 
 namespace stagger::cli {
 
-// --repeats (`what` explains it), --json, and what exit codes mean.
-void AddBenchOptions(CLI::App& app, int* repeats, const std::string& what, bool* as_json);
+// The options of every bench.
+struct BenchOptions {
+  int repeats;
+  double seconds;
+  bool as_json = false;
+};
+struct BenchHelp {
+  const char* repeats;
+  const char* seconds;
+  double least_seconds = 1;
+  double most_seconds = 3600;
+};
+// Also says what exit codes mean.
+void AddBenchOptions(CLI::App& app, BenchOptions* options, const BenchHelp& help);
+void AddRepeats(CLI::App& app, int* repeats, const char* help, bool* as_json);
 
-// A workplace, the measurement, its report, and the exit code. `report` prints what was found and
-// says what is claimed of it. Without findings one line says why.
+// What was found and what is claimed of it, in both of its forms.
+struct BenchReport {
+  std::string text{};  // before the claims
+  nlohmann::ordered_json legs = nlohmann::ordered_json::array();
+  nlohmann::ordered_json settings{};  // and figures that belong to no leg
+  std::vector<Claim> claims{};
+  nlohmann::ordered_json device = DescribeCpu();
+};
+// Prints one of the forms; the exit code.
+int PrintReport(const char* name, bool as_json, const BenchReport& report);
+
+// A workplace, the measurement, its report, and the exit code. Without findings one line says why.
 template <typename Findings>
-int RunBench(const char* name, const std::function<Result<Findings>(Workplace&)>& measure,
-             const std::function<std::vector<Claim>(const Findings&)>& report) {
+int RunBench(const char* name, bool as_json,
+             const std::function<Result<Findings>(Workplace&)>& measure,
+             const std::function<BenchReport(const Findings&)>& report) {
   Result<Workplace> place = Workplace::Open();
   if (!place) {
     PrintError(place.error().message);
     return kExitFailed;
   }
   const Result<Findings> findings = measure(*place);
-  if (!findings) {
-    PrintError(std::string("bench ") + name + ": " + findings.error().message);
-    return place->stop.Raised() ? kExitInterrupted : kExitFailed;
-  }
-  return ExitCode(report(*findings));
+  if (findings) return PrintReport(name, as_json, report(*findings));
+  PrintError(std::string("bench ") + name + ": " + findings.error().message);
+  return place->stop.Raised() ? kExitInterrupted : kExitFailed;
 }
 
 struct BenchLeg {
@@ -58,15 +80,19 @@ Result<LegRuns> MeasureInterleaved(const std::vector<BenchLeg>& legs, int repeat
 std::vector<Leg> MedianLegs(const std::vector<std::string>& names, const LegRuns& runs);
 
 // For a bench whose legs all run at once or need each other: `once` measures a whole repeat and
-// sets all but its `disturbed`.
-template <typename Repeat, typename Once>
-Result<std::vector<Repeat>> MeasureRepeats(int count, ProgressLine& line, const Once& once) {
+// sets all but its `disturbed`, and may say what it is at.
+using Say = std::function<void(const std::string&)>;
+template <typename Repeat>
+Result<std::vector<Repeat>> MeasureRepeats(int count,
+                                           const std::function<Result<Repeat>(const Say&)>& once) {
+  ProgressLine line;
   std::vector<Repeat> repeats;
   for (int i = 1; i <= count; ++i) {
     const std::string where = "repeat " + std::to_string(i) + "/" + std::to_string(count);
     line.Update(where);
     const DisturbanceWatch watch;
-    Result<Repeat> repeat = once(where);
+    Result<Repeat> repeat =
+        once([&](const std::string& what) { line.Update(where + ": " + what); });
     if (!repeat) return repeat.error();
     repeat->disturbed = watch.SoFar().disturbed();
     repeats.push_back(std::move(repeat).value());

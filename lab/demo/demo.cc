@@ -6,11 +6,10 @@
 #include <CLI/CLI.hpp>
 #include <optional>
 
+#include "base/try.h"
 #include "console/arguments.h"
 #include "console/progress_line.h"
 #include "console/sentences.h"
-#include "lab/demo/demo_report.h"
-#include "lab/demo/demo_size.h"
 #include "lab/legs/camera_leg.h"
 #include "lab/legs/leg_run.h"
 #include "launch/daemon_control.h"
@@ -72,12 +71,12 @@ Result<DemoReport> Measure(const Settings& settings, const std::vector<std::stri
   alone.name = "one app alone";
   alone.seconds = kMeasureSeconds;
   alone.work_ms = settings.work_ms;
-  const Result<LegRun> measured = RunShown(alone, "one app alone, as fast as it can", tools, line);
-  if (!measured) return measured.error();
+  const LegRun measured =
+      STAGGER_TRY(RunShown(alone, "one app alone, as fast as it can", tools, line));
 
   DemoReport report;
   report.device = DescribeCpu();
-  report.alone_fps = measured->leg.fps.value_or(0);
+  report.alone_fps = measured.leg.fps.value_or(0);
   if (report.alone_fps <= 0)
     return Error{"one app alone finished no frame: is this machine overloaded?"};
   const DemoSize size = SizeDemo(report.alone_fps, Cores(), settings.cameras, settings.fps);
@@ -88,13 +87,12 @@ Result<DemoReport> Measure(const Settings& settings, const std::vector<std::stri
   double foreign = 0;
   double stolen = 0;
   for (const std::string& name : names) {
-    Result<LegRun> run = RunShown(PlanOf(name, settings, size), name, tools, line);
-    if (!run) return run.error();
-    if (run->disturbance.disturbed()) {
-      foreign = std::max(foreign, run->disturbance.foreign_ratio);
-      stolen = std::max(stolen, run->disturbance.stolen_ratio);
+    LegRun run = STAGGER_TRY(RunShown(PlanOf(name, settings, size), name, tools, line));
+    if (run.disturbance.disturbed()) {
+      foreign = std::max(foreign, run.disturbance.foreign_ratio);
+      stolen = std::max(stolen, run.disturbance.stolen_ratio);
     }
-    report.legs.push_back(std::move(run->leg));
+    report.legs.push_back(std::move(run.leg));
   }
   if (foreign > 0 || stolen > 0) {
     report.disturbed = fmt::format(
@@ -106,10 +104,9 @@ Result<DemoReport> Measure(const Settings& settings, const std::vector<std::stri
 
 // The controlled cameras once more, without an end, to be watched.
 Result<void> Serve(const Settings& settings, const DemoReport& report, const LegTools& tools) {
-  const Result<ScratchDir> dir = ScratchDir::Make(tools.keeper);
-  if (!dir) return dir.error();
+  const ScratchDir dir = STAGGER_TRY(ScratchDir::Make(tools.keeper));
   DaemonSpec spec;
-  spec.socket = dir->File("daemon.sock");
+  spec.socket = dir.File("daemon.sock");
   spec.http = "127.0.0.1:7878";
   Result<PrivateDaemon> daemon = PrivateDaemon::Start(tools.installation, spec, tools.keeper);
   if (!daemon) {  // most likely somebody has that port: any other will do
@@ -117,10 +114,8 @@ Result<void> Serve(const Settings& settings, const DemoReport& report, const Leg
     daemon = PrivateDaemon::Start(tools.installation, spec, tools.keeper);
   }
   if (!daemon) return daemon.error();
-  const Result<std::string> agent = tools.installation.Agent();
-  if (!agent) return agent.error();
-  const Result<std::string> program = tools.installation.CameraDetector();
-  if (!program) return program.error();
+  const std::string agent = STAGGER_TRY(tools.installation.Agent());
+  const std::string program = STAGGER_TRY(tools.installation.CameraDetector());
 
   LegPlan plan = PlanOf("controlled", settings, {report.cameras, report.fps});
   plan.seconds = 0;
@@ -128,13 +123,13 @@ Result<void> Serve(const Settings& settings, const DemoReport& report, const Leg
   for (int i = 0; i < plan.cameras; ++i) {
     Supervised camera;
     camera.name = fmt::format("camera-{}", i + 1);
-    camera.spec.path = *program;
+    camera.spec.path = program;
     camera.spec.argv = CameraArguments(plan, i);
     camera.spec.argv.insert(camera.spec.argv.begin(), "camera-detector");
     camera.spec.argv.insert(camera.spec.argv.end(), {"--http", "0", "--json-out", "/dev/null"});
     camera.spec.pipe_output = true;
     camera.spec.environment =
-        AppEnvironment(*agent, spec.socket, {.name = camera.name, .fps = plan.fps});
+        AppEnvironment(agent, spec.socket, {.name = camera.name, .fps = plan.fps});
     cameras.push_back(std::move(camera));
   }
   const Result<documents::Status> status = AskStatus(spec.socket);
@@ -204,9 +199,8 @@ int DemoVerb(const Arguments& arguments) {
   app.add_flag("--json", settings.as_json, "one JSON object instead of the table");
   app.footer("exit code 130: stopped by Ctrl-C before the table was done");
   if (const auto code = ParseArguments(app, arguments)) return *code;
-  std::string list = settings.legs == "default" ? "alone,uncontrolled,controlled" : settings.legs;
-  if (list == "all") list = Join(kLegs, ",");
-  const Result<std::vector<std::string>> names = ChooseLegs(list, kLegs);
+  const Result<std::vector<std::string>> names = ChooseLegs(
+      settings.legs == "default" ? "alone,uncontrolled,controlled" : settings.legs, kLegs);
   if (!names) {
     PrintError("demo: " + names.error().message);
     return kExitUsage;

@@ -1,11 +1,18 @@
-#include "lab/demo/demo_report.h"
-
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "console/table.h"
+#include "lab/demo/demo.h"
 
 namespace stagger::cli {
 namespace {
+
+constexpr double kContention = 1.05;  // docs/measurements/cpu.md
+constexpr int kCamerasPerCore = 3;
+constexpr int kFewest = 4;
+constexpr int kMost = 16;
 
 const Leg* FindLeg(const DemoReport& report, const std::string& name) {
   for (const Leg& leg : report.legs) {
@@ -51,6 +58,28 @@ std::string Comparison(const Leg& leg, const Leg& base) {
 
 }  // namespace
 
+DemoSize SizeDemo(double alone_fps, int cores, std::optional<int> cameras,
+                  std::optional<double> fps) {
+  const double total = alone_fps * kContention;
+  DemoSize size;
+  if (cameras) {
+    size.cameras = *cameras;
+  } else if (fps) {
+    size.cameras =
+        static_cast<int>(std::clamp(std::round(total / *fps), double{kFewest}, double{kMost}));
+  } else {
+    size.cameras = std::clamp(kCamerasPerCore * cores, kFewest, kMost);
+  }
+  if (fps) {
+    size.fps = *fps;
+  } else {
+    const double each = total / size.cameras;
+    // Whole rates read best; slow machines need a finer step.
+    size.fps = each >= 2 ? std::round(each) : std::max(0.1, std::round(each * 10) / 10);
+  }
+  return size;
+}
+
 std::string ToText(const DemoReport& report) {
   std::string text = fmt::format(
       "{} cameras x {:g} fps for {:g} s, all started at once, {:g} ms of work per frame\n",
@@ -67,16 +96,13 @@ std::string ToText(const DemoReport& report) {
     table.AddRow(row);
   };
   add("cameras", [](const Leg& leg) { return std::to_string(leg.apps); });
-  add("inference time  min",
-      [](const Leg& leg) { return Cell(Part(leg, &Distribution::min), " ms"); });
-  add("                mean",
-      [](const Leg& leg) { return Cell(Part(leg, &Distribution::mean), " ms"); });
-  add("                p50",
-      [](const Leg& leg) { return Cell(Part(leg, &Distribution::p50), " ms"); });
-  add("                p99",
-      [](const Leg& leg) { return Cell(Part(leg, &Distribution::p99), " ms"); });
-  add("                max",
-      [](const Leg& leg) { return Cell(Part(leg, &Distribution::max), " ms"); });
+  for (const auto& [name, part] : {std::pair{"inference time  min", &Distribution::min},
+                                   {"                mean", &Distribution::mean},
+                                   {"                p50", &Distribution::p50},
+                                   {"                p99", &Distribution::p99},
+                                   {"                max", &Distribution::max}}) {
+    add(name, [part = part](const Leg& leg) { return Cell(Part(leg, part), " ms"); });
+  }
   add("dropped frames", [](const Leg& leg) { return Cell(Percent(leg.drop_ratio), " %"); });
   add("throughput", [](const Leg& leg) { return Cell(leg.fps, " fps"); });
   text += table.ToString();

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "launch/private_daemon.h"
 
 namespace stagger::cli {
@@ -19,6 +20,39 @@ constexpr Duration kStopGrace = std::chrono::seconds{2};
 constexpr double kOverrun = 30;  // seconds a camera may take beyond its time
 
 const Error kInterrupted{"interrupted"};
+
+class CameraGroup {
+ public:
+  CameraGroup(const ScratchDir& dir, const LegTools& tools) : dir_(dir), tools_(tools) {}
+  ~CameraGroup() {
+    std::vector<ChildProcess*> processes;
+    for (Camera& camera : cameras_) processes.push_back(&camera.process);
+    StopAll(processes, kStopGrace);
+  }
+  CameraGroup(const CameraGroup&) = delete;
+  CameraGroup& operator=(const CameraGroup&) = delete;
+
+  Result<void> Start(const std::vector<CameraApp>& apps);
+  Result<void> AwaitReady(Duration limit);
+  Result<void> Go(const std::string& word);
+  Result<void> Attend(const CameraRun& run);
+  Result<std::vector<AppRecord>> Records() const;
+
+ private:
+  struct Camera {
+    std::string name;
+    ChildProcess process;
+    std::size_t read = 0;   // bytes of its samples
+    std::size_t lines = 0;  // in them
+  };
+  Error Failed(const Camera& camera, const ExitStatus& status) const;
+  // Samples written so far; reads what was appended since it was last asked.
+  std::size_t CountSamples();
+
+  const ScratchDir& dir_;
+  const LegTools& tools_;
+  std::vector<Camera> cameras_;
+};
 
 Result<AppRecord> ReadRecord(const std::string& name, const ScratchDir& dir) {
   AppRecord record;
@@ -41,11 +75,7 @@ Result<AppRecord> ReadRecord(const std::string& name, const ScratchDir& dir) {
   return record;
 }
 
-}  // namespace
-
-Result<CameraGroup> CameraGroup::Start(const std::vector<CameraApp>& apps, const ScratchDir& dir,
-                                       Keeper& keeper) {
-  CameraGroup group(dir);
+Result<void> CameraGroup::Start(const std::vector<CameraApp>& apps) {
   for (const CameraApp& app : apps) {
     ChildSpec spec;
     spec.path = app.path;
@@ -53,64 +83,66 @@ Result<CameraGroup> CameraGroup::Start(const std::vector<CameraApp>& apps, const
     spec.argv.insert(spec.argv.end(), app.arguments.begin(), app.arguments.end());
     for (const auto& [flag, suffix] :
          {std::pair{"--samples", ".csv"}, std::pair{"--ready-file", ".ready"}}) {
-      spec.argv.insert(spec.argv.end(), {flag, dir.File(app.name + suffix)});
+      spec.argv.insert(spec.argv.end(), {flag, dir_.File(app.name + suffix)});
     }
-    spec.argv.insert(spec.argv.end(), {"--wait-for", dir.File("go")});
-    const std::string summary = dir.File(app.name + ".json");
+    spec.argv.insert(spec.argv.end(), {"--wait-for", dir_.File("go")});
+    const std::string summary = dir_.File(app.name + ".json");
     if (!app.summary_on_stdout) spec.argv.insert(spec.argv.end(), {"--json-out", summary});
-    spec.out_file = app.summary_on_stdout ? summary : dir.File(app.name + ".out");
-    spec.err_file = dir.File(app.name + ".err");
+    spec.out_file = app.summary_on_stdout ? summary : dir_.File(app.name + ".out");
+    spec.err_file = dir_.File(app.name + ".err");
     spec.environment = app.environment;
-    Result<ChildProcess> process = ChildProcess::Start(spec, keeper);
-    if (!process) return process.error();
-    group.cameras_.push_back({app.name, std::move(process).value()});
+    cameras_.push_back({app.name, STAGGER_TRY(ChildProcess::Start(spec, tools_.keeper))});
   }
-  return group;
+  return {};
 }
 
 Error CameraGroup::Failed(const Camera& camera, const ExitStatus& status) const {
   return Error{fmt::format("{} ended early ({}): {}", camera.name, ToString(status),
-                           LastLine(dir_->File(camera.name + ".err")))};
+                           LastLine(dir_.File(camera.name + ".err")))};
 }
 
-Result<void> CameraGroup::AwaitReady(Duration limit, StopSignal& stop) {
+Result<void> CameraGroup::AwaitReady(Duration limit) {
   const TimePoint deadline = Now() + limit;
   for (Camera& camera : cameras_) {
-    while (access(dir_->File(camera.name + ".ready").c_str(), F_OK) != 0) {
+    while (access(dir_.File(camera.name + ".ready").c_str(), F_OK) != 0) {
       if (const auto status = camera.process.Poll()) return Failed(camera, *status);
       if (Now() > deadline) {
         return Error{
             fmt::format("{} was not ready within {:.0f} s", camera.name, ToMs(limit) / 1000)};
       }
-      if (stop.WaitFor(std::chrono::milliseconds{20})) return kInterrupted;
+      if (tools_.stop.WaitFor(std::chrono::milliseconds{20})) return kInterrupted;
     }
   }
   return {};
 }
 
 Result<void> CameraGroup::Go(const std::string& word) {
-  const std::string part = dir_->File("go.part");
+  const std::string part = dir_.File("go.part");
   {
     std::ofstream file(part);
     file << word << '\n';
   }
   // Whole or not at all: they look for it all the time.
-  if (std::rename(part.c_str(), dir_->File("go").c_str()) != 0) {
+  if (std::rename(part.c_str(), dir_.File("go").c_str()) != 0) {
     return Error{"cannot write the file that the cameras wait for; is the disk full?"};
   }
   return {};
 }
 
-Result<void> CameraGroup::Attend(double seconds, StopSignal& stop,
-                                 const std::function<Result<void>(double)>& tick) {
+Result<void> CameraGroup::Attend(const CameraRun& run) {
   const TimePoint start = Now();
   for (bool running = true; running;) {
-    if (stop.WaitFor(std::chrono::milliseconds{100})) return kInterrupted;
+    if (tools_.stop.WaitFor(std::chrono::milliseconds{100})) return kInterrupted;
     const double elapsed = ToMs(Now() - start) / 1000;
-    if (elapsed > seconds + kOverrun) {
+    if (elapsed > run.seconds + kOverrun) {
       return Error{fmt::format("cameras still ran {:.0f} s after their time was up", kOverrun)};
     }
-    if (Result<void> ticked = tick(elapsed); !ticked) return ticked;
+    if (run.tick) {
+      if (Result<void> ticked = run.tick(elapsed); !ticked) return ticked;
+    }
+    if (tools_.progress) {
+      tools_.progress({run.leg, std::min(elapsed, run.seconds), run.seconds, CountSamples()});
+    }
     running = false;
     for (Camera& camera : cameras_) {
       const std::optional<ExitStatus> ended = camera.process.Poll();
@@ -121,19 +153,10 @@ Result<void> CameraGroup::Attend(double seconds, StopSignal& stop,
   return {};
 }
 
-void CameraGroup::Stop() {
-  std::vector<ChildProcess*> processes;
-  processes.reserve(cameras_.size());
-  for (Camera& camera : cameras_) processes.push_back(&camera.process);
-  StopAll(processes, kStopGrace);
-}
-
 Result<std::vector<AppRecord>> CameraGroup::Records() const {
   std::vector<AppRecord> records;
   for (const Camera& camera : cameras_) {
-    Result<AppRecord> record = ReadRecord(camera.name, *dir_);
-    if (!record) return record.error();
-    records.push_back(std::move(record).value());
+    records.push_back(STAGGER_TRY(ReadRecord(camera.name, dir_)));
   }
   return records;
 }
@@ -141,7 +164,7 @@ Result<std::vector<AppRecord>> CameraGroup::Records() const {
 std::size_t CameraGroup::CountSamples() {
   std::size_t samples = 0;
   for (Camera& camera : cameras_) {
-    std::ifstream file(dir_->File(camera.name + ".csv"));
+    std::ifstream file(dir_.File(camera.name + ".csv"));
     file.seekg(static_cast<std::streamoff>(camera.read));
     char buffer[4096];
     while (file.read(buffer, sizeof buffer), file.gcount() > 0) {
@@ -151,6 +174,19 @@ std::size_t CameraGroup::CountSamples() {
     if (camera.lines > 0) samples += camera.lines - 1;  // less the header
   }
   return samples;
+}
+
+}  // namespace
+
+Result<std::vector<AppRecord>> RunCameras(const CameraRun& run, const ScratchDir& dir,
+                                          const LegTools& tools) {
+  CameraGroup cameras(dir, tools);
+  if (tools.progress) tools.progress({run.leg, 0, run.seconds, 0});
+  if (auto started = cameras.Start(run.apps); !started) return started.error();
+  if (auto ready = cameras.AwaitReady(run.warmup_limit); !ready) return ready.error();
+  if (auto gone = cameras.Go(STAGGER_TRY(run.start())); !gone) return gone.error();
+  if (auto attended = cameras.Attend(run); !attended) return attended.error();
+  return cameras.Records();
 }
 
 }  // namespace stagger::cli

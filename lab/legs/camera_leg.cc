@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/try.h"
 #include "lab/legs/camera_group.h"
 #include "launch/daemon_control.h"
 #include "launch/private_daemon.h"
@@ -18,17 +19,15 @@ constexpr double kClipSeconds = 79;  // the default clip's length: cameras start
 
 Result<std::vector<CameraApp>> Apps(const LegPlan& plan, const LegTools& tools,
                                     const PrivateDaemon* daemon) {
-  const Result<std::string> program = tools.installation.CameraDetector();
-  if (!program) return program.error();
+  const std::string program = STAGGER_TRY(tools.installation.CameraDetector());
   std::vector<CameraApp> apps;
   for (int i = 0; i < plan.cameras; ++i) {
     CameraApp app;
     app.name = fmt::format("camera-{}", i + 1);
-    app.path = *program;
+    app.path = program;
     app.arguments = CameraArguments(plan, i);
     if (daemon != nullptr) {
-      const Result<std::string> agent = tools.installation.Agent();
-      if (!agent) return agent.error();
+      const std::string agent = STAGGER_TRY(tools.installation.Agent());
       StreamSettings stream;
       stream.name = app.name;
       stream.fps = plan.fps;
@@ -36,34 +35,11 @@ Result<std::vector<CameraApp>> Apps(const LegPlan& plan, const LegTools& tools,
         stream.fps = plan.tight->fps;
         stream.deadline_ms = plan.tight->deadline_ms;
       }
-      app.environment = AppEnvironment(*agent, daemon->socket(), stream);
+      app.environment = AppEnvironment(agent, daemon->socket(), stream);
     }
     apps.push_back(std::move(app));
   }
   return apps;
-}
-
-// Lets them run; asks the daemon shortly before their time is up, while its streams still exist.
-Result<std::optional<documents::Status>> Attend(const LegPlan& plan, const LegTools& tools,
-                                                CameraGroup& cameras, const PrivateDaemon* daemon) {
-  const double look = std::max(plan.seconds - 0.3, plan.seconds * 0.9);
-  std::optional<documents::Status> status;
-  const auto tick = [&](double elapsed) -> Result<void> {
-    if (daemon != nullptr && !status && elapsed >= look) {
-      Result<documents::Status> answer = AskStatus(daemon->socket());
-      if (!answer) return answer.error();
-      status = std::move(answer).value();
-    }
-    if (tools.progress) {
-      tools.progress(
-          {plan.name, std::min(elapsed, plan.seconds), plan.seconds, cameras.CountSamples()});
-    }
-    return {};
-  };
-  if (const Result<void> attended = cameras.Attend(plan.seconds, tools.stop, tick); !attended) {
-    return attended.error();
-  }
-  return status;
 }
 
 // What only the daemon saw: bodies and how they overlapped.
@@ -96,27 +72,28 @@ void AddDaemonView(const documents::Status& status, Leg* leg) {
 }
 
 Result<LegRun> Measure(const LegPlan& plan, const LegTools& tools, const ScratchDir& dir,
-                       PrivateDaemon* daemon) {
-  const Result<std::vector<CameraApp>> apps = Apps(plan, tools, daemon);
-  if (!apps) return apps.error();
-  Result<CameraGroup> cameras = CameraGroup::Start(*apps, dir, tools.keeper);
-  if (!cameras) return cameras.error();
-  if (auto ready = cameras->AwaitReady(kWarmupTimeout, tools.stop); !ready) return ready.error();
-  if (auto gone = cameras->Go("now"); !gone) return gone.error();
-  const Result<std::optional<documents::Status>> status = Attend(plan, tools, *cameras, daemon);
-  cameras->Stop();
-  if (!status) return status.error();
-  const Result<std::vector<AppRecord>> records = cameras->Records();
-  if (!records) return records.error();
+                       const PrivateDaemon* daemon) {
+  CameraRun cameras{plan.name, STAGGER_TRY(Apps(plan, tools, daemon)), kWarmupTimeout, plan.seconds,
+                    [] { return Result(std::string("now")); }};
+  // Asks the daemon shortly before their time is up, while its streams still exist.
+  const double look = std::max(plan.seconds - 0.3, plan.seconds * 0.9);
+  std::optional<documents::Status> status;
+  cameras.tick = [&](double elapsed) -> Result<void> {
+    if (daemon != nullptr && !status && elapsed >= look) {
+      status = STAGGER_TRY(AskStatus(daemon->socket()));
+    }
+    return {};
+  };
+  const std::vector<AppRecord> records = STAGGER_TRY(RunCameras(cameras, dir, tools));
 
   LegRun run;
-  run.leg = Summarise({plan.name, plan.fps, plan.seconds}, *records);
+  run.leg = Summarise({plan.name, plan.fps, plan.seconds}, records);
   run.leg.policy = plan.policy;
-  if (*status) AddDaemonView(**status, &run.leg);
+  if (status) AddDaemonView(*status, &run.leg);
   if (plan.tight) {
     run.leg.fps_required = *run.leg.fps_required - *plan.fps + plan.tight->fps;
     run.tight =
-        Summarise({plan.name + ", tight", plan.tight->fps, plan.seconds}, {records->front()});
+        Summarise({plan.name + ", tight", plan.tight->fps, plan.seconds}, {records.front()});
     run.tight->policy = plan.policy;
     run.tight->concurrency = run.leg.concurrency;
   }
@@ -144,21 +121,18 @@ std::vector<std::string> CameraArguments(const LegPlan& plan, int camera) {
 
 Result<LegRun> RunLeg(const LegPlan& plan, const LegTools& tools) {
   const DisturbanceWatch watch;
-  Result<ScratchDir> dir = ScratchDir::Make(tools.keeper);
-  if (!dir) return dir.error();
+  ScratchDir dir = STAGGER_TRY(ScratchDir::Make(tools.keeper));
 
   std::optional<PrivateDaemon> daemon;
   if (plan.policy) {
     DaemonSpec spec;
-    spec.socket = dir->File("daemon.sock");
+    spec.socket = dir.File("daemon.sock");
     spec.policy = *plan.policy;
     if (plan.concurrency) spec.concurrency = std::to_string(*plan.concurrency);
-    spec.err_file = dir->File("staggerd.err");
-    Result<PrivateDaemon> started = PrivateDaemon::Start(tools.installation, spec, tools.keeper);
-    if (!started) return started.error();
-    daemon.emplace(std::move(started).value());
+    spec.err_file = dir.File("staggerd.err");
+    daemon.emplace(STAGGER_TRY(PrivateDaemon::Start(tools.installation, spec, tools.keeper)));
   }
-  Result<LegRun> run = Measure(plan, tools, *dir, daemon ? &*daemon : nullptr);
+  Result<LegRun> run = Measure(plan, tools, dir, daemon ? &*daemon : nullptr);
   daemon.reset();
   if (!run) return Error{fmt::format("{}: {}", plan.name, run.error().message)};
   run->disturbance = watch.SoFar();

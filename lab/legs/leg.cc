@@ -21,6 +21,21 @@ ordered_json OrNull(const std::optional<Distribution>& value) {
           {"max", Rounded(value->max)}};
 }
 
+// In the order in which they are told.
+constexpr std::pair<const char*, std::optional<double> Leg::*> kFigures[] = {
+    {"fps_required", &Leg::fps_required},
+    {"fps", &Leg::fps},
+    {"frames", &Leg::frames},
+    {"done", &Leg::done},
+    {"drops", &Leg::drops},
+    {"skipped", &Leg::skipped},
+    {"drop_ratio", &Leg::drop_ratio},
+    {"deadline_miss_ratio", &Leg::deadline_miss_ratio}};
+constexpr std::pair<const char*, std::optional<Distribution> Leg::*> kTimes[] = {
+    {"inference_ms", &Leg::inference_ms},
+    {"latency_ms", &Leg::latency_ms},
+    {"body_ms", &Leg::body_ms}};
+
 // The median of one member over those legs that have it.
 template <typename Member>
 std::optional<double> MedianOf(const std::vector<Leg>& legs, Member member) {
@@ -73,17 +88,8 @@ ordered_json ToJson(const Leg& leg) {
   json["policy"] = leg.policy ? ordered_json(*leg.policy) : ordered_json(nullptr);
   json["concurrency"] = leg.concurrency ? ordered_json(*leg.concurrency) : ordered_json(nullptr);
   json["apps"] = leg.apps;
-  json["fps_required"] = OrNull(leg.fps_required);
-  json["fps"] = OrNull(leg.fps);
-  json["frames"] = OrNull(leg.frames);
-  json["done"] = OrNull(leg.done);
-  json["drops"] = OrNull(leg.drops);
-  json["skipped"] = OrNull(leg.skipped);
-  json["drop_ratio"] = OrNull(leg.drop_ratio);
-  json["deadline_miss_ratio"] = OrNull(leg.deadline_miss_ratio);
-  json["inference_ms"] = OrNull(leg.inference_ms);
-  json["latency_ms"] = OrNull(leg.latency_ms);
-  json["body_ms"] = OrNull(leg.body_ms);
+  for (const auto& [name, figure] : kFigures) json[name] = OrNull(leg.*figure);
+  for (const auto& [name, times] : kTimes) json[name] = OrNull(leg.*times);
   json["overlap_ratio"] = OrNull(leg.overlap_ratio);
   if (leg.repeats) json["repeats"] = *leg.repeats;
   if (leg.disturbed_repeats) json["disturbed_repeats"] = *leg.disturbed_repeats;
@@ -153,14 +159,9 @@ Leg Summarise(const LegShape& shape, const std::vector<AppRecord>& apps) {
 
 Leg MedianLeg(const std::vector<Leg>& legs) {
   Leg result = legs.front();
-  for (const auto member :
-       {&Leg::fps_required, &Leg::fps, &Leg::frames, &Leg::done, &Leg::drops, &Leg::skipped,
-        &Leg::drop_ratio, &Leg::deadline_miss_ratio, &Leg::overlap_ratio}) {
-    result.*member = MedianOf(legs, member);
-  }
-  for (const auto member : {&Leg::inference_ms, &Leg::latency_ms, &Leg::body_ms}) {
-    result.*member = MedianDistribution(legs, member);
-  }
+  for (const auto& [name, figure] : kFigures) result.*figure = MedianOf(legs, figure);
+  for (const auto& [name, times] : kTimes) result.*times = MedianDistribution(legs, times);
+  result.overlap_ratio = MedianOf(legs, &Leg::overlap_ratio);
   std::vector<double> fps;
   for (const Leg& leg : legs) {
     if (leg.fps) fps.push_back(*leg.fps);

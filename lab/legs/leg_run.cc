@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <sstream>
 
 #include "console/sentences.h"
 
@@ -39,15 +40,14 @@ std::string LegRun::WhyDisturbed() const {
 
 Result<std::vector<std::string>> ChooseLegs(const std::string& list,
                                             const std::vector<std::string>& known) {
+  if (list == "all") return known;
   std::set<std::string> wanted;
-  for (std::size_t begin = 0; begin <= list.size();) {
-    const std::size_t end = std::min(list.find(',', begin), list.size());
-    const std::string name = list.substr(begin, end - begin);
-    if (std::find(known.begin(), known.end(), name) == known.end()) {
+  std::istringstream rest(list + ",");
+  for (std::string name; std::getline(rest, name, ',');) {
+    if (std::ranges::find(known, name) == known.end()) {
       return Error{fmt::format("--legs: unknown leg '{}'; known: {}", name, Join(known, ", "))};
     }
     wanted.insert(name);
-    begin = end + 1;
   }
   std::vector<std::string> chosen;
   std::copy_if(known.begin(), known.end(), std::back_inserter(chosen),

@@ -40,7 +40,8 @@ struct LegRun {
   std::string WhyDisturbed() const;
 };
 
-// "a,b" as names out of `known`, in `known`'s order and each once; the error names what is unknown.
+// "all", or "a,b" as names out of `known`, in `known`'s order and each once; the error names what
+// is unknown.
 Result<std::vector<std::string>> ChooseLegs(const std::string& list,
                                             const std::vector<std::string>& known);
 

@@ -1,18 +1,23 @@
-#include "lab/overlap/overlap.h"
-
+// stagger profile --overlap: two copies of an app at once, the body of one some time after the
+// other's, and the device's model fitted to how long both take (the paper's section 4.2).
 #include <fmt/core.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/time.h"
+#include "base/try.h"
 #include "console/arguments.h"
 #include "console/percentile.h"
 #include "console/progress_line.h"
@@ -20,8 +25,10 @@
 #include "lab/legs/machine.h"
 #include "lab/overlap/overlap_gate.h"
 #include "lab/overlap/overlap_sweep.h"
+#include "lab/verbs.h"
 #include "launch/child_process.h"
 #include "launch/private_daemon.h"
+#include "look/observed_run.h"
 #include "look/program_report.h"
 
 namespace stagger::cli {
@@ -36,6 +43,13 @@ constexpr double kMostLeftOut = 0.5;  // of the probes
 constexpr Duration kNothing = std::chrono::seconds{30};  // without a turn asked for, a probe ended
 constexpr Duration kGrace = std::chrono::seconds{2};
 constexpr Duration kLook = std::chrono::milliseconds{200};
+
+struct OverlapSettings {
+  int rounds = 12;
+  std::uint64_t seed = 1;
+  std::optional<Duration> limit;  // of all of it
+  bool as_json = false;
+};
 
 struct Gpus {
   std::vector<wire::Gpu> known;
@@ -119,21 +133,19 @@ Result<void> Sweep::StartCopies() {
   if (mkdir(reports_.c_str(), 0700) != 0) {
     return Error{fmt::format("cannot make {}: {}", reports_, std::strerror(errno))};
   }
-  const Result<Environment> environment =
-      ReportingEnvironment(place_.installation, scratch_.File("gate.sock"), reports_);
-  if (!environment) return environment.error();
+  const Environment environment =
+      STAGGER_TRY(ReportingEnvironment(place_.installation, scratch_.File("gate.sock"), reports_));
   std::array<pid_t, kCopies> groups{};
   for (int i = 0; i < kCopies; ++i) {
     ChildSpec spec;
     spec.path = command_.path;
     spec.argv = command_.words;
-    spec.environment = *environment;
+    spec.environment = environment;
     spec.out_file = scratch_.File(fmt::format("copy-{}.out", i + 1));
     spec.err_file = scratch_.File(fmt::format("copy-{}.err", i + 1));
-    Result<ChildProcess> copy = ChildProcess::Start(spec, place_.keeper);
-    if (!copy) return copy.error();
-    groups[i] = copy->pid();
-    copies_.push_back(std::move(copy).value());
+    ChildProcess copy = STAGGER_TRY(ChildProcess::Start(spec, place_.keeper));
+    groups[i] = copy.pid();
+    copies_.push_back(std::move(copy));
   }
   gate_.Expect(groups);
   return {};
@@ -352,24 +364,18 @@ void PrintJson(const Command& command, const Sweep& sweep, const std::string& de
 
 Result<void> RunAndPrint(Workplace& place, const Command& command,
                          const OverlapSettings& settings) {
-  const Result<ScratchDir> scratch = ScratchDir::Make(place.keeper);
-  if (!scratch) return scratch.error();
+  const ScratchDir scratch = STAGGER_TRY(ScratchDir::Make(place.keeper));
   const Gpus gpus = Gpus::Find();
-  Result<OverlapGate> gate = OverlapGate::Listen(scratch->File("gate.sock"), gpus.known);
-  if (!gate) return gate.error();
-  Sweep sweep(place, command, settings, *scratch, std::move(gate).value());
-  const Result<void> ran = sweep.Run();
-  if (!ran) return ran.error();
+  Sweep sweep(place, command, settings, scratch,
+              STAGGER_TRY(OverlapGate::Listen(scratch.File("gate.sock"), gpus.known)));
+  if (const Result<void> ran = sweep.Run(); !ran) return ran.error();
   if (place.stop.Raised()) return Error{"interrupted"};
-  const Result<SweepFindings> findings = Summarise(sweep.probes(), sweep.alone());
-  if (!findings) return findings.error();
+  const SweepFindings findings = STAGGER_TRY(Summarise(sweep.probes(), sweep.alone()));
   const std::string device = gpus.NameOf(sweep.device());
-  settings.as_json ? PrintJson(command, sweep, device, *findings)
-                   : PrintText(command, sweep, device, *findings);
+  settings.as_json ? PrintJson(command, sweep, device, findings)
+                   : PrintText(command, sweep, device, findings);
   return {};
 }
-
-}  // namespace
 
 int Overlap(const Command& command, const OverlapSettings& settings) {
   Result<Workplace> place = Workplace::Open();
@@ -381,6 +387,29 @@ int Overlap(const Command& command, const OverlapSettings& settings) {
   if (done) return kExitOk;
   PrintError("profile --overlap: " + done.error().message);
   return place->stop.Raised() ? kExitInterrupted : kExitFailed;
+}
+
+}  // namespace
+
+int OverlapVerb(const Arguments& arguments) {
+  CLI::App app{
+      "Runs two copies of an app, the body of one some time after the other's, and fits the "
+      "device's model to what that costs.\n"
+      "stagger profile --overlap [OPTIONS] -- COMMAND [ARGUMENT...]",
+      "stagger profile --overlap"};
+  ObservedCommand told;
+  OverlapSettings sweep;
+  app.add_option("--rounds", sweep.rounds, "how often each offset is tried")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--seed", sweep.seed, "of the order of the offsets")->capture_default_str();
+  app.footer(
+      "Everything after -- is the app's own command line. What the app prints goes to stderr.\n"
+      "--seconds bounds the whole sweep; copies that end are started again.");
+  if (const auto code = ReadObservedCommand(app, "profile", arguments, &told)) return *code;
+  sweep.limit = told.limit;
+  sweep.as_json = told.as_json;
+  return Overlap(told.command, sweep);
 }
 
 }  // namespace stagger::cli

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "wire/channel.h"
 
 namespace stagger::cli {
@@ -20,9 +21,7 @@ constexpr Duration kBound = std::chrono::seconds{60};
 }  // namespace
 
 Result<OverlapGate> OverlapGate::Listen(const std::string& socket, std::vector<wire::Gpu> gpus) {
-  Result<wire::Listener> listener = wire::Listen(socket, "");
-  if (!listener) return listener.error();
-  return OverlapGate(std::move(listener).value(), std::move(gpus));
+  return OverlapGate(STAGGER_TRY(wire::Listen(socket, "")), std::move(gpus));
 }
 
 void OverlapGate::Expect(const std::array<pid_t, kCopies>& groups) {

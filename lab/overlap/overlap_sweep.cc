@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "base/try.h"
 #include "console/percentile.h"
 #include "console/table.h"
 
@@ -84,9 +85,8 @@ Result<SweepFindings> Summarise(const std::vector<Probe>& probes,
   }
   findings.alone = {MedianOf(bodies), MedianOf(totals)};
   findings.together_ms = MedianOf(together);
-  const Result<sim::Calibration> fit = sim::Calibrate(sweep);
-  if (!fit) return fit.error();
-  findings.fit = *fit;
+  const sim::Calibration fit = STAGGER_TRY(sim::Calibrate(sweep));
+  findings.fit = fit;
   return findings;
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "base/try.h"
 #include "console/yaml_reader.h"
 #include "core/policies.h"
 
@@ -355,9 +356,7 @@ Result<sim::Scenario> ParseScenario(const std::string& text, const std::string& 
 }
 
 Result<sim::Scenario> ReadScenario(const std::string& path) {
-  const Result<std::string> text = ReadTextFile(path, "a scenario file");
-  if (!text) return text.error();
-  return ParseScenario(text.value(), path);
+  return ParseScenario(STAGGER_TRY(ReadTextFile(path, "a scenario file")), path);
 }
 
 }  // namespace stagger::cli

@@ -5,12 +5,11 @@
 #include <cstdint>
 #include <optional>
 
+#include "base/try.h"
 #include "console/arguments.h"
 #include "core/policies.h"
 #include "lab/scenario/scenario_file.h"
 #include "lab/scenario/sim_legs.h"
-#include "lab/scenario/sim_most_streams.h"
-#include "lab/scenario/sim_paper.h"
 #include "lab/sim/device_run.h"
 #include "lab/sim/simulate.h"
 #include "lab/verbs.h"
@@ -37,11 +36,10 @@ Result<record::Recording> Watch(const sim::Scenario& scenario, std::uint64_t see
 }
 
 Result<void> Write(const record::Recording& recording, const std::string& path) {
-  Result<record::Recorder> recorder = record::Recorder::Create(path, recording.config);
-  if (!recorder) return recorder.error();
+  record::Recorder recorder = STAGGER_TRY(record::Recorder::Create(path, recording.config));
   for (const record::Step& step : recording.steps) {
-    if (recorder->Add(step.event, step.at, step.actions)) continue;
-    return Error{"cannot record to " + path + ": " + recorder->failure()};
+    if (recorder.Add(step.event, step.at, step.actions)) continue;
+    return Error{"cannot record to " + path + ": " + recorder.failure()};
   }
   return {};
 }

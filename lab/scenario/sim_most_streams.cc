@@ -1,9 +1,9 @@
-#include "lab/scenario/sim_most_streams.h"
-
 #include <fmt/core.h>
 
 #include <cmath>
 
+#include "base/try.h"
+#include "lab/scenario/sim_legs.h"
 #include "lab/sim/simulate.h"
 
 namespace stagger::cli {
@@ -17,9 +17,8 @@ Result<int> Most(sim::Scenario scenario, std::uint64_t seed, unsigned threads) {
   for (int n = 1; n <= kMost; ++n) {
     scenario.streams.push_back(kind);
     scenario.streams.back().name = fmt::format("{}-{}", kind.group, n);
-    const Result<sim::Outcome> outcome = sim::Simulate(scenario, seed, threads);
-    if (!outcome) return outcome.error();
-    if (outcome->all.late + outcome->all.drops + outcome->all.skipped > 0) return n - 1;
+    const sim::Outcome outcome = STAGGER_TRY(sim::Simulate(scenario, seed, threads));
+    if (outcome.all.late + outcome.all.drops + outcome.all.skipped > 0) return n - 1;
   }
   return kMost;
 }
@@ -38,13 +37,10 @@ Result<MostStreams> FindMostStreams(const sim::Scenario& scenario, std::uint64_t
           "expected streams of one entry, on an executor, with a rate and phase_ms: random"};
     }
   }
-  const Result<int> batched = Most(scenario, seed, threads);
-  if (!batched) return batched.error();
+  const int batched = STAGGER_TRY(Most(scenario, seed, threads));
   sim::Scenario serial = scenario;
   for (sim::ExecutorModel& executor : serial.executors) executor.max_batch = 1;
-  const Result<int> one_by_one = Most(serial, seed, threads);
-  if (!one_by_one) return one_by_one.error();
-  return MostStreams{*one_by_one, *batched};
+  return MostStreams{STAGGER_TRY(Most(serial, seed, threads)), batched};
 }
 
 sim::Scenario SsdCameras(double fps) {

@@ -1,5 +1,3 @@
-#include "lab/scenario/sim_paper.h"
-
 #include <fmt/core.h>
 
 #include <vector>
@@ -8,7 +6,6 @@
 #include "console/table.h"
 #include "lab/scenario/sim_legs.h"
 #include "lab/sim/calibration.h"
-#include "lab/sim/paper_tables.h"
 #include "lab/sim/simulate.h"
 
 namespace stagger::cli {

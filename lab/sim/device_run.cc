@@ -7,11 +7,11 @@
 #include <utility>
 
 #include "base/slot_clock.h"
+#include "base/try.h"
 #include "core/engine.h"
 #include "core/policies.h"
 #include "lab/sim/executor_queue.h"
 #include "lab/sim/gpu_model.h"
-#include "lab/sim/phases.h"
 #include "lab/sim/random.h"
 
 namespace stagger::sim {
@@ -501,9 +501,9 @@ core::EngineConfig ConfigOf(const Scenario& scenario, std::size_t device) {
 
 Result<DeviceResult> RunDevice(const Scenario& scenario, std::size_t device, std::uint64_t seed,
                                int draw, Observer observer) {
-  Result<core::Engine> engine = core::Engine::Create(ConfigOf(scenario, device));
-  if (!engine) return engine.error();
-  return DeviceRun(scenario, device, seed, draw, std::move(engine).value(), std::move(observer))
+  return DeviceRun(scenario, device, seed, draw,
+                   STAGGER_TRY(core::Engine::Create(ConfigOf(scenario, device))),
+                   std::move(observer))
       .Run();
 }
 

@@ -1,5 +1,5 @@
-// The devices of `stagger vgpu`: as they are declared, and as a person means one of them later.
-// Pure but for reading model files and asking the server.
+// The devices of `stagger vgpu`: as they are declared, as a model file describes one, and as a
+// person means one of them later. Pure but for reading model files and asking the server.
 #pragma once
 
 #include <cstdint>
@@ -21,5 +21,9 @@ Result<std::vector<vgpu::Model>> ParseDevices(const std::string& text);
 // Declares one of the devices around us, by name or number, lost or there again. Error: there is
 // none such, or no `stagger vgpu` around us.
 Result<void> SwitchDevice(const std::string& name_or_number, bool here);
+
+// A model file, in YAML. The error names file, line, column, field, value and what was expected.
+Result<vgpu::Model> ParseModel(const std::string& text, const std::string& path);
+Result<vgpu::Model> ReadModel(const std::string& path);
 
 }  // namespace stagger::cli

@@ -1,14 +1,19 @@
-// What a process may ask of the virtual GPUs' server without using one: which devices there are.
-// Each question is a short connection of its own. Blocks for as long as the server takes to answer.
+// A program's way to the virtual GPUs' server, and what it may ask there without using a device:
+// which there are. Each question is a short connection of its own. All of it blocks for as long as
+// the server takes to answer.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "base/fd.h"
 #include "lab/vgpu/protocol.h"
 
 namespace stagger::vgpu {
+
+// Connects and says hello. Invalid: nobody is there. `welcome->result` is the server's answer.
+UniqueFd Connect(const char* path, const Hello& hello, Welcome* welcome);
 
 // By number, lost ones too. Empty: nobody is there.
 std::vector<Welcome> ListDevices(const char* path);

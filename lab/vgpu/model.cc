@@ -2,7 +2,6 @@
 
 #include "base/check.h"
 #include "lab/sim/calibration.h"
-#include "lab/sim/paper_tables.h"
 
 namespace stagger::vgpu {
 

@@ -1,5 +1,5 @@
 // What the virtual GPU is: how fast, how large, and how its kernels slow each other down. Plain
-// values, and the models that are built in. A model file is read by model_file.h.
+// values, and the models that are built in. A model file is read by declared_devices.h.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +38,7 @@ struct Model {
   std::map<std::string, KernelCost> kernels;      // by name
 };
 
-// "t4": fitted to Table 2 of the paper (lab/sim/paper_tables.h). nullopt for a name that is none.
+// "t4": fitted to Table 2 of the paper (lab/sim/calibration.h). nullopt for a name that is none.
 std::optional<Model> BuiltInModel(std::string_view name);
 
 }  // namespace stagger::vgpu

@@ -14,7 +14,7 @@
 
 namespace stagger::vgpu {
 
-inline constexpr std::uint32_t kProtocol = 2;
+inline constexpr std::uint32_t kProtocol = 3;
 inline constexpr std::size_t kMaxPacket = 56 * 1024;
 inline constexpr const char* kSocketVariable = "STAGGER_VGPU";
 inline constexpr std::uint32_t kMostDevices = 16;
@@ -46,13 +46,13 @@ enum class Type : std::uint32_t {
   kHello,
   kOps,       // OpsHeader, then `count` times: OpRecord, its dependencies as u64
   kName,      // NameRecord, then the name
-  kWant,      // OpMark
-  kHostDone,  // OpMark
-  kReserve,   // Amount: device memory, answered
-  kRelease,   // Amount, not answered
-  kAsk,       // answered with kFacts
+  kWant,      // Note
+  kHostDone,  // Note
+  kReserve,   // Note: device memory, answered
+  kRelease,   // Note, not answered
+  kAsk,       // Note, answered with kFacts
   kLate,      // LateRecord, not answered
-  kSwitch,    // SwitchRecord: the device is lost, or back; answered
+  kSwitch,    // Note: the device is lost, or back; answered
   // from the server
   kWelcome,
   kDone,    // DoneHeader, then `count` DoneRecords
@@ -106,16 +106,12 @@ struct NameRecord {
   std::uint32_t id = 0;  // from 1
 };
 
-struct OpMark {
+// What an app says of one operation, or asks with a token that comes back in the answer.
+struct Note {
   Type type{};
-  std::int64_t at_ns = 0;
-  std::uint64_t op = 0;
-};
-
-struct Amount {
-  Type type{};
-  std::uint64_t token = 0;  // comes back in the answer
-  std::uint64_t bytes = 0;
+  std::uint64_t id = 0;  // the operation, or the token
+  std::uint64_t value =
+      0;  // bytes; of kHostDone when, in ns; of kSwitch whether the device is back
 };
 
 // How late completions reached an app, in the steps of lateness.h.
@@ -124,12 +120,6 @@ struct LateRecord {
   Type type = Type::kLate;
   std::int64_t max_ns = 0;
   std::uint32_t counts[kLateSteps] = {};
-};
-
-struct SwitchRecord {
-  Type type = Type::kSwitch;
-  bool here = true;
-  std::uint64_t token = 0;
 };
 
 struct DoneHeader {

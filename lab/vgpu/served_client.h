@@ -1,7 +1,8 @@
-// One connection of the server's: its process, what that has named and reserved, what is yet to be
-// told. The server's thread only.
+// What the virtual GPUs' server keeps: a device, with its processor in model time and what is
+// counted of it; and a connection, with its process, what that has named and reserved, and what is
+// yet to be told. The server's thread only.
 //
-// Nothing here waits for the client. What the client does not read is kept for it, up to a bound;
+// Nothing here waits for a client. What a client does not read is kept for it, up to a bound;
 // beyond that, and when the client has gone, it is `broken`, and the server drops it.
 #pragma once
 
@@ -11,15 +12,38 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/fd.h"
+#include "base/time.h"
 #include "lab/vgpu/device.h"
 #include "lab/vgpu/model.h"
 #include "lab/vgpu/protocol.h"
-#include "lab/vgpu/served_device.h"
 
 namespace stagger::vgpu {
+
+struct ServedDevice {
+  ServedDevice(std::uint32_t of_number, const Model& of_model, Mode mode);
+
+  // All but `result` and `devices`.
+  Welcome About() const;
+  std::uint64_t free_bytes() const { return model.memory_bytes - used; }
+  // What takes `cost` on a device of speed 1.
+  Duration Slowed(Duration cost) const;
+  // The share of the last second in which a kernel ran. Sample() is to be called now and then.
+  std::uint32_t BusyPercent(TimePoint now);
+  void Sample(TimePoint now);
+
+  const std::uint32_t number;
+  const Model& model;
+  Device device;
+  std::uint64_t used = 0;  // bytes
+  bool lost = false;
+
+ private:
+  std::deque<std::pair<TimePoint, Duration>> samples_;  // of its busy time
+};
 
 class ServedClient {
  public:

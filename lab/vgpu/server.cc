@@ -18,11 +18,11 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "lab/vgpu/driver_values.h"
 #include "lab/vgpu/op_log.h"
 #include "lab/vgpu/protocol.h"
 #include "lab/vgpu/served_client.h"
-#include "lab/vgpu/served_device.h"
 
 namespace stagger::vgpu {
 namespace {
@@ -57,9 +57,7 @@ class Server {
 
   Result<void> Open() {
     if (!config_.log.empty()) {
-      auto log = OpLog::Open(config_.log);
-      if (!log) return log.error();
-      log_ = std::move(log).value();
+      log_ = STAGGER_TRY(OpLog::Open(config_.log));
       for (const auto& unit : units_) {
         log_->Device(unit->number, unit->model, config_.mode, Now());
       }
@@ -187,23 +185,8 @@ class Server {
       return reader.Get(&hello) && !client->greeted && Greet(client, hello);
     }
     if (!client->greeted) return false;
-    if (type == Type::kAsk) {
-      Amount ask;
-      if (!reader.Get(&ask) || client->unit->lost) return false;
-      TellFacts(client, ask.token);
-      return true;
-    }
-    if (type == Type::kSwitch) {
-      SwitchRecord order;
-      if (!reader.Get(&order)) return false;
-      Switch(client->unit, order.here);
-      Answer answer;
-      answer.token = order.token;
-      client->Tell(answer);
-      return true;
-    }
-    if (client->key == 0) return false;
-    Device& device = client->unit->device;
+    const bool asks = type == Type::kAsk || type == Type::kSwitch;  // observers may
+    if (!asks && client->key == 0) return false;
     switch (type) {
       case Type::kOps:
         return TakeOps(client, &reader);
@@ -211,37 +194,43 @@ class Server {
         NameRecord name;
         return reader.Get(&name) && client->Name(name, reader.Text());
       }
-      case Type::kWant: {
-        OpMark mark;
-        if (!reader.Get(&mark)) return false;
-        client->Want(mark.op);
-        return true;
-      }
-      case Type::kHostDone: {
-        OpMark mark;
-        if (!reader.Get(&mark)) return false;
-        device.HostDone(client->key, mark.op, Stamp(mark.at_ns));
-        return true;
-      }
-      case Type::kReserve: {
-        Amount amount;
-        if (!reader.Get(&amount)) return false;
-        Answer answer;
-        answer.token = amount.token;
-        answer.result = client->Reserve(amount.bytes) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
-        client->Tell(answer);
-        return true;
-      }
-      case Type::kRelease: {
-        Amount amount;
-        return reader.Get(&amount) && client->Release(amount.bytes);
-      }
       case Type::kLate: {
         LateRecord late;
         if (!reader.Get(&late)) return false;
         report_.lateness.Add(late);
         return true;
       }
+      default:
+        Note note;
+        return reader.Get(&note) && TakeNote(client, note);
+    }
+  }
+
+  bool TakeNote(ServedClient* client, const Note& note) {
+    Answer answer;
+    answer.token = note.id;
+    switch (note.type) {
+      case Type::kAsk:
+        if (client->unit->lost) return false;
+        TellFacts(client, note.id);
+        return true;
+      case Type::kSwitch:
+        Switch(client->unit, note.value != 0);
+        client->Tell(answer);
+        return true;
+      case Type::kWant:
+        client->Want(note.id);
+        return true;
+      case Type::kHostDone:
+        client->unit->device.HostDone(client->key, note.id,
+                                      Stamp(static_cast<std::int64_t>(note.value)));
+        return true;
+      case Type::kReserve:
+        answer.result = client->Reserve(note.value) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+        client->Tell(answer);
+        return true;
+      case Type::kRelease:
+        return client->Release(note.value);
       default:
         return false;
     }

@@ -14,10 +14,10 @@
 #include <csignal>
 #include <cstring>
 
+#include "base/try.h"
 #include "console/arguments.h"
 #include "lab/verbs.h"
 #include "lab/vgpu/declared_devices.h"
-#include "lab/vgpu/faults.h"
 #include "lab/vgpu/quantity.h"
 #include "lab/vgpu/virtual_gpu.h"
 #include "launch/installation.h"
@@ -70,10 +70,8 @@ Result<int> WaitFor(pid_t command, int signals) {
 }
 
 Result<int> RunOnVirtualGpu(const Request& request) {
-  const Result<Installation> installation = Installation::Find();
-  if (!installation) return installation.error();
-  Result<Keeper> keeper = Keeper::Start();
-  if (!keeper) return keeper.error();
+  const Installation installation = STAGGER_TRY(Installation::Find());
+  Keeper keeper = STAGGER_TRY(Keeper::Start());
 
   sigset_t passed_on;
   sigemptyset(&passed_on);
@@ -82,13 +80,12 @@ Result<int> RunOnVirtualGpu(const Request& request) {
   const UniqueFd signals(signalfd(-1, &passed_on, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signals.valid()) return Failed("signalfd");
 
-  Result<VirtualGpu> gpu = VirtualGpu::Start(*installation, request.gpu, *keeper);
-  if (!gpu) return gpu.error();
+  VirtualGpu gpu = STAGGER_TRY(VirtualGpu::Start(installation, request.gpu, keeper));
   const pid_t command = fork();
   if (command < 0) return Failed("cannot start a process");
-  if (command == 0) BecomeCommand(request, gpu->environment());
+  if (command == 0) BecomeCommand(request, gpu.environment());
   Result<int> code = WaitFor(command, signals.get());
-  const Result<vgpu::ServerReport> report = gpu->Stop();
+  const Result<vgpu::ServerReport> report = gpu.Stop();
   if (report) {
     fmt::print(stderr, "stagger: vgpu: {}\n", ToString(*report));
   } else {

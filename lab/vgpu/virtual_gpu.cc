@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/try.h"
 #include "lab/vgpu/protocol.h"
 #include "wire/listener.h"
 
@@ -65,15 +66,11 @@ Environment EnvironmentOf(const std::string& libraries, const std::string& socke
 
 Result<VirtualGpu> VirtualGpu::Start(const Installation& installation, const VirtualGpuSpec& spec,
                                      Keeper& keeper) {
-  const Result<std::string> libraries = installation.VirtualDriver();
-  if (!libraries) return libraries.error();
-  Result<ScratchDir> scratch = ScratchDir::Make(keeper);
-  if (!scratch) return scratch.error();
-  VirtualGpu gpu(std::move(scratch).value());
+  const std::string libraries = STAGGER_TRY(installation.VirtualDriver());
+  VirtualGpu gpu(STAGGER_TRY(ScratchDir::Make(keeper)));
   const std::string socket = gpu.scratch_.File("vgpu");
-  Result<wire::Listener> listener = wire::Listen(socket, "");
-  if (!listener) return listener.error();
-  gpu.environment_ = EnvironmentOf(*libraries, socket, spec.faults);
+  wire::Listener listener = STAGGER_TRY(wire::Listen(socket, ""));
+  gpu.environment_ = EnvironmentOf(libraries, socket, spec.faults);
 
   int stop[2];  // a socket, since writing to a pipe of a server that was killed would end us
   int ready[2];
@@ -91,7 +88,7 @@ Result<VirtualGpu> VirtualGpu::Start(const Installation& installation, const Vir
   if (server < 0) return Failed("cannot start a process");
   if (server == 0) {
     gpu.stop_.Reset();
-    RunServer(spec.server, std::move(listener->socket), stop_reader.get(), std::move(ready_writer),
+    RunServer(spec.server, std::move(listener.socket), stop_reader.get(), std::move(ready_writer),
               report_writer.get());
   }
   gpu.server_ = server;

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "lab/bench/cpu/cpu_claims.h"
+#include "lab/bench/leg_claims.h"
 
 namespace stagger::cli {
 namespace {

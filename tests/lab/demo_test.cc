@@ -1,7 +1,7 @@
+#include "lab/demo/demo.h"
+
 #include <gtest/gtest.h>
 
-#include "lab/demo/demo_report.h"
-#include "lab/demo/demo_size.h"
 #include "lab/legs/camera_leg.h"
 
 namespace stagger::cli {

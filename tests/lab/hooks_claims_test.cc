@@ -1,9 +1,9 @@
-#include "lab/bench/hooks/hooks_claims.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <string>
+
+#include "lab/bench/hooks/hooks_calls.h"
 
 namespace stagger::cli {
 namespace {

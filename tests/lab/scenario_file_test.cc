@@ -5,7 +5,7 @@
 
 #include <filesystem>
 
-#include "lab/scenario/sim_most_streams.h"
+#include "lab/scenario/sim_legs.h"
 
 namespace stagger::cli {
 namespace {

@@ -6,7 +6,6 @@
 
 #include "lab/bench/bench_frame.h"
 #include "lab/bench/leg_claims.h"
-#include "lab/bench/t4/t4_claims.h"
 #include "lab/bench/t4/t4_plan.h"
 #include "lab/scenario/sim_legs.h"
 #include "lab/sim/simulate.h"

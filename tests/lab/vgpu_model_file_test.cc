@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "lab/vgpu/model_file.h"
+#include "lab/vgpu/declared_devices.h"
 
 namespace stagger::cli {
 namespace {

@@ -174,7 +174,7 @@ class VirtualGpu(harness.ProcessTest):
                   "def dropped(s):\n"
                   "  s.settimeout(20)\n"
                   "  while s.recv(65536): pass\n"
-                  "hello = (0).to_bytes(4, 'little') + (2).to_bytes(4, 'little') + b'\\0' * 8 + "
+                  "hello = (0).to_bytes(4, 'little') + (3).to_bytes(4, 'little') + b'\\0' * 8 + "
                   "b'\\0' * 6 + b'\\xf0\\x3f' + b'\\xff' * 8\n"
                   "for second in b'x', b'\\xff' * 64, b'\\1\\0\\0\\0' + b'\\xff' * 60, "
                   "b'\\2\\0\\0\\0\\7\\0\\0\\0name', b'\\6\\0\\0\\0' + b'\\xff' * 28:\n"

@@ -5,26 +5,24 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/try.h"
 #include "console/arguments.h"
 #include "console/progress_line.h"
 #include "lab/bench/bench.h"
 #include "lab/bench/bench_frame.h"
-#include "lab/bench/cpu/cpu_claims.h"
 #include "lab/bench/leg_claims.h"
 #include "lab/legs/camera_leg.h"
 
 namespace stagger::cli {
 namespace {
 
-struct Settings {
+struct Settings : BenchOptions {
+  Settings() : BenchOptions{10, 10} {}
   int cameras = 6;
-  int repeats = 10;
-  double seconds = 10;
   std::optional<double> fps;  // unset: found by SizePace
   double work_ms = 8;
   std::optional<int> concurrency;
   std::string legs = "all";
-  bool as_json = false;
 };
 
 // The pace where none is asked for: this part of what the machine does saturated when tuned by
@@ -85,20 +83,6 @@ std::vector<std::string> Names(const std::vector<LegPlan>& plans) {
   return names;
 }
 
-// Whether the arguments are fine; otherwise the reason was printed.
-bool KeepChosen(const std::string& list, std::vector<LegPlan>* plans) {
-  if (list == "all") return true;
-  const Result<std::vector<std::string>> chosen = ChooseLegs(list, Names(*plans));
-  if (!chosen) {
-    PrintError("bench cpu: " + chosen.error().message);
-    return false;
-  }
-  std::erase_if(*plans, [&](const LegPlan& plan) {
-    return std::ranges::find(*chosen, plan.name) == chosen->end();
-  });
-  return true;
-}
-
 Result<double> SizePace(const Settings& settings, Workplace& place) {
   LegPlan plan;
   plan.name = "sizing";
@@ -106,9 +90,8 @@ Result<double> SizePace(const Settings& settings, Workplace& place) {
   plan.seconds = kSizingSeconds;
   plan.work_ms = settings.work_ms;
   plan.tuned = true;
-  const Result<LegRun> run = RunLeg(plan, {place.installation, place.keeper, place.stop, {}});
-  if (!run) return run.error();
-  const double capacity = run->leg.fps.value_or(0);
+  const LegRun run = STAGGER_TRY(RunLeg(plan, {place.installation, place.keeper, place.stop, {}}));
+  const double capacity = run.leg.fps.value_or(0);
   if (capacity <= 0) return Error{"the cameras finished no frame while the machine was sized"};
   // Half frames are finer than the machine is steady.
   const double rate = std::floor(2 * kLoad * capacity / settings.cameras) / 2;
@@ -124,9 +107,7 @@ Result<LegRuns> Measure(Settings* settings, std::vector<LegPlan>* plans, Workpla
     return plan.name.rfind("paced-", 0) == 0 || IsMixed(plan);
   };
   if (!settings->fps && std::ranges::any_of(*plans, is_paced)) {
-    const Result<double> pace = SizePace(*settings, place);
-    if (!pace) return pace.error();
-    settings->fps = *pace;
+    settings->fps = STAGGER_TRY(SizePace(*settings, place));
   }
   std::vector<BenchLeg> legs;
   for (LegPlan& plan : *plans) {
@@ -138,26 +119,22 @@ Result<LegRuns> Measure(Settings* settings, std::vector<LegPlan>* plans, Workpla
   return MeasureInterleaved(legs, settings->repeats, place);
 }
 
-void PrintText(const Settings& settings, const std::vector<Leg>& legs,
-               const std::vector<Claim>& claims) {
-  fmt::print(
+BenchReport Report(const Settings& settings, const std::vector<Leg>& legs, const LegRuns& runs) {
+  BenchReport report;
+  report.text = fmt::format(
       "{} cameras on {} cores, paced at {} fps each, {} repeats of {:g} s, {:g} ms of work per "
-      "frame; medians\n\n",
+      "frame; medians\n\n{}\n",
       settings.cameras, Cores(), Number(settings.fps, 1, 1), settings.repeats, settings.seconds,
-      settings.work_ms);
-  fmt::print("{}\n{}", LegTable(legs).ToString(), claims.empty() ? "" : ToText(claims));
-}
-
-void PrintJson(const Settings& settings, const std::vector<Leg>& legs,
-               const std::vector<Claim>& claims, const std::string& doubt) {
-  nlohmann::ordered_json json;
-  json["cameras"] = settings.cameras;
-  json["fps"] = settings.fps ? nlohmann::ordered_json(*settings.fps) : nullptr;
-  json["seconds"] = settings.seconds;
-  json["work_ms"] = settings.work_ms;
-  json["repeats"] = settings.repeats;
-  json["disturbed"] = OrNull(doubt);
-  fmt::print("{}\n", BenchJson("cpu", ToJson(legs), DescribeCpu(), json, claims).dump(2));
+      settings.work_ms, LegTable(legs).ToString());
+  report.legs = ToJson(legs);
+  report.settings = {{"cameras", settings.cameras},
+                     {"fps", settings.fps ? nlohmann::ordered_json(*settings.fps) : nullptr},
+                     {"seconds", settings.seconds},
+                     {"work_ms", settings.work_ms},
+                     {"repeats", settings.repeats},
+                     {"disturbed", OrNull(MachineDoubt(runs, "alone-bare"))}};
+  report.claims = CpuClaims(runs);
+  return report;
 }
 
 }  // namespace
@@ -172,10 +149,7 @@ int BenchCpu(const Arguments& arguments) {
       "controlled; then one camera in a hurry among twice as many slower ones (mixed-). Every leg "
       "runs once per repeat; ratios are taken within a repeat.",
       "stagger bench cpu"};
-  AddBenchOptions(app, &settings.repeats, "how often each leg runs", &settings.as_json);
-  app.add_option("--seconds", settings.seconds, "how long a leg measures")
-      ->check(CLI::Range(1.0, 3600.0))
-      ->capture_default_str();
+  AddBenchOptions(app, &settings, {"how often each leg runs", "how long a leg measures"});
   app.add_option("--cameras", settings.cameras, "apps of a contended leg")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
@@ -193,17 +167,17 @@ int BenchCpu(const Arguments& arguments) {
       ->capture_default_str();
   if (const auto code = ParseArguments(app, arguments)) return *code;
   std::vector<LegPlan> plans = Plans(settings);
-  if (!KeepChosen(settings.legs, &plans)) return kExitUsage;
-
+  const Result<std::vector<std::string>> names = ChooseLegs(settings.legs, Names(plans));
+  if (!names) {
+    PrintError("bench cpu: " + names.error().message);
+    return kExitUsage;
+  }
+  std::erase_if(plans, [&](const LegPlan& plan) {
+    return std::ranges::find(*names, plan.name) == names->end();
+  });
   return RunBench<LegRuns>(
-      "cpu", [&](Workplace& place) { return Measure(&settings, &plans, place); },
-      [&](const LegRuns& runs) {
-        const std::vector<Leg> legs = MedianLegs(Names(plans), runs);
-        std::vector<Claim> claims = CpuClaims(runs);
-        settings.as_json ? PrintJson(settings, legs, claims, MachineDoubt(runs, "alone-bare"))
-                         : PrintText(settings, legs, claims);
-        return claims;
-      });
+      "cpu", settings.as_json, [&](Workplace& place) { return Measure(&settings, &plans, place); },
+      [&](const LegRuns& runs) { return Report(settings, MedianLegs(*names, runs), runs); });
 }
 
 }  // namespace stagger::cli

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <optional>
 
+#include "base/try.h"
 #include "console/arguments.h"
 #include "console/progress_line.h"
 #include "console/table.h"
@@ -60,30 +61,27 @@ Result<Findings> Measure(const Settings& settings, PrivateDaemon& daemon, StopSi
   Findings findings;
   const pid_t pid = daemon.process().pid();
   {
-    Result<GateTrial> trial = GateTrial::Prepare(daemon.socket(), pid);
-    if (!trial) return trial.error();
+    GateTrial trial = STAGGER_TRY(GateTrial::Prepare(daemon.socket(), pid));
     const auto ours = [&] {
-      return OwnCpuTime() + trial->PartnersCpuTime() + ProcessCpuTime(pid).value_or(Duration{});
+      return OwnCpuTime() + trial.PartnersCpuTime() + ProcessCpuTime(pid).value_or(Duration{});
     };
     // The first block warms everything up and is not counted.
     for (int block = 0; block <= settings.repeats; ++block) {
       line.Update(fmt::format("block {}/{}", block, settings.repeats));
       const DisturbanceWatch watch(ours);
-      Result<GateBlock> result = trial->RunBlock(settings.samples, settings.kills, stop);
-      if (!result) return result.error();
+      GateBlock result = STAGGER_TRY(trial.RunBlock(settings.samples, settings.kills, stop));
       if (block == 0) continue;
       findings.disturbed.push_back(watch.SoFar().disturbed());
-      findings.blocks.push_back(std::move(result).value());
+      findings.blocks.push_back(std::move(result));
     }
   }
   line.Update(fmt::format("the daemon at {} turns a second: {} s", kRate, settings.seconds));
   const DisturbanceWatch watch(
       [&] { return OwnCpuTime() + ProcessCpuTime(pid).value_or(Duration{}); });
-  const Result<std::vector<double>> shares =
-      DaemonShare(daemon.socket(), pid, kRate, settings.seconds, stop);
-  if (!shares) return shares.error();
+  const std::vector<double> shares =
+      STAGGER_TRY(DaemonShare(daemon.socket(), pid, kRate, settings.seconds, stop));
   const bool disturbed = watch.SoFar().disturbed();
-  for (const double share : *shares) findings.shares.push_back({share, disturbed});
+  for (const double share : shares) findings.shares.push_back({share, disturbed});
   line.Finish(fmt::format("{} blocks done", settings.repeats));
   return findings;
 }
@@ -167,8 +165,27 @@ std::vector<Row> Rows(const Findings& findings) {
   return rows;
 }
 
-void PrintText(const Settings& settings, const Findings& findings,
-               const std::vector<Claim>& claims) {
+nlohmann::ordered_json LegJson(const Row& row, int repeats) {
+  Leg leg;
+  leg.name = row.name;
+  if (leg.name.rfind("ping-pong", 0) != 0) {
+    leg.policy = "fifo";
+    leg.concurrency = 1;
+  }
+  leg.apps = row.apps;
+  leg.repeats = repeats;
+  nlohmann::ordered_json json = ToJson(leg);
+  const Distribution& us = row.figures;
+  json["handoff_ms"] = {{"min", us.min / 1000},
+                        {"mean", us.mean / 1000},
+                        {"p50", us.p50 / 1000},
+                        {"p99", us.p99 / 1000},
+                        {"max", us.max / 1000}};
+  return json;
+}
+
+BenchReport Report(const Settings& settings, const Findings& findings) {
+  BenchReport report;
   Table table({"leg", "p50 us", "p99 us", "max us", "x p50", "x p99", "what"});
   for (const Row& row : Rows(findings)) {
     const Distribution& d = row.figures;
@@ -178,49 +195,26 @@ void PrintText(const Settings& settings, const Findings& findings,
     table.AddRow({row.name, fmt::format("{:.1f}", d.p50), fmt::format("{:.1f}", d.p99),
                   fmt::format("{:.1f}", d.max), times(&Distribution::p50),
                   times(&Distribution::p99), row.what});
+    report.legs.push_back(LegJson(row, settings.repeats));
   }
-  fmt::print("{} blocks of {} samples each ({} kills), interleaved; medians over the blocks\n\n",
-             settings.repeats, settings.samples, settings.kills);
-  fmt::print("{}\n{}", table.ToString(), ToText(claims));
-}
-
-void PrintJson(const Settings& settings, const Findings& findings,
-               const std::vector<Claim>& claims) {
-  nlohmann::ordered_json legs = nlohmann::ordered_json::array();
-  for (const Row& row : Rows(findings)) {
-    Leg leg;
-    leg.name = row.name;
-    const bool bare = leg.name.rfind("ping-pong", 0) == 0;
-    if (!bare) leg.policy = "fifo";
-    if (!bare) leg.concurrency = 1;
-    leg.apps = row.apps;
-    leg.repeats = settings.repeats;
-    nlohmann::ordered_json entry = ToJson(leg);
-    const Distribution& d = row.figures;
-    const auto in_ms = [](double us) { return us / 1000; };
-    entry["handoff_ms"] = {{"min", in_ms(d.min)},
-                           {"mean", in_ms(d.mean)},
-                           {"p50", in_ms(d.p50)},
-                           {"p99", in_ms(d.p99)},
-                           {"max", in_ms(d.max)}};
-    legs.push_back(entry);
-  }
-  const nlohmann::ordered_json json{
+  report.text = fmt::format(
+      "{} blocks of {} samples each ({} kills), interleaved; medians over the blocks\n\n{}\n",
+      settings.repeats, settings.samples, settings.kills, table.ToString());
+  report.settings = {
       {"repeats", settings.repeats}, {"samples", settings.samples}, {"kills", settings.kills}};
-  fmt::print("{}\n", BenchJson("gate", legs, DescribeCpu(), json, claims).dump(2));
+  report.claims = Claims(findings);
+  return report;
 }
 
 Result<Findings> MeasureWithDaemon(const Settings& settings, Workplace& place) {
-  const Result<ScratchDir> dir = ScratchDir::Make(place.keeper);
-  if (!dir) return dir.error();
+  const ScratchDir dir = STAGGER_TRY(ScratchDir::Make(place.keeper));
   DaemonSpec spec;
-  spec.socket = dir->File("daemon.sock");
+  spec.socket = dir.File("daemon.sock");
   spec.policy = "fifo";
   spec.concurrency = "1";
-  spec.err_file = dir->File("staggerd.err");
-  Result<PrivateDaemon> daemon = PrivateDaemon::Start(place.installation, spec, place.keeper);
-  if (!daemon) return daemon.error();
-  return Measure(settings, *daemon, place.stop);
+  spec.err_file = dir.File("staggerd.err");
+  PrivateDaemon daemon = STAGGER_TRY(PrivateDaemon::Start(place.installation, spec, place.keeper));
+  return Measure(settings, daemon, place.stop);
 }
 
 }  // namespace
@@ -232,7 +226,7 @@ int BenchGate(const Arguments& arguments) {
       "between two "
       "processes in the same placement, interleaved block by block; and the daemon's own CPU time.",
       "stagger bench gate"};
-  AddBenchOptions(app, &settings.repeats, "blocks", &settings.as_json);
+  AddRepeats(app, &settings.repeats, "blocks", &settings.as_json);
   app.add_option("--seconds", settings.seconds, "how long the daemon's CPU time is taken")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
@@ -245,13 +239,9 @@ int BenchGate(const Arguments& arguments) {
   if (const auto code = ParseArguments(app, arguments)) return *code;
 
   return RunBench<Findings>(
-      "gate", [&](Workplace& place) { return MeasureWithDaemon(settings, place); },
-      [&](const Findings& findings) {
-        std::vector<Claim> claims = Claims(findings);
-        settings.as_json ? PrintJson(settings, findings, claims)
-                         : PrintText(settings, findings, claims);
-        return claims;
-      });
+      "gate", settings.as_json,
+      [&](Workplace& place) { return MeasureWithDaemon(settings, place); },
+      [&](const Findings& findings) { return Report(settings, findings); });
 }
 
 }  // namespace stagger::cli

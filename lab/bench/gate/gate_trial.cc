@@ -2,17 +2,68 @@
 
 #include <fmt/core.h>
 #include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <ctime>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "launch/child_process.h"
+#include "wire/channel.h"
 
 namespace stagger::cli {
 namespace {
+
+constexpr int kPatienceMs = 5000;
+constexpr std::size_t kPacket = 48;  // about what a request or a grant takes
+
+bool Readable(int fd) {
+  pollfd entry{fd, POLLIN, 0};
+  int ready;
+  do {
+    ready = poll(&entry, 1, kPatienceMs);
+  } while (ready < 0 && errno == EINTR);
+  return ready > 0;
+}
+
+bool Say(int fd, TimePoint time) {
+  const std::int64_t ns = time.since_epoch.count();
+  return send(fd, &ns, sizeof ns, MSG_NOSIGNAL) == sizeof ns;
+}
+
+void Echo(int fd) {
+  char packet[kPacket];
+  for (ssize_t size; (size = recv(fd, packet, sizeof packet, 0)) > 0;) {
+    if (send(fd, packet, static_cast<std::size_t>(size), MSG_NOSIGNAL) != size) return;
+  }
+}
+
+// Each order: takes a turn, says so, and keeps it for ever.
+void Hold(int fd, const std::string& socket) {
+  Result<GateClient> client = GateClient::Connect(socket, "bench-holder");
+  char order;
+  if (!client || recv(fd, &order, 1, 0) != 1 || !client->Request()) return;
+  if (!client->AwaitGrant() || !Say(fd, Now())) return;
+  while (true) pause();
+}
+
+// Each order: requests a turn and says so; then says when it got it, and gives it back.
+void Wait(int fd, const std::string& socket) {
+  Result<GateClient> client = GateClient::Connect(socket, "bench-waiter");
+  char order;
+  while (client && recv(fd, &order, 1, 0) == 1) {
+    if (!client->Request() || !Say(fd, Now()) || !client->AwaitGrant()) return;
+    const TimePoint granted = Now();
+    if (!client->Release(Now() - granted) || !Say(fd, granted)) return;
+  }
+}
 
 // Before each sample everybody has come to rest, as between the inferences of a camera; a request
 // in a tight loop would find the daemon awake and its caches warm.
@@ -68,6 +119,114 @@ bool Advance(Stream& stream, Duration period, TimePoint* next_frame) {
 
 }  // namespace
 
+Result<GateClient> GateClient::Connect(const std::string& socket, const std::string& name) {
+  UniqueFd fd = STAGGER_TRY(wire::Connect(socket));
+  GateClient client(std::move(fd));
+  wire::Hello hello;
+  hello.spec.name = name;
+  if (wire::Send(client.fd(), hello) != wire::Io::kOk) return Error{"the daemon took no greeting"};
+  while (Readable(client.fd())) {
+    wire::Message message;
+    const wire::Io io = wire::Receive(client.fd(), &message);
+    if (io == wire::Io::kWouldBlock) continue;
+    if (io != wire::Io::kOk) break;
+    if (const auto* refused = std::get_if<wire::Refused>(&message)) return Error{refused->reason};
+    if (const auto* later = std::get_if<wire::RetryAfter>(&message)) return Error{later->reason};
+    if (std::holds_alternative<wire::Welcome>(message)) return client;
+  }
+  return Error{"the daemon did not welcome a client"};
+}
+
+bool GateClient::Request() {
+  wire::Request request;
+  request.seq = TurnSeq{++seq_};
+  request.device = wire::kCpuDevice;
+  return wire::Send(fd(), request) == wire::Io::kOk;
+}
+
+std::optional<bool> GateClient::PollGrant() {
+  while (true) {
+    wire::Message message;
+    switch (wire::Receive(fd(), &message)) {
+      case wire::Io::kOk:
+        if (const auto* grant = std::get_if<wire::Grant>(&message)) {
+          if (grant->seq == TurnSeq{seq_}) return true;
+        }
+        continue;
+      case wire::Io::kWouldBlock:
+        return false;
+      case wire::Io::kClosed:
+      case wire::Io::kMalformed:
+        return std::nullopt;
+    }
+  }
+}
+
+bool GateClient::AwaitGrant() {
+  while (Readable(fd())) {
+    const std::optional<bool> granted = PollGrant();
+    if (!granted || *granted) return granted.has_value();
+  }
+  return false;
+}
+
+bool GateClient::Release(Duration body) {
+  wire::Release release;
+  release.seq = TurnSeq{seq_};
+  release.body = body;
+  release.call = body;
+  return wire::Send(fd(), release) == wire::Io::kOk;
+}
+
+Result<Partner> Partner::Start(const std::function<void(int fd)>& run) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+    return Error{fmt::format("socketpair: {}", std::strerror(errno))};
+  }
+  UniqueFd ours(ends[0]);
+  UniqueFd theirs(ends[1]);
+  const pid_t parent = getpid();
+  const pid_t pid = fork();
+  if (pid < 0) return Error{fmt::format("cannot start a process: {}", std::strerror(errno))};
+  if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(1);
+    ours.Reset();
+    run(theirs.get());
+    _exit(0);
+  }
+  return Partner(pid, std::move(ours));
+}
+
+Partner::Partner(Partner&& other) noexcept
+    : pid_(std::exchange(other.pid_, -1)), fd_(std::move(other.fd_)) {}
+
+Partner::~Partner() {
+  if (pid_ <= 0) return;
+  Kill();
+  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+void Partner::Kill() { kill(pid_, SIGKILL); }
+
+bool Partner::PingPong(char first) {
+  char packet[kPacket] = {first};
+  return send(fd_.get(), packet, sizeof packet, MSG_NOSIGNAL) == sizeof packet &&
+         recv(fd_.get(), packet, sizeof packet, 0) == sizeof packet;
+}
+
+bool Partner::Order() {
+  const char order = 'r';
+  return send(fd_.get(), &order, 1, MSG_NOSIGNAL) == 1 && Answer().has_value();
+}
+
+std::optional<TimePoint> Partner::Answer() {
+  std::int64_t ns = 0;
+  if (!Readable(fd_.get()) || recv(fd_.get(), &ns, sizeof ns, 0) != sizeof ns) return std::nullopt;
+  return TimePoint{Duration{ns}};
+}
+
 GateTrial::GateTrial(std::string socket, pid_t daemon, GateClient client, Partner echo,
                      Partner waiter)
     : socket_(std::move(socket)),
@@ -81,14 +240,10 @@ GateTrial::GateTrial(std::string socket, pid_t daemon, GateClient client, Partne
 
 Result<GateTrial> GateTrial::Prepare(const std::string& socket, pid_t daemon) {
   // Partners first: they must not inherit our connection.
-  Result<Partner> echo = Partner::Start(Role::kEcho, socket);
-  if (!echo) return echo.error();
-  Result<Partner> waiter = Partner::Start(Role::kWaiter, socket);
-  if (!waiter) return waiter.error();
-  Result<GateClient> client = GateClient::Connect(socket, "bench");
-  if (!client) return client.error();
-  return GateTrial(socket, daemon, std::move(client).value(), std::move(echo).value(),
-                   std::move(waiter).value());
+  Partner echo = STAGGER_TRY(Partner::Start(Echo));
+  Partner waiter = STAGGER_TRY(Partner::Start([&](int fd) { Wait(fd, socket); }));
+  return GateTrial(socket, daemon, STAGGER_TRY(GateClient::Connect(socket, "bench")),
+                   std::move(echo), std::move(waiter));
 }
 
 Duration GateTrial::PartnersCpuTime() const {
@@ -145,24 +300,21 @@ Result<GateBlock> GateTrial::RunBlock(int samples, int kills, StopSignal& stop) 
   GateBlock block;
   cpu_set_t first = NthOf(all_, 0);
   if (auto placed = Place(first, first); !placed) return placed.error();
-  Result<GateSamples> together = Sample(samples, stop);
-  if (!together) return together.error();
-  block.together = std::move(together).value();
+  GateSamples together = STAGGER_TRY(Sample(samples, stop));
+  block.together = std::move(together);
   if (CPU_COUNT(&all_) > 1) {
     if (auto placed = Place(first, NthOf(all_, 1)); !placed) return placed.error();
-    Result<GateSamples> apart = Sample(samples, stop);
-    if (!apart) return apart.error();
-    block.apart = std::move(apart).value();
+    GateSamples apart = STAGGER_TRY(Sample(samples, stop));
+    block.apart = std::move(apart);
   }
   if (auto placed = Place(all_, all_); !placed) return placed.error();
   for (int i = 0; i < kills; ++i) {
     if (stop.Raised()) return kInterrupted;
-    Result<Partner> holder = Partner::Start(Role::kHolder, socket_);
-    if (!holder) return holder.error();
-    if (!holder->Order() || !waiter_.Order()) return kLost;
+    Partner holder = STAGGER_TRY(Partner::Start([&](int fd) { Hold(fd, socket_); }));
+    if (!holder.Order() || !waiter_.Order()) return kLost;
     Rest();
     const TimePoint killed = Now();
-    holder->Kill();
+    holder.Kill();
     const std::optional<TimePoint> granted = waiter_.Answer();
     if (!granted) return kLost;
     block.killed.push_back(Us(*granted - killed));
@@ -177,9 +329,8 @@ Result<std::vector<double>> DaemonShare(const std::string& socket, pid_t daemon,
   std::vector<Stream> streams;
   std::vector<TimePoint> next_frames(kClients, start);
   for (int i = 0; i < kClients; ++i) {
-    Result<GateClient> client = GateClient::Connect(socket, fmt::format("bench-{}", i + 1));
-    if (!client) return client.error();
-    streams.push_back({std::move(client).value(), start + period * i / kClients, Stream::kIdle});
+    streams.push_back({STAGGER_TRY(GateClient::Connect(socket, fmt::format("bench-{}", i + 1))),
+                       start + period * i / kClients, Stream::kIdle});
   }
   std::vector<double> shares;
   TimePoint mark = Now();

@@ -4,22 +4,21 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/try.h"
 #include "console/arguments.h"
 #include "console/progress_line.h"
 #include "console/table.h"
 #include "lab/bench/bench.h"
 #include "lab/bench/bench_frame.h"
-#include "lab/bench/hooks/hooks_claims.h"
+#include "lab/bench/hooks/hooks_calls.h"
 #include "lab/bench/t4/cuda_leg.h"
 
 namespace stagger::cli {
 namespace {
 
-struct Settings {
-  int repeats = 10;
-  double seconds = 2;
+struct Settings : BenchOptions {
+  Settings() : BenchOptions{10, 2} {}
   int blocks = 100;
-  bool as_json = false;
 };
 
 struct Findings {
@@ -44,9 +43,8 @@ Result<Findings> Measure(const Settings& settings, Workplace& place) {
   ProgressLine line;
   for (int repeat = 0; repeat < settings.repeats; ++repeat) {
     line.Update(fmt::format("[{}/{}] calls", repeat + 1, settings.repeats));
-    Result<CallRun> calls = RunCalls(place, settings.blocks);
-    if (!calls) return calls.error();
-    found.calls.push_back(std::move(calls).value());
+    CallRun calls = STAGGER_TRY(RunCalls(place, settings.blocks));
+    found.calls.push_back(std::move(calls));
   }
   line.Finish("calls timed");
   const vgpu::Model model = *vgpu::BuiltInModel("t4");
@@ -59,9 +57,7 @@ Result<Findings> Measure(const Settings& settings, Workplace& place) {
                       return RunCudaLeg(*plan, model, tools);
                     }});
   }
-  Result<LegRuns> runs = MeasureInterleaved(legs, settings.repeats, place);
-  if (!runs) return runs.error();
-  found.legs = std::move(runs).value();
+  found.legs = STAGGER_TRY(MeasureInterleaved(legs, settings.repeats, place));
   return found;
 }
 
@@ -75,34 +71,30 @@ std::vector<CallCost> MedianCalls(const std::vector<CallRun>& runs) {
   return calls;
 }
 
-void Print(const Settings& settings, const Findings& found, const std::vector<Claim>& claims) {
+BenchReport Report(const Settings& settings, const Findings& found) {
+  BenchReport report;
   const std::vector<Leg> legs = MedianLegs({kAloneBare, kAloneControlled}, found.legs);
   const double clock_ns = MedianOf(found.calls, &CallRun::clock_ns);
-  if (settings.as_json) {
-    nlohmann::ordered_json json;
-    json["calls"] = nlohmann::ordered_json::array();
-    for (const CallCost& call : MedianCalls(found.calls)) {
-      json["calls"].push_back(
-          {{"call", call.call}, {"bare_ns", call.bare_ns}, {"added_ns", call.added_ns}});
-    }
-    json["clock_ns"] = clock_ns;
-    json["repeats"] = settings.repeats;
-    json["seconds"] = settings.seconds;
-    fmt::print("{}\n", BenchJson("hooks", ToJson(legs), DescribeCpu(), json, claims).dump(2));
-    return;
-  }
   Table calls({"call", "bare ns", "added ns"});
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
   for (const CallCost& call : MedianCalls(found.calls)) {
     calls.AddRow(
         {call.call, fmt::format("{:.1f}", call.bare_ns), fmt::format("{:.1f}", call.added_ns)});
+    json.push_back({{"call", call.call}, {"bare_ns", call.bare_ns}, {"added_ns", call.added_ns}});
   }
-  fmt::print("{} repeats, apps for {:g} s; medians\n\n", settings.repeats, settings.seconds);
-  fmt::print(
+  report.text = fmt::format(
+      "{} repeats, apps for {:g} s; medians\n\n"
       "Calls on a driver that does nothing, through the hooks and past them, block by block in one "
-      "process.\nA reading of this machine's clock takes {:.1f} ns.\n\n{}\n",
-      clock_ns, calls.ToString());
-  fmt::print("One app alone on the virtual T4, always busy.\n\n{}\n{}", LegTable(legs).ToString(),
-             ToText(claims));
+      "process.\nA reading of this machine's clock takes {:.1f} ns.\n\n{}\n"
+      "One app alone on the virtual T4, always busy.\n\n{}\n",
+      settings.repeats, settings.seconds, clock_ns, calls.ToString(), LegTable(legs).ToString());
+  report.legs = ToJson(legs);
+  report.settings = {{"calls", json},
+                     {"clock_ns", clock_ns},
+                     {"repeats", settings.repeats},
+                     {"seconds", settings.seconds}};
+  report.claims = HooksClaims(found.calls, found.legs);
+  return report;
 }
 
 }  // namespace
@@ -113,21 +105,16 @@ int BenchHooks(const Arguments& arguments) {
       "What the hooks cost a CUDA app: each kind of call on a driver that does nothing, through "
       "the hooks and past them; and a whole app alone on the virtual T4, bare and controlled.",
       "stagger bench hooks"};
-  AddBenchOptions(app, &settings.repeats, "how often all is measured", &settings.as_json);
-  app.add_option("--seconds", settings.seconds, "how long an app runs once the agent knows it")
-      ->check(CLI::Range(0.2, 3600.0))
-      ->capture_default_str();
+  AddBenchOptions(
+      app, &settings,
+      {"how often all is measured", "how long an app runs once the agent knows it", 0.2});
   app.add_option("--blocks", settings.blocks, "pairs of blocks per repeat in which calls are timed")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   if (const auto code = ParseArguments(app, arguments)) return *code;
   return RunBench<Findings>(
-      "hooks", [&](Workplace& place) { return Measure(settings, place); },
-      [&](const Findings& found) {
-        std::vector<Claim> claims = HooksClaims(found.calls, found.legs);
-        Print(settings, found, claims);
-        return claims;
-      });
+      "hooks", settings.as_json, [&](Workplace& place) { return Measure(settings, place); },
+      [&](const Findings& found) { return Report(settings, found); });
 }
 
 }  // namespace stagger::cli

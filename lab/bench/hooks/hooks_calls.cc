@@ -2,10 +2,14 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "base/try.h"
 #include "lab/bench/bench_frame.h"
+#include "lab/bench/leg_claims.h"
 #include "lab/vgpu/virtual_gpu.h"
 #include "launch/daemon_control.h"
 #include "launch/private_daemon.h"
@@ -13,6 +17,12 @@
 
 namespace stagger::cli {
 namespace {
+
+constexpr double kUngatedNs = 50;
+constexpr double kBodyLaunchNs = 150;
+constexpr double kNotHookedNs = 1;
+constexpr LegClaim kWholeApp[] = {{"alone-60 mean inference, controlled / bare", kAloneControlled,
+                                   kAloneBare, MeanInference, Bound::kAtMost, 1.005}};
 
 constexpr Duration kPatience = std::chrono::seconds{60};
 
@@ -31,43 +41,36 @@ Result<std::string> UuidOfGpu(const documents::Status& status) {
 }  // namespace
 
 Result<CallRun> RunCalls(Workplace& place, int blocks) {
-  const Result<std::string> folder = place.installation.NullDriver();
-  if (!folder) return folder.error();
-  const Result<std::string> agents = place.installation.CudaAgents();
-  if (!agents) return agents.error();
+  const std::string folder = STAGGER_TRY(place.installation.NullDriver());
+  const std::string agents = STAGGER_TRY(place.installation.CudaAgents());
   const DisturbanceWatch watched;
-  const Result<ScratchDir> dir = ScratchDir::Make(place.keeper);
-  if (!dir) return dir.error();
+  const ScratchDir dir = STAGGER_TRY(ScratchDir::Make(place.keeper));
   VirtualGpuSpec device;
   device.server.devices = {*vgpu::BuiltInModel("t4")};
-  Result<VirtualGpu> gpu = VirtualGpu::Start(place.installation, device, place.keeper);
-  if (!gpu) return gpu.error();
+  VirtualGpu gpu = STAGGER_TRY(VirtualGpu::Start(place.installation, device, place.keeper));
   DaemonSpec daemon_spec;
-  daemon_spec.socket = dir->File("daemon.sock");
+  daemon_spec.socket = dir.File("daemon.sock");
   daemon_spec.policy = "fifo";
   daemon_spec.devices = "gpu:0";
   daemon_spec.concurrency = "1";
-  daemon_spec.err_file = dir->File("staggerd.err");
-  daemon_spec.environment = gpu->environment();
-  const Result<PrivateDaemon> daemon =
-      PrivateDaemon::Start(place.installation, daemon_spec, place.keeper);
-  if (!daemon) return daemon.error();
-  Result<documents::Status> status = AskStatus(daemon->socket());
+  daemon_spec.err_file = dir.File("staggerd.err");
+  daemon_spec.environment = gpu.environment();
+  const PrivateDaemon daemon =
+      STAGGER_TRY(PrivateDaemon::Start(place.installation, daemon_spec, place.keeper));
+  Result<documents::Status> status = AskStatus(daemon.socket());
   if (!status) return status.error();
-  const Result<std::string> uuid = UuidOfGpu(*status);
-  if (!uuid) return uuid.error();
+  const std::string uuid = STAGGER_TRY(UuidOfGpu(*status));
 
   ChildSpec spec;
-  spec.path = *folder + "/call-probe";
+  spec.path = folder + "/call-probe";
   spec.argv = {"call-probe", std::to_string(blocks)};
-  spec.environment = AppEnvironment(*agents, daemon->socket(), {"call-probe"});
-  spec.environment["LD_LIBRARY_PATH"] = *folder;
-  spec.environment["STAGGER_NULL_DRIVER_UUID"] = *uuid;
-  spec.out_file = dir->File("call-probe.out");
-  spec.err_file = dir->File("call-probe.err");
-  Result<ChildProcess> probe = ChildProcess::Start(spec, place.keeper);
-  if (!probe) return probe.error();
-  if (const auto ended = AwaitEnd(*probe, kPatience, place.stop); !ended) {
+  spec.environment = AppEnvironment(agents, daemon.socket(), {"call-probe"});
+  spec.environment["LD_LIBRARY_PATH"] = folder;
+  spec.environment["STAGGER_NULL_DRIVER_UUID"] = uuid;
+  spec.out_file = dir.File("call-probe.out");
+  spec.err_file = dir.File("call-probe.err");
+  ChildProcess probe = STAGGER_TRY(ChildProcess::Start(spec, place.keeper));
+  if (const auto ended = AwaitEnd(probe, kPatience, place.stop); !ended) {
     return Error{fmt::format("call-probe {}: {}", ended.error().message, LastLine(spec.err_file))};
   }
 
@@ -76,7 +79,7 @@ Result<CallRun> RunCalls(Workplace& place, int blocks) {
   if (!said.is_object() || !said.value("preloaded", false)) {
     return Error{"the agent was not in the program that times calls"};
   }
-  status = AskStatus(daemon->socket());
+  status = AskStatus(daemon.socket());
   if (!status) return status.error();
   // One turn per inference once the agent knows them, and some more until then: else what was timed
   // was no body.
@@ -94,6 +97,24 @@ Result<CallRun> RunCalls(Workplace& place, int blocks) {
   }
   run.disturbance = watched.SoFar();
   return run;
+}
+
+std::vector<Claim> HooksClaims(const std::vector<CallRun>& calls, const LegRuns& legs) {
+  std::vector<Claim> claims;
+  const std::size_t kinds = calls.empty() ? 0 : calls.front().calls.size();
+  for (std::size_t kind = 0; kind < kinds; ++kind) {
+    std::vector<Paired> values;
+    for (const CallRun& run : calls) {
+      values.push_back({run.calls[kind].added_ns, run.disturbance.disturbed()});
+    }
+    const std::string& call = calls.front().calls[kind].call;
+    const double limit = call == "launch in a body" ? kBodyLaunchNs
+                         : call == "not hooked"     ? kNotHookedNs
+                                                    : kUngatedNs;
+    claims.push_back(Judge(fmt::format("{}, added (ns)", call), values, Bound::kAtMost, limit));
+  }
+  std::ranges::copy(JudgeLegs(kWholeApp, legs), std::back_inserter(claims));
+  return claims;
 }
 
 }  // namespace stagger::cli

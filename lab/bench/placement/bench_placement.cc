@@ -1,21 +1,176 @@
-// stagger bench placement: plans of random sites against what there is to hold them against.
+// stagger bench placement: plans of random sites against what there is to hold them against: the
+// optimum, a long search, and first-fit decreasing.
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <limits>
 #include <map>
+#include <optional>
+#include <string>
+#include <vector>
 
+#include "base/clock.h"
 #include "console/arguments.h"
 #include "console/progress_line.h"
 #include "console/table.h"
 #include "lab/bench/bench.h"
 #include "lab/bench/bench_frame.h"
-#include "lab/bench/placement/placement_trials.h"
 #include "lab/legs/machine.h"
+#include "lab/sim/plan_scenario.h"
+#include "lab/sim/random.h"
+#include "lab/sim/random_site.h"
+#include "lab/sim/simulate.h"
+#include "lab/sim/yardsticks.h"
+#include "planner/clp.h"
+#include "planner/make_plan.h"
 
 namespace stagger::cli {
 namespace {
+
+constexpr std::size_t kMostPatterns = 50'000;
+constexpr double kMostSolverSeconds = 5;
+// Up to so many the long search looks at all streams together even where all are different.
+constexpr std::size_t kMostUnsampled = 1'000;
+
+planner::PatternBudget Within(double seconds) {
+  planner::PatternBudget budget;
+  const TimePoint end = Now() + FromMs(seconds * 1000);
+  budget.enough = [end] { return Now() >= end; };
+  return budget;
+}
+
+double MsSince(TimePoint start) { return ToMs(Now() - start); }
+
+struct SiteTrial {
+  std::string mix;
+  std::size_t streams = 0;
+  std::uint64_t seed = 0;
+  double quick_ms = 0;  // the greedy rule alone
+  double plan_ms = 0;
+  std::size_t quick_devices = 0;
+  std::size_t devices = 0;
+  std::size_t unplaced = 0;
+  std::uint32_t least = 0;  // bound, or the optimum where that was asked for; 0: not known
+  bool least_is_optimum = false;
+  std::size_t best_known = 0;  // of this plan, a longer search, and the quick one
+  std::string fault;           // empty: every device passes
+  std::int64_t frames = 0;     // simulated
+  std::int64_t missed = 0;     // late or dropped
+  std::size_t ffd_devices = 0;
+  double ffd_missed_ratio = 0;
+};
+
+struct TrialSpec {
+  sim::SiteMix mix = sim::SiteMix::kCameras;
+  std::string name;
+  std::size_t streams = 0;
+  std::uint64_t seed = 1;
+  double budget_s = 1;       // of the plan
+  double long_search_s = 0;  // 0: none
+  bool optimum = false;
+  double simulated_s = 0;  // 0: not simulated
+};
+
+struct ChangeTrial {
+  std::vector<double> ms;  // of each change
+  double moved_ratio = 0;  // of all streams, most in one change
+  std::string fault;
+};
+
+sim::Tally Simulated(const placement::PlacementProblem& site, const placement::Plan& plan,
+                     const TrialSpec& spec) {
+  const sim::Scenario scenario = sim::ScenarioOf(site, plan, FromMs(spec.simulated_s * 1000));
+  const Result<sim::Outcome> outcome = sim::Simulate(scenario, spec.seed);
+  return outcome ? outcome->all : sim::Tally{};
+}
+
+SiteTrial RunTrial(const TrialSpec& spec) {
+  const placement::PlacementProblem site = sim::RandomSite(spec.mix, spec.streams, spec.seed);
+  SiteTrial trial;
+  trial.mix = spec.name;
+  trial.streams = spec.streams;
+  trial.seed = spec.seed;
+
+  TimePoint start = Now();
+  const placement::Plan quick = planner::MakePlan(site).plan;
+  trial.quick_ms = MsSince(start);
+  trial.quick_devices = placement::DevicesUsed(quick);
+
+  start = Now();
+  const placement::MadePlan made = planner::MakePlan(site, planner::NewClp, Within(spec.budget_s));
+  trial.plan_ms = MsSince(start);
+  trial.devices = placement::DevicesUsed(made.plan);
+  trial.unplaced = site.streams.size() - placement::StreamsPlaced(made.plan);
+  trial.least = made.least_devices;
+  trial.fault = placement::FaultOf(site, made.plan).value_or("");
+  trial.best_known = std::min(trial.devices, trial.quick_devices);
+
+  if (spec.long_search_s > 0) {
+    planner::PatternBudget budget = Within(spec.long_search_s);
+    budget.rounds = 5'000;
+    budget.nodes = 20'000;
+    budget.dives = 40;
+    if (spec.streams <= kMostUnsampled) budget.classes = spec.streams;
+    const placement::MadePlan better = planner::MakePlan(site, planner::NewClp, budget);
+    trial.best_known = std::min(trial.best_known, placement::DevicesUsed(better.plan));
+    trial.least = std::max(trial.least, better.least_devices);
+  }
+  if (spec.optimum) {
+    const auto best = sim::LeastDevices(site, static_cast<std::uint32_t>(trial.devices),
+                                        kMostPatterns, kMostSolverSeconds);
+    if (best) {
+      trial.least = best->devices;
+      trial.least_is_optimum = true;
+      trial.best_known = best->devices;
+    }
+  }
+  const placement::Plan ffd = sim::FirstFitDecreasing(site);
+  trial.ffd_devices = placement::DevicesUsed(ffd);
+  if (spec.simulated_s > 0) {
+    const sim::Tally ours = Simulated(site, made.plan, spec);
+    trial.frames = ours.frames;
+    trial.missed = ours.late + ours.drops;
+    const sim::Tally theirs = Simulated(site, ffd, spec);
+    trial.ffd_missed_ratio = static_cast<double>(theirs.late + theirs.drops) /
+                             static_cast<double>(std::max<std::int64_t>(1, theirs.frames));
+  }
+  return trial;
+}
+
+// Changes of one stream each (another rate, one more, one less) to a plan of that many.
+ChangeTrial RunChanges(sim::SiteMix mix, std::size_t streams, std::uint64_t seed, int changes) {
+  const placement::PlacementProblem site = sim::RandomSite(mix, streams, seed);
+  const placement::Plan plan = planner::MakePlan(site, planner::NewClp, Within(1)).plan;
+  placement::Board board(site.devices);
+  for (std::uint32_t i = 0; i < site.streams.size(); ++i) {
+    board.Add(site.streams[i]);
+    board.Put(i, plan.streams[i]);
+  }
+  ChangeTrial trial;
+  sim::Random random(seed);
+  for (int i = 0; i < changes; ++i) {
+    const auto stream = static_cast<std::uint32_t>(random.Next() % streams);
+    placement::StreamNeed need = board.needs()[stream];
+    const TimePoint start = Now();
+    std::vector<placement::MovedStream> moved;
+    if (i % 3 == 0) {
+      need.fps = std::max(1.0, std::floor(need.fps * (0.5 + random.Uniform())));
+      moved = board.Change(stream, need);
+    } else if (i % 3 == 1) {
+      moved = board.Place(board.Add(need));
+    } else {
+      moved = board.Remove(stream);
+    }
+    trial.ms.push_back(MsSince(start));
+    trial.moved_ratio = std::max(trial.moved_ratio,
+                                 static_cast<double>(moved.size()) / static_cast<double>(streams));
+  }
+  trial.fault = placement::FaultOf({board.needs(), board.devices()}, board.plan()).value_or("");
+  return trial;
+}
 
 constexpr std::size_t kSizes[] = {10, 30, 100, 300, 1'000, 10'000, 100'000};
 
@@ -164,8 +319,7 @@ std::string Of(const std::vector<double>& values, const char* format) {
                      fmt::format(fmt::runtime(format), spread.max));
 }
 
-void PrintText(const Settings& settings, const Findings& findings,
-               const std::vector<Claim>& claims) {
+std::string SizesText(const Findings& findings) {
   std::map<std::pair<std::size_t, std::string>, std::vector<const SiteTrial*>> rows;
   for (const SiteTrial& trial : findings.sized) rows[{trial.streams, trial.mix}].push_back(&trial);
   Table table({"streams", "mix", "devices", "best known", "at least", "quick", "first fit",
@@ -189,11 +343,22 @@ void PrintText(const Settings& settings, const Findings& findings,
          of([](const SiteTrial& t) { return t.plan_ms; }),
          of([](const SiteTrial& t) { return t.quick_ms; }, "{:.1f}")});
   }
-  fmt::print(
+  return table.ToString();
+}
+
+BenchReport Report(const Settings& settings, const Findings& findings) {
+  BenchReport report;
+  report.text = fmt::format(
       "{} random sites of 5 to 124 streams, then sizes; medians over {} sites each "
-      "(least..most)\n\n",
-      settings.sites, settings.repeats);
-  fmt::print("{}\n{}", table.ToString(), ToText(claims));
+      "(least..most)\n\n{}\n",
+      settings.sites, settings.repeats, SizesText(findings));
+  for (const SiteTrial& trial : findings.sized) report.legs.push_back(ToJson(trial));
+  nlohmann::ordered_json& random = report.settings["random_sites"] =
+      nlohmann::ordered_json::array();
+  for (const SiteTrial& trial : findings.random) random.push_back(ToJson(trial));
+  report.settings["repeats"] = settings.repeats;
+  report.claims = Claims(findings);
+  return report;
 }
 
 }  // namespace
@@ -209,7 +374,7 @@ int BenchPlacement(const Arguments& arguments) {
   app.add_option("--sites", settings.sites, "small random sites")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
-  AddBenchOptions(app, &settings.repeats, "sites per size and mix", &settings.as_json);
+  AddRepeats(app, &settings.repeats, "sites per size and mix", &settings.as_json);
   app.add_option("--changes", settings.changes, "of one stream, to a plan in force")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
@@ -223,20 +388,7 @@ int BenchPlacement(const Arguments& arguments) {
       ->check(CheckPositive)
       ->capture_default_str();
   if (const auto code = ParseArguments(app, arguments)) return *code;
-  const Findings findings = Measure(settings);
-  const std::vector<Claim> claims = Claims(findings);
-  if (!settings.as_json) {
-    PrintText(settings, findings, claims);
-    return ExitCode(claims);
-  }
-  nlohmann::ordered_json legs = nlohmann::ordered_json::array();
-  for (const SiteTrial& trial : findings.sized) legs.push_back(ToJson(trial));
-  nlohmann::ordered_json json;
-  json["random_sites"] = nlohmann::ordered_json::array();
-  for (const SiteTrial& trial : findings.random) json["random_sites"].push_back(ToJson(trial));
-  json["repeats"] = settings.repeats;
-  fmt::print("{}\n", BenchJson("placement", legs, DescribeCpu(), json, claims).dump(2));
-  return ExitCode(claims);
+  return PrintReport("placement", settings.as_json, Report(settings, Measure(settings)));
 }
 
 }  // namespace stagger::cli

@@ -11,12 +11,14 @@
 #include <map>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "console/arguments.h"
 #include "console/progress_line.h"
 #include "console/table.h"
 #include "lab/bench/bench.h"
 #include "lab/bench/bench_frame.h"
 #include "lab/bench/rates/rates_claims.h"
+#include "lab/bench/split/frame_legs.h"
 #include "lab/legs/leg.h"
 #include "lab/legs/machine.h"
 #include "launch/daemon_control.h"
@@ -31,12 +33,6 @@ constexpr int kNeeded = 4;              // fps
 constexpr std::size_t kSkip = kCamera;  // calls until all are attached
 constexpr std::size_t kUntold = 30;     // calls of which the daemon hears later
 constexpr std::array kWays{Excess::kPass, Excess::kPace, Excess::kReuse};
-
-struct Settings {
-  int repeats = 3;
-  double seconds = 20;
-  bool as_json = false;
-};
 
 struct Repeat {
   std::map<Excess, RateFigures> of;
@@ -53,50 +49,30 @@ std::vector<RateCall> ReadCalls(const std::string& path) {
   return calls;
 }
 
-Result<Repeat> RunOnce(const Settings& settings, Workplace& place) {
-  Result<ScratchDir> dir = ScratchDir::Make(place.keeper);
-  if (!dir) return dir.error();
-  const Result<std::string> agent = place.installation.Agent();
-  if (!agent) return agent.error();
+Result<Repeat> RunOnce(const BenchOptions& settings, Workplace& place) {
+  ScratchDir dir = STAGGER_TRY(ScratchDir::Make(place.keeper));
   DaemonSpec spec;
-  spec.socket = dir->File("daemon");
-  spec.err_file = dir->File("daemon.log");
-  Result<PrivateDaemon> daemon = PrivateDaemon::Start(place.installation, spec, place.keeper);
-  if (!daemon) return daemon.error();
-  const std::string& examples = place.installation.examples();
-  std::vector<ChildProcess> apps;
+  spec.socket = dir.File("daemon");
+  spec.err_file = dir.File("daemon.log");
+  PrivateDaemon daemon = STAGGER_TRY(PrivateDaemon::Start(place.installation, spec, place.keeper));
+  FramePlan apps;
   for (const Excess way : kWays) {
-    StreamSettings stream;
-    stream.name = ToString(way);
-    stream.fps = kNeeded;
-    stream.excess = way;
-    ChildSpec app;
-    app.path = examples + "/frame-runner";
-    app.argv = {"frame-runner", examples + "/models/pass.onnx",
-                "--seconds",    fmt::format("{}", settings.seconds),
-                "--fps",        std::to_string(kCamera),
-                "--threads",    "1",
-                "--calls",      dir->File(stream.name)};
-    app.environment = AppEnvironment(*agent, spec.socket, stream);
-    app.out_file = dir->File(stream.name + ".out");
-    app.err_file = dir->File(stream.name + ".err");
-    Result<ChildProcess> process = ChildProcess::Start(app, place.keeper);
-    if (!process) return process.error();
-    apps.push_back(std::move(process).value());
+    RunnerSpec app{.model = "pass", .seconds = settings.seconds, .fps = kCamera};
+    app.stream.emplace();
+    app.stream->name = ToString(way);
+    app.stream->fps = kNeeded;
+    app.stream->excess = way;
+    app.daemon = spec.socket;
+    app.calls = dir.File(app.stream->name);
+    apps.runners.push_back(app);
   }
-  const TimePoint limit = Now() + FromMs(settings.seconds * 1000) + std::chrono::seconds{30};
-  for (ChildProcess& app : apps) {
-    if (const auto ended = AwaitEnd(app, limit - Now(), place.stop); !ended) {
-      return Error{"a frame-runner " + ended.error().message};
-    }
-  }
-  const Result<documents::Status> status = AskStatus(spec.socket);
-  if (!status) return status.error();
+  if (const auto ran = apps.Run(place); !ran) return ran.error();
+  const nlohmann::json status = STAGGER_TRY(AskDaemon(spec.socket, "status"));
   Repeat repeat;
-  repeat.skipped = static_cast<double>(status->totals.counters.skipped);
-  const std::vector<RateCall> truth = ReadCalls(dir->File(ToString(Excess::kPass)));
+  repeat.skipped = static_cast<double>(status.totals.counters.skipped);
+  const std::vector<RateCall> truth = ReadCalls(dir.File(ToString(Excess::kPass)));
   for (const Excess way : kWays) {
-    const auto figures = RatesOf(ReadCalls(dir->File(ToString(way))), truth,
+    const auto figures = RatesOf(ReadCalls(dir.File(ToString(way))), truth,
                                  way == Excess::kPace ? kNeeded : kSkip, kCamera, kNeeded);
     if (!figures) return Error{fmt::format("{}: too few calls to go by", ToString(way))};
     repeat.of[way] = *figures;
@@ -104,16 +80,10 @@ Result<Repeat> RunOnce(const Settings& settings, Workplace& place) {
   return repeat;
 }
 
-Result<std::vector<Repeat>> Measure(const Settings& settings, Workplace& place) {
-  ProgressLine line;
-  return MeasureRepeats<Repeat>(settings.repeats, line,
-                                [&](const std::string&) { return RunOnce(settings, place); });
-}
-
 // A disturbed machine can only break these claims: where they hold all the same, they do.
 template <typename Value>
-Claim Say(const std::vector<Repeat>& repeats, const char* what, Bound bound, double limit,
-          const Value& value) {
+Claim JudgeAnyway(const std::vector<Repeat>& repeats, const char* what, Bound bound, double limit,
+                  const Value& value) {
   std::vector<Paired> values = FiguresOf(repeats, value);
   for (Paired& figure : values) {
     const bool holds = bound == Bound::kAtLeast ? figure.value >= limit : figure.value <= limit;
@@ -145,19 +115,21 @@ std::vector<Claim> Claims(const std::vector<Repeat>& repeats) {
     return std::abs(r.skipped - (f.calls - f.done));
   };
   return {
-      Say(repeats, "pass: inferences per second", Bound::kAtLeast, kCamera - 0.1,
-          [](const Repeat& r) { return r.of.at(Excess::kPass).fps; }),
-      Say(repeats, "pace: fps off the 4 that are needed", Bound::kAtMost, 0.02,
-          off_needed(Excess::kPace)),
-      Say(repeats, "reuse: calls per second that the app gets done", Bound::kAtLeast, kCamera - 0.1,
-          [](const Repeat& r) { return r.of.at(Excess::kReuse).calls_fps; }),
-      Say(repeats, "reuse: fps off the 4 that are needed", Bound::kAtMost, 0.02,
-          off_needed(Excess::kReuse)),
-      Say(repeats, "reuse: share of seconds of 30 calls with exactly 4", Bound::kAtLeast, 1, exact),
-      Say(repeats, "reuse: every 7th or 8th call computes", Bound::kAtLeast, 1, even),
-      Say(repeats, "outputs neither the call's own nor the last one's", Bound::kAtMost, 0, right),
-      Say(repeats, "reuse: skipped calls, daemon's count off the app's", Bound::kAtMost,
-          static_cast<double>(kSkip + kUntold), untold)};
+      JudgeAnyway(repeats, "pass: inferences per second", Bound::kAtLeast, kCamera - 0.1,
+                  [](const Repeat& r) { return r.of.at(Excess::kPass).fps; }),
+      JudgeAnyway(repeats, "pace: fps off the 4 that are needed", Bound::kAtMost, 0.02,
+                  off_needed(Excess::kPace)),
+      JudgeAnyway(repeats, "reuse: calls per second that the app gets done", Bound::kAtLeast,
+                  kCamera - 0.1, [](const Repeat& r) { return r.of.at(Excess::kReuse).calls_fps; }),
+      JudgeAnyway(repeats, "reuse: fps off the 4 that are needed", Bound::kAtMost, 0.02,
+                  off_needed(Excess::kReuse)),
+      JudgeAnyway(repeats, "reuse: share of seconds of 30 calls with exactly 4", Bound::kAtLeast, 1,
+                  exact),
+      JudgeAnyway(repeats, "reuse: every 7th or 8th call computes", Bound::kAtLeast, 1, even),
+      JudgeAnyway(repeats, "outputs neither the call's own nor the last one's", Bound::kAtMost, 0,
+                  right),
+      JudgeAnyway(repeats, "reuse: skipped calls, daemon's count off the app's", Bound::kAtMost,
+                  static_cast<double>(kSkip + kUntold), untold)};
 }
 
 std::vector<Leg> Legs(const std::vector<Repeat>& repeats) {
@@ -204,65 +176,56 @@ std::string Times(const std::vector<Repeat>& repeats, Excess way,
   return times ? fmt::format("{:.3f} / {:.3f}", times->p50, times->p99) : "-";
 }
 
-void Print(const Settings& settings, const std::vector<Repeat>& repeats,
-           const std::vector<Claim>& claims) {
+BenchReport Report(const BenchOptions& settings, const std::vector<Repeat>& repeats) {
+  BenchReport report;
   const std::vector<Leg> legs = Legs(repeats);
-  if (settings.as_json) {
-    nlohmann::ordered_json json_legs = nlohmann::ordered_json::array();
-    for (std::size_t i = 0; i < legs.size(); ++i) {
-      nlohmann::ordered_json leg = ToJson(legs[i]);
-      leg["calls_fps"] = Middle(repeats, kWays[i], &RateFigures::calls_fps);
-      json_legs.push_back(std::move(leg));
-    }
-    const nlohmann::ordered_json json{{"repeats", settings.repeats}, {"seconds", settings.seconds}};
-    fmt::print("{}\n", BenchJson("rates", json_legs, DescribeCpu(), json, claims).dump(2));
-    return;
-  }
   Table table({"leg", "calls/s", "inferences/s", "calls", "done", "skipped", "gap",
                "computed ms p50 / p99", "reused"});
   for (std::size_t i = 0; i < legs.size(); ++i) {
     const Excess way = kWays[i];
+    const double calls_fps = Middle(repeats, way, &RateFigures::calls_fps);
+    report.legs.push_back(ToJson(legs[i]));
+    report.legs.back()["calls_fps"] = calls_fps;
     int least = repeats.front().of.at(way).least_gap;
     int greatest = least;
     for (const Repeat& repeat : repeats) {
       least = std::min(least, repeat.of.at(way).least_gap);
       greatest = std::max(greatest, repeat.of.at(way).greatest_gap);
     }
-    table.AddRow({legs[i].name,
-                  fmt::format("{:.3f}", Middle(repeats, way, &RateFigures::calls_fps)),
+    table.AddRow({legs[i].name, fmt::format("{:.3f}", calls_fps),
                   fmt::format("{:.3f}", Middle(repeats, way, &RateFigures::fps)),
                   fmt::format("{:.0f}", *legs[i].frames), fmt::format("{:.0f}", *legs[i].done),
                   fmt::format("{:.0f}", *legs[i].skipped), fmt::format("{}..{}", least, greatest),
                   Times(repeats, way, &RateFigures::computed_ms),
                   Times(repeats, way, &RateFigures::reused_ms)});
   }
-  fmt::print(
+  report.text = fmt::format(
       "{} repeats of {:g} s: three apps at once, each reading every frame at {} fps, {} needed\n"
-      "(gap: calls from one inference to the next; the first second is not counted)\n\n{}\n{}",
-      settings.repeats, settings.seconds, kCamera, kNeeded, table.ToString(), ToText(claims));
+      "(gap: calls from one inference to the next; the first second is not counted)\n\n{}\n",
+      settings.repeats, settings.seconds, kCamera, kNeeded, table.ToString());
+  report.settings = {{"repeats", settings.repeats}, {"seconds", settings.seconds}};
+  report.claims = Claims(repeats);
+  return report;
 }
 
 }  // namespace
 
 int BenchRates(const Arguments& arguments) {
-  Settings settings;
+  BenchOptions settings{3, 20};
   CLI::App app{
       "Apps that read every frame of a 30 fps camera while 4 inferences a second are needed: what "
       "pass, pace and reuse make of it.",
       "stagger bench rates"};
-  AddBenchOptions(app, &settings.repeats, "", &settings.as_json);
-  app.add_option("--seconds", settings.seconds, "per repeat")
-      ->check(CLI::Range(5.0, 36000.0))
-      ->capture_default_str();
+  AddBenchOptions(app, &settings, {"", "per repeat", 5, 36000});
   if (const auto code = ParseArguments(app, arguments)) return *code;
   using Repeats = std::vector<Repeat>;
   return RunBench<Repeats>(
-      "rates", [&](Workplace& place) { return Measure(settings, place); },
-      [&](const Repeats& repeats) {
-        std::vector<Claim> claims = Claims(repeats);
-        Print(settings, repeats, claims);
-        return claims;
-      });
+      "rates", settings.as_json,
+      [&](Workplace& place) {
+        return MeasureRepeats<Repeat>(settings.repeats,
+                                      [&](const Say&) { return RunOnce(settings, place); });
+      },
+      [&](const Repeats& repeats) { return Report(settings, repeats); });
 }
 
 }  // namespace stagger::cli

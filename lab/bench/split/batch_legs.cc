@@ -1,5 +1,3 @@
-#include "lab/bench/split/batch_legs.h"
-
 #include <poll.h>
 #include <unistd.h>
 
@@ -7,6 +5,8 @@
 #include <optional>
 
 #include "base/clock.h"
+#include "base/try.h"
+#include "lab/bench/split/frame_legs.h"
 #include "wire/executor_channel.h"
 #include "wire/listener.h"
 
@@ -40,16 +40,15 @@ std::optional<BatchStatus> ParseBatchStatus(const std::string& text) {
 }
 
 Result<BatchStatus> AskExecutor(const std::string& socket) {
-  const Result<UniqueFd> fd = wire::Connect(socket);
-  if (!fd) return fd.error();
-  if (wire::Send(fd->get(), wire::ExecutorMessage{wire::Ask{}}) != wire::Io::kOk) {
+  const UniqueFd fd = STAGGER_TRY(wire::Connect(socket));
+  if (wire::Send(fd.get(), wire::ExecutorMessage{wire::Ask{}}) != wire::Io::kOk) {
     return Error{kNoAnswer};
   }
-  pollfd entry{fd->get(), POLLIN, 0};
+  pollfd entry{fd.get(), POLLIN, 0};
   wire::ExecutorMessage message;
   wire::Descriptors none;
   if (poll(&entry, 1, kPatienceMs) <= 0 ||
-      wire::Receive(fd->get(), &message, &none) != wire::Io::kOk) {
+      wire::Receive(fd.get(), &message, &none) != wire::Io::kOk) {
     return Error{kNoAnswer};
   }
   const auto* told = std::get_if<wire::Told>(&message);
@@ -88,22 +87,16 @@ Result<std::vector<BatchStatus>> Watch(const std::string& socket, double seconds
 
 Result<Leg> RunLeg(const RunnerSpec& runner, int apps, int executor_core, int max_batch,
                    Workplace& place) {
-  Result<FrameLeg> frames = FrameLeg::Make(place);
-  if (!frames) return frames.error();
-  const Result<std::string> socket = frames->StartExecutor(executor_core, max_batch);
-  if (!socket) return socket.error();
-  RunnerSpec spec = runner;
-  spec.executors = {*socket};
-  for (int i = 0; i < apps; ++i) {
-    if (const auto started = frames->StartRunner(spec); !started) return started.error();
-  }
-  if (const auto ready = frames->AwaitReady(); !ready) return ready.error();
   Leg leg;
-  const Result<std::vector<BatchStatus>> seen = Watch(*socket, spec.seconds, place);
-  if (!seen) return seen.error();
-  leg.half = (*seen)[seen->size() / 2];
-  leg.end = seen->back();
-  Result<std::vector<RunnerReport>> reports = frames->Finish();
+  const FramePlan plan{
+      std::vector(static_cast<std::size_t>(apps), runner), {executor_core}, max_batch};
+  Result<std::vector<RunnerReport>> reports =
+      plan.Run(place, [&](FrameLeg& frames) -> Result<void> {
+        const auto seen = STAGGER_TRY(Watch(frames.executors().front(), runner.seconds, place));
+        leg.half = seen[seen.size() / 2];
+        leg.end = seen.back();
+        return {};
+      });
   if (!reports) return reports.error();
   leg.reports = std::move(reports).value();
   return leg;
@@ -117,25 +110,19 @@ Result<BatchComparison> CompareBatches(const std::string& model, int apps, doubl
   spec.model = model;
   spec.core = cores.first;
   spec.seconds = 0.5;
-  Result<FrameLeg> frames = FrameLeg::Make(place);
-  if (!frames) return frames.error();
-  if (const auto started = frames->StartRunner(spec); !started) return started.error();
-  const Result<std::vector<RunnerReport>> bare = frames->Finish();
-  if (!bare) return bare.error();
+  const std::vector<RunnerReport> bare = STAGGER_TRY(FramePlan{{spec}}.Run(place));
   spec.seconds = seconds;
-  const Result<Leg> serial = RunLeg(spec, apps, cores.second, 1, place);
-  if (!serial) return serial.error();
-  const Result<Leg> batched = RunLeg(spec, apps, cores.second, 0, place);
-  if (!batched) return batched.error();
+  const Leg serial = STAGGER_TRY(RunLeg(spec, apps, cores.second, 1, place));
+  const Leg batched = STAGGER_TRY(RunLeg(spec, apps, cores.second, 0, place));
   BatchComparison result;
-  result.serial_fps = serial->fps();
-  result.batched_fps = batched->fps();
-  const double done = batched->end.inferences - batched->half.inferences;
-  if (done > 0) result.batched_ratio = (batched->end.batched - batched->half.batched) / done;
-  result.curve = batched->end.curve;
+  result.serial_fps = serial.fps();
+  result.batched_fps = batched.fps();
+  const double done = batched.end.inferences - batched.half.inferences;
+  if (done > 0) result.batched_ratio = (batched.end.batched - batched.half.batched) / done;
+  result.curve = batched.end.curve;
   result.same = true;
-  for (const RunnerReport& report : batched->reports) {
-    const Comparison comparison = Compare(bare->front(), report, 0);
+  for (const RunnerReport& report : batched.reports) {
+    const Comparison comparison = Compare(bare.front(), report, 0);
     result.same = result.same && comparison.same && comparison.frames > 0;
   }
   return result;

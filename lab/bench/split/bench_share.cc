@@ -4,29 +4,26 @@
 #include <fmt/core.h>
 #include <sched.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <csignal>
 #include <cstring>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
-#include "base/fd.h"
+#include "base/try.h"
 #include "console/arguments.h"
 #include "console/progress_line.h"
 #include "console/table.h"
 #include "lab/bench/bench.h"
 #include "lab/bench/bench_frame.h"
 #include "lab/bench/claims.h"
-#include "lab/bench/split/batch_legs.h"
+#include "lab/bench/gate/gate_trial.h"
 #include "lab/bench/split/frame_legs.h"
 #include "lab/legs/machine.h"
-#include "lab/scenario/sim_most_streams.h"
+#include "lab/scenario/sim_legs.h"
 
 namespace stagger::cli {
 namespace {
@@ -37,11 +34,9 @@ constexpr int kPingPongs = 500;
 constexpr double kWeighSeconds = 5;  // the last app is up before the first one ends
 constexpr double kBatchLeg = 6;  // so many times as long: what sizes take has to be found out first
 
-struct Settings {
-  int repeats = 3;
-  double seconds = 2;
+struct Settings : BenchOptions {
+  Settings() : BenchOptions{3, 2} {}
   int apps = 8;
-  bool as_json = false;
 };
 
 struct Repeat {
@@ -84,101 +79,48 @@ struct Memory {
 // `apps` runners of a model at an easy pace, and what they and their executor weigh.
 Result<Memory> Weigh(const Settings& settings, const std::string& model, int apps, bool forwarded,
                      std::pair<int, int> cores, Workplace& place) {
-  Result<FrameLeg> leg = FrameLeg::Make(place);
-  if (!leg) return leg.error();
-  RunnerSpec spec;
-  spec.model = model;
-  spec.seconds = std::max(settings.seconds, kWeighSeconds);
-  spec.fps = 1;
-  if (forwarded) {
-    Result<std::string> socket = leg->StartExecutor(cores.first);
-    if (!socket) return socket.error();
-    spec.executors.push_back(*socket);
-  }
-  for (int i = 0; i < apps; ++i) {
-    if (const auto started = leg->StartRunner(spec); !started) return started.error();
-  }
-  if (const auto ready = leg->AwaitReady(); !ready) return ready.error();
-  const Result<double> bytes = leg->ProportionalSize();
-  if (!bytes) return bytes.error();
-  Result<std::vector<RunnerReport>> reports = leg->Finish();
+  RunnerSpec spec{.model = model, .seconds = std::max(settings.seconds, kWeighSeconds), .fps = 1};
+  FramePlan plan{std::vector(static_cast<std::size_t>(apps), spec)};
+  if (forwarded) plan.executors = {cores.first};
+  Memory memory;
+  Result<std::vector<RunnerReport>> reports = plan.Run(place, [&](FrameLeg& leg) -> Result<void> {
+    const double bytes = STAGGER_TRY(leg.ProportionalSize());
+    memory.mb = bytes / kMegabyte;
+    return {};
+  });
   if (!reports) return reports.error();
-  return Memory{*bytes / kMegabyte, std::move(reports).value()};
+  memory.reports = std::move(reports).value();
+  return memory;
 }
 
 // The app on one core, the executor on the other.
 Result<double> CallUs(const Settings& settings, bool forwarded, std::pair<int, int> cores,
                       Workplace& place) {
-  Result<FrameLeg> leg = FrameLeg::Make(place);
-  if (!leg) return leg.error();
-  RunnerSpec spec;
-  spec.model = "pass";
-  spec.seconds = settings.seconds;
-  spec.core = cores.first;
-  if (forwarded) {
-    Result<std::string> socket = leg->StartExecutor(cores.second);
-    if (!socket) return socket.error();
-    spec.executors.push_back(*socket);
-  }
-  if (const auto started = leg->StartRunner(spec); !started) return started.error();
-  Result<std::vector<RunnerReport>> reports = leg->Finish();
-  if (!reports) return reports.error();
-  return reports->front().p50_ms * 1000;
+  FramePlan plan{{{.model = "pass", .seconds = settings.seconds, .core = cores.first}}};
+  if (forwarded) plan.executors = {cores.second};
+  return STAGGER_TRY(plan.Run(place)).front().p50_ms * 1000;
 }
 
-// The other end of the reference: does to shared memory what an executor does, on the other core.
-class Toucher {
- public:
-  explicit Toucher(int core) {
-    void* at =
-        mmap(nullptr, 2 * kImageBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    int ends[2];
-    if (at == MAP_FAILED || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
-      return;
-    shared_ = static_cast<char*>(at);
-    ours_.Reset(ends[0]);
-    UniqueFd theirs(ends[1]);
-    pid_ = fork();
-    if (pid_ != 0) return;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    ours_.Reset();
-    StayOn(core);
-    char packet[48];
-    while (recv(theirs.get(), packet, sizeof packet, 0) > 0) {
-      if (packet[0] != 0) std::memcpy(output(), input(), kImageBytes);
-      if (send(theirs.get(), packet, sizeof packet, MSG_NOSIGNAL) < 0) break;
-    }
-    _exit(0);
-  }
-  ~Toucher() {
-    ours_.Reset();
-    if (pid_ > 0) waitpid(pid_, nullptr, 0);
-    if (shared_ != nullptr) munmap(shared_, 2 * kImageBytes);
-  }
-  Toucher(const Toucher&) = delete;
-  Toucher& operator=(const Toucher&) = delete;
-
-  char* input() const { return shared_; }
-  char* output() const { return shared_ + kImageBytes; }
-  // There and back; `touch`: the other end reads the input and writes the output in between.
-  bool PingPong(bool touch) {
-    char packet[48] = {static_cast<char>(touch ? 1 : 0)};
-    return pid_ > 0 && send(ours_.get(), packet, sizeof packet, MSG_NOSIGNAL) == sizeof packet &&
-           recv(ours_.get(), packet, sizeof packet, 0) == sizeof packet;
-  }
-
- private:
-  char* shared_ = nullptr;
-  UniqueFd ours_;
-  pid_t pid_ = -1;
-};
-
 // A bare packet to a process on the other core and back; and the two copies, in and out of memory
-// that the other core has just used.
+// that the other core has just used, as an executor does.
 Result<void> Reference(std::pair<int, int> cores, Repeat* repeat) {
   cpu_set_t before;
   if (sched_getaffinity(0, sizeof before, &before) != 0) return Error{"cannot tell our cores"};
-  Toucher toucher(cores.second);
+  void* at =
+      mmap(nullptr, 2 * kImageBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) return Error{"no memory to share"};
+  const std::unique_ptr<void, void (*)(void*)> shared(
+      at, [](void* memory) { munmap(memory, 2 * kImageBytes); });
+  auto* input = static_cast<char*>(at);
+  char* output = input + kImageBytes;
+  Partner toucher = STAGGER_TRY(Partner::Start([&](int fd) {
+    StayOn(cores.second);
+    char packet[64];
+    for (ssize_t size; (size = recv(fd, packet, sizeof packet, 0)) > 0;) {
+      if (packet[0] != 0) std::memcpy(output, input, kImageBytes);
+      if (send(fd, packet, static_cast<std::size_t>(size), MSG_NOSIGNAL) < 0) return;
+    }
+  }));
   StayOn(cores.first);
   std::vector<double> times;
   std::vector<double> copies;
@@ -187,15 +129,15 @@ Result<void> Reference(std::pair<int, int> cores, Repeat* repeat) {
   bool good = true;
   for (int i = 0; good && i < kPingPongs; ++i) {
     TimePoint start = Now();
-    good = toucher.PingPong(false);
+    good = toucher.PingPong();
     times.push_back(ToMs(Now() - start) * 1000);
     if (!good) break;
     start = Now();
-    std::memcpy(toucher.input(), image.data(), kImageBytes);
+    std::memcpy(input, image.data(), kImageBytes);
     Duration copying = Now() - start;
-    good = toucher.PingPong(true);
+    good = toucher.PingPong(1);
     start = Now();
-    std::memcpy(result.data(), toucher.output(), kImageBytes);
+    std::memcpy(result.data(), output, kImageBytes);
     copying += Now() - start;
     copies.push_back(ToMs(copying) * 1000);
   }
@@ -208,38 +150,31 @@ Result<void> Reference(std::pair<int, int> cores, Repeat* repeat) {
 
 Result<Repeat> MeasureOnce(const Settings& settings, std::pair<int, int> cores, Workplace& place) {
   Repeat repeat;
-  const Result<Memory> empty = Weigh(settings, "pass", settings.apps, false, cores, place);
-  if (!empty) return empty.error();
-  const Result<Memory> bare = Weigh(settings, "heavy", settings.apps, false, cores, place);
-  if (!bare) return bare.error();
-  const Result<Memory> forwarded = Weigh(settings, "heavy", settings.apps, true, cores, place);
-  if (!forwarded) return forwarded.error();
-  repeat.bare_mb = bare->mb;
-  repeat.forwarded_mb = forwarded->mb;
-  repeat.model_mb = (bare->mb - empty->mb) / settings.apps;
-  repeat.copies = (forwarded->mb - empty->mb) / repeat.model_mb;
+  const Memory empty = STAGGER_TRY(Weigh(settings, "pass", settings.apps, false, cores, place));
+  const Memory bare = STAGGER_TRY(Weigh(settings, "heavy", settings.apps, false, cores, place));
+  const Memory forwarded = STAGGER_TRY(Weigh(settings, "heavy", settings.apps, true, cores, place));
+  repeat.bare_mb = bare.mb;
+  repeat.forwarded_mb = forwarded.mb;
+  repeat.model_mb = (bare.mb - empty.mb) / settings.apps;
+  repeat.copies = (forwarded.mb - empty.mb) / repeat.model_mb;
   repeat.same = true;
-  for (std::size_t i = 0; i < bare->reports.size(); ++i) {
-    const Comparison comparison = Compare(bare->reports[i], forwarded->reports[i], 0);
+  for (std::size_t i = 0; i < bare.reports.size(); ++i) {
+    const Comparison comparison = Compare(bare.reports[i], forwarded.reports[i], 0);
     repeat.same = repeat.same && comparison.same && comparison.frames > 0;
   }
   const double seconds = settings.seconds * kBatchLeg;
   for (const auto& [name, comparison] :
        {std::pair("wide", &repeat.wide), {"heavy", &repeat.heavy}}) {
-    Result<BatchComparison> compared = CompareBatches(name, settings.apps, seconds, cores, place);
-    if (!compared) return compared.error();
-    *comparison = std::move(compared).value();
+    *comparison = STAGGER_TRY(CompareBatches(name, settings.apps, seconds, cores, place));
     repeat.same = repeat.same && comparison->same;
   }
   repeat.wide_gain = repeat.wide.batched_fps / repeat.wide.serial_fps;
   repeat.heavy_gain = repeat.heavy.batched_fps / repeat.heavy.serial_fps;
   repeat.heavy_batched = repeat.heavy.batched_ratio;
-  const Result<double> bare_us = CallUs(settings, false, cores, place);
-  if (!bare_us) return bare_us.error();
-  const Result<double> forwarded_us = CallUs(settings, true, cores, place);
-  if (!forwarded_us) return forwarded_us.error();
-  repeat.bare_us = *bare_us;
-  repeat.forwarded_us = *forwarded_us;
+  const double bare_us = STAGGER_TRY(CallUs(settings, false, cores, place));
+  const double forwarded_us = STAGGER_TRY(CallUs(settings, true, cores, place));
+  repeat.bare_us = bare_us;
+  repeat.forwarded_us = forwarded_us;
   if (const auto measured = Reference(cores, &repeat); !measured) return measured.error();
   repeat.round_trips =
       (repeat.forwarded_us - repeat.bare_us - repeat.copy_us) / repeat.ping_pong_us;
@@ -249,9 +184,8 @@ Result<Repeat> MeasureOnce(const Settings& settings, std::pair<int, int> cores, 
 Result<std::vector<Simulated>> SimulateBatches() {
   std::vector<Simulated> simulated;
   for (const double fps : {4.0, 10.0}) {
-    const Result<MostStreams> most = FindMostStreams(SsdCameras(fps), 1, 0);
-    if (!most) return most.error();
-    simulated.push_back({fps, *most});
+    const MostStreams most = STAGGER_TRY(FindMostStreams(SsdCameras(fps), 1, 0));
+    simulated.push_back({fps, most});
   }
   return simulated;
 }
@@ -318,57 +252,52 @@ nlohmann::ordered_json ToJson(const BatchComparison& comparison) {
 }
 
 // The last repeat's; the claims have them all.
-void PrintBatches(const Repeat& last, const std::vector<Simulated>& simulated) {
+std::string BatchText(const Repeat& last, const std::vector<Simulated>& simulated) {
   Table table({"model", "one by one, fps", "batched, fps", "in batches", "ms by batch size"});
   for (const auto& [name, one] : {std::pair("wide", &last.wide), {"heavy", &last.heavy}}) {
     table.AddRow({name, fmt::format("{:.1f}", one->serial_fps),
                   fmt::format("{:.1f}", one->batched_fps),
                   fmt::format("{:.0f} %", 100 * one->batched_ratio), Shown(one->curve)});
   }
-  fmt::print("{}\n", table.ToString());
+  std::string text = table.ToString() + "\n";
   for (const Simulated& one : simulated) {
-    fmt::print(
+    text += fmt::format(
         "simulated SSD at {:g} fps, due within 1 / fps: {} streams without a miss, {} one by "
         "one\n",
         one.fps, one.most.batched, one.most.serial);
   }
-  fmt::print("\n");
+  return text + "\n";
 }
 
-void Print(const Settings& settings, const std::vector<Repeat>& repeats,
-           const std::vector<Simulated>& simulated, const std::vector<Claim>& claims) {
+BenchReport Report(const Settings& settings, const std::vector<Repeat>& repeats,
+                   const std::vector<Simulated>& simulated) {
+  BenchReport report;
+  nlohmann::ordered_json& json = report.settings;
   Table table({"figure", "median", "min..max", "what"});
-  nlohmann::ordered_json figures;
   for (const Figure& figure : kFigures) {
     const Spread spread = *SpreadOf(ValuesOf(repeats, figure.value));
-    figures[figure.name] = {{"median", spread.median}, {"spread", {spread.min, spread.max}}};
+    json["figures"][figure.name] = {{"median", spread.median},
+                                    {"spread", {spread.min, spread.max}}};
     table.AddRow({figure.name, fmt::format("{:.1f}", spread.median),
                   fmt::format("{:.1f}..{:.1f}", spread.min, spread.max), figure.what});
   }
-  if (settings.as_json) {
-    nlohmann::ordered_json json;
-    json["figures"] = figures;
-    for (const auto& [name, comparison] :
-         {std::pair("wide", &Repeat::wide), {"heavy", &Repeat::heavy}}) {
-      for (const Repeat& repeat : repeats) {
-        json["batches"][name].push_back(ToJson(repeat.*comparison));
-      }
+  for (const auto& [name, comparison] :
+       {std::pair("wide", &Repeat::wide), {"heavy", &Repeat::heavy}}) {
+    for (const Repeat& repeat : repeats) {
+      json["batches"][name].push_back(ToJson(repeat.*comparison));
     }
-    for (const Simulated& one : simulated) {
-      json["simulated"].push_back({{"fps", one.fps},
-                                   {"most_streams_serial", one.most.serial},
-                                   {"most_streams_batched", one.most.batched}});
-    }
-    json["repeats"] = settings.repeats;
-    json["apps"] = settings.apps;
-    fmt::print(
-        "{}\n",
-        BenchJson("share", nlohmann::ordered_json::array(), DescribeCpu(), json, claims).dump(2));
-    return;
   }
-  fmt::print("{} repeats, {} apps\n\n{}\n", settings.repeats, settings.apps, table.ToString());
-  PrintBatches(repeats.back(), simulated);
-  fmt::print("{}", ToText(claims));
+  for (const Simulated& one : simulated) {
+    json["simulated"].push_back({{"fps", one.fps},
+                                 {"most_streams_serial", one.most.serial},
+                                 {"most_streams_batched", one.most.batched}});
+  }
+  json["repeats"] = settings.repeats;
+  json["apps"] = settings.apps;
+  report.text = fmt::format("{} repeats, {} apps\n\n{}\n{}", settings.repeats, settings.apps,
+                            table.ToString(), BatchText(repeats.back(), simulated));
+  report.claims = Claims(settings, repeats, simulated);
+  return report;
 }
 
 struct Measured {
@@ -377,16 +306,12 @@ struct Measured {
 };
 
 Result<Measured> Measure(const Settings& settings, Workplace& place) {
-  const Result<std::pair<int, int>> cores = TwoCores();
-  if (!cores) return cores.error();
-  Result<std::vector<Simulated>> simulated = SimulateBatches();
-  if (!simulated) return simulated.error();
-  ProgressLine line;
+  const std::pair<int, int> cores = STAGGER_TRY(TwoCores());
+  std::vector<Simulated> simulated = STAGGER_TRY(SimulateBatches());
   Result<std::vector<Repeat>> repeats = MeasureRepeats<Repeat>(
-      settings.repeats, line,
-      [&](const std::string&) { return MeasureOnce(settings, *cores, place); });
+      settings.repeats, [&](const Say&) { return MeasureOnce(settings, cores, place); });
   if (!repeats) return repeats.error();
-  return Measured{std::move(repeats).value(), std::move(simulated).value()};
+  return Measured{std::move(repeats).value(), std::move(simulated)};
 }
 
 }  // namespace
@@ -399,18 +324,13 @@ int BenchShare(const Arguments& arguments) {
       "batching "
       "gains.",
       "stagger bench share"};
-  AddBenchOptions(app, &settings.repeats, "", &settings.as_json);
-  app.add_option("--seconds", settings.seconds, "per leg")
-      ->check(CLI::Range(0.5, 3600.0))
-      ->capture_default_str();
+  AddBenchOptions(app, &settings, {"", "per leg", 0.5});
   app.add_option("--apps", settings.apps)->check(CLI::Range(2, 64))->capture_default_str();
   if (const auto code = ParseArguments(app, arguments)) return *code;
   return RunBench<Measured>(
-      "share", [&](Workplace& place) { return Measure(settings, place); },
+      "share", settings.as_json, [&](Workplace& place) { return Measure(settings, place); },
       [&](const Measured& measured) {
-        std::vector<Claim> claims = Claims(settings, measured.repeats, measured.simulated);
-        Print(settings, measured.repeats, measured.simulated, claims);
-        return claims;
+        return Report(settings, measured.repeats, measured.simulated);
       });
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/try.h"
 #include "console/arguments.h"
 #include "console/progress_line.h"
 #include "console/table.h"
@@ -17,12 +18,6 @@
 
 namespace stagger::cli {
 namespace {
-
-struct Settings {
-  int repeats = 3;
-  double seconds = 3;
-  bool as_json = false;
-};
 
 struct Kind {
   const char* name;
@@ -48,48 +43,38 @@ struct Repeat {
   bool disturbed = false;
 };
 
-Result<std::vector<RunnerReport>> RunLeg(const Kind& kind, const Settings& settings,
+Result<std::vector<RunnerReport>> RunLeg(const Kind& kind, double seconds,
                                          std::pair<int, int> cores, Workplace& place) {
-  Result<FrameLeg> leg = FrameLeg::Make(place);
-  if (!leg) return leg.error();
-  RunnerSpec spec;
-  spec.model = "heavy";
-  spec.seconds = settings.seconds;
-  spec.batch = kind.batch;
-  spec.pipeline = kind.pipeline;
-  for (int i = 0; i < kind.executors; ++i) {
-    Result<std::string> socket = leg->StartExecutor(i == 0 ? cores.first : cores.second);
-    if (!socket) return socket.error();
-    spec.executors.push_back(*socket);
-  }
+  const std::vector both{cores.first, cores.second};
+  FramePlan plan;
+  plan.executors.assign(both.begin(), both.begin() + kind.executors);
   for (int i = 0; i < kind.runners; ++i) {
-    if (kind.executors == 0) spec.core = i == 0 ? cores.first : cores.second;
-    if (const auto started = leg->StartRunner(spec); !started) return started.error();
+    RunnerSpec spec{.model = "heavy", .seconds = seconds, .batch = kind.batch};
+    spec.pipeline = kind.pipeline;
+    if (kind.executors == 0) spec.core = both[static_cast<std::size_t>(i)];
+    plan.runners.push_back(spec);
   }
-  return leg->Finish();
+  return plan.Run(place);
 }
 
-Result<std::vector<Repeat>> Measure(const Settings& settings, Workplace& place) {
-  const Result<std::pair<int, int>> cores = TwoCores();
-  if (!cores) return cores.error();
-  ProgressLine line;
-  return MeasureRepeats<Repeat>(
-      settings.repeats, line, [&](const std::string& where) -> Result<Repeat> {
-        Repeat repeat;
-        std::map<std::string, RunnerReport> first;
-        for (const Kind& kind : kKinds) {
-          line.Update(fmt::format("{}: {}", where, kind.what));
-          Result<std::vector<RunnerReport>> reports = RunLeg(kind, settings, *cores, place);
-          if (!reports) return Error{fmt::format("{}: {}", kind.name, reports.error().message)};
-          for (const RunnerReport& report : *reports) repeat.fps[kind.name] += report.fps;
-          first[kind.name] = std::move(reports->front());
-        }
-        const Comparison split = Compare(first["bare-one"], first["split"], 1);
-        const Comparison batch = Compare(first["batch-one"], first["batch-two"], 0);
-        repeat.same = split.same && batch.same && split.frames > 0;
-        repeat.compared = split.frames + batch.frames;
-        return repeat;
-      });
+Result<std::vector<Repeat>> Measure(const BenchOptions& settings, Workplace& place) {
+  const std::pair<int, int> cores = STAGGER_TRY(TwoCores());
+  return MeasureRepeats<Repeat>(settings.repeats, [&](const Say& say) -> Result<Repeat> {
+    Repeat repeat;
+    std::map<std::string, RunnerReport> first;
+    for (const Kind& kind : kKinds) {
+      say(kind.what);
+      Result<std::vector<RunnerReport>> reports = RunLeg(kind, settings.seconds, cores, place);
+      if (!reports) return Error{fmt::format("{}: {}", kind.name, reports.error().message)};
+      for (const RunnerReport& report : *reports) repeat.fps[kind.name] += report.fps;
+      first[kind.name] = std::move(reports->front());
+    }
+    const Comparison split = Compare(first["bare-one"], first["split"], 1);
+    const Comparison batch = Compare(first["batch-one"], first["batch-two"], 0);
+    repeat.same = split.same && batch.same && split.frames > 0;
+    repeat.compared = split.frames + batch.frames;
+    return repeat;
+  });
 }
 
 std::vector<Claim> Claims(const std::vector<Repeat>& repeats) {
@@ -121,49 +106,41 @@ std::vector<Leg> Legs(const std::vector<Repeat>& repeats) {
   return legs;
 }
 
-void Print(const Settings& settings, const std::vector<Repeat>& repeats,
-           const std::vector<Claim>& claims) {
+BenchReport Report(const BenchOptions& settings, const std::vector<Repeat>& repeats) {
   const std::vector<Leg> legs = Legs(repeats);
   int compared = 0;
   for (const Repeat& repeat : repeats) compared += repeat.compared;
-  if (settings.as_json) {
-    const nlohmann::ordered_json json{{"repeats", settings.repeats},
-                                      {"seconds", settings.seconds},
-                                      {"frames_compared", compared}};
-    fmt::print("{}\n", BenchJson("split", ToJson(legs), DescribeCpu(), json, claims).dump(2));
-    return;
-  }
   Table table({"leg", "fps", "min..max", "what"});
   for (std::size_t i = 0; i < legs.size(); ++i) {
     table.AddRow({legs[i].name, fmt::format("{:.2f}", *legs[i].fps),
                   fmt::format("{:.2f}..{:.2f}", legs[i].fps_spread->min, legs[i].fps_spread->max),
                   kKinds[i].what});
   }
-  fmt::print("{} repeats of {} s per leg, interleaved; {} frames' results compared\n\n{}\n{}",
-             settings.repeats, settings.seconds, compared, table.ToString(), ToText(claims));
+  BenchReport report;
+  report.text =
+      fmt::format("{} repeats of {} s per leg, interleaved; {} frames' results compared\n\n{}\n",
+                  settings.repeats, settings.seconds, compared, table.ToString());
+  report.legs = ToJson(legs);
+  report.settings = {
+      {"repeats", settings.repeats}, {"seconds", settings.seconds}, {"frames_compared", compared}};
+  report.claims = Claims(repeats);
+  return report;
 }
 
 }  // namespace
 
 int BenchSplit(const Arguments& arguments) {
-  Settings settings;
+  BenchOptions settings{3, 3};
   CLI::App app{
       "One app with a heavy model over two one-core executors, beside one executor and beside bare "
       "processes on the same cores.",
       "stagger bench split"};
-  AddBenchOptions(app, &settings.repeats, "", &settings.as_json);
-  app.add_option("--seconds", settings.seconds, "per leg")
-      ->check(CLI::Range(0.5, 3600.0))
-      ->capture_default_str();
+  AddBenchOptions(app, &settings, {"", "per leg", 0.5});
   if (const auto code = ParseArguments(app, arguments)) return *code;
   using Repeats = std::vector<Repeat>;
   return RunBench<Repeats>(
-      "split", [&](Workplace& place) { return Measure(settings, place); },
-      [&](const Repeats& repeats) {
-        std::vector<Claim> claims = Claims(repeats);
-        Print(settings, repeats, claims);
-        return claims;
-      });
+      "split", settings.as_json, [&](Workplace& place) { return Measure(settings, place); },
+      [&](const Repeats& repeats) { return Report(settings, repeats); });
 }
 
 }  // namespace stagger::cli

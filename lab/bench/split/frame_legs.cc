@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "lab/bench/bench_frame.h"
 #include "launch/private_daemon.h"
 #include "wire/channel.h"
@@ -38,30 +39,36 @@ std::optional<double> PssOf(pid_t pid) {
 
 }  // namespace
 
-Result<FrameLeg> FrameLeg::Make(Workplace& place) {
-  Result<ScratchDir> dir = ScratchDir::Make(place.keeper);
-  if (!dir) return dir.error();
-  const Result<std::string> agent = place.installation.Agent();
-  if (!agent) return agent.error();
-  return FrameLeg(place, std::move(dir).value(), *agent);
+Result<std::vector<RunnerReport>> FramePlan::Run(
+    Workplace& place, const std::function<Result<void>(FrameLeg&)>& meanwhile) const {
+  FrameLeg leg(place, STAGGER_TRY(ScratchDir::Make(place.keeper)));
+  for (const int core : executors) {
+    if (const auto started = leg.StartExecutor(core, max_batch); !started) return started.error();
+  }
+  for (const RunnerSpec& runner : runners) {
+    if (const auto started = leg.StartRunner(runner); !started) return started.error();
+  }
+  if (meanwhile) {
+    if (const auto ready = leg.AwaitReady(); !ready) return ready.error();
+    if (const auto done = meanwhile(leg); !done) return done.error();
+  }
+  return leg.Finish();
 }
 
-Result<std::string> FrameLeg::StartExecutor(int core, int max_batch) {
-  const Result<std::string> program = place_->installation.Executor();
-  if (!program) return program.error();
+Result<void> FrameLeg::StartExecutor(int core, int max_batch) {
+  const std::string program = STAGGER_TRY(place_->installation.Executor());
   const std::string device = fmt::format("cpu:{}", core);
   const std::string socket = dir_.File(device);
   ChildSpec spec;
-  spec.path = *program;
+  spec.path = program;
   spec.argv = {"stagger-executor", "--device", device, "--socket", socket};
   if (max_batch > 0) {
     spec.argv.insert(spec.argv.end(), {"--max-batch", std::to_string(max_batch)});
   }
   spec.out_file = "/dev/null";
   spec.err_file = dir_.File(device + ".err");
-  Result<ChildProcess> process = ChildProcess::Start(spec, place_->keeper);
-  if (!process) return process.error();
-  executors_.push_back(std::move(process).value());
+  executors_.push_back(STAGGER_TRY(ChildProcess::Start(spec, place_->keeper)));
+  sockets_.push_back(socket);
   const TimePoint deadline = Now() + kPatience;
   while (!wire::Connect(socket)) {
     if (executors_.back().Poll() || Now() > deadline || place_->stop.Raised()) {
@@ -69,10 +76,11 @@ Result<std::string> FrameLeg::StartExecutor(int core, int max_batch) {
     }
     usleep(5'000);
   }
-  return socket;
+  return {};
 }
 
 Result<void> FrameLeg::StartRunner(const RunnerSpec& runner) {
+  const std::string agent = STAGGER_TRY(place_->installation.Agent());
   const std::string& examples = place_->installation.examples();
   const std::string name = fmt::format("runner-{}", runners_.size());
   ChildSpec spec;
@@ -84,21 +92,24 @@ Result<void> FrameLeg::StartRunner(const RunnerSpec& runner) {
                "--seconds",    fmt::format("{}", runner.seconds),
                "--batch",      std::to_string(runner.batch),
                "--threads",    "1",
-               "--fps",        fmt::format("{}", runner.fps),
-               "--results",    results};
-  if (runner.core >= 0) {
-    spec.argv.insert(spec.argv.end(), {"--core", std::to_string(runner.core)});
-  }
-  if (!runner.executors.empty()) {
+               "--fps",        fmt::format("{}", runner.fps)};
+  const auto option = [&](const char* flag, const std::string& value) {
+    spec.argv.insert(spec.argv.end(), {flag, value});
+  };
+  if (runner.core >= 0) option("--core", std::to_string(runner.core));
+  if (runner.calls.empty()) option("--results", results);
+  if (!runner.calls.empty()) option("--calls", runner.calls);
+  if (runner.stream) spec.environment = AppEnvironment(agent, runner.daemon, *runner.stream);
+  if (!sockets_.empty()) {
     StreamSettings stream;
     stream.name = name;
-    stream.executors = runner.executors;
+    stream.executors = sockets_;
     stream.pipeline = runner.pipeline;
-    spec.environment = AppEnvironment(agent_, dir_.File("no-daemon"), stream);
+    spec.environment = AppEnvironment(agent, dir_.File("no-daemon"), stream);
   }
-  Result<ChildProcess> process = ChildProcess::Start(spec, place_->keeper);
-  if (!process) return process.error();
-  runners_.push_back({std::move(process).value(), spec.out_file, results});
+  runners_.push_back(
+      {STAGGER_TRY(ChildProcess::Start(spec, place_->keeper)), spec.out_file, results});
+  seconds_ = std::max(seconds_, runner.seconds);
   return {};
 }
 
@@ -117,7 +128,8 @@ Result<void> FrameLeg::AwaitReady() {
 Result<std::vector<RunnerReport>> FrameLeg::Finish() {
   std::vector<RunnerReport> reports;
   for (Runner& runner : runners_) {
-    if (const auto ended = AwaitEnd(runner.process, kPatience, place_->stop); !ended) {
+    const Duration limit = FromMs(seconds_ * 1000) + kPatience;
+    if (const auto ended = AwaitEnd(runner.process, limit, place_->stop); !ended) {
       return Error{"a frame-runner " + ended.error().message};
     }
     const std::string out = ReadText(runner.out);
@@ -139,7 +151,7 @@ Result<std::vector<RunnerReport>> FrameLeg::Finish() {
   return reports;
 }
 
-Result<double> FrameLeg::ProportionalSize() {
+Result<double> FrameLeg::ProportionalSize() const {
   double sum = 0;
   std::vector<pid_t> pids;
   for (const ChildProcess& executor : executors_) pids.push_back(executor.pid());

@@ -11,16 +11,15 @@
 #include "lab/bench/bench_frame.h"
 #include "lab/bench/leg_claims.h"
 #include "lab/bench/t4/cuda_leg.h"
-#include "lab/bench/t4/t4_claims.h"
 #include "lab/bench/t4/t4_plan.h"
 
 namespace stagger::cli {
 namespace {
 
-struct Settings {
-  T4Settings t4;
+struct Settings : BenchOptions {
+  Settings() : BenchOptions{5, 20} {}
+  std::uint64_t seed = 1;
   std::string legs = "all";
-  bool as_json = false;
 };
 
 // What was tried for a leg besides what was kept.
@@ -30,49 +29,47 @@ struct Tried {
 };
 
 struct Report {
-  std::vector<std::string> names;
   LegRuns runs;  // a leg with a percentage stands for its best
   std::vector<Leg> legs;
   std::map<std::string, int> percentage;            // by leg
   std::map<std::string, std::vector<Tried>> tried;  // by leg: what was not kept
 };
 
-using Part = std::optional<double> (*)(const Leg&);
-std::optional<double> FpsOf(const Leg& leg) { return leg.fps; }
-std::optional<double> DropsOf(const Leg& leg) { return leg.drop_ratio; }
-std::optional<double> MeanOf(const Leg& leg) {
-  return leg.inference_ms ? std::optional(leg.inference_ms->mean) : std::nullopt;
-}
-std::optional<double> BodyOf(const Leg& leg) {
-  return leg.body_ms ? std::optional(leg.body_ms->mean) : std::nullopt;
-}
+// What the simulator says too. Differences are relative, but for the drop ratio, which may be 0.
+struct Part {
+  const char* name;
+  std::optional<double> (*of)(const Leg&);
+  bool relative;
+};
+constexpr Part kFps{"fps", [](const Leg& leg) { return leg.fps; }, true};
+constexpr Part kDrops{"drop_ratio", [](const Leg& leg) { return leg.drop_ratio; }, false};
+constexpr Part kMean{"inference_mean_ms", [](const Leg& leg) { return MeanOf(leg.inference_ms); },
+                     true};
+constexpr Part kBody{"body_mean_ms", [](const Leg& leg) { return MeanOf(leg.body_ms); }, true};
 
 // Medians over the repeats, of what the simulator says and of how far what was measured is off.
-std::optional<double> Simulated(const std::vector<LegRun>& runs, Part part) {
-  std::vector<double> values;
+struct Beside {
+  std::optional<double> simulated;
+  std::optional<double> difference;
+};
+Beside BesideSimulator(const std::vector<LegRun>& runs, const Part& part) {
+  std::vector<double> simulated;
+  std::vector<double> differences;
   for (const LegRun& run : runs) {
-    if (run.simulated && part(run.leg) && part(*run.simulated)) {
-      values.push_back(*part(*run.simulated));
-    }
+    const auto measured = part.of(run.leg);
+    const auto said = run.simulated ? part.of(*run.simulated) : std::nullopt;
+    if (!measured || !said) continue;
+    simulated.push_back(*said);
+    if (part.relative && *said == 0) continue;
+    differences.push_back(part.relative ? *measured / *said - 1 : *measured - *said);
   }
-  return Median(std::move(values));
-}
-std::optional<double> Difference(const std::vector<LegRun>& runs, Part part, bool relative) {
-  std::vector<double> values;
-  for (const LegRun& run : runs) {
-    const auto measured = part(run.leg);
-    const auto simulated = run.simulated ? part(*run.simulated) : std::nullopt;
-    if (!measured || !simulated || (relative && *simulated == 0)) continue;
-    values.push_back(relative ? *measured / *simulated - 1 : *measured - *simulated);
-  }
-  return Median(std::move(values));
+  return {Median(std::move(simulated)), Median(std::move(differences))};
 }
 
 double WarmupSeconds(const LegRun& run) { return ToMs(run.warmup) / 1000; }
 
 Report Collect(const std::vector<std::string>& names, LegRuns runs) {
   Report report;
-  report.names = names;
   for (const std::string& name : names) {
     const std::vector<std::string> variants = T4Variants(name);
     if (variants.size() == 1) continue;
@@ -90,97 +87,90 @@ Report Collect(const std::vector<std::string>& names, LegRuns runs) {
   return report;
 }
 
-std::string Signed(const std::optional<double>& value, double factor, int digits) {
-  return value ? fmt::format("{:+.{}f}", *value * factor, digits) : "-";
+std::string TriedText(const Report& report) {
+  std::string text;
+  for (const auto& [name, percentage] : report.percentage) {
+    text += fmt::format("{}: {} % each", name, percentage);
+    for (const Tried& tried : report.tried.at(name)) {
+      text += fmt::format("; with {} %: {} fps, mean {} ms", tried.percentage,
+                          Number(tried.leg.fps, 1, 1), Number(kMean.of(tried.leg), 1, 1));
+      if (tried.leg.drop_ratio)
+        text += fmt::format(", drops {:.1f} %", *tried.leg.drop_ratio * 100);
+    }
+    text += "\n";
+  }
+  return text.empty() ? text : text + "\n";
 }
 
-void PrintText(const Settings& settings, const vgpu::Model& model, const Report& report,
-               const std::vector<Claim>& claims) {
+std::string Text(const Settings& settings, const vgpu::Model& model, const Report& report) {
   const std::vector<std::string> headers{"sim fps", "diff %", "sim drops %",
                                          "diff",    "sim ms", "diff %"};
   std::vector<std::vector<std::string>> more;
-  double shortest = 0;
-  double longest = 0;
+  std::vector<double> warmups;
   for (const Leg& leg : report.legs) {
     const std::vector<LegRun>& runs = report.runs.at(leg.name);
-    more.push_back(
-        {Number(Simulated(runs, FpsOf), 1, 1), Signed(Difference(runs, FpsOf, true), 100, 1),
-         Number(Simulated(runs, DropsOf), 100, 1), Signed(Difference(runs, DropsOf, false), 100, 1),
-         Number(Simulated(runs, MeanOf), 1, 1), Signed(Difference(runs, MeanOf, true), 100, 1)});
-    const double warmup = MedianOf(runs, WarmupSeconds);
-    shortest = shortest == 0 ? warmup : std::min(shortest, warmup);
-    longest = std::max(longest, warmup);
-  }
-  fmt::print(
-      "{} on {} cores, bodies of {:.1f} ms, post phases of {:.1f} ms; {} repeats of {:g} s after a "
-      "warm-up of {} inferences per app ({:.1f} to {:.1f} s); medians\n\n",
-      model.name, Cores(), ToMs(model.kernels.at("body").cost), ToMs(model.kernels.at("post").cost),
-      settings.t4.repeats, settings.t4.seconds, CudaLegPlan{}.warmup, shortest, longest);
-  fmt::print("{}\n", LegTable(report.legs, headers, more).ToString());
-  for (const auto& [name, percentage] : report.percentage) {
-    fmt::print("{}: {} % each", name, percentage);
-    for (const Tried& tried : report.tried.at(name)) {
-      fmt::print("; with {} %: {} fps, mean {} ms", tried.percentage, Number(tried.leg.fps, 1, 1),
-                 Number(MeanOf(tried.leg), 1, 1));
-      if (tried.leg.drop_ratio) fmt::print(", drops {:.1f} %", *tried.leg.drop_ratio * 100);
+    std::vector<std::string>& cells = more.emplace_back();
+    for (const Part& part : {kFps, kDrops, kMean}) {
+      const Beside beside = BesideSimulator(runs, part);
+      cells.push_back(Number(beside.simulated, part.relative ? 1 : 100, 1));
+      cells.push_back(beside.difference ? fmt::format("{:+.1f}", *beside.difference * 100) : "-");
     }
-    fmt::print("\n");
+    warmups.push_back(MedianOf(runs, WarmupSeconds));
   }
-  if (!report.percentage.empty()) fmt::print("\n");
-  if (!claims.empty()) fmt::print("{}", ToText(claims));
+  const auto [shortest, longest] = std::ranges::minmax(warmups);
+  return fmt::format(
+      "{} on {} cores, bodies of {:.1f} ms, post phases of {:.1f} ms; {} repeats of {:g} s after a "
+      "warm-up of {} inferences per app ({:.1f} to {:.1f} s); medians\n\n{}\n{}",
+      model.name, Cores(), ToMs(model.kernels.at("body").cost), ToMs(model.kernels.at("post").cost),
+      settings.repeats, settings.seconds, CudaLegPlan{}.warmup, shortest, longest,
+      LegTable(report.legs, headers, more).ToString(), TriedText(report));
 }
 
 nlohmann::ordered_json LegJson(const Leg& leg, const Report& report) {
   const std::vector<LegRun>& runs = report.runs.at(leg.name);
   nlohmann::ordered_json json = ToJson(leg);
-  json["warmup_s"] = OrNull(MedianOf(runs, WarmupSeconds));
-  json["expired"] = runs.front().expired
-                        ? OrNull(MedianOf(runs,
-                                          [](const LegRun& run) {
-                                            return static_cast<double>(run.expired.value_or(0));
-                                          }))
-                        : nullptr;
-  json["device_late_ms_p99"] =
-      OrNull(MedianOf(runs, [](const LegRun& run) { return ToMs(run.lateness->p99); }));
-  json["device_late_ratio"] =
-      OrNull(MedianOf(runs, [](const LegRun& run) { return run.lateness->late_ratio; }));
-  json["simulated"] = {{"fps", OrNull(Simulated(runs, FpsOf))},
-                       {"drop_ratio", OrNull(Simulated(runs, DropsOf))},
-                       {"inference_mean_ms", OrNull(Simulated(runs, MeanOf))},
-                       {"body_mean_ms", OrNull(Simulated(runs, BodyOf))}};
-  // Relative, but for the drop ratio, which may be 0.
-  json["difference"] = {{"fps", OrNull(Difference(runs, FpsOf, true))},
-                        {"drop_ratio", OrNull(Difference(runs, DropsOf, false))},
-                        {"inference_mean_ms", OrNull(Difference(runs, MeanOf, true))},
-                        {"body_mean_ms", OrNull(Difference(runs, BodyOf, true))}};
+  const auto median = [&runs](auto value) { return OrNull(MedianOf(runs, value)); };
+  json["warmup_s"] = median(WarmupSeconds);
+  json["expired"] = nullptr;
+  if (runs.front().expired) {
+    json["expired"] =
+        median([](const LegRun& run) { return static_cast<double>(run.expired.value_or(0)); });
+  }
+  json["device_late_ms_p99"] = median([](const LegRun& run) { return ToMs(run.lateness->p99); });
+  json["device_late_ratio"] = median([](const LegRun& run) { return run.lateness->late_ratio; });
+  for (const Part& part : {kFps, kDrops, kMean, kBody}) {
+    const Beside beside = BesideSimulator(runs, part);
+    json["simulated"][part.name] = OrNull(beside.simulated);
+    json["difference"][part.name] = OrNull(beside.difference);
+  }
   if (const auto found = report.percentage.find(leg.name); found != report.percentage.end()) {
     json["percentage"] = found->second;
-    json["percentages_not_kept"] = nlohmann::ordered_json::array();
+    nlohmann::ordered_json& rest = json["percentages_not_kept"] = nlohmann::ordered_json::array();
     for (const Tried& tried : report.tried.at(leg.name)) {
-      json["percentages_not_kept"].push_back({{"percentage", tried.percentage},
-                                              {"fps", OrNull(tried.leg.fps)},
-                                              {"drop_ratio", OrNull(tried.leg.drop_ratio)}});
+      rest.push_back({{"percentage", tried.percentage},
+                      {"fps", OrNull(tried.leg.fps)},
+                      {"drop_ratio", OrNull(tried.leg.drop_ratio)}});
     }
   }
   return json;
 }
 
-void PrintJson(const Settings& settings, const vgpu::Model& model, const Report& report,
-               const std::vector<Claim>& claims) {
-  nlohmann::ordered_json legs = nlohmann::ordered_json::array();
-  for (const Leg& leg : report.legs) legs.push_back(LegJson(leg, report));
-  nlohmann::ordered_json device{
+BenchReport ReportOf(const Settings& settings, const vgpu::Model& model, const Report& report) {
+  BenchReport shown;
+  shown.text = Text(settings, model, report);
+  for (const Leg& leg : report.legs) shown.legs.push_back(LegJson(leg, report));
+  shown.device = {
       {"name", "gpu:0"},         {"model", model.name},     {"sigma", model.contention.sigma},
       {"w", model.contention.w}, {"g", model.contention.g}, {"cpu", DescribeCpu()}};
-  nlohmann::ordered_json json;
-  json["body_ms"] = OrNull(ToMs(model.kernels.at("body").cost));
-  json["post_ms"] = OrNull(ToMs(model.kernels.at("post").cost));
-  json["warmup_inferences"] = CudaLegPlan{}.warmup;
-  json["seconds"] = settings.t4.seconds;
-  json["repeats"] = settings.t4.repeats;
-  json["seed"] = settings.t4.seed;
-  json["disturbed"] = OrNull(MachineDoubt(report.runs, "alone"));
-  fmt::print("{}\n", BenchJson("t4", legs, device, json, claims).dump(2));
+  shown.settings = {{"body_ms", OrNull(ToMs(model.kernels.at("body").cost))},
+                    {"post_ms", OrNull(ToMs(model.kernels.at("post").cost))},
+                    {"warmup_inferences", CudaLegPlan{}.warmup},
+                    {"seconds", settings.seconds},
+                    {"repeats", settings.repeats},
+                    {"seed", settings.seed},
+                    {"disturbed", OrNull(MachineDoubt(report.runs, "alone"))}};
+  shown.claims = T4Claims(report.runs);
+  return shown;
 }
 
 }  // namespace
@@ -195,18 +185,15 @@ int BenchT4(const Arguments& arguments) {
       "as another baseline, with the percentage limits of MPS. Every leg runs once per repeat; "
       "ratios are taken within a repeat. Beside each leg stands what the simulator says of it.",
       "stagger bench t4"};
-  AddBenchOptions(app, &settings.t4.repeats, "how often each leg runs", &settings.as_json);
-  app.add_option("--seconds", settings.t4.seconds, "how long a leg counts, after its warm-up")
-      ->check(CLI::Range(1.0, 3600.0))
-      ->capture_default_str();
-  app.add_option("--seed", settings.t4.seed, "of the random phases; each repeat has others")
+  AddBenchOptions(app, &settings,
+                  {"how often each leg runs", "how long a leg counts, after its warm-up"});
+  app.add_option("--seed", settings.seed, "of the random phases; each repeat has others")
       ->capture_default_str();
   app.add_option("--legs", settings.legs,
                  "all, or names separated by commas: " + Join(T4LegNames(), ", "))
       ->capture_default_str();
   if (const auto code = ParseArguments(app, arguments)) return *code;
-  Result<std::vector<std::string>> names =
-      settings.legs == "all" ? T4LegNames() : ChooseLegs(settings.legs, T4LegNames());
+  const Result<std::vector<std::string>> names = ChooseLegs(settings.legs, T4LegNames());
   if (!names) {
     PrintError("bench t4: " + names.error().message);
     return kExitUsage;
@@ -217,20 +204,15 @@ int BenchT4(const Arguments& arguments) {
   for (const std::string& name : *names) {
     for (const std::string& variant : T4Variants(name)) {
       bench.push_back({variant, [&, variant](int repeat, const LegTools& tools) {
-                         return RunCudaLeg(T4Plan(variant, settings.t4, repeat, model), model,
-                                           tools);
+                         const T4Settings t4{settings.seconds, settings.seed};
+                         return RunCudaLeg(T4Plan(variant, t4, repeat, model), model, tools);
                        }});
     }
   }
   return RunBench<LegRuns>(
-      "t4", [&](Workplace& place) { return MeasureInterleaved(bench, settings.t4.repeats, place); },
-      [&](const LegRuns& runs) {
-        const Report report = Collect(*names, runs);
-        std::vector<Claim> claims = T4Claims(report.runs);
-        settings.as_json ? PrintJson(settings, model, report, claims)
-                         : PrintText(settings, model, report, claims);
-        return claims;
-      });
+      "t4", settings.as_json,
+      [&](Workplace& place) { return MeasureInterleaved(bench, settings.repeats, place); },
+      [&](const LegRuns& runs) { return ReportOf(settings, model, Collect(*names, runs)); });
 }
 
 }  // namespace stagger::cli

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "lab/bench/t4/device_log.h"
 #include "lab/legs/camera_group.h"
 #include "lab/scenario/sim_legs.h"
@@ -47,18 +48,16 @@ Environment EnvironmentOf(const CudaLegPlan& plan, const std::string& name,
 
 Result<std::vector<CameraApp>> Apps(const CudaLegPlan& plan, const LegTools& tools,
                                     const VirtualGpu& gpu, const PrivateDaemon* daemon) {
-  const Result<std::string> program = tools.installation.CudaCamera();
-  if (!program) return program.error();
-  const Result<std::string> agents = tools.installation.CudaAgents();
-  if (!agents) return agents.error();
+  const std::string program = STAGGER_TRY(tools.installation.CudaCamera());
+  const std::string agents = STAGGER_TRY(tools.installation.CudaAgents());
   std::vector<CameraApp> apps;
   for (std::size_t i = 0; i < plan.phases_ms.size(); ++i) {
     CameraApp app;
     app.name = fmt::format("camera-{}", i + 1);
-    app.path = *program;
+    app.path = program;
     app.arguments = CudaCameraArguments(plan, i);
     app.summary_on_stdout = true;
-    app.environment = EnvironmentOf(plan, app.name, *agents, gpu, daemon);
+    app.environment = EnvironmentOf(plan, app.name, agents, gpu, daemon);
     apps.push_back(std::move(app));
   }
   return apps;
@@ -79,9 +78,8 @@ Result<PrivateDaemon> StartDaemon(const CudaLegPlan& plan, const LegTools& tools
 // Leases that ended so far; 0 without a daemon.
 Result<std::int64_t> Expired(const PrivateDaemon* daemon) {
   if (daemon == nullptr) return std::int64_t{0};
-  const Result<documents::Status> status = AskStatus(daemon->socket());
-  if (!status) return status.error();
-  return static_cast<std::int64_t>(status->totals.counters.expired);
+  const documents::Status status = STAGGER_TRY(AskStatus(daemon->socket()));
+  return static_cast<std::int64_t>(status.totals.counters.expired);
 }
 
 struct Counted {
@@ -93,64 +91,42 @@ struct Counted {
 
 Result<Counted> Count(const CudaLegPlan& plan, const LegTools& tools, const ScratchDir& dir,
                       const VirtualGpu& gpu, const PrivateDaemon* daemon) {
-  const Result<std::vector<CameraApp>> apps = Apps(plan, tools, gpu, daemon);
-  if (!apps) return apps.error();
   Counted counted;
   const TimePoint begin = Now();
-  if (tools.progress) tools.progress({plan.name, 0, plan.seconds, 0});
-  Result<CameraGroup> cameras = CameraGroup::Start(*apps, dir, tools.keeper);
-  if (!cameras) return cameras.error();
-  if (auto ready = cameras->AwaitReady(kWarmupTimeout, tools.stop); !ready) return ready.error();
-  const Result<std::int64_t> expired_before = Expired(daemon);
-  if (!expired_before) return expired_before.error();
-  counted.start = Now() + kLead;
-  counted.warmup = counted.start - begin;
-  const std::string word = std::to_string(counted.start.since_epoch.count());
-  if (auto gone = cameras->Go(word); !gone) return gone.error();
-  const auto tick = [&](double elapsed) -> Result<void> {
-    if (tools.progress) {
-      tools.progress({plan.name, std::min(elapsed, plan.seconds), plan.seconds, 0});
-    }
-    return {};
-  };
-  if (auto attended = cameras->Attend(plan.seconds, tools.stop, tick); !attended) {
-    return attended.error();
-  }
-  cameras->Stop();
-  const Result<std::int64_t> expired = Expired(daemon);
-  if (!expired) return expired.error();
-  counted.expired = *expired - *expired_before;
-  Result<std::vector<AppRecord>> records = cameras->Records();
-  if (!records) return records.error();
-  counted.records = std::move(records).value();
+  std::int64_t expired_before = 0;
+  const CameraRun cameras{plan.name, STAGGER_TRY(Apps(plan, tools, gpu, daemon)), kWarmupTimeout,
+                          plan.seconds, [&]() -> Result<std::string> {
+                            expired_before = STAGGER_TRY(Expired(daemon));
+                            counted.start = Now() + kLead;
+                            counted.warmup = counted.start - begin;
+                            return std::to_string(counted.start.since_epoch.count());
+                          }};
+  counted.records = STAGGER_TRY(RunCameras(cameras, dir, tools));
+  counted.expired = STAGGER_TRY(Expired(daemon)) - expired_before;
   return counted;
 }
 
 Result<Leg> SimulatedLeg(const CudaLegPlan& plan, const vgpu::Model& model) {
   const sim::Scenario scenario = ScenarioOf(plan, model);
-  const Result<sim::Outcome> outcome = sim::Simulate(scenario, /*seed=*/1, /*threads=*/1);
-  if (!outcome) return outcome.error();
-  return SimLegs(scenario, *outcome).front().leg;
+  return SimLegs(scenario, STAGGER_TRY(sim::Simulate(scenario, /*seed=*/1, /*threads=*/1)))
+      .front()
+      .leg;
 }
 
 Result<LegRun> Measure(const CudaLegPlan& plan, const vgpu::Model& model, const LegTools& tools) {
-  Result<ScratchDir> dir = ScratchDir::Make(tools.keeper);
-  if (!dir) return dir.error();
+  ScratchDir dir = STAGGER_TRY(ScratchDir::Make(tools.keeper));
   VirtualGpuSpec device;
   device.server.devices = {model};
-  device.server.log = dir->File("device.jsonl");
+  device.server.log = dir.File("device.jsonl");
   const DisturbanceWatch watch;
-  Result<VirtualGpu> gpu = VirtualGpu::Start(tools.installation, device, tools.keeper);
-  if (!gpu) return gpu.error();
+  VirtualGpu gpu = STAGGER_TRY(VirtualGpu::Start(tools.installation, device, tools.keeper));
   std::optional<PrivateDaemon> daemon;
   if (plan.policy) {
-    Result<PrivateDaemon> started = StartDaemon(plan, tools, *dir, *gpu);
-    if (!started) return started.error();
-    daemon.emplace(std::move(started).value());
+    daemon.emplace(STAGGER_TRY(StartDaemon(plan, tools, dir, gpu)));
   }
-  const Result<Counted> counted = Count(plan, tools, *dir, *gpu, daemon ? &*daemon : nullptr);
+  const Result<Counted> counted = Count(plan, tools, dir, gpu, daemon ? &*daemon : nullptr);
   daemon.reset();
-  const Result<vgpu::ServerReport> report = gpu->Stop();
+  const Result<vgpu::ServerReport> report = gpu.Stop();
   if (!counted) return counted.error();
   if (!report) return report.error();
 
@@ -167,10 +143,9 @@ Result<LegRun> Measure(const CudaLegPlan& plan, const vgpu::Model& model, const 
     run.expired = counted->expired;
   }
   std::ifstream log(device.server.log);
-  const Result<std::vector<DeviceBody>> bodies = ReadBodies(log);
-  if (!bodies) return bodies.error();
+  const std::vector<DeviceBody> bodies = STAGGER_TRY(ReadBodies(log));
   const BodyFigures figures =
-      BodiesWithin(*bodies, counted->start, counted->start + FromMs(plan.seconds * 1000), /*k=*/1);
+      BodiesWithin(bodies, counted->start, counted->start + FromMs(plan.seconds * 1000), /*k=*/1);
   run.leg.body_ms = figures.body_ms;
   run.leg.overlap_ratio = figures.overlap_ratio;
   return run;

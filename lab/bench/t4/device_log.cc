@@ -27,44 +27,38 @@ Result<std::vector<DeviceBody>> ReadBodies(std::istream& log) {
   for (std::string line; std::getline(log, line);) {
     ++number;
     const nlohmann::json event = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    const auto text = [&](const char* key) {
-      const auto found = event.find(key);
-      return found != event.end() && found->is_string() ? found->get<std::string>() : "";
-    };
-    const auto whole = [&](const char* key) {
-      const auto found = event.find(key);
-      return found != event.end() && found->is_number_integer()
-                 ? std::optional(found->get<std::int64_t>())
-                 : std::nullopt;
-    };
-    if (!event.is_object())
+    if (!event.is_object()) {
       return Error{fmt::format("line {} of the device's log is none", number)};
-    if (text("event") != "op") continue;
-    const auto process = whole("process");
-    const auto begin = whole("begin_ns");
-    const auto end = whole("end_ns");
-    if (!process || !begin || !end) {
+    }
+    if (event.value("event", nlohmann::json()) != "op") continue;
+    DeviceBody op;
+    std::string kind;
+    bool body = false;
+    try {
+      op.process = event.at("process");
+      op.begin = TimePoint{Duration{event.at("begin_ns").get<std::int64_t>()}};
+      op.end = TimePoint{Duration{event.at("end_ns").get<std::int64_t>()}};
+      kind = event.value("kind", "");
+      body = kind == "kernel" && event.value("class", "") == "body";
+    } catch (const nlohmann::json::exception&) {
       return Error{
           fmt::format("line {} of the device's log: an operation without process, begin_ns "
                       "or end_ns",
                       number)};
     }
-    const auto key = static_cast<std::uint64_t>(*process);
-    const DeviceBody op{key, TimePoint{Duration{*begin}}, TimePoint{Duration{*end}}};
-    const std::string kind = text("kind");
-    if (kind != "kernel" || text("class") != "body") {
+    if (!body) {
       // Fills and the like may lie within a body; copies and other kernels do not.
-      if (kind == "kernel" || kind == "htod" || kind == "dtoh") open.erase(key);
+      if (kind == "kernel" || kind == "htod" || kind == "dtoh") open.erase(op.process);
       continue;
     }
-    if (whole("result").value_or(0) != 0) continue;
-    const auto [its, is_new] = open.try_emplace(key, bodies.size());
+    if (event.value("result", nlohmann::json(0)) != 0) continue;
+    const auto [its, is_new] = open.try_emplace(op.process, bodies.size());
     if (is_new) {
       bodies.push_back(op);
     } else {
-      DeviceBody& body = bodies[its->second];
-      body.begin = std::min(body.begin, op.begin);
-      body.end = std::max(body.end, op.end);
+      DeviceBody& whole = bodies[its->second];
+      whole.begin = std::min(whole.begin, op.begin);
+      whole.end = std::max(whole.end, op.end);
     }
   }
   std::ranges::sort(bodies, {}, &DeviceBody::begin);

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <tuple>
 
-#include "lab/sim/phases.h"
+#include "lab/sim/random.h"
 
 namespace stagger::cli {
 namespace {

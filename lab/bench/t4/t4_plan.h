@@ -12,7 +12,6 @@
 namespace stagger::cli {
 
 struct T4Settings {
-  int repeats = 5;
   double seconds = 20;
   std::uint64_t seed = 1;  // of the phases
 };

@@ -1,5 +1,6 @@
 // The driver API of the virtual GPU: one function per symbol of cuda/driver_calls.inc,
-// without its per-thread variant. exports.cc calls them; each takes the driver's lock itself.
+// without its per-thread variant. exports.cc calls them, under the driver's lock (this_call) unless
+// they may be called at any time.
 #pragma once
 
 #include "lab/vgpu/driver_values.h"

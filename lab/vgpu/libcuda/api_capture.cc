@@ -8,29 +8,19 @@
 namespace stagger::vgpu::api {
 namespace {
 
-CUresult Begin(CUstream handle, CUstreamCaptureMode mode, CUgraph graph,
+CUresult Begin(CUstream stream, CUstreamCaptureMode mode, CUgraph graph,
                std::vector<CUgraphNode> after) {
-  Driver& driver = Driver::Get();
-  const Lock lock(driver.mutex);
-  CUresult error;
-  CUstream stream = driver.Resolve(handle, &error);
-  if (stream == nullptr) return error;
-  return BeginCapture(&driver, stream, mode, graph, std::move(after));
+  const CUresult error = Driver::Get().Resolve(&stream);
+  return error != CUDA_SUCCESS ? error : BeginCapture(stream, mode, graph, std::move(after));
 }
 
-CUresult Info(CUstream handle, CUstreamCaptureStatus* status, unsigned long* id, CUgraph* graph,
+CUresult Info(CUstream stream, CUstreamCaptureStatus* status, unsigned long* id, CUgraph* graph,
               const CUgraphNode** dependencies, std::size_t* count) {
   if (status == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  Driver& driver = Driver::Get();
-  const Lock lock(driver.mutex);
-  CUresult error;
-  CUstream stream = driver.Resolve(handle, &error);
-  if (stream == nullptr) return error;
+  STAGGER_CUDA_TRY(Driver::Get().Resolve(&stream));
   *status = CU_STREAM_CAPTURE_STATUS_NONE;
-  if (stream->capture == nullptr) {
-    // Asking about the legacy stream is refused while it cannot be used, but spoils nothing.
-    return CheckLegacy(&driver, stream, false);
-  }
+  // Asking about the legacy stream is refused while it cannot be used, but spoils nothing.
+  if (stream->capture == nullptr) return CheckLegacy(stream, false);
   if (stream->capture->invalidated) {
     *status = CU_STREAM_CAPTURE_STATUS_INVALIDATED;
     return CUDA_SUCCESS;
@@ -60,13 +50,10 @@ CUresult cuStreamBeginCaptureToGraph(CUstream stream, CUgraph graph,
   return Begin(stream, mode, graph, {dependencies, dependencies + count});
 }
 
-CUresult cuStreamEndCapture(CUstream handle, CUgraph* graph) {
+CUresult cuStreamEndCapture(CUstream stream, CUgraph* graph) {
   if (graph == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  Driver& driver = Driver::Get();
-  const Lock lock(driver.mutex);
-  CUresult error;
-  CUstream stream = driver.Resolve(handle, &error);
-  return stream == nullptr ? error : EndCapture(&driver, stream, graph);
+  const CUresult error = Driver::Get().Resolve(&stream);
+  return error != CUDA_SUCCESS ? error : EndCapture(stream, graph);
 }
 
 CUresult cuStreamIsCapturing(CUstream stream, CUstreamCaptureStatus* status) {
@@ -88,14 +75,10 @@ CUresult cuStreamGetCaptureInfo_v3(CUstream stream, CUstreamCaptureStatus* statu
   return Info(stream, status, id, graph, dependencies, count);
 }
 
-CUresult cuStreamUpdateCaptureDependencies(CUstream handle, CUgraphNode* dependencies, size_t count,
+CUresult cuStreamUpdateCaptureDependencies(CUstream stream, CUgraphNode* dependencies, size_t count,
                                            unsigned int flags) {
   if (dependencies == nullptr && count > 0) return CUDA_ERROR_INVALID_VALUE;
-  Driver& driver = Driver::Get();
-  const Lock lock(driver.mutex);
-  CUresult error;
-  CUstream stream = driver.Resolve(handle, &error);
-  if (stream == nullptr) return error;
+  STAGGER_CUDA_TRY(Driver::Get().Resolve(&stream));
   if (stream->capture == nullptr) return CUDA_ERROR_ILLEGAL_STATE;
   if (flags == CU_STREAM_SET_CAPTURE_DEPENDENCIES) stream->frontier.clear();
   stream->frontier.insert(stream->frontier.end(), dependencies, dependencies + count);

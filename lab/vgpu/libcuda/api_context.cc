@@ -8,40 +8,28 @@
 namespace stagger::vgpu::api {
 namespace {
 
+CUresult WaitForAll(CUcontext context) {
+  return context->device->timeline.Wait(Held(), context->order.PendingInAll());
+}
+
 // Waits for what the context has under way, then ends it.
-CUresult Destroy(Driver* driver, Lock* lock, CUcontext context) {
-  std::vector<OpId> ids;
-  context->order.PendingInAll(&ids);
-  const CUresult waited = context->device->timeline.Wait(lock, ids);
-  driver->EndContext(context);
+CUresult Destroy(CUcontext context) {
+  const CUresult waited = WaitForAll(context);
+  Driver::Get().EndContext(context);
   return waited;
 }
 
-CUresult Synchronize(CUcontext context) {
-  Driver& driver = Driver::Get();
-  Lock lock(driver.mutex);
-  if (!Alive(context, Kind::kContext)) return CUDA_ERROR_INVALID_CONTEXT;
-  for (auto& [id, capture] : driver.captures) {
-    if (capture->origin->context != context) continue;
-    Invalidate(capture.get());
-    return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-  }
-  std::vector<OpId> ids;
-  context->order.PendingInAll(&ids);
-  return context->device->timeline.Wait(&lock, ids);
-}
+// Ends the primary context for everybody.
+CUresult Reset(SeenDevice* device) { return Destroy(std::exchange(device->primary, nullptr)); }
 
 }  // namespace
 
 CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
   if (context == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  Driver& driver = Driver::Get();
-  SeenDevice* on = driver.Device(device);
+  SeenDevice* on = Driver::Get().Device(device);
   if (on == nullptr) return CUDA_ERROR_INVALID_DEVICE;
-  const Lock lock(driver.mutex);
   if (on->primary == nullptr) {
-    const CUresult made = driver.NewContext(on, on->primary_flags, &on->primary);
-    if (made != CUDA_SUCCESS) return made;
+    STAGGER_CUDA_TRY(Driver::Get().NewContext(on, on->primary_flags, &on->primary));
     on->primary->primary = true;
   }
   ++on->primary->retained;
@@ -50,22 +38,16 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
 }
 
 CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device) {
-  Driver& driver = Driver::Get();
-  SeenDevice* on = driver.Device(device);
+  SeenDevice* on = Driver::Get().Device(device);
   if (on == nullptr) return CUDA_ERROR_INVALID_DEVICE;
-  Lock lock(driver.mutex);
   if (on->primary == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
-  if (--on->primary->retained > 0) return CUDA_SUCCESS;
-  CUcontext context = std::exchange(on->primary, nullptr);
-  return Destroy(&driver, &lock, context);
+  return --on->primary->retained > 0 ? CUDA_SUCCESS : Reset(on);
 }
 CUresult cuDevicePrimaryCtxRelease(CUdevice device) { return cuDevicePrimaryCtxRelease_v2(device); }
 
 CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice device, unsigned int flags) {
-  Driver& driver = Driver::Get();
-  SeenDevice* on = driver.Device(device);
+  SeenDevice* on = Driver::Get().Device(device);
   if (on == nullptr) return CUDA_ERROR_INVALID_DEVICE;
-  const Lock lock(driver.mutex);
   on->primary_flags = flags;
   if (on->primary != nullptr) on->primary->flags = flags;
   return CUDA_SUCCESS;
@@ -76,33 +58,25 @@ CUresult cuDevicePrimaryCtxSetFlags(CUdevice device, unsigned int flags) {
 
 CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned int* flags, int* active) {
   if (flags == nullptr || active == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  Driver& driver = Driver::Get();
-  const SeenDevice* on = driver.Device(device);
+  const SeenDevice* on = Driver::Get().Device(device);
   if (on == nullptr) return CUDA_ERROR_INVALID_DEVICE;
-  const Lock lock(driver.mutex);
   *flags = on->primary_flags;
   *active = on->primary != nullptr ? 1 : 0;
   return CUDA_SUCCESS;
 }
 
 CUresult cuDevicePrimaryCtxReset_v2(CUdevice device) {
-  Driver& driver = Driver::Get();
-  SeenDevice* on = driver.Device(device);
+  SeenDevice* on = Driver::Get().Device(device);
   if (on == nullptr) return CUDA_ERROR_INVALID_DEVICE;
-  Lock lock(driver.mutex);
-  if (on->primary == nullptr) return CUDA_SUCCESS;
-  CUcontext context = std::exchange(on->primary, nullptr);
-  return Destroy(&driver, &lock, context);
+  return on->primary == nullptr ? CUDA_SUCCESS : Reset(on);
 }
 CUresult cuDevicePrimaryCtxReset(CUdevice device) { return cuDevicePrimaryCtxReset_v2(device); }
 
 CUresult cuCtxCreate_v2(CUcontext* context, unsigned int flags, CUdevice device) {
   if (context == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  Driver& driver = Driver::Get();
-  SeenDevice* on = driver.Device(device);
+  SeenDevice* on = Driver::Get().Device(device);
   if (on == nullptr) return CUDA_ERROR_INVALID_DEVICE;
-  const Lock lock(driver.mutex);
-  const CUresult made = driver.NewContext(on, flags, context);
+  const CUresult made = Driver::Get().NewContext(on, flags, context);
   if (made == CUDA_SUCCESS) ContextStack().push_back(*context);
   return made;
 }
@@ -118,16 +92,13 @@ CUresult cuCtxCreate_v4(CUcontext* context, CUctxCreateParams* parameters, unsig
 }
 
 CUresult cuCtxDestroy_v2(CUcontext context) {
-  Driver& driver = Driver::Get();
-  Lock lock(driver.mutex);
   if (!Alive(context, Kind::kContext) || context->primary) return CUDA_ERROR_INVALID_CONTEXT;
   std::vector<CUcontext>& stack = ContextStack();
   if (!stack.empty() && stack.back() == context) stack.pop_back();
-  return Destroy(&driver, &lock, context);
+  return Destroy(context);
 }
 
 CUresult cuCtxPushCurrent_v2(CUcontext context) {
-  const Lock lock(Driver::Get().mutex);
   if (!Alive(context, Kind::kContext)) return CUDA_ERROR_INVALID_CONTEXT;
   ContextStack().push_back(context);
   return CUDA_SUCCESS;
@@ -142,7 +113,6 @@ CUresult cuCtxPopCurrent_v2(CUcontext* context) {
 }
 
 CUresult cuCtxSetCurrent(CUcontext context) {
-  const Lock lock(Driver::Get().mutex);
   if (context != nullptr && !Alive(context, Kind::kContext)) return CUDA_ERROR_INVALID_CONTEXT;
   std::vector<CUcontext>& stack = ContextStack();
   if (!stack.empty()) stack.pop_back();
@@ -152,31 +122,21 @@ CUresult cuCtxSetCurrent(CUcontext context) {
 
 CUresult cuCtxGetCurrent(CUcontext* context) {
   if (context == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const Lock lock(Driver::Get().mutex);
   *context = Current();
   return CUDA_SUCCESS;
 }
 
-CUresult cuCtxGetDevice(CUdevice* device) {
-  if (device == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const Lock lock(Driver::Get().mutex);
-  const CUctx_st* context = Current();
-  if (context == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
-  *device = context->device->ordinal;
-  return CUDA_SUCCESS;
-}
 CUresult cuCtxGetDevice_v2(CUdevice* device, CUcontext context) {
-  if (context == nullptr) return cuCtxGetDevice(device);
   if (device == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const Lock lock(Driver::Get().mutex);
+  if (context == nullptr) context = Current();
   if (!Alive(context, Kind::kContext)) return CUDA_ERROR_INVALID_CONTEXT;
   *device = context->device->ordinal;
   return CUDA_SUCCESS;
 }
+CUresult cuCtxGetDevice(CUdevice* device) { return cuCtxGetDevice_v2(device, nullptr); }
 
 CUresult cuCtxGetFlags(unsigned int* flags) {
   if (flags == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const Lock lock(Driver::Get().mutex);
   CUcontext context = Current();
   if (context == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
   *flags = context->flags;
@@ -185,7 +145,6 @@ CUresult cuCtxGetFlags(unsigned int* flags) {
 
 CUresult cuCtxGetId(CUcontext context, unsigned long long* id) {
   if (id == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const Lock lock(Driver::Get().mutex);
   if (context == nullptr) context = Current();
   if (!Alive(context, Kind::kContext)) return CUDA_ERROR_INVALID_CONTEXT;
   *id = context->id;
@@ -194,7 +153,6 @@ CUresult cuCtxGetId(CUcontext context, unsigned long long* id) {
 
 CUresult cuCtxGetApiVersion(CUcontext context, unsigned int* version) {
   if (version == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const Lock lock(Driver::Get().mutex);
   if (context != nullptr && !Alive(context, Kind::kContext)) return CUDA_ERROR_INVALID_CONTEXT;
   *version = 3020;  // of the context interface, not of the driver
   return CUDA_SUCCESS;
@@ -219,9 +177,16 @@ CUresult cuCtxGetStreamPriorityRange(int* least, int* greatest) {
   return CUDA_SUCCESS;
 }
 
-CUresult cuCtxSynchronize() { return Synchronize(Current()); }
 CUresult cuCtxSynchronize_v2(CUcontext context) {
-  return Synchronize(context != nullptr ? context : Current());
+  if (context == nullptr) context = Current();
+  if (!Alive(context, Kind::kContext)) return CUDA_ERROR_INVALID_CONTEXT;
+  for (auto& [id, capture] : Driver::Get().captures) {
+    if (capture->origin->context != context) continue;
+    Invalidate(capture.get());
+    return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+  }
+  return WaitForAll(context);
 }
+CUresult cuCtxSynchronize() { return cuCtxSynchronize_v2(nullptr); }
 
 }  // namespace stagger::vgpu::api

@@ -48,12 +48,9 @@ bool IsDevice(const Driver& driver, Side side, std::uintptr_t address) {
   return found != nullptr && found->on_device();
 }
 
-CUresult Copy(const Box& box, Side to_side, Side from_side, CUstream handle, bool wait) {
+CUresult Copy(const Box& box, Side to_side, Side from_side, CUstream stream, bool wait) {
   Driver& driver = Driver::Get();
-  Lock lock(driver.mutex);
-  CUresult error;
-  CUstream stream = driver.Resolve(handle, &error);
-  if (stream == nullptr) return error;
+  STAGGER_CUDA_TRY(driver.Resolve(&stream));
   if (box.bytes() == 0) return CUDA_SUCCESS;
   const auto to = reinterpret_cast<std::uintptr_t>(box.to);
   const auto from = reinterpret_cast<std::uintptr_t>(box.from);
@@ -73,7 +70,7 @@ CUresult Copy(const Box& box, Side to_side, Side from_side, CUstream handle, boo
   const bool pageable_to = !to_device && driver.memory.At(to) == nullptr;
   if (wait) {
     task.work.effect = [box] { box.Copy(); };
-    return driver.EnqueueAndWait(&lock, handle, std::move(task));
+    return driver.EnqueueAndWait(stream, std::move(task));
   }
   if (pageable_from && stream->capture == nullptr) {
     auto staged = std::make_shared<std::vector<std::byte>>(box.from, box.from + box.from_reach());
@@ -85,19 +82,22 @@ CUresult Copy(const Box& box, Side to_side, Side from_side, CUstream handle, boo
   } else {
     task.work.effect = [box] { box.Copy(); };
   }
-  error = driver.Enqueue(stream, std::move(task));
+  const CUresult error = driver.Enqueue(stream, std::move(task));
   if (error != CUDA_SUCCESS || !pageable_to || stream->capture != nullptr) return error;
-  return stream->context->device->timeline.Wait(&lock, {stream->lane->tail});
+  return stream->context->device->timeline.Wait(Held(), {stream->lane->tail});
 }
 
-Box Row(CUdeviceptr to, CUdeviceptr from, std::size_t bytes) {
+CUdeviceptr PointerOf(CUdeviceptr device) { return device; }
+CUdeviceptr PointerOf(const void* host) { return reinterpret_cast<std::uintptr_t>(host); }
+
+template <typename To, typename From>
+Box Row(To to, From from, std::size_t bytes) {
   Box box;
-  box.to = reinterpret_cast<std::byte*>(to);
-  box.from = reinterpret_cast<const std::byte*>(from);
+  box.to = reinterpret_cast<std::byte*>(PointerOf(to));
+  box.from = reinterpret_cast<const std::byte*>(PointerOf(from));
   box.width = bytes;
   return box;
 }
-CUdeviceptr PointerOf(const void* host) { return reinterpret_cast<std::uintptr_t>(host); }
 
 // One end of a 2D or 3D copy. False: an array, which there are none of.
 bool SideOf(CUmemorytype type, const void* host, CUdeviceptr device, CUdeviceptr* address,
@@ -159,7 +159,6 @@ CUresult Copy2D(const CUDA_MEMCPY2D* copy, CUstream stream, bool wait) {
 }
 
 CUresult CheckPeers(CUcontext to, CUcontext from) {
-  const Lock lock(Driver::Get().mutex);
   if (!Alive(to, Kind::kContext) || !Alive(from, Kind::kContext)) {
     return CUDA_ERROR_INVALID_CONTEXT;
   }
@@ -168,12 +167,9 @@ CUresult CheckPeers(CUcontext to, CUcontext from) {
 
 template <typename T>
 CUresult Fill(CUdeviceptr to, std::size_t pitch, T value, std::size_t width, std::size_t height,
-              CUstream handle, bool wait) {
+              CUstream stream, bool wait) {
   Driver& driver = Driver::Get();
-  Lock lock(driver.mutex);
-  CUresult error;
-  CUstream stream = driver.Resolve(handle, &error);
-  if (stream == nullptr) return error;
+  STAGGER_CUDA_TRY(driver.Resolve(&stream));
   if (width == 0 || height == 0) return CUDA_SUCCESS;
   const std::size_t reach = (height - 1) * pitch + width * sizeof(T);
   if (to % sizeof(T) != 0 || !driver.memory.Usable(to, reach)) return CUDA_ERROR_INVALID_VALUE;
@@ -187,36 +183,26 @@ CUresult Fill(CUdeviceptr to, std::size_t pitch, T value, std::size_t width, std
       for (std::size_t x = 0; x < width; ++x) row[x] = value;
     }
   };
-  if (wait) return driver.EnqueueAndWait(&lock, handle, std::move(task));
-  return driver.Enqueue(stream, std::move(task));
+  return wait ? driver.EnqueueAndWait(stream, std::move(task))
+              : driver.Enqueue(stream, std::move(task));
 }
 
 }  // namespace
 
-CUresult cuMemcpy(CUdeviceptr to, CUdeviceptr from, size_t bytes) {
-  return Copy(Row(to, from, bytes), Side::kEither, Side::kEither, nullptr, true);
-}
-CUresult cuMemcpyAsync(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream) {
-  return Copy(Row(to, from, bytes), Side::kEither, Side::kEither, stream, false);
-}
-CUresult cuMemcpyHtoD_v2(CUdeviceptr to, const void* from, size_t bytes) {
-  return Copy(Row(to, PointerOf(from), bytes), Side::kDevice, Side::kHost, nullptr, true);
-}
-CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void* from, size_t bytes, CUstream stream) {
-  return Copy(Row(to, PointerOf(from), bytes), Side::kDevice, Side::kHost, stream, false);
-}
-CUresult cuMemcpyDtoH_v2(void* to, CUdeviceptr from, size_t bytes) {
-  return Copy(Row(PointerOf(to), from, bytes), Side::kHost, Side::kDevice, nullptr, true);
-}
-CUresult cuMemcpyDtoHAsync_v2(void* to, CUdeviceptr from, size_t bytes, CUstream stream) {
-  return Copy(Row(PointerOf(to), from, bytes), Side::kHost, Side::kDevice, stream, false);
-}
-CUresult cuMemcpyDtoD_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes) {
-  return Copy(Row(to, from, bytes), Side::kDevice, Side::kDevice, nullptr, true);
-}
-CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream) {
-  return Copy(Row(to, from, bytes), Side::kDevice, Side::kDevice, stream, false);
-}
+// A direction's two calls: the one that waits, and the one in a stream.
+#define STAGGER_COPY(name, suffix, To, From, to_side, from_side)                      \
+  CUresult name##suffix(To to, From from, size_t bytes) {                             \
+    return Copy(Row(to, from, bytes), Side::to_side, Side::from_side, nullptr, true); \
+  }                                                                                   \
+  CUresult name##Async##suffix(To to, From from, size_t bytes, CUstream stream) {     \
+    return Copy(Row(to, from, bytes), Side::to_side, Side::from_side, stream, false); \
+  }
+STAGGER_COPY(cuMemcpy, , CUdeviceptr, CUdeviceptr, kEither, kEither)
+STAGGER_COPY(cuMemcpyHtoD, _v2, CUdeviceptr, const void*, kDevice, kHost)
+STAGGER_COPY(cuMemcpyDtoH, _v2, void*, CUdeviceptr, kHost, kDevice)
+STAGGER_COPY(cuMemcpyDtoD, _v2, CUdeviceptr, CUdeviceptr, kDevice, kDevice)
+#undef STAGGER_COPY
+
 // A peer is another context on the same device.
 CUresult cuMemcpyPeer(CUdeviceptr to, CUcontext to_context, CUdeviceptr from,
                       CUcontext from_context, size_t bytes) {
@@ -245,8 +231,7 @@ CUresult cuMemcpyBatchAsync_v2(CUdeviceptr* to, CUdeviceptr* from, size_t* sizes
                                CUmemcpyAttributes*, size_t*, size_t, CUstream stream) {
   if (to == nullptr || from == nullptr || sizes == nullptr) return CUDA_ERROR_INVALID_VALUE;
   for (std::size_t i = 0; i < count; ++i) {
-    const CUresult copied = cuMemcpyAsync(to[i], from[i], sizes[i], stream);
-    if (copied != CUDA_SUCCESS) return copied;
+    STAGGER_CUDA_TRY(cuMemcpyAsync(to[i], from[i], sizes[i], stream));
   }
   return CUDA_SUCCESS;
 }
@@ -258,47 +243,25 @@ CUresult cuMemcpyBatchAsync(CUdeviceptr* to, CUdeviceptr* from, size_t* sizes, s
                                stream);
 }
 
-CUresult cuMemsetD8_v2(CUdeviceptr to, unsigned char value, size_t count) {
-  return Fill(to, 0, value, count, 1, nullptr, true);
-}
-CUresult cuMemsetD16_v2(CUdeviceptr to, unsigned short value, size_t count) {
-  return Fill(to, 0, value, count, 1, nullptr, true);
-}
-CUresult cuMemsetD32_v2(CUdeviceptr to, unsigned int value, size_t count) {
-  return Fill(to, 0, value, count, 1, nullptr, true);
-}
-CUresult cuMemsetD2D8_v2(CUdeviceptr to, size_t pitch, unsigned char value, size_t width,
-                         size_t height) {
-  return Fill(to, pitch, value, width, height, nullptr, true);
-}
-CUresult cuMemsetD2D16_v2(CUdeviceptr to, size_t pitch, unsigned short value, size_t width,
-                          size_t height) {
-  return Fill(to, pitch, value, width, height, nullptr, true);
-}
-CUresult cuMemsetD2D32_v2(CUdeviceptr to, size_t pitch, unsigned int value, size_t width,
-                          size_t height) {
-  return Fill(to, pitch, value, width, height, nullptr, true);
-}
-CUresult cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t count, CUstream stream) {
-  return Fill(to, 0, value, count, 1, stream, false);
-}
-CUresult cuMemsetD16Async(CUdeviceptr to, unsigned short value, size_t count, CUstream stream) {
-  return Fill(to, 0, value, count, 1, stream, false);
-}
-CUresult cuMemsetD32Async(CUdeviceptr to, unsigned int value, size_t count, CUstream stream) {
-  return Fill(to, 0, value, count, 1, stream, false);
-}
-CUresult cuMemsetD2D8Async(CUdeviceptr to, size_t pitch, unsigned char value, size_t width,
-                           size_t height, CUstream stream) {
-  return Fill(to, pitch, value, width, height, stream, false);
-}
-CUresult cuMemsetD2D16Async(CUdeviceptr to, size_t pitch, unsigned short value, size_t width,
-                            size_t height, CUstream stream) {
-  return Fill(to, pitch, value, width, height, stream, false);
-}
-CUresult cuMemsetD2D32Async(CUdeviceptr to, size_t pitch, unsigned int value, size_t width,
-                            size_t height, CUstream stream) {
-  return Fill(to, pitch, value, width, height, stream, false);
-}
+// The four fills with words of one size.
+#define STAGGER_FILL(bits, T)                                                               \
+  CUresult cuMemsetD##bits##_v2(CUdeviceptr to, T value, size_t count) {                    \
+    return Fill(to, 0, value, count, 1, nullptr, true);                                     \
+  }                                                                                         \
+  CUresult cuMemsetD##bits##Async(CUdeviceptr to, T value, size_t count, CUstream stream) { \
+    return Fill(to, 0, value, count, 1, stream, false);                                     \
+  }                                                                                         \
+  CUresult cuMemsetD2D##bits##_v2(CUdeviceptr to, size_t pitch, T value, size_t width,      \
+                                  size_t height) {                                          \
+    return Fill(to, pitch, value, width, height, nullptr, true);                            \
+  }                                                                                         \
+  CUresult cuMemsetD2D##bits##Async(CUdeviceptr to, size_t pitch, T value, size_t width,    \
+                                    size_t height, CUstream stream) {                       \
+    return Fill(to, pitch, value, width, height, stream, false);                            \
+  }
+STAGGER_FILL(8, unsigned char)
+STAGGER_FILL(16, unsigned short)
+STAGGER_FILL(32, unsigned int)
+#undef STAGGER_FILL
 
 }  // namespace stagger::vgpu::api

@@ -131,8 +131,7 @@ CUresult cuDeviceGetCount(int* count) {
 
 CUresult cuDeviceGetName(char* name, int length, CUdevice device) {
   if (length <= 0) return CUDA_ERROR_INVALID_VALUE;
-  const CUresult checked = CheckDevice(name, device);
-  if (checked != CUDA_SUCCESS) return checked;
+  STAGGER_CUDA_TRY(CheckDevice(name, device));
   std::snprintf(name, static_cast<std::size_t>(length), "%s", About(device).name);
   return CUDA_SUCCESS;
 }
@@ -160,8 +159,7 @@ CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice
 
 CUresult cuDeviceComputeCapability(int* major, int* minor, CUdevice device) {
   if (minor == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const CUresult checked = CheckDevice(major, device);
-  if (checked != CUDA_SUCCESS) return checked;
+  STAGGER_CUDA_TRY(CheckDevice(major, device));
   const SeenDevice& seen = *Driver::Get().Device(device);
   *major = AttributeOf(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, seen);
   *minor = AttributeOf(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, seen);

@@ -22,16 +22,9 @@ CUresult Add(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies, 
   return CUDA_SUCCESS;
 }
 
-Task Marker(CUgraphNodeType type) {
-  Task task;
-  task.type = type;
-  task.work.record.kind = OpKind::kMarker;
-  return task;
-}
-
 template <typename P>
 CUresult MakeTask(const P* parameters, CUfunction function, Task* task) {
-  return MakeLaunch(&Driver::Get(), function,
+  return MakeLaunch(function,
                     {parameters->gridDimX, parameters->gridDimY, parameters->gridDimZ,
                      parameters->blockDimX, parameters->blockDimY, parameters->blockDimZ},
                     parameters->kernelParams, parameters->extra, task);
@@ -47,7 +40,6 @@ template <typename P>
 CUresult AddKernel(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies,
                    std::size_t count, const P* parameters) {
   if (parameters == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const Lock lock(Driver::Get().mutex);
   Task task;
   const CUresult made = MakeTask(parameters, FunctionOf(*parameters), &task);
   return made != CUDA_SUCCESS ? made : Add(node, graph, dependencies, count, std::move(task));
@@ -56,7 +48,6 @@ CUresult AddKernel(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependen
 template <typename P>
 CUresult SetKernel(CUgraphExec executable, CUgraphNode node, const P* parameters) {
   if (parameters == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const Lock lock(Driver::Get().mutex);
   if (!Alive(executable, Kind::kExecutable)) return CUDA_ERROR_INVALID_HANDLE;
   const auto step = std::ranges::find(executable->steps, node, &CUgraphExec_st::Step::from);
   if (step == executable->steps.end() || step->task.type != CU_GRAPH_NODE_TYPE_KERNEL) {
@@ -67,7 +58,6 @@ CUresult SetKernel(CUgraphExec executable, CUgraphNode node, const P* parameters
 
 CUresult MakeExecutable(CUgraphExec* executable, CUgraph graph) {
   if (executable == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const Lock lock(Driver::Get().mutex);
   if (!Alive(graph, Kind::kGraph)) return CUDA_ERROR_INVALID_VALUE;
   *executable = new CUgraphExec_st;
   (*executable)->steps = StepsOf(graph);
@@ -105,7 +95,6 @@ CUresult List(const std::vector<CUgraphNode>& nodes, CUgraphNode* out, std::size
 
 CUresult ListEdges(CUgraph graph, CUgraphNode* from, CUgraphNode* to, CUgraphEdgeData* edges,
                    std::size_t* count) {
-  const Lock lock(Driver::Get().mutex);
   if (!Alive(graph, Kind::kGraph) || count == nullptr || (from == nullptr) != (to == nullptr)) {
     return CUDA_ERROR_INVALID_VALUE;
   }
@@ -125,7 +114,6 @@ CUresult ListEdges(CUgraph graph, CUgraphNode* from, CUgraphNode* to, CUgraphEdg
 
 CUresult AddEdges(CUgraph graph, const CUgraphNode* from, const CUgraphNode* to,
                   std::size_t count) {
-  const Lock lock(Driver::Get().mutex);
   if (!Alive(graph, Kind::kGraph) || from == nullptr || to == nullptr) {
     return CUDA_ERROR_INVALID_VALUE;
   }
@@ -154,7 +142,6 @@ CUresult cuGraphCreate(CUgraph* graph, unsigned int flags) {
 }
 
 CUresult cuGraphDestroy(CUgraph graph) {
-  const Lock lock(Driver::Get().mutex);
   if (!Alive(graph, Kind::kGraph)) return CUDA_ERROR_INVALID_VALUE;
   for (const auto& node : graph->nodes) {
     node->kind = Kind::kDead;
@@ -166,7 +153,6 @@ CUresult cuGraphDestroy(CUgraph graph) {
 
 CUresult cuGraphClone(CUgraph* clone, CUgraph graph) {
   if (clone == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const Lock lock(Driver::Get().mutex);
   if (!Alive(graph, Kind::kGraph)) return CUDA_ERROR_INVALID_VALUE;
   *clone = CopyOf(graph);
   return CUDA_SUCCESS;
@@ -184,25 +170,16 @@ CUresult cuGraphAddKernelNode_v2(CUgraphNode* node, CUgraph graph, const CUgraph
 CUresult cuGraphAddHostNode(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies,
                             size_t count, const CUDA_HOST_NODE_PARAMS* parameters) {
   if (parameters == nullptr || parameters->fn == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const Lock lock(Driver::Get().mutex);
-  Task task;
-  task.type = CU_GRAPH_NODE_TYPE_HOST;
-  task.work.record.kind = OpKind::kHost;
-  task.work.host = [function = *parameters](CUresult status) {
-    if (status == CUDA_SUCCESS) function.fn(function.userData);
-  };
-  return Add(node, graph, dependencies, count, std::move(task));
+  return Add(node, graph, dependencies, count, HostTask(parameters->fn, parameters->userData));
 }
 
 CUresult cuGraphAddEmptyNode(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies,
                              size_t count) {
-  const Lock lock(Driver::Get().mutex);
   return Add(node, graph, dependencies, count, Marker(CU_GRAPH_NODE_TYPE_EMPTY));
 }
 
 CUresult cuGraphAddChildGraphNode(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies,
                                   size_t count, CUgraph child) {
-  const Lock lock(Driver::Get().mutex);
   if (!Alive(child, Kind::kGraph)) return CUDA_ERROR_INVALID_VALUE;
   const CUresult added = Add(node, graph, dependencies, count, Marker(CU_GRAPH_NODE_TYPE_GRAPH));
   if (added == CUDA_SUCCESS) (*node)->child = CopyOf(child);
@@ -211,7 +188,6 @@ CUresult cuGraphAddChildGraphNode(CUgraphNode* node, CUgraph graph, const CUgrap
 
 CUresult cuGraphAddEventRecordNode(CUgraphNode* node, CUgraph graph,
                                    const CUgraphNode* dependencies, size_t count, CUevent event) {
-  const Lock lock(Driver::Get().mutex);
   if (!Alive(event, Kind::kEvent)) return CUDA_ERROR_INVALID_VALUE;
   Task task = Marker(CU_GRAPH_NODE_TYPE_EVENT_RECORD);
   task.event = event;
@@ -228,14 +204,12 @@ CUresult cuGraphAddDependencies_v2(CUgraph graph, const CUgraphNode* from, const
 }
 
 CUresult cuGraphGetNodes(CUgraph graph, CUgraphNode* nodes, size_t* count) {
-  const Lock lock(Driver::Get().mutex);
   if (!Alive(graph, Kind::kGraph)) return CUDA_ERROR_INVALID_VALUE;
   std::vector<CUgraphNode> all;
   for (const auto& node : graph->nodes) all.push_back(node.get());
   return List(all, nodes, count);
 }
 CUresult cuGraphGetRootNodes(CUgraph graph, CUgraphNode* nodes, size_t* count) {
-  const Lock lock(Driver::Get().mutex);
   if (!Alive(graph, Kind::kGraph)) return CUDA_ERROR_INVALID_VALUE;
   std::vector<CUgraphNode> roots;
   for (const auto& node : graph->nodes) {
@@ -252,7 +226,6 @@ CUresult cuGraphGetEdges_v2(CUgraph graph, CUgraphNode* from, CUgraphNode* to,
 }
 
 CUresult cuGraphNodeGetType(CUgraphNode node, CUgraphNodeType* type) {
-  const Lock lock(Driver::Get().mutex);
   if (!Alive(node, Kind::kNode) || type == nullptr) return CUDA_ERROR_INVALID_VALUE;
   *type = node->task.type;
   return CUDA_SUCCESS;
@@ -292,7 +265,6 @@ CUresult cuGraphExecKernelNodeSetParams_v2(CUgraphExec executable, CUgraphNode n
 CUresult cuGraphExecUpdate_v2(CUgraphExec executable, CUgraph graph,
                               CUgraphExecUpdateResultInfo* result) {
   if (result == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const Lock lock(Driver::Get().mutex);
   const CUresult updated = Update(executable, graph);
   *result = {updated == CUDA_SUCCESS ? kUpdated : kTopologyChanged, nullptr, nullptr};
   return updated;
@@ -308,7 +280,6 @@ CUresult cuGraphExecUpdate(CUgraphExec executable, CUgraph graph, CUgraphNode* f
 }
 
 CUresult cuGraphExecDestroy(CUgraphExec executable) {
-  const Lock lock(Driver::Get().mutex);
   if (!Alive(executable, Kind::kExecutable)) return CUDA_ERROR_INVALID_HANDLE;
   executable->kind = Kind::kDead;
   executable->steps.clear();
@@ -316,17 +287,13 @@ CUresult cuGraphExecDestroy(CUgraphExec executable) {
 }
 
 CUresult cuGraphUpload(CUgraphExec executable, CUstream) {
-  const Lock lock(Driver::Get().mutex);
   return Alive(executable, Kind::kExecutable) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
-CUresult cuGraphLaunch(CUgraphExec executable, CUstream handle) {
-  Driver& driver = Driver::Get();
-  const Lock lock(driver.mutex);
+CUresult cuGraphLaunch(CUgraphExec executable, CUstream stream) {
   if (!Alive(executable, Kind::kExecutable)) return CUDA_ERROR_INVALID_HANDLE;
-  CUresult error;
-  CUstream stream = driver.Resolve(handle, &error);
-  return stream == nullptr ? error : LaunchGraph(&driver, executable, stream);
+  const CUresult error = Driver::Get().Resolve(&stream);
+  return error != CUDA_SUCCESS ? error : LaunchGraph(executable, stream);
 }
 
 }  // namespace stagger::vgpu::api

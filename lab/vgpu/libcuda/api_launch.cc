@@ -7,15 +7,12 @@
 namespace stagger::vgpu {
 namespace {
 
-Fault FaultOf(Driver* driver, const std::string& kernel) {
-  for (const FaultOrder& order : driver->faults) {
-    if (order.kernel != kernel) continue;
-    // One count however many faults are ordered for it.
-    const std::uint64_t count = ++driver->launches[kernel];
-    for (const FaultOrder& due : driver->faults) {
-      if (due.kernel == kernel && due.nth == count) return due.fault;
-    }
-    return Fault::kNone;
+Fault FaultOf(const std::string& kernel) {
+  Driver& driver = Driver::Get();
+  if (driver.faults.empty()) return Fault::kNone;
+  const std::uint64_t count = ++driver.launches[kernel];
+  for (const FaultOrder& due : driver.faults) {
+    if (due.kernel == kernel && due.nth == count) return due.fault;
   }
   return Fault::kNone;
 }
@@ -44,8 +41,22 @@ bool Pack(const Kernel& kernel, void** parameters, void** extra, std::vector<std
 
 }  // namespace
 
-CUresult MakeLaunch(Driver* driver, CUfunction function, const Grid& grid, void** parameters,
-                    void** extra, Task* task) {
+Task HostTask(CUhostFn function, void* data) {
+  return HostTask([function, data](CUresult status) {
+    if (status == CUDA_SUCCESS) function(data);
+  });
+}
+
+Task HostTask(std::function<void(CUresult)> host) {
+  Task task;
+  task.type = CU_GRAPH_NODE_TYPE_HOST;
+  task.work.record.kind = OpKind::kHost;
+  task.work.host = std::move(host);
+  return task;
+}
+
+CUresult MakeLaunch(CUfunction function, const Grid& grid, void** parameters, void** extra,
+                    Task* task) {
   if (!Alive(function, Kind::kFunction)) return CUDA_ERROR_INVALID_HANDLE;
   for (const unsigned extent : {grid.x, grid.y, grid.z, grid.block_x, grid.block_y, grid.block_z}) {
     if (extent == 0) return CUDA_ERROR_INVALID_VALUE;
@@ -58,13 +69,13 @@ CUresult MakeLaunch(Driver* driver, CUfunction function, const Grid& grid, void*
   record.cost_ns = kernel.cost_ns;
   record.demand = kernel.demand;
   record.post = kernel.post;
-  record.fault = FaultOf(driver, kernel.name);
+  record.fault = FaultOf(kernel.name);
   if (kernel.action == Action::kNone) return CUDA_SUCCESS;
   std::vector<std::byte> packed;
   if (!Pack(kernel, parameters, extra, &packed)) return CUDA_ERROR_INVALID_VALUE;
   for (const Use& use : UsesOf(kernel, packed.data())) {
     // What it would touch is not the device's: it fails when it runs, as on a real one.
-    if (use.bytes > 0 && !driver->memory.Usable(use.address, use.bytes)) {
+    if (use.bytes > 0 && !Driver::Get().memory.Usable(use.address, use.bytes)) {
       record.fault = Fault::kAddress;
     }
   }
@@ -75,30 +86,17 @@ CUresult MakeLaunch(Driver* driver, CUfunction function, const Grid& grid, void*
 namespace api {
 namespace {
 
-CUresult Launch(CUfunction function, const Grid& grid, CUstream handle, void** parameters,
-                void** extra) {
-  Driver& driver = Driver::Get();
-  const Lock lock(driver.mutex);
-  CUresult error;
-  CUstream stream = driver.Resolve(handle, &error);
-  if (stream == nullptr) return error;
-  Task task;
-  error = MakeLaunch(&driver, function, grid, parameters, extra, &task);
-  if (error != CUDA_SUCCESS) return error;
-  return driver.Enqueue(stream, std::move(task));
+CUresult Enqueue(CUstream stream, Task task) {
+  const CUresult error = Driver::Get().Resolve(&stream);
+  return error != CUDA_SUCCESS ? error : Driver::Get().Enqueue(stream, std::move(task));
 }
 
-CUresult LaunchHost(CUstream handle, std::function<void(CUresult)> host) {
-  Driver& driver = Driver::Get();
-  const Lock lock(driver.mutex);
-  CUresult error;
-  CUstream stream = driver.Resolve(handle, &error);
-  if (stream == nullptr) return error;
+CUresult Launch(CUfunction function, const Grid& grid, CUstream stream, void** parameters,
+                void** extra) {
+  STAGGER_CUDA_TRY(Driver::Get().Resolve(&stream));
   Task task;
-  task.type = CU_GRAPH_NODE_TYPE_HOST;
-  task.work.record.kind = OpKind::kHost;
-  task.work.host = std::move(host);
-  return driver.Enqueue(stream, std::move(task));
+  const CUresult made = MakeLaunch(function, grid, parameters, extra, &task);
+  return made != CUDA_SUCCESS ? made : Driver::Get().Enqueue(stream, std::move(task));
 }
 
 }  // namespace
@@ -122,24 +120,22 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, voi
 
 CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned int grid_x, unsigned int grid_y,
                                    unsigned int grid_z, unsigned int block_x, unsigned int block_y,
-                                   unsigned int block_z, unsigned int, CUstream stream,
+                                   unsigned int block_z, unsigned int shared, CUstream stream,
                                    void** parameters) {
-  return Launch(function, {grid_x, grid_y, grid_z, block_x, block_y, block_z}, stream, parameters,
-                nullptr);
+  return cuLaunchKernel(function, grid_x, grid_y, grid_z, block_x, block_y, block_z, shared, stream,
+                        parameters, nullptr);
 }
 
 CUresult cuLaunchHostFunc(CUstream stream, CUhostFn function, void* data) {
-  if (function == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  return LaunchHost(stream, [function, data](CUresult status) {
-    if (status == CUDA_SUCCESS) function(data);
-  });
+  return function == nullptr ? CUDA_ERROR_INVALID_VALUE : Enqueue(stream, HostTask(function, data));
 }
 
 CUresult cuStreamAddCallback(CUstream stream, CUstreamCallback callback, void* data,
                              unsigned int flags) {
   if (callback == nullptr || flags != 0) return CUDA_ERROR_INVALID_VALUE;
-  return LaunchHost(stream,
-                    [stream, callback, data](CUresult status) { callback(stream, status, data); });
+  return Enqueue(stream, HostTask([stream, callback, data](CUresult status) {
+                   callback(stream, status, data);
+                 }));
 }
 
 }  // namespace api

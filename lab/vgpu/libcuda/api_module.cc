@@ -38,45 +38,43 @@ CUresult Fill(CUmodule module, const char* image) {
   return CUDA_SUCCESS;
 }
 
-CUresult LoadModule(CUmodule* module, const char* image) {
+CUresult LoadModule(CUmodule* module, const void* image) {
   if (module == nullptr || image == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  Driver& driver = Driver::Get();
-  const Lock lock(driver.mutex);
   CUcontext context = Current();
   if (context == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
   auto loaded = std::make_unique<CUmod_st>();
   loaded->context = context;
-  const CUresult filled = Fill(loaded.get(), image);
-  if (filled != CUDA_SUCCESS) return filled;
+  STAGGER_CUDA_TRY(Fill(loaded.get(), static_cast<const char*>(image)));
   *module = loaded.release();
   context->modules.insert(*module);
   return CUDA_SUCCESS;
 }
 
-CUresult LoadLibrary(CUlibrary* library, const char* image) {
+CUresult LoadLibrary(CUlibrary* library, const void* image) {
   if (library == nullptr || image == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  Driver& driver = Driver::Get();
-  const Lock lock(driver.mutex);
   auto loaded = std::make_unique<CUlib_st>();
   loaded->module.library = loaded.get();
-  const CUresult filled = Fill(&loaded->module, image);
-  if (filled != CUDA_SUCCESS) return filled;
-  *library = loaded.release();
-  return CUDA_SUCCESS;
+  const CUresult filled = Fill(&loaded->module, static_cast<const char*>(image));
+  if (filled == CUDA_SUCCESS) *library = loaded.release();
+  return filled;
 }
 
 // A module of an unknown image has every kernel it is asked for.
 CUresult FindFunction(CUmodule module, const char* name, CUfunction* function) {
+  if (function == nullptr || name == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (module == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   const auto found = module->functions.find(name);
-  if (found != module->functions.end()) {
-    *function = found->second.get();
-    return CUDA_SUCCESS;
-  }
-  if (module->ours) return CUDA_ERROR_NOT_FOUND;
-  Kernel kernel;
-  kernel.name = name;
-  *function = AddFunction(module, kernel);
+  if (found == module->functions.end() && module->ours) return CUDA_ERROR_NOT_FOUND;
+  Kernel any;
+  any.name = name;
+  *function = found != module->functions.end() ? found->second.get() : AddFunction(module, any);
   return CUDA_SUCCESS;
+}
+
+// The module that a handle means, a library's own one too; null where it is dead.
+CUmodule Live(CUmodule module) { return Alive(module, Kind::kModule) ? module : nullptr; }
+CUmodule Live(CUlibrary library) {
+  return Alive(library, Kind::kLibrary) ? &library->module : nullptr;
 }
 
 void Unload(CUmodule module) {
@@ -85,12 +83,14 @@ void Unload(CUmodule module) {
 }
 
 CUresult Count(unsigned* count, CUmodule module) {
+  if (module == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   if (count == nullptr) return CUDA_ERROR_INVALID_VALUE;
   *count = static_cast<unsigned>(module->functions.size());
   return CUDA_SUCCESS;
 }
 
 CUresult Enumerate(CUfunction* functions, unsigned count, CUmodule module) {
+  if (module == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   if (functions == nullptr) return CUDA_ERROR_INVALID_VALUE;
   for (const auto& [name, function] : module->functions) {
     if (count-- == 0) break;
@@ -108,41 +108,6 @@ CUresult CheckFunction(const void* out, CUfunction function) {
 
 constexpr CUfunction_attribute kMaxThreadsPerBlock = 0;
 
-CUresult GetAttribute(int* value, CUfunction_attribute attribute, CUfunction function) {
-  const Lock lock(Driver::Get().mutex);
-  const CUresult checked = CheckFunction(value, function);
-  if (checked != CUDA_SUCCESS) return checked;
-  const auto set = function->attributes.find(attribute);
-  *value = set != function->attributes.end()  ? set->second
-           : attribute == kMaxThreadsPerBlock ? 1024
-                                              : 0;
-  return CUDA_SUCCESS;
-}
-
-CUresult SetAttribute(CUfunction function, CUfunction_attribute attribute, int value) {
-  const Lock lock(Driver::Get().mutex);
-  const CUresult checked = CheckFunction(&value, function);
-  if (checked == CUDA_SUCCESS) function->attributes[attribute] = value;
-  return checked;
-}
-
-CUresult ParamInfo(CUfunction function, size_t index, size_t* offset, size_t* size) {
-  const Lock lock(Driver::Get().mutex);
-  const CUresult checked = CheckFunction(offset, function);
-  if (checked != CUDA_SUCCESS) return checked;
-  if (index >= function->kernel.params.size()) return CUDA_ERROR_INVALID_VALUE;
-  *offset = function->kernel.OffsetOf(index);
-  if (size != nullptr) *size = function->kernel.params[index];
-  return CUDA_SUCCESS;
-}
-
-CUresult Name(const char** name, CUfunction function) {
-  const Lock lock(Driver::Get().mutex);
-  const CUresult checked = CheckFunction(name, function);
-  if (checked == CUDA_SUCCESS) *name = function->kernel.name.c_str();
-  return checked;
-}
-
 }  // namespace
 
 CUresult cuModuleLoad(CUmodule* module, const char* path) {
@@ -150,19 +115,16 @@ CUresult cuModuleLoad(CUmodule* module, const char* path) {
   const Result<std::string> image = ReadFile(path);
   return image ? LoadModule(module, image->c_str()) : CUDA_ERROR_FILE_NOT_FOUND;
 }
-CUresult cuModuleLoadData(CUmodule* module, const void* image) {
-  return LoadModule(module, static_cast<const char*>(image));
-}
+CUresult cuModuleLoadData(CUmodule* module, const void* image) { return LoadModule(module, image); }
 CUresult cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned int, CUjit_option*,
                             void**) {
-  return LoadModule(module, static_cast<const char*>(image));
+  return LoadModule(module, image);
 }
 CUresult cuModuleLoadFatBinary(CUmodule* module, const void* image) {
-  return LoadModule(module, static_cast<const char*>(image));
+  return LoadModule(module, image);
 }
 
 CUresult cuModuleUnload(CUmodule module) {
-  const Lock lock(Driver::Get().mutex);
   if (!Alive(module, Kind::kModule)) return CUDA_ERROR_INVALID_HANDLE;
   if (module->context != nullptr) module->context->modules.erase(module);
   Unload(module);
@@ -170,27 +132,18 @@ CUresult cuModuleUnload(CUmodule module) {
 }
 
 CUresult cuModuleGetFunction(CUfunction* function, CUmodule module, const char* name) {
-  if (function == nullptr || name == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const Lock lock(Driver::Get().mutex);
-  if (!Alive(module, Kind::kModule)) return CUDA_ERROR_INVALID_HANDLE;
-  return FindFunction(module, name, function);
+  return FindFunction(Live(module), name, function);
 }
 
 // Images here have kernels and nothing else.
 CUresult cuModuleGetGlobal_v2(CUdeviceptr*, size_t*, CUmodule module, const char*) {
-  const Lock lock(Driver::Get().mutex);
-  return Alive(module, Kind::kModule) ? CUDA_ERROR_NOT_FOUND : CUDA_ERROR_INVALID_HANDLE;
+  return Live(module) != nullptr ? CUDA_ERROR_NOT_FOUND : CUDA_ERROR_INVALID_HANDLE;
 }
-
 CUresult cuModuleGetFunctionCount(unsigned int* count, CUmodule module) {
-  const Lock lock(Driver::Get().mutex);
-  return Alive(module, Kind::kModule) ? Count(count, module) : CUDA_ERROR_INVALID_HANDLE;
+  return Count(count, Live(module));
 }
-
 CUresult cuModuleEnumerateFunctions(CUfunction* functions, unsigned int count, CUmodule module) {
-  const Lock lock(Driver::Get().mutex);
-  return Alive(module, Kind::kModule) ? Enumerate(functions, count, module)
-                                      : CUDA_ERROR_INVALID_HANDLE;
+  return Enumerate(functions, count, Live(module));
 }
 
 CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode* mode) {
@@ -201,7 +154,7 @@ CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode* mode) {
 
 CUresult cuLibraryLoadData(CUlibrary* library, const void* image, CUjit_option*, void**,
                            unsigned int, CUlibraryOption*, void**, unsigned int) {
-  return LoadLibrary(library, static_cast<const char*>(image));
+  return LoadLibrary(library, image);
 }
 CUresult cuLibraryLoadFromFile(CUlibrary* library, const char* path, CUjit_option*, void**,
                                unsigned int, CUlibraryOption*, void**, unsigned int) {
@@ -211,7 +164,6 @@ CUresult cuLibraryLoadFromFile(CUlibrary* library, const char* path, CUjit_optio
 }
 
 CUresult cuLibraryUnload(CUlibrary library) {
-  const Lock lock(Driver::Get().mutex);
   if (!Alive(library, Kind::kLibrary)) return CUDA_ERROR_INVALID_HANDLE;
   Unload(&library->module);
   library->kind = Kind::kDead;
@@ -219,96 +171,90 @@ CUresult cuLibraryUnload(CUlibrary library) {
 }
 
 CUresult cuLibraryGetKernel(CUkernel* kernel, CUlibrary library, const char* name) {
-  if (kernel == nullptr || name == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const Lock lock(Driver::Get().mutex);
-  if (!Alive(library, Kind::kLibrary)) return CUDA_ERROR_INVALID_HANDLE;
-  return FindFunction(&library->module, name, reinterpret_cast<CUfunction*>(kernel));
+  return FindFunction(Live(library), name, reinterpret_cast<CUfunction*>(kernel));
 }
-
 CUresult cuLibraryGetKernelCount(unsigned int* count, CUlibrary library) {
-  const Lock lock(Driver::Get().mutex);
-  return Alive(library, Kind::kLibrary) ? Count(count, &library->module)
-                                        : CUDA_ERROR_INVALID_HANDLE;
+  return Count(count, Live(library));
 }
-
 CUresult cuLibraryEnumerateKernels(CUkernel* kernels, unsigned int count, CUlibrary library) {
-  const Lock lock(Driver::Get().mutex);
-  if (!Alive(library, Kind::kLibrary)) return CUDA_ERROR_INVALID_HANDLE;
-  return Enumerate(reinterpret_cast<CUfunction*>(kernels), count, &library->module);
+  return Enumerate(reinterpret_cast<CUfunction*>(kernels), count, Live(library));
 }
-
 CUresult cuLibraryGetModule(CUmodule* module, CUlibrary library) {
   if (module == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const Lock lock(Driver::Get().mutex);
-  if (!Alive(library, Kind::kLibrary)) return CUDA_ERROR_INVALID_HANDLE;
-  *module = &library->module;
+  if (Live(library) == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  *module = Live(library);
   return CUDA_SUCCESS;
 }
-
 CUresult cuLibraryGetGlobal(CUdeviceptr*, size_t*, CUlibrary library, const char*) {
-  const Lock lock(Driver::Get().mutex);
-  return Alive(library, Kind::kLibrary) ? CUDA_ERROR_NOT_FOUND : CUDA_ERROR_INVALID_HANDLE;
+  return Live(library) != nullptr ? CUDA_ERROR_NOT_FOUND : CUDA_ERROR_INVALID_HANDLE;
 }
 
 CUresult cuKernelGetFunction(CUfunction* function, CUkernel kernel) {
-  const Lock lock(Driver::Get().mutex);
   const CUresult checked = CheckFunction(function, FunctionOf(kernel));
   if (checked == CUDA_SUCCESS) *function = FunctionOf(kernel);
   return checked;
 }
 
 CUresult cuKernelGetLibrary(CUlibrary* library, CUkernel kernel) {
-  const Lock lock(Driver::Get().mutex);
   const CUresult checked = CheckFunction(library, FunctionOf(kernel));
   if (checked == CUDA_SUCCESS) *library = FunctionOf(kernel)->library;
   return checked;
 }
 
 CUresult cuKernelGetName(const char** name, CUkernel kernel) {
-  return Name(name, FunctionOf(kernel));
+  return cuFuncGetName(name, FunctionOf(kernel));
 }
 CUresult cuKernelGetAttribute(int* value, CUfunction_attribute attribute, CUkernel kernel,
                               CUdevice) {
-  return GetAttribute(value, attribute, FunctionOf(kernel));
+  return cuFuncGetAttribute(value, attribute, FunctionOf(kernel));
 }
 CUresult cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkernel kernel,
                               CUdevice) {
-  return SetAttribute(FunctionOf(kernel), attribute, value);
+  return cuFuncSetAttribute(FunctionOf(kernel), attribute, value);
 }
 CUresult cuKernelGetParamInfo(CUkernel kernel, size_t index, size_t* offset, size_t* size) {
-  return ParamInfo(FunctionOf(kernel), index, offset, size);
+  return cuFuncGetParamInfo(FunctionOf(kernel), index, offset, size);
 }
 
-CUresult cuFuncGetName(const char** name, CUfunction function) { return Name(name, function); }
+CUresult cuFuncGetName(const char** name, CUfunction function) {
+  const CUresult checked = CheckFunction(name, function);
+  if (checked == CUDA_SUCCESS) *name = function->kernel.name.c_str();
+  return checked;
+}
 
 CUresult cuFuncGetModule(CUmodule* module, CUfunction function) {
-  const Lock lock(Driver::Get().mutex);
   const CUresult checked = CheckFunction(module, function);
   if (checked == CUDA_SUCCESS) *module = function->module;
   return checked;
 }
 
 CUresult cuFuncGetAttribute(int* value, CUfunction_attribute attribute, CUfunction function) {
-  return GetAttribute(value, attribute, function);
+  STAGGER_CUDA_TRY(CheckFunction(value, function));
+  const auto set = function->attributes.find(attribute);
+  *value = set != function->attributes.end()  ? set->second
+           : attribute == kMaxThreadsPerBlock ? 1024
+                                              : 0;
+  return CUDA_SUCCESS;
 }
 CUresult cuFuncSetAttribute(CUfunction function, CUfunction_attribute attribute, int value) {
-  return SetAttribute(function, attribute, value);
+  const CUresult checked = CheckFunction(&value, function);
+  if (checked == CUDA_SUCCESS) function->attributes[attribute] = value;
+  return checked;
 }
 CUresult cuFuncSetCacheConfig(CUfunction function, CUfunc_cache config) {
-  const Lock lock(Driver::Get().mutex);
   return CheckFunction(&config, function);
 }
 CUresult cuFuncGetParamInfo(CUfunction function, size_t index, size_t* offset, size_t* size) {
-  return ParamInfo(function, index, offset, size);
+  STAGGER_CUDA_TRY(CheckFunction(offset, function));
+  if (index >= function->kernel.params.size()) return CUDA_ERROR_INVALID_VALUE;
+  *offset = function->kernel.OffsetOf(index);
+  if (size != nullptr) *size = function->kernel.params[index];
+  return CUDA_SUCCESS;
 }
-CUresult cuFuncLoad(CUfunction function) {
-  const Lock lock(Driver::Get().mutex);
-  return CheckFunction(&function, function);
-}
+CUresult cuFuncLoad(CUfunction function) { return CheckFunction(&function, function); }
 
 CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, CUfunction function,
                                                      int block_size, size_t) {
-  const Lock lock(Driver::Get().mutex);
   if (block_size <= 0) return CUDA_ERROR_INVALID_VALUE;
   const CUresult checked = CheckFunction(blocks, function);
   if (checked == CUDA_SUCCESS) *blocks = 1024 / block_size;
@@ -321,10 +267,8 @@ CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, CUfun
 }
 CUresult cuOccupancyMaxPotentialBlockSize(int* grid_size, int* block_size, CUfunction function,
                                           CUoccupancyB2DSize, size_t, int limit) {
-  const Lock lock(Driver::Get().mutex);
   if (grid_size == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const CUresult checked = CheckFunction(block_size, function);
-  if (checked != CUDA_SUCCESS) return checked;
+  STAGGER_CUDA_TRY(CheckFunction(block_size, function));
   *block_size = limit > 0 && limit < 1024 ? limit : 1024;
   *grid_size = 40;
   return CUDA_SUCCESS;

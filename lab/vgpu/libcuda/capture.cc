@@ -72,13 +72,6 @@ std::vector<std::size_t> LeavesOf(const std::vector<CUgraphExec_st::Step>& steps
   return leaves;
 }
 
-Work Marker(CUstream stream) {
-  Work work;
-  work.record.kind = OpKind::kMarker;
-  work.record.stream = stream->id;
-  return work;
-}
-
 }  // namespace
 
 CUstreamCaptureMode ExchangeCaptureMode(CUstreamCaptureMode mode) {
@@ -87,12 +80,13 @@ CUstreamCaptureMode ExchangeCaptureMode(CUstreamCaptureMode mode) {
 
 void Invalidate(Capture* capture) { capture->invalidated = true; }
 
-CUresult CheckUnsafe(Driver* driver) {
-  if (driver->captures.empty() || thread_mode == CU_STREAM_CAPTURE_MODE_RELAXED) {
+CUresult CheckUnsafe() {
+  auto& captures = Driver::Get().captures;
+  if (captures.empty() || thread_mode == CU_STREAM_CAPTURE_MODE_RELAXED) {
     return CUDA_SUCCESS;
   }
   CUresult result = CUDA_SUCCESS;
-  for (auto& [id, capture] : driver->captures) {
+  for (auto& [id, capture] : captures) {
     const bool here = capture->thread == ThreadId();
     const bool global = capture->mode == CU_STREAM_CAPTURE_MODE_GLOBAL &&
                         thread_mode == CU_STREAM_CAPTURE_MODE_GLOBAL;
@@ -103,12 +97,13 @@ CUresult CheckUnsafe(Driver* driver) {
   return result;
 }
 
-CUresult CheckLegacy(Driver* driver, CUstream stream, bool spoil) {
-  if (driver->captures.empty() || stream->lane != stream->context->order.legacy()) {
+CUresult CheckLegacy(CUstream stream, bool spoil) {
+  auto& captures = Driver::Get().captures;
+  if (captures.empty() || stream->lane != stream->context->order.legacy()) {
     return CUDA_SUCCESS;
   }
   CUresult result = CUDA_SUCCESS;
-  for (auto& [id, capture] : driver->captures) {
+  for (auto& [id, capture] : captures) {
     const bool meets = std::ranges::any_of(capture->streams, [&](CUstream other) {
       return other->context == stream->context && other->lane->blocking;
     });
@@ -119,7 +114,7 @@ CUresult CheckLegacy(Driver* driver, CUstream stream, bool spoil) {
   return result;
 }
 
-CUresult BeginCapture(Driver* driver, CUstream stream, CUstreamCaptureMode mode, CUgraph graph,
+CUresult BeginCapture(CUstream stream, CUstreamCaptureMode mode, CUgraph graph,
                       std::vector<CUgraphNode> after) {
   if (mode < CU_STREAM_CAPTURE_MODE_GLOBAL || mode > CU_STREAM_CAPTURE_MODE_RELAXED) {
     return CUDA_ERROR_INVALID_VALUE;
@@ -127,7 +122,7 @@ CUresult BeginCapture(Driver* driver, CUstream stream, CUstreamCaptureMode mode,
   if (stream->lane == stream->context->order.legacy()) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
   if (stream->capture != nullptr) return CUDA_ERROR_ILLEGAL_STATE;
   auto capture = std::make_unique<Capture>();
-  capture->id = driver->NewId();
+  capture->id = Driver::Get().NewId();
   capture->mode = mode;
   capture->thread = ThreadId();
   capture->origin = stream;
@@ -136,11 +131,11 @@ CUresult BeginCapture(Driver* driver, CUstream stream, CUstreamCaptureMode mode,
   capture->streams.insert(stream);
   stream->capture = capture.get();
   stream->frontier = std::move(after);
-  driver->captures.emplace(capture->id, std::move(capture));
+  Driver::Get().captures.emplace(capture->id, std::move(capture));
   return CUDA_SUCCESS;
 }
 
-CUresult EndCapture(Driver* driver, CUstream stream, CUgraph* graph) {
+CUresult EndCapture(CUstream stream, CUgraph* graph) {
   *graph = nullptr;
   Capture* capture = stream->capture;
   if (capture == nullptr) return CUDA_ERROR_ILLEGAL_STATE;
@@ -167,13 +162,14 @@ CUresult EndCapture(Driver* driver, CUstream stream, CUgraph* graph) {
     capture->graph->kind = Kind::kDead;
   }
   Leave(capture);
-  driver->captures.erase(capture->id);
+  Driver::Get().captures.erase(capture->id);
   return result;
 }
 
-CUresult CaptureWait(Driver* driver, CUstream stream, CUevent event) {
-  const auto found = driver->captures.find(event->capture);
-  Capture* from = found == driver->captures.end() ? nullptr : found->second.get();
+CUresult CaptureWait(CUstream stream, CUevent event) {
+  auto& captures = Driver::Get().captures;
+  const auto found = captures.find(event->capture);
+  Capture* from = found == captures.end() ? nullptr : found->second.get();
   if (from == nullptr) {
     // An event from outside would tie the graph to work that is not in it.
     if (stream->capture == nullptr) return CUDA_ERROR_CAPTURED_EVENT;
@@ -234,7 +230,7 @@ std::vector<CUgraphExec_st::Step> StepsOf(CUgraph graph) {
   return steps;
 }
 
-CUresult LaunchGraph(Driver* driver, CUgraphExec executable, CUstream stream) {
+CUresult LaunchGraph(CUgraphExec executable, CUstream stream) {
   const auto& steps = executable->steps;
   if (Capture* capture = stream->capture) {
     if (capture->invalidated) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
@@ -250,16 +246,14 @@ CUresult LaunchGraph(Driver* driver, CUgraphExec executable, CUstream stream) {
     for (const std::size_t leaf : LeavesOf(steps)) stream->frontier.push_back(nodes[leaf]);
     return CUDA_SUCCESS;
   }
-  if (const CUresult allowed = CheckLegacy(driver, stream); allowed != CUDA_SUCCESS) {
-    return allowed;
-  }
+  STAGGER_CUDA_TRY(CheckLegacy(stream));
   Timeline& timeline = stream->context->device->timeline;
   std::vector<OpId> after;
   stream->context->order.Append(stream->lane, timeline.NextId(), &after);
   if (executable->last != 0 && executable->timeline == &timeline) {
     after.push_back(executable->last);
   }
-  const OpId start = timeline.Submit(Marker(stream), after);
+  const OpId start = timeline.Submit(MarkerIn(stream), after);
   std::vector<OpId> ids;
   for (const auto& step : steps) {
     after.clear();
@@ -273,16 +267,13 @@ CUresult LaunchGraph(Driver* driver, CUgraphExec executable, CUstream stream) {
     std::shared_ptr<Mark> mark;
     if (step.task.event != nullptr) {
       mark = std::make_shared<Mark>();
-      step.task.event->mark = mark;
-      step.task.event->timeline = &timeline;
-      step.task.event->capture = 0;
+      step.task.event->SetRecord(mark, &timeline);
     }
-    ids.push_back(timeline.Submit(work, after, mark));
-    if (mark != nullptr) mark->op = ids.back();
+    ids.push_back(timeline.Submit(work, after, std::move(mark)));
   }
   after = {start};
   for (const std::size_t leaf : LeavesOf(steps)) after.push_back(ids[leaf]);
-  executable->last = timeline.Submit(Marker(stream), after);
+  executable->last = timeline.Submit(MarkerIn(stream), after);
   executable->timeline = &timeline;
   stream->lane->tail = executable->last;
   timeline.Flush();

@@ -37,19 +37,19 @@ namespace stagger::vgpu {
 
 // CUDA_SUCCESS if the calling thread may make a call that is unsafe while somebody captures
 // (allocations, event queries); otherwise the captures concerned are invalidated.
-CUresult CheckUnsafe(Driver* driver);
+CUresult CheckUnsafe();
 CUstreamCaptureMode ExchangeCaptureMode(CUstreamCaptureMode mode);
 
 // The legacy stream is used: not while a stream that synchronises with it captures. `spoil`: that
 // capture is invalidated.
-CUresult CheckLegacy(Driver* driver, CUstream stream, bool spoil = true);
+CUresult CheckLegacy(CUstream stream, bool spoil = true);
 
-CUresult BeginCapture(Driver* driver, CUstream stream, CUstreamCaptureMode mode, CUgraph graph,
+CUresult BeginCapture(CUstream stream, CUstreamCaptureMode mode, CUgraph graph,
                       std::vector<CUgraphNode> after);
-CUresult EndCapture(Driver* driver, CUstream stream, CUgraph* graph);
+CUresult EndCapture(CUstream stream, CUgraph* graph);
 // A stream that captures waits for an event, or one joins the capture that the event was recorded
 // in.
-CUresult CaptureWait(Driver* driver, CUstream stream, CUevent event);
+CUresult CaptureWait(CUstream stream, CUevent event);
 CUresult CaptureTask(CUstream stream, Task task);
 void Invalidate(Capture* capture);
 
@@ -58,6 +58,6 @@ CUgraph CopyOf(CUgraph graph);
 CUgraphNode AddNode(CUgraph graph, Task task, std::vector<CUgraphNode> after);
 // What launching it means, its children's nodes included.
 std::vector<CUgraphExec_st::Step> StepsOf(CUgraph graph);
-CUresult LaunchGraph(Driver* driver, CUgraphExec executable, CUstream stream);
+CUresult LaunchGraph(CUgraphExec executable, CUstream stream);
 
 }  // namespace stagger::vgpu

@@ -9,15 +9,9 @@
 
 #include "lab/vgpu/device_list.h"
 #include "lab/vgpu/libcuda/capture.h"
-#include "lab/vgpu/libcuda/visible.h"
+#include "lab/vgpu/libcuda/environment.h"
 
 namespace stagger::vgpu {
-namespace {
-
-thread_local bool null_stream_is_per_thread = false;
-
-}  // namespace
-
 Driver& Driver::Get() {
   static Driver* const driver = new Driver;
   return *driver;
@@ -66,11 +60,10 @@ CUresult Driver::failure() const {
 
 CUresult Driver::NewContext(SeenDevice* device, unsigned flags, CUcontext* made) {
   Timeline& timeline = device->timeline;
-  if (const CUresult failed = timeline.failure(); failed != CUDA_SUCCESS) return failed;
-  const CUresult opened =
-      timeline.opened() ? CUDA_SUCCESS
-                        : timeline.Open(socket_.c_str(), HelloFor(device->number, device->about));
-  if (opened != CUDA_SUCCESS) return opened;
+  STAGGER_CUDA_TRY(timeline.failure());
+  STAGGER_CUDA_TRY(timeline.opened()
+                       ? CUDA_SUCCESS
+                       : timeline.Open(socket_.c_str(), HelloFor(device->number, device->about)));
   auto* context = new CUctx_st;
   context->device = device;
   context->flags = flags;
@@ -104,53 +97,58 @@ CUstream Driver::NewStream(CUcontext context, unsigned flags, int priority) {
   return stream;
 }
 
-CUstream Driver::Resolve(CUstream handle, CUresult* error) {
-  *error = CUDA_SUCCESS;
-  const bool per_thread =
-      handle == CU_STREAM_PER_THREAD || (handle == nullptr && NullStreamIsPerThread());
-  if (handle != nullptr && handle != CU_STREAM_LEGACY && !per_thread) {
-    if (Alive(handle, Kind::kStream)) return handle;
-    *error = CUDA_ERROR_INVALID_HANDLE;
-    return nullptr;
+CUresult Driver::Resolve(CUstream* stream) {
+  const bool per_thread = *stream == CU_STREAM_PER_THREAD ||
+                          (*stream == nullptr && this_call->null_stream_is_per_thread);
+  if (*stream != nullptr && *stream != CU_STREAM_LEGACY && !per_thread) {
+    return Alive(*stream, Kind::kStream) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
   }
   CUcontext context = Current();
-  if (context == nullptr) {
-    *error = CUDA_ERROR_INVALID_CONTEXT;
-    return nullptr;
-  }
-  if (!per_thread) return context->legacy.get();
+  if (context == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
+  *stream = context->legacy.get();
+  if (!per_thread) return CUDA_SUCCESS;
   std::unique_ptr<CUstream_st>& own = context->per_thread[ThreadId()];
   if (own == nullptr) own.reset(NewStream(context, CU_STREAM_DEFAULT, 0));
-  return own.get();
+  *stream = own.get();
+  return CUDA_SUCCESS;
+}
+
+Task Marker(CUgraphNodeType type) {
+  Task task;
+  task.type = type;
+  task.work = MarkerIn(nullptr);
+  return task;
+}
+
+Work MarkerIn(CUstream stream) {
+  Work work;
+  work.record.kind = OpKind::kMarker;
+  if (stream != nullptr) work.record.stream = stream->id;
+  return work;
 }
 
 CUresult Driver::Enqueue(CUstream stream, Task task, const std::shared_ptr<Mark>& mark) {
   task.work.record.stream = stream->id;
   if (stream->capture != nullptr) return CaptureTask(stream, std::move(task));
-  if (const CUresult allowed = CheckLegacy(this, stream); allowed != CUDA_SUCCESS) return allowed;
+  STAGGER_CUDA_TRY(CheckLegacy(stream));
   Timeline& timeline = stream->context->device->timeline;
   if (task.function != nullptr) {
     task.work.record.name = timeline.NameOf(task.function->kernel.name);
   }
   std::vector<OpId> after;
   stream->context->order.Append(stream->lane, timeline.NextId(), &after);
-  const OpId id = timeline.Submit(task.work, after, mark);
-  if (mark != nullptr) mark->op = id;
+  timeline.Submit(task.work, after, mark);
   timeline.Flush();
   return CUDA_SUCCESS;
 }
 
-CUresult Driver::EnqueueAndWait(Lock* lock, CUstream handle, Task task) {
-  CUresult error;
-  CUstream stream = Resolve(handle, &error);
-  if (stream == nullptr) return error;
+CUresult Driver::EnqueueAndWait(CUstream stream, Task task) {
   if (stream->capture != nullptr) {
     Invalidate(stream->capture);
     return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
   }
-  error = Enqueue(stream, std::move(task));
-  if (error != CUDA_SUCCESS) return error;
-  return stream->context->device->timeline.Wait(lock, {stream->lane->tail});
+  STAGGER_CUDA_TRY(Enqueue(stream, std::move(task)));
+  return stream->context->device->timeline.Wait(Held(), {stream->lane->tail});
 }
 
 std::vector<CUcontext>& ContextStack() {
@@ -167,8 +165,5 @@ int ThreadId() {
   thread_local const int id = static_cast<int>(syscall(SYS_gettid));
   return id;
 }
-
-bool NullStreamIsPerThread() { return null_stream_is_per_thread; }
-void SetNullStreamIsPerThread(bool per_thread) { null_stream_is_per_thread = per_thread; }
 
 }  // namespace stagger::vgpu

@@ -1,7 +1,7 @@
 // The virtual driver's state and the objects behind the API's handles. All of it is guarded by the
-// driver's lock, which API calls hold while they work and let go of while they wait. Objects that
-// an app destroys are kept, marked dead, because apps pass stale handles and must get an error, not
-// a crash. The state is never destroyed: threads may call while the process exits.
+// driver's lock, which each exported call holds while it works and lets go of while it waits.
+// Objects that an app destroys are kept, marked dead, because apps pass stale handles and must get
+// an error, not a crash. The state is never destroyed: threads may call while the process exits.
 #pragma once
 
 #include <atomic>
@@ -38,11 +38,9 @@ enum class Kind : std::uint32_t {
 
 struct Capture;
 
-}  // namespace stagger::vgpu
-
-namespace stagger::vgpu {
 struct SeenDevice;
-}
+
+}  // namespace stagger::vgpu
 
 struct CUctx_st {
   stagger::vgpu::Kind kind = stagger::vgpu::Kind::kContext;
@@ -78,6 +76,12 @@ struct CUevent_st {
   stagger::vgpu::Timeline* timeline = nullptr;  // that mark is of
   std::uint64_t capture = 0;                    // the last record was in this capture; 0: in none
   std::vector<CUgraphNode> frontier;            // there
+
+  void SetRecord(std::shared_ptr<stagger::vgpu::Mark> of, stagger::vgpu::Timeline* on) {
+    mark = std::move(of);
+    timeline = on;
+    capture = 0;
+  }
 };
 
 struct CUfunc_st {
@@ -125,6 +129,9 @@ struct Task {
   CUevent event = nullptr;        // recorded
   CUfunction function = nullptr;  // launched
 };
+// One that only keeps a place in the order; and the same as work in a stream, or null: in none.
+Task Marker(CUgraphNodeType type);
+Work MarkerIn(CUstream stream);
 
 // One device that this process sees. It is used, and its server knows of us, from the first context
 // on.
@@ -165,14 +172,14 @@ class Driver {
   void EndContext(CUcontext context);
   CUstream NewStream(CUcontext context, unsigned flags, int priority);
 
-  // The stream a handle means here and now: null, legacy and per-thread ones are resolved. Null and
-  // `*error` set: there is none.
-  CUstream Resolve(CUstream handle, CUresult* error);
+  // Makes of a handle the stream that it means here and now: null, legacy and per-thread ones are
+  // resolved.
+  CUresult Resolve(CUstream* stream);
 
   // Puts it into a stream, or into the graph that the stream captures.
   CUresult Enqueue(CUstream stream, Task task, const std::shared_ptr<Mark>& mark = nullptr);
   // The same, and waits for it.
-  CUresult EnqueueAndWait(Lock* lock, CUstream handle, Task task);
+  CUresult EnqueueAndWait(CUstream stream, Task task);
 
  private:
   Driver() = default;
@@ -189,10 +196,20 @@ std::vector<CUcontext>& ContextStack();
 CUcontext Current();
 int ThreadId();
 
-// Whether a null stream means the calling thread's own: set by the exported _ptsz and _ptds names
-// while their call lasts.
-bool NullStreamIsPerThread();
-void SetNullStreamIsPerThread(bool per_thread);
+// The API call that the calling thread is in; calls do not nest.
+struct ApiCall {
+  Lock lock;                       // the driver's; what waits lets go of it
+  bool null_stream_is_per_thread;  // as the exported _ptsz and _ptds names have it
+};
+inline constinit thread_local ApiCall* this_call = nullptr;
+inline Lock* Held() { return &this_call->lock; }
+
+// Returns what a call inside returned, unless that was success.
+#define STAGGER_CUDA_TRY(expression)                                                  \
+  if (const CUresult stagger_failed = (expression); stagger_failed != CUDA_SUCCESS) { \
+    return stagger_failed;                                                            \
+  }                                                                                   \
+  static_assert(true)  // takes the semicolon
 
 template <typename T>
 bool Alive(const T* object, Kind kind) {

@@ -1,5 +1,6 @@
 // The names that apps see. Every call passes one guard: not in a forked child, not before cuInit,
-// not from a host function, and nothing but its device's error after one.
+// not from a host function, and nothing but its device's error after one. It takes the driver's
+// lock for the whole of the call.
 #include <cstring>
 
 #include "cuda/driver_calls.h"
@@ -23,19 +24,15 @@ constexpr bool Leaves(std::string_view symbol) {
 
 template <typename F>
 CUresult Guarded(bool anytime, bool leaves, bool per_thread, F call) {
-  if (!anytime) {
-    Driver& driver = Driver::Get();
-    if (driver.forked() || !driver.initialized()) return CUDA_ERROR_NOT_INITIALIZED;
-    if (OnHostFunctionThread()) return CUDA_ERROR_NOT_PERMITTED;
-    const std::lock_guard lock(driver.mutex);
-    const CUresult failed = driver.failure();
-    if (failed != CUDA_SUCCESS && !leaves) return failed;
-  }
-  const bool before = NullStreamIsPerThread();
-  SetNullStreamIsPerThread(per_thread);
-  const CUresult result = call();
-  SetNullStreamIsPerThread(before);
-  return result;
+  if (anytime) return call();
+  Driver& driver = Driver::Get();
+  if (driver.forked() || !driver.initialized()) return CUDA_ERROR_NOT_INITIALIZED;
+  if (OnHostFunctionThread()) return CUDA_ERROR_NOT_PERMITTED;
+  ApiCall here{Lock(driver.mutex), per_thread};
+  const CUresult failed = driver.failure();
+  if (failed != CUDA_SUCCESS && !leaves) return failed;
+  this_call = &here;
+  return call();
 }
 
 }  // namespace

@@ -25,21 +25,23 @@ void StreamOrder::Append(Lane* lane, OpId id, std::vector<OpId>* after) {
   lane->tail = id;
 }
 
-void StreamOrder::Pending(const Lane* lane, std::vector<OpId>* ids) const {
-  if (lane->tail != 0) ids->push_back(lane->tail);
-  if (lane != &legacy_) return;
+std::vector<OpId> StreamOrder::Pending(const Lane* lane) const {
+  std::vector<OpId> ids = lane == &legacy_ ? abandoned_ : std::vector<OpId>{};
+  if (lane->tail != 0) ids.push_back(lane->tail);
+  if (lane != &legacy_) return ids;
   for (const Lane* other : lanes_) {
-    if (other->blocking && other->tail != 0) ids->push_back(other->tail);
+    if (other->blocking && other->tail != 0) ids.push_back(other->tail);
   }
-  ids->insert(ids->end(), abandoned_.begin(), abandoned_.end());
+  return ids;
 }
 
-void StreamOrder::PendingInAll(std::vector<OpId>* ids) const {
-  if (legacy_.tail != 0) ids->push_back(legacy_.tail);
+std::vector<OpId> StreamOrder::PendingInAll() const {
+  std::vector<OpId> ids = abandoned_;
+  if (legacy_.tail != 0) ids.push_back(legacy_.tail);
   for (const Lane* lane : lanes_) {
-    if (lane->tail != 0) ids->push_back(lane->tail);
+    if (lane->tail != 0) ids.push_back(lane->tail);
   }
-  ids->insert(ids->end(), abandoned_.begin(), abandoned_.end());
+  return ids;
 }
 
 }  // namespace stagger::vgpu

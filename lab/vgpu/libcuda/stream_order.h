@@ -28,8 +28,8 @@ class StreamOrder {
   // Operation `id` goes to `lane`: appends what must be over before it starts.
   void Append(Lane* lane, OpId id, std::vector<OpId>* after);
   // What must be over for all that was put into `lane` to be over.
-  void Pending(const Lane* lane, std::vector<OpId>* ids) const;
-  void PendingInAll(std::vector<OpId>* ids) const;
+  std::vector<OpId> Pending(const Lane* lane) const;
+  std::vector<OpId> PendingInAll() const;
 
  private:
   Lane legacy_;

@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "base/clock.h"
-#include "lab/vgpu/connect.h"
+#include "lab/vgpu/device_list.h"
 #include "lab/vgpu/lateness.h"
 
 namespace stagger::vgpu {
@@ -55,6 +55,7 @@ CUresult Timeline::Open(const char* socket, const Hello& hello) {
 OpId Timeline::Submit(const Work& work, const std::vector<OpId>& after,
                       std::shared_ptr<Mark> mark) {
   const OpId id = ++last_id_;
+  if (mark != nullptr) mark->op = id;
   Entry& entry = entries_.emplace_back();
   entry.effect = work.effect;
   entry.host = work.host;
@@ -115,7 +116,7 @@ void Timeline::Want(OpId id) {
   entry->wanted = true;
   Flush();
   PacketWriter writer;
-  writer.Put(OpMark{Type::kWant, 0, id});
+  writer.Put(Note{Type::kWant, id});
   Send(writer);
 }
 
@@ -157,7 +158,7 @@ CUresult Timeline::Reserve(Lock* lock, std::uint64_t bytes) {
 
 void Timeline::Release(std::uint64_t bytes) {
   PacketWriter writer;
-  writer.Put(Amount{Type::kRelease, 0, bytes});
+  writer.Put(Note{Type::kRelease, 0, bytes});
   Send(writer);
 }
 
@@ -169,7 +170,7 @@ CUresult Timeline::AskFor(Lock* lock, Type type, std::uint64_t bytes, Facts* fac
   const std::uint64_t token = ++last_token_;
   replies_[token] = &reply;
   PacketWriter writer;
-  writer.Put(Amount{type, token, bytes});
+  writer.Put(Note{type, token, bytes});
   Send(writer);
   Await(lock, [&] { return reply.here || !connected_; });
   replies_.erase(token);
@@ -278,7 +279,8 @@ void Timeline::RunHostFunctions() {
     if (call.function) call.function(call.status);
     const std::lock_guard lock(*mutex_);
     PacketWriter writer;
-    writer.Put(OpMark{Type::kHostDone, Now().since_epoch.count(), call.op});
+    writer.Put(
+        Note{Type::kHostDone, call.op, static_cast<std::uint64_t>(Now().since_epoch.count())});
     Send(writer);
   }
 }

@@ -52,7 +52,7 @@ class Timeline {
 
   // What the next Submit will return.
   OpId NextId() const { return last_id_ + 1; }
-  // Sent with the next Flush, so that several make one packet.
+  // Sent with the next Flush, so that several make one packet. `mark` learns its id, and its end.
   OpId Submit(const Work& work, const std::vector<OpId>& after,
               std::shared_ptr<Mark> mark = nullptr);
   void Flush();

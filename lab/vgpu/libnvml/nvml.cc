@@ -10,14 +10,15 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "cuda/driver_types.h"
 #include "cuda/nvml_types.h"
-#include "lab/vgpu/connect.h"
 #include "lab/vgpu/device_list.h"
 
-#define STAGGER_EXPORT extern "C" __attribute__((visibility("default")))
+// Of C, so the name alone counts, whatever namespace the function is in.
+#define STAGGER_NVML extern "C" __attribute__((visibility("default"))) nvmlReturn_t
 
 struct nvmlDevice_st {};
 
@@ -64,7 +65,7 @@ nvmlReturn_t Ask(unsigned number, Answered* answered) {
   hello.observer = true;
   hello.device = number;
   const UniqueFd fd = Connect(Path(), hello, &answered->about);
-  const Amount ask{Type::kAsk, 1, 0};
+  const Note ask{Type::kAsk, 1};
   if (!fd.valid() || answered->about.lost || send(fd.get(), &ask, sizeof ask, MSG_NOSIGNAL) < 0) {
     return NVML_ERROR_GPU_IS_LOST;
   }
@@ -83,11 +84,14 @@ nvmlReturn_t Ask(unsigned number, Answered* answered) {
   return NVML_SUCCESS;
 }
 
-// Asks about the device that a handle means.
-nvmlReturn_t AskOf(nvmlDevice_t device, const void* out, Answered* answered) {
+// Asks about the device that a handle means, and makes of the answer what goes to `out`.
+template <typename Use>
+nvmlReturn_t AnswerOf(nvmlDevice_t device, const void* out, Use use) {
   if (initialized.load() <= 0) return NVML_ERROR_UNINITIALIZED;
   if (!IsHandle(device) || out == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
-  return Ask(NumberOf(device), answered);
+  Answered answered;
+  const nvmlReturn_t asked = Ask(NumberOf(device), &answered);
+  return asked == NVML_SUCCESS ? use(answered) : asked;
 }
 
 nvmlReturn_t Write(const char* text, char* out, unsigned length) {
@@ -99,194 +103,161 @@ nvmlReturn_t Write(const char* text, char* out, unsigned length) {
 
 template <typename T>
 nvmlReturn_t Processes(nvmlDevice_t device, unsigned* count, T* infos) {
-  Answered answered;
-  const nvmlReturn_t asked = AskOf(device, count, &answered);
-  if (asked != NVML_SUCCESS) return asked;
-  const auto there = static_cast<unsigned>(answered.processes.size());
-  const unsigned room = *count;
-  *count = there;
-  if (there == 0) return NVML_SUCCESS;
-  if (infos == nullptr || room < there) return NVML_ERROR_INSUFFICIENT_SIZE;
-  for (unsigned i = 0; i < there; ++i) {
-    infos[i] = T{};
-    infos[i].pid = static_cast<unsigned>(answered.processes[i].pid);
-    infos[i].usedGpuMemory = answered.processes[i].used;
-    if constexpr (requires { infos[i].gpuInstanceId; }) {
-      infos[i].gpuInstanceId = infos[i].computeInstanceId = ~0u;  // not partitioned
+  return AnswerOf(device, count, [&](const Answered& answered) {
+    const auto there = static_cast<unsigned>(answered.processes.size());
+    const unsigned room = std::exchange(*count, there);
+    if (there == 0) return NVML_SUCCESS;
+    if (infos == nullptr || room < there) return NVML_ERROR_INSUFFICIENT_SIZE;
+    for (const ProcessFacts& process : answered.processes) {
+      T& info = *infos++ = T{};
+      info.pid = static_cast<unsigned>(process.pid);
+      info.usedGpuMemory = process.used;
+      if constexpr (requires { info.gpuInstanceId; }) {
+        info.gpuInstanceId = info.computeInstanceId = ~0u;  // not partitioned
+      }
     }
-  }
-  return NVML_SUCCESS;
+    return NVML_SUCCESS;
+  });
 }
 
+struct ErrorText {
+  nvmlReturn_t result;
+  const char* text;
+};
+constexpr ErrorText kErrors[] = {
+    {NVML_SUCCESS, "no error"},
+    {NVML_ERROR_UNINITIALIZED, "NVML has not been initialised"},
+    {NVML_ERROR_INVALID_ARGUMENT, "invalid argument"},
+    {NVML_ERROR_NOT_SUPPORTED, "not supported"},
+    {NVML_ERROR_NO_PERMISSION, "no permission"},
+    {NVML_ERROR_NOT_FOUND, "not found"},
+    {NVML_ERROR_INSUFFICIENT_SIZE, "the buffer is too small"},
+    {NVML_ERROR_DRIVER_NOT_LOADED, "no driver is there"},
+    {NVML_ERROR_GPU_IS_LOST, "the GPU does not answer"},
+    {NVML_ERROR_ARGUMENT_VERSION_MISMATCH, "the argument's version is not known"},
+};
+
 }  // namespace
-}  // namespace stagger::vgpu
 
-using stagger::vgpu::Answered;
-using stagger::vgpu::AskOf;
-using stagger::vgpu::Count;
-using stagger::vgpu::handles;
-using stagger::vgpu::initialized;
-using stagger::vgpu::IsHandle;
-using stagger::vgpu::NumberOf;
-
-STAGGER_EXPORT nvmlReturn_t nvmlInitWithFlags(unsigned int) {
+STAGGER_NVML nvmlInitWithFlags(unsigned int) {
   initialized.fetch_add(1);
   unsigned count = 0;
   if (Count(&count) == NVML_SUCCESS) return NVML_SUCCESS;
   initialized.fetch_sub(1);
   return NVML_ERROR_DRIVER_NOT_LOADED;
 }
-STAGGER_EXPORT nvmlReturn_t nvmlInit_v2() { return nvmlInitWithFlags(0); }
-STAGGER_EXPORT nvmlReturn_t nvmlInit() { return nvmlInitWithFlags(0); }
+STAGGER_NVML nvmlInit_v2() { return nvmlInitWithFlags(0); }
+STAGGER_NVML nvmlInit() { return nvmlInitWithFlags(0); }
 
-STAGGER_EXPORT nvmlReturn_t nvmlShutdown() {
+STAGGER_NVML nvmlShutdown() {
   if (initialized.load() <= 0) return NVML_ERROR_UNINITIALIZED;
   initialized.fetch_sub(1);
   return NVML_SUCCESS;
 }
 
-STAGGER_EXPORT const char* nvmlErrorString(nvmlReturn_t result) {
-  switch (result) {
-    case NVML_SUCCESS:
-      return "no error";
-    case NVML_ERROR_UNINITIALIZED:
-      return "NVML has not been initialised";
-    case NVML_ERROR_INVALID_ARGUMENT:
-      return "invalid argument";
-    case NVML_ERROR_NOT_SUPPORTED:
-      return "not supported";
-    case NVML_ERROR_NO_PERMISSION:
-      return "no permission";
-    case NVML_ERROR_NOT_FOUND:
-      return "not found";
-    case NVML_ERROR_INSUFFICIENT_SIZE:
-      return "the buffer is too small";
-    case NVML_ERROR_DRIVER_NOT_LOADED:
-      return "no driver is there";
-    case NVML_ERROR_GPU_IS_LOST:
-      return "the GPU does not answer";
-    case NVML_ERROR_ARGUMENT_VERSION_MISMATCH:
-      return "the argument's version is not known";
-    case NVML_ERROR_UNKNOWN:
-      break;
-  }
-  return "unknown error";
+extern "C" __attribute__((visibility("default"))) const char* nvmlErrorString(nvmlReturn_t result) {
+  const auto* found = std::ranges::find(kErrors, result, &ErrorText::result);
+  return found == std::end(kErrors) ? "unknown error" : found->text;
 }
 
-STAGGER_EXPORT nvmlReturn_t nvmlSystemGetDriverVersion(char* version, unsigned int length) {
+STAGGER_NVML nvmlSystemGetDriverVersion(char* version, unsigned int length) {
   if (initialized.load() <= 0) return NVML_ERROR_UNINITIALIZED;
-  return stagger::vgpu::Write(stagger::vgpu::kDriverVersion, version, length);
+  return Write(kDriverVersion, version, length);
 }
-STAGGER_EXPORT nvmlReturn_t nvmlSystemGetNVMLVersion(char* version, unsigned int length) {
-  return stagger::vgpu::Write(stagger::vgpu::kNvmlVersion, version, length);
+STAGGER_NVML nvmlSystemGetNVMLVersion(char* version, unsigned int length) {
+  return Write(kNvmlVersion, version, length);
 }
-STAGGER_EXPORT nvmlReturn_t nvmlSystemGetCudaDriverVersion(int* version) {
+STAGGER_NVML nvmlSystemGetCudaDriverVersion(int* version) {
   if (version == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
   *version = STAGGER_CUDA_VERSION;
   return NVML_SUCCESS;
 }
-STAGGER_EXPORT nvmlReturn_t nvmlSystemGetCudaDriverVersion_v2(int* version) {
+STAGGER_NVML nvmlSystemGetCudaDriverVersion_v2(int* version) {
   return nvmlSystemGetCudaDriverVersion(version);
 }
 
-STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetCount_v2(unsigned int* count) {
+STAGGER_NVML nvmlDeviceGetCount_v2(unsigned int* count) {
   return count == nullptr ? NVML_ERROR_INVALID_ARGUMENT : Count(count);
 }
-STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetCount(unsigned int* count) {
-  return nvmlDeviceGetCount_v2(count);
-}
+STAGGER_NVML nvmlDeviceGetCount(unsigned int* count) { return nvmlDeviceGetCount_v2(count); }
 
-STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int index,
-                                                          nvmlDevice_t* device) {
+STAGGER_NVML nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t* device) {
   unsigned count = 0;
   const nvmlReturn_t counted = Count(&count);
   if (counted != NVML_SUCCESS) return counted;
   if (index >= count || device == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
   Answered answered;
-  const nvmlReturn_t asked = stagger::vgpu::Ask(index, &answered);
+  const nvmlReturn_t asked = Ask(index, &answered);
   if (asked == NVML_SUCCESS) *device = &handles[index];
   return asked;
 }
-STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetHandleByIndex(unsigned int index, nvmlDevice_t* device) {
+STAGGER_NVML nvmlDeviceGetHandleByIndex(unsigned int index, nvmlDevice_t* device) {
   return nvmlDeviceGetHandleByIndex_v2(index, device);
 }
 
-STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char* uuid,
-                                              unsigned int length) {
-  Answered answered;
-  const nvmlReturn_t asked = AskOf(device, uuid, &answered);
-  if (asked != NVML_SUCCESS) return asked;
-  return stagger::vgpu::Write(stagger::vgpu::UuidText(answered.about).c_str(), uuid, length);
-}
-
-STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetHandleByUUID(const char* uuid, nvmlDevice_t* device) {
+STAGGER_NVML nvmlDeviceGetHandleByUUID(const char* uuid, nvmlDevice_t* device) {
   if (uuid == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
   unsigned count = 0;
   const nvmlReturn_t counted = Count(&count);
   if (counted != NVML_SUCCESS) return counted;
-  const auto devices = stagger::vgpu::ListDevices(stagger::vgpu::Path());
-  for (unsigned i = 0; i < devices.size(); ++i) {
-    if (stagger::vgpu::UuidText(devices[i]) == uuid)
-      return nvmlDeviceGetHandleByIndex_v2(i, device);
-  }
-  return NVML_ERROR_NOT_FOUND;
+  const auto devices = ListDevices(Path());
+  const auto found = std::ranges::find(devices, uuid, UuidText);
+  if (found == devices.end()) return NVML_ERROR_NOT_FOUND;
+  return nvmlDeviceGetHandleByIndex_v2(static_cast<unsigned>(found - devices.begin()), device);
 }
 
-STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetIndex(nvmlDevice_t device, unsigned int* index) {
+STAGGER_NVML nvmlDeviceGetIndex(nvmlDevice_t device, unsigned int* index) {
   if (initialized.load() <= 0) return NVML_ERROR_UNINITIALIZED;
   if (!IsHandle(device) || index == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
   *index = NumberOf(device);
   return NVML_SUCCESS;
 }
 
-STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char* name,
-                                              unsigned int length) {
-  Answered answered;
-  const nvmlReturn_t asked = AskOf(device, name, &answered);
-  return asked != NVML_SUCCESS ? asked : stagger::vgpu::Write(answered.about.name, name, length);
+STAGGER_NVML nvmlDeviceGetUUID(nvmlDevice_t device, char* uuid, unsigned int length) {
+  return AnswerOf(device, uuid, [&](const Answered& answered) {
+    return Write(UuidText(answered.about).c_str(), uuid, length);
+  });
+}
+STAGGER_NVML nvmlDeviceGetName(nvmlDevice_t device, char* name, unsigned int length) {
+  return AnswerOf(device, name, [&](const Answered& answered) {
+    return Write(answered.about.name, name, length);
+  });
 }
 
-STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t* memory) {
-  Answered answered;
-  const nvmlReturn_t asked = AskOf(device, memory, &answered);
-  if (asked != NVML_SUCCESS) return asked;
-  const auto& facts = answered.facts;
-  *memory = {facts.total, facts.total - facts.used, facts.used};
-  return NVML_SUCCESS;
+STAGGER_NVML nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t* memory) {
+  return AnswerOf(device, memory, [&](const Answered& answered) {
+    const Facts& facts = answered.facts;
+    *memory = {facts.total, facts.total - facts.used, facts.used};
+    return NVML_SUCCESS;
+  });
 }
-
-STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device,
-                                                       nvmlMemory_v2_t* memory) {
+STAGGER_NVML nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t* memory) {
   if (memory == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
   if (memory->version != STAGGER_NVML_MEMORY_V2) return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
   nvmlMemory_t plain;
   const nvmlReturn_t asked = nvmlDeviceGetMemoryInfo(device, &plain);
-  if (asked != NVML_SUCCESS) return asked;
-  *memory = {memory->version, plain.total, 0, plain.free, plain.used};
-  return NVML_SUCCESS;
+  if (asked == NVML_SUCCESS) *memory = {memory->version, plain.total, 0, plain.free, plain.used};
+  return asked;
 }
 
-STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device,
-                                                          nvmlUtilization_t* utilization) {
-  Answered answered;
-  const nvmlReturn_t asked = AskOf(device, utilization, &answered);
-  if (asked != NVML_SUCCESS) return asked;
-  *utilization = {answered.facts.busy_percent, 0};
-  return NVML_SUCCESS;
+STAGGER_NVML nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t* utilization) {
+  return AnswerOf(device, utilization, [&](const Answered& answered) {
+    *utilization = {answered.facts.busy_percent, 0};
+    return NVML_SUCCESS;
+  });
 }
 
-STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetComputeRunningProcesses(nvmlDevice_t device,
-                                                                 unsigned int* count,
-                                                                 nvmlProcessInfo_v1_t* infos) {
-  return stagger::vgpu::Processes(device, count, infos);
+STAGGER_NVML nvmlDeviceGetComputeRunningProcesses(nvmlDevice_t device, unsigned int* count,
+                                                  nvmlProcessInfo_v1_t* infos) {
+  return Processes(device, count, infos);
 }
-STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v2(nvmlDevice_t device,
-                                                                    unsigned int* count,
-                                                                    nvmlProcessInfo_v2_t* infos) {
-  return stagger::vgpu::Processes(device, count, infos);
+STAGGER_NVML nvmlDeviceGetComputeRunningProcesses_v2(nvmlDevice_t device, unsigned int* count,
+                                                     nvmlProcessInfo_v2_t* infos) {
+  return Processes(device, count, infos);
 }
-STAGGER_EXPORT nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t device,
-                                                                    unsigned int* count,
-                                                                    nvmlProcessInfo_v2_t* infos) {
-  return stagger::vgpu::Processes(device, count, infos);
+STAGGER_NVML nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t device, unsigned int* count,
+                                                     nvmlProcessInfo_v2_t* infos) {
+  return Processes(device, count, infos);
 }
+
+}  // namespace stagger::vgpu

@@ -4,8 +4,6 @@
 
 #include <vector>
 
-#include "lab/sim/paper_tables.h"
-
 namespace stagger::sim {
 namespace {
 

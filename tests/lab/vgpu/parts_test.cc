@@ -3,7 +3,6 @@
 
 #include <cstring>
 
-#include "lab/vgpu/faults.h"
 #include "lab/vgpu/lateness.h"
 #include "lab/vgpu/libcuda/image.h"
 #include "lab/vgpu/libcuda/memory.h"
@@ -56,9 +55,7 @@ TEST_F(Streams, TheLegacyStreamIsABarrierForBlockingOnes) {
 TEST_F(Streams, ADestroyedStreamsWorkStillComesBeforeTheLegacyStreams) {
   Append(&a);  // 1
   order.Remove(&a);
-  Ids pending;
-  order.PendingInAll(&pending);
-  EXPECT_EQ(pending, Ids{1});
+  EXPECT_EQ(order.PendingInAll(), Ids{1});
   EXPECT_EQ(Append(order.legacy()), Ids{1});
   EXPECT_EQ(Append(order.legacy()), Ids{2});
 }
@@ -66,11 +63,8 @@ TEST_F(Streams, ADestroyedStreamsWorkStillComesBeforeTheLegacyStreams) {
 TEST_F(Streams, WaitingForTheLegacyStreamMeansWhatItMustComeAfterToo) {
   Append(&a);
   Append(&free);
-  Ids pending;
-  order.Pending(order.legacy(), &pending);
-  EXPECT_EQ(pending, Ids{1});
-  pending.clear();
-  order.PendingInAll(&pending);
+  EXPECT_EQ(order.Pending(order.legacy()), Ids{1});
+  const Ids pending = order.PendingInAll();
   EXPECT_EQ(std::set(pending.begin(), pending.end()), (std::set<OpId>{1, 2}));
 }
 

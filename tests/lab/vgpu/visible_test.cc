@@ -1,11 +1,10 @@
-#include "lab/vgpu/libcuda/visible.h"
-
 #include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
 
 #include "lab/vgpu/device_list.h"
+#include "lab/vgpu/libcuda/environment.h"
 
 namespace stagger::vgpu {
 namespace {
