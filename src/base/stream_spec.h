@@ -11,7 +11,7 @@
 namespace stagger {
 
 struct StreamSpec {
-  std::string name;
+  std::string name{};
 #define STAGGER_TOLD_SETTING(field, spec, type, unset, ...) type spec{unset};
 #include "base/stream_settings.inc"
   Excess excess = Excess::kPace;  // what its agent does with calls beyond its rate

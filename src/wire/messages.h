@@ -87,7 +87,7 @@ struct CoreMask {
 // First packet of an agent. The process id comes from the socket's peer credentials.
 struct Hello {
   std::uint16_t version = kProtocolVersion;
-  StreamSpec spec;  // without a name: the daemon makes one
+  StreamSpec spec{};  // without a name: the daemon makes one
   std::uint64_t features = kFeatures;
   friend bool operator==(const Hello&, const Hello&) = default;
 };
