@@ -12,7 +12,7 @@
 namespace stagger::cli {
 
 int WhyVerb(const Arguments& arguments) {
-  CLI::App app{"Says why a stream gets what it gets: its rate, whom it waits for, whether it fits.",
+  CLI::App app{"Says why a stream gets what it gets: its rate, what it waits for, whether it fits.",
                "stagger why"};
   std::string name;
   bool as_json = false;

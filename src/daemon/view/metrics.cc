@@ -98,7 +98,7 @@ std::string MetricsText(const json& status) {
   Family(&out, "stagger_gpu_utilisation_ratio", "gauge",
          "Share of time with a kernel running, as the driver tells.");
   Each(&out, "stagger_gpu_utilisation_ratio", "device", devices, field("gpu_utilisation_ratio"));
-  Family(&out, "stagger_gpu_memory_used_bytes", "gauge", "Memory in use, of whoever.");
+  Family(&out, "stagger_gpu_memory_used_bytes", "gauge", "Memory in use, of all processes.");
   Each(&out, "stagger_gpu_memory_used_bytes", "device", devices,
        [](const json& d) { return Bytes(d["memory_used_gb"]); });
   Family(&out, "stagger_gpu_memory_bytes", "gauge", "Memory that the GPU has.");
