@@ -1,5 +1,5 @@
 // Starts a fixed time apart, in order of request, whether or not the last body has ended by then:
-// the timing control of Suzuki et al., who chose 60 ms for a body of 45.
+// the timing control of Suzuki et al. (60 ms for a body of 45).
 #include "core/policies.h"
 
 namespace stagger::core {
