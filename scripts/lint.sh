@@ -19,6 +19,7 @@ check layers scripts/check_layers.py
 check paths scripts/check_paths.py
 check timers scripts/check_timers.py
 check lists scripts/check_lists.py
+check words scripts/check_words.py
 pure=
 for room in phase core admission batching placement; do
   library=$(find "$build" -name "libstagger_$room.a")

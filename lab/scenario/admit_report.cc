@@ -84,7 +84,7 @@ std::string ToText(const std::vector<DeviceVerdict>& verdicts) {
 int AdmitVerb(const Arguments& arguments) {
   CLI::App app{
       "Whether every body of a scenario ends in time under edf, one at a time, whenever its frames "
-      "come; and if not, whose deadline is missed because of whom, and what would fit.",
+      "come; and if not, which deadline is missed, because of what, and what would fit.",
       "stagger admit"};
   std::string file;
   bool as_json = false;

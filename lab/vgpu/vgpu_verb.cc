@@ -128,7 +128,8 @@ int VgpuVerb(const Arguments& arguments) {
   devices_option->excludes(model_option)->excludes(memory_option);
   app.add_option("--lose", lost, "declare this device lost: by its name, or its number from 0");
   app.add_option("--restore", restored, "it is there again");
-  app.add_option("--log", request.gpu.server.log, "write who ran when to this file, as JSON lines");
+  app.add_option("--log", request.gpu.server.log,
+                 "write what ran when to this file, as JSON lines");
   app.add_option("--fault", request.gpu.faults,
                  "launch, address, lost, server or hang, then :KERNEL:N: what befalls each "
                  "process's Nth launch of a kernel; several with commas");

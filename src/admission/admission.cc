@@ -147,7 +147,7 @@ Admission Admit(std::span<const Task> tasks) {
   // Under overload a deadline is missed some day; finding the first makes the reason plain.
   const Ns horizon = overload ? kFarAway : Horizon(tasks, order, used);
 
-  using Due = std::pair<Ns, std::size_t>;  // a deadline, and whose by position in `order`
+  using Due = std::pair<Ns, std::size_t>;  // a deadline, and its task's position in `order`
   std::priority_queue<Due, std::vector<Due>, std::greater<>> next;
   for (std::size_t i = 0; i < order.size() && order[i].due < kFarAway; ++i) {
     next.emplace(order[i].due, i);
@@ -159,11 +159,11 @@ Admission Admit(std::span<const Task> tasks) {
       result.decided = overload ? Admission::Test::kOverload : Admission::Test::kGaveUp;
       return result;
     }
-    const auto [time, who] = next.top();
+    const auto [time, at] = next.top();
     next.pop();
-    const Task& task = tasks[order[who].task];
+    const Task& task = tasks[order[at].task];
     demand += task.body.count();
-    next.emplace(time + task.period.count(), who);
+    next.emplace(time + task.period.count(), at);
     if (next.top().first == time) continue;
     while (begun < order.size() && order[begun].due <= time) ++begun;
     const std::size_t blocker = longest[begun];
@@ -172,7 +172,7 @@ Admission Admit(std::span<const Task> tasks) {
     result.decided = overload ? Admission::Test::kOverload : Admission::Test::kExact;
     result.interval = Duration{time};
     result.demand = Duration{demand + blocked};
-    result.binding = order[who].task;
+    result.binding = order[at].task;
     if (blocked > 0) result.blocking = order[blocker].task;
     return result;
   }

@@ -33,7 +33,7 @@ struct Admission {
   // from the beginning of the busy time, and what must be done by then.
   Duration interval{};
   Duration demand{};                    // h + b; more than `interval`
-  std::optional<std::size_t> binding;   // the task whose deadline that is
+  std::optional<std::size_t> binding;   // the task with that deadline
   std::optional<std::size_t> blocking;  // the one that began just before
   enum class Test : char {
     kLinear,  // the sufficient one was enough

@@ -19,7 +19,7 @@ struct NamedTask {
 struct Fit {
   bool admitted = false;
   double utilisation = 0;              // bodies' share of the device
-  std::optional<std::size_t> binding;  // whose deadline can be missed
+  std::optional<std::size_t> binding;  // index of the stream that can miss its deadline
   std::optional<Duration> interval;    // how long after the beginning of a busy time
   struct Nearest {
     std::size_t which;

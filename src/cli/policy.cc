@@ -12,7 +12,7 @@
 namespace stagger::cli {
 
 int PolicyVerb(const Arguments& arguments) {
-  CLI::App app{"Changes which stream gets the next turn, while everything runs.", "stagger policy"};
+  CLI::App app{"Changes the order of turns while everything runs.", "stagger policy"};
   std::string name;
   std::string concurrency;
   std::optional<double> demand_limit;

@@ -13,7 +13,7 @@ constexpr std::array kVerbs{
     Verb{"relay", "a camera's or a file's video again, at the rate that is needed", RelayVerb},
     Verb{"status", "show streams and devices", StatusVerb},
     Verb{"why", "why a stream waits, is slowed down or is where it is: stagger why APP", WhyVerb},
-    Verb{"policy", "change who gets the next turn, and how many at once", PolicyVerb},
+    Verb{"policy", "change the order of turns, and how many bodies run at once", PolicyVerb},
     Verb{"move", "send an app's inferences to other executors while it runs", MoveVerb},
     Verb{"demo", "camera apps on this machine, uncontrolled and controlled", DemoVerb},
     Verb{"bench", "the measurements that back a claim: cpu, gate, hooks, t4 ...", BenchVerb},

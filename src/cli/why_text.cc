@@ -141,7 +141,7 @@ std::string WhyReader::Weights() const {
   if (others.empty()) return fmt::format(" It weighs {}.", Plain(own));
   const auto [least, most] = std::ranges::minmax(others);
   return fmt::format(
-      " It weighs {}, the others {}: a heavier one gives up less.", Plain(own),
+      " It weighs {}, the others {}: more weight gives up less.", Plain(own),
       least == most ? Plain(least) : fmt::format("{} to {}", Plain(least), Plain(most)));
 }
 

@@ -1,4 +1,4 @@
-// The heart: who gets the next turn. Pure: no clock, thread, environment or I/O; time comes in
+// The heart: which body is next. Pure: no clock, thread, environment or I/O; time comes in
 // with each event and never runs backwards. The daemon sleeps until NextDeadline(), a simulator
 // jumps to it: the code that is simulated is the code that runs.
 //

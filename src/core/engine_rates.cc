@@ -158,7 +158,7 @@ void Engine::Impl::LetIn(DeviceId id) {
         const bool overdue = LastEntry(stream) <= now;
         if (!overdue && !FitsNow(device, *turn, BodyDue(stream, turn->since_call))) continue;
       }
-      // Whose slot came first has waited longest for its share.
+      // The turn with the earliest slot has waited longest for its share.
       if (best == device.held.end() || stream.next_slot < streams.at(best->client).next_slot) {
         best = turn;
       }

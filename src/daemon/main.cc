@@ -198,7 +198,7 @@ Result<void> Serve(const Options& options, const UniqueFd& signals, LogQueue* lo
   std::string http_address;
   if (options.http) {
     if (!options.http_address.loopback()) {
-      spdlog::warn("the dashboard listens at {}: all who reach that address may look",
+      spdlog::warn("the dashboard listens at {}, open to all that reach that address",
                    options.http_address.ToString());
     }
     auto started = HttpServer::Start(options.http_address, !options.http_chosen, board->get());

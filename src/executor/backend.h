@@ -92,7 +92,7 @@ class Backend {
                                               const ModelSource& source) = 0;
 };
 
-// All there are, in the order in which they are asked whose a runtime is.
+// All backends, in the order in which they are asked whether a runtime is theirs.
 std::vector<std::unique_ptr<Backend>> MakeBackends(const Target& target);
 
 }  // namespace stagger::executor

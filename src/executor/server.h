@@ -66,12 +66,12 @@ class Server {
   Budget budget_;
   Models models_;
   Figures figures_;
-  std::vector<std::string> served_;  // in the round at hand: whose inferences ran
+  std::vector<std::string> served_;  // apps with an inference in the round at hand
   std::list<Client> clients_;
   Batch batch_;
   int streak_ = 0;  // requests served since none other waited
   std::uint64_t arrivals_ = 0;
-  // Whose turn it is, and whose model is loaded again for it. Nobody else is served meanwhile: the
+  // The client that is next, while its model is loaded again. Nobody else is served meanwhile: the
   // load is part of its turn, which is what plans count with.
   Client* awaits_ = nullptr;
   TimePoint rests_until_{};  // the rest of the core's time is others'

@@ -28,8 +28,8 @@ struct Charge {
 
   void Take(const std::string& order) {
     if (order.size() < 2) return;
-    const std::string whom = order.substr(1);
-    const auto group = static_cast<pid_t>(std::atol(whom.c_str()));
+    const std::string target = order.substr(1);
+    const auto group = static_cast<pid_t>(std::atol(target.c_str()));
     switch (order[0]) {
       case kWatchGroup:
         // Never 0 or 1: kill() would read those as "everybody".
@@ -39,10 +39,10 @@ struct Charge {
         groups.erase(group);
         break;
       case kWatchPath:
-        paths.insert(whom);
+        paths.insert(target);
         break;
       case kForgetPath:
-        paths.erase(whom);
+        paths.erase(target);
         break;
       default:
         break;
@@ -114,15 +114,15 @@ void Keeper::ForgetGroup(pid_t group) { Tell(kForgetGroup, std::to_string(group)
 void Keeper::WatchPath(const std::string& path) { Tell(kWatchPath, path); }
 void Keeper::ForgetPath(const std::string& path) { Tell(kForgetPath, path); }
 
-void Keeper::Tell(char what, const std::string& whom) {
-  if (whom.find('\n') != std::string::npos) return;
+void Keeper::Tell(char what, const std::string& target) {
+  if (target.find('\n') != std::string::npos) return;
   // If the keeper was killed, a write would end us with SIGPIPE: better to go on without it.
   sigset_t pipe_only;
   sigset_t before;
   sigemptyset(&pipe_only);
   sigaddset(&pipe_only, SIGPIPE);
   sigprocmask(SIG_BLOCK, &pipe_only, &before);
-  const std::string line = what + whom + "\n";
+  const std::string line = what + target + "\n";
   const ssize_t written = write(pipe_.get(), line.data(), line.size());
   if (written < 0 && errno == EPIPE) {
     const timespec none{};

@@ -28,7 +28,7 @@ class Keeper {
 
  private:
   Keeper(pid_t pid, UniqueFd pipe) : pid_(pid), pipe_(std::move(pipe)) {}
-  void Tell(char what, const std::string& whom);
+  void Tell(char what, const std::string& target);
 
   pid_t pid_;
   UniqueFd pipe_;

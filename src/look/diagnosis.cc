@@ -281,8 +281,8 @@ class Doctor {
       Escape("it cannot be looked into, and the agent is not in it: another user's process?");
     } else if (facts().told_to_preload == false) {
       Escape(
-          "the agent is not in it: its environment does not name the agent in LD_PRELOAD; who "
-          "started it cleaned the environment or set another");
+          "the agent is not in it: its environment does not name the agent in LD_PRELOAD; the "
+          "program that started it cleaned the environment or set another");
     } else {
       Escape("the agent is not in it, though its environment names it");
     }

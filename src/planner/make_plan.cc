@@ -45,12 +45,12 @@ void DealOut(placement::Board& board, const placement::Catalogue& catalogue,
     for (std::uint32_t n = 0; n < batch.devices; ++n) {
       const std::uint32_t device = catalogue.types()[batch.type].devices[next_device[batch.type]++];
       for (const placement::Portion& portion : batch.pattern) {
-        const std::vector<std::uint32_t>& who = members[portion.of];
+        const std::vector<std::uint32_t>& ids = members[portion.of];
         const std::size_t all =
-            who.size() * static_cast<std::size_t>(catalogue.at(portion.of).parts);
+            ids.size() * static_cast<std::size_t>(catalogue.at(portion.of).parts);
         std::size_t& at = dealt[portion.of];
         for (std::uint32_t i = 0; i < portion.count && at < all; ++i, ++at) {
-          on[who[at % who.size()]].push_back(device);
+          on[ids[at % ids.size()]].push_back(device);
         }
       }
     }

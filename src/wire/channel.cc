@@ -147,7 +147,7 @@ Result<PeerCredentials> PeerOf(int fd) {
   ucred credentials{};
   socklen_t size = sizeof(credentials);
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
-    return Error{std::string("cannot tell who is at the other end: ") + std::strerror(errno)};
+    return Error{std::string("cannot read the peer's credentials: ") + std::strerror(errno)};
   }
   return PeerCredentials{.pid = credentials.pid, .uid = credentials.uid, .gid = credentials.gid};
 }

@@ -106,7 +106,7 @@ TEST(Why, NamesThoseItWaitsBehind) {
   EXPECT_THAT(said, HasSubstr("3 inferences that its rate asks for have not been done"));
   EXPECT_THAT(said, HasSubstr("Its rate is not lowered: streams with a stated rate ask for 62 % of "
                               "what cpu:0 can do."));
-  EXPECT_THAT(said, HasSubstr("Policy fifo: 1 body at once on cpu:0, and whoever asked first"));
+  EXPECT_THAT(said, HasSubstr("Policy fifo: 1 body at once on cpu:0, and the first request"));
   EXPECT_THAT(said, HasSubstr("Its last 64 turns waited 800 ms in all: 60 % behind bodies of hall, "
                               "30 % behind bodies of yard and 10 % while nobody's body ran."));
   EXPECT_THAT(said, HasSubstr("50 x another body ended and 14 x a turn was free."));
@@ -127,7 +127,7 @@ TEST(Why, SaysWhyARateIsLowered) {
   EXPECT_THAT(Said(answer),
               HasSubstr("Its rate is lowered to 6.2 of 10 fps, for 3.0 s now, because streams with "
                         "a stated rate ask for 140 % of what cpu:0 can do. It weighs 2, the others "
-                        "1 to 4: a heavier one gives up less. It never goes below its min_fps of "
+                        "1 to 4: more weight gives up less. It never goes below its min_fps of "
                         "4. A call that comes before its next slot is held back in the app."));
   One(answer)["rate"]["cap_fps"] = 6.2;
   EXPECT_THAT(Said(answer), HasSubstr("Strict admission holds it at 6.2 fps"));

@@ -144,7 +144,7 @@ TEST_F(ReliefTest, WhereNothingElseHasRoomRatesAreLoweredUntilItPasses) {
   const double first = placement_.Find("one")->lowered_fps;
   const double second = placement_.Find("two")->lowered_fps;
   EXPECT_GT(first, 8);
-  EXPECT_LT(first, second) << "who weighs more gives way less";
+  EXPECT_LT(first, second) << "more weight gives up less";
   EXPECT_LT(second, 20);
   EXPECT_LE(first * 0.040 + second * 0.020, 0.98);
   EXPECT_THAT(placement_.events().back().text, HasSubstr("its rate is lowered to "));

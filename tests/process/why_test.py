@@ -72,7 +72,7 @@ class Why(StaggerTest):
         said = " ".join(self.why("gate-1").split())
         self.assertRegex(said, r"Its rate is lowered to [0-9.]+ of 500 fps, for .* now, because "
                                r"streams with a stated rate ask for [0-9]+ % of what cpu:0 can do\.")
-        self.assertIn("It weighs 1, the others 1: who weighs more gives up less.", said)
+        self.assertIn("It weighs 1, the others 1: more weight gives up less.", said)
         self.assertIn("It never goes below its min_fps of 1.5.", said)
         self.assertNotIn("Its rate is not lowered", said)
 

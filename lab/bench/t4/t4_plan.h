@@ -31,7 +31,7 @@ CudaLegPlan T4Plan(const std::string& variant, const T4Settings& settings, int r
 int PercentageOf(const std::string& variant);
 
 // Of a leg's variants the best: fewest drops, then most inferences, then the shortest, by medians.
-// A user who tries them would keep that one. `runs` has all of them.
+// After trying them a user would keep that one. `runs` has all of them.
 std::string BestVariant(const std::vector<std::string>& variants, const LegRuns& runs);
 
 }  // namespace stagger::cli

@@ -48,7 +48,7 @@ class Lane {
   bool Start(Duration due);
   Outcome Await();
 
-  unsigned executor = 0;    // whose, by number
+  unsigned executor = 0;    // by number
   unsigned generation = 0;  // of the process: a forked child must not use it
 
  private:

@@ -94,7 +94,7 @@ class Remote {
   std::vector<std::unique_ptr<Executor>> executors_ GUARDED_BY(mutex_);
   unsigned last_id_ GUARDED_BY(mutex_) = 0;
   unsigned generation_ GUARDED_BY(mutex_);
-  std::size_t turn_ GUARDED_BY(mutex_) = 0;  // whose turn it is among equals
+  std::size_t turn_ GUARDED_BY(mutex_) = 0;  // the next one among equals
 };
 
 }  // namespace stagger::agent

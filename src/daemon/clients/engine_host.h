@@ -47,7 +47,7 @@ class EngineHost {
   // False: a message that no joined agent may send.
   bool OnMessage(ClientId client, const wire::Message& message, TimePoint now);
 
-  // Error: one line, for the person who asked; nothing has changed then.
+  // Error: one line, for the command line to print; nothing has changed then.
   Result<void> SetPolicy(const core::PolicySpec& policy, TimePoint now);
 
   // From now on streams of that name send their inferences to these executors, and so do those that

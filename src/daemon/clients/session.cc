@@ -25,7 +25,7 @@ std::string Session::Label() const {
 const char* Session::overdue() const {
   switch (state_) {
     case State::kNew:
-      return "it never said who it is";
+      return "it never said Hello";
     case State::kRefused:
       return "";
     default:

@@ -58,15 +58,15 @@ const GpuFaults::Affected* GpuFaults::Fault::culprit() const {
   return found;
 }
 
-const GpuFaults::Fault& GpuFaults::Report(Affected whom, DeviceId device, TimePoint now) {
+const GpuFaults::Fault& GpuFaults::Report(Affected affected, DeviceId device, TimePoint now) {
   const auto belongs = [&](const Fault& fault) {
     if (fault.device != device) return false;
     // The same name again: its process has been started anew since.
     const bool again = std::ranges::any_of(fault.affected, [&](const Affected& one) {
-      return one.name == whom.name && one.code != 0;
+      return one.name == affected.name && one.code != 0;
     });
     const bool goes_on = std::ranges::any_of(fault.affected, &Affected::here);
-    const bool together = fault.shared || mps_runs_() || BlamesOthers(whom.code);
+    const bool together = fault.shared || mps_runs_() || BlamesOthers(affected.code);
     return !again && together && (goes_on || now - fault.at <= kTogether);
   };
   const auto found = std::find_if(recent_.rbegin(), recent_.rend(), belongs);
@@ -81,10 +81,10 @@ const GpuFaults::Fault& GpuFaults::Report(Affected whom, DeviceId device, TimePo
     if (recent_.size() > kKept) recent_.pop_front();
   }
   Fault& fault = is_new ? recent_.back() : *found;
-  fault.shared = fault.shared || mps_runs_() || BlamesOthers(whom.code);
+  fault.shared = fault.shared || mps_runs_() || BlamesOthers(affected.code);
   // Its name, of one that had left before: that was an earlier process.
-  std::erase_if(fault.affected, [&](const Affected& one) { return one.name == whom.name; });
-  fault.affected.push_back(std::move(whom));
+  std::erase_if(fault.affected, [&](const Affected& one) { return one.name == affected.name; });
+  fault.affected.push_back(std::move(affected));
   if (fault.shared) AddDeparted(&fault, now);
   return fault;
 }
@@ -92,26 +92,26 @@ const GpuFaults::Fault& GpuFaults::Report(Affected whom, DeviceId device, TimePo
 void GpuFaults::AddDeparted(Fault* fault, TimePoint now) {
   for (const Departed& gone : departed_) {
     if (gone.device != fault->device || now - gone.at > kTogether) continue;
-    if (std::ranges::count(fault->affected, gone.whom.name, &Affected::name) == 0) {
-      fault->affected.push_back(gone.whom);
+    if (std::ranges::count(fault->affected, gone.affected.name, &Affected::name) == 0) {
+      fault->affected.push_back(gone.affected);
     }
   }
 }
 
-void GpuFaults::Left(Affected whom, const std::vector<DeviceId>& used, TimePoint now) {
+void GpuFaults::Left(Affected affected, const std::vector<DeviceId>& used, TimePoint now) {
   bool known = false;
   for (Fault& fault : recent_) {
     for (Affected& one : fault.affected) {
-      if (one.client != whom.client) continue;
+      if (one.client != affected.client) continue;
       one.here = false;
       known = true;
     }
   }
   if (known) return;
-  whom.code = 0;
-  whom.here = false;
+  affected.code = 0;
+  affected.here = false;
   for (const DeviceId device : used) {
-    departed_.push_back({whom, device, now});
+    departed_.push_back({affected, device, now});
     if (departed_.size() > kKept) departed_.pop_front();
     for (Fault& fault : recent_) {
       if (fault.shared && now - fault.at <= kTogether) AddDeparted(&fault, now);

@@ -39,7 +39,7 @@ class GpuFaults {
     bool shared = false;  // it broke all clients of the GPU, not one process
     bool logged = false;
     std::vector<Affected> affected;
-    // The one whose own doing it was; null if nobody's error says so, or several do.
+    // The stream that caused it; null if nobody's error says so, or several do.
     const Affected* culprit() const;
   };
 
@@ -48,10 +48,10 @@ class GpuFaults {
       : mps_runs_(std::move(mps_runs)) {}
 
   // The fault that this report belongs to.
-  const Fault& Report(Affected whom, DeviceId device, TimePoint now);
+  const Fault& Report(Affected affected, DeviceId device, TimePoint now);
   // `used`: the GPUs on which its bodies ran. One that leaves about when a shared fault happens is
   // counted as broken, since its app may have met the fault at a call that is not hooked.
-  void Left(Affected whom, const std::vector<DeviceId>& used, TimePoint now);
+  void Left(Affected affected, const std::vector<DeviceId>& used, TimePoint now);
 
   const std::deque<Fault>& recent() const { return recent_; }  // oldest first
   const Affected* Of(ClientId client) const;                   // null: nothing broke it
@@ -61,7 +61,7 @@ class GpuFaults {
 
  private:
   struct Departed {
-    Affected whom;
+    Affected affected;
     DeviceId device;
     TimePoint at;
   };
