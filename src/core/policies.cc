@@ -25,7 +25,7 @@ Decision NextFifo(const DeviceView& view) {
 }
 
 // Starts a fixed time apart, in order of request, whether or not the last body has ended by then:
-// the timing control of Suzuki et al., who chose 60 ms for a body of 45.
+// the timing control of Suzuki et al. (60 ms for a body of 45).
 Decision NextSpaced(const DeviceView& view) {
   if (view.device.waiting.empty()) return {};
   if (!view.device.last_grant) return {.next = 0, .reason = view.cause};

@@ -145,7 +145,7 @@ struct CapRate {
   std::string stream;
   double fps = 0;
 };
-struct Report {  // to whoever reads the log
+struct Report {  // for the log
   std::string text;
   bool warns = true;
 };

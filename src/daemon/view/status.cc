@@ -378,7 +378,7 @@ void Status::PutForwarding(const StreamRecord& record, documents::Stream* out) c
 documents::Stream Status::StreamOf(ClientId client, const core::Stream& stream,
                                    const StreamRecord& record, TimePoint now) const {
   const core::StreamCounters& counters = stream.counters;
-  const core::StreamSpec& spec = stream.spec;
+  const StreamSpec& spec = stream.spec;
   const double attached_s = ToMs(now - stream.joined) / 1000;
   documents::Stream out;
   out.name = record.name;

@@ -31,7 +31,7 @@ struct WhyFacts {
 };
 
 // Loop thread. `name`: a stream's, an app's with copies, or a pid. Error: one line for the person
-// who asked.
+// the asker.
 Result<WhyFacts> FactsFor(const EngineHost& host, std::shared_ptr<const Snapshot> snapshot,
                           const std::string& name, TimePoint now);
 
