@@ -6,7 +6,6 @@
 #include <array>
 #include <atomic>
 #include <cstring>
-#include <initializer_list>
 
 #include "agent/hooks/onnxruntime.h"
 #include "agent/other_agents.h"
@@ -40,7 +39,8 @@ STAGGER_NOT_INSTRUMENTED DlsymFunction Real() {
   DlsymFunction real = __atomic_load_n(&stagger_real_dlsym, __ATOMIC_ACQUIRE);
   if (real != nullptr) return real;
   // glibc < 2.34 has dlsym in libdl under the architecture's base version, later ones in libc.
-  for (const char* version : {"GLIBC_2.34", "GLIBC_2.17", "GLIBC_2.2.5"}) {
+  static constexpr const char* kVersions[] = {"GLIBC_2.34", "GLIBC_2.17", "GLIBC_2.2.5"};
+  for (const char* version : kVersions) {
     real = reinterpret_cast<DlsymFunction>(dlvsym(RTLD_NEXT, "dlsym", version));
     if (real != nullptr) break;
   }
