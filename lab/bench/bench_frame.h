@@ -10,10 +10,10 @@
 
 #include "base/result.h"
 #include "console/arguments.h"
-#include "console/progress_line.h"
 #include "console/table.h"
 #include "lab/bench/claims.h"
 #include "lab/legs/leg_run.h"
+#include "lab/legs/progress_line.h"
 #include "launch/child_process.h"
 #include "launch/workplace.h"
 
@@ -103,12 +103,12 @@ Result<std::vector<Repeat>> MeasureRepeats(int count,
 
 // A figure of each repeat: `value` is a member or a function.
 template <typename Repeat, typename Value>
-std::vector<Paired> FiguresOf(const std::vector<Repeat>& repeats, Value value) {
-  std::vector<Paired> figures;
+std::vector<Paired> MeasurementsOf(const std::vector<Repeat>& repeats, Value value) {
+  std::vector<Paired> measurements;
   for (const Repeat& repeat : repeats) {
-    figures.push_back({static_cast<double>(std::invoke(value, repeat)), repeat.disturbed});
+    measurements.push_back({static_cast<double>(std::invoke(value, repeat)), repeat.disturbed});
   }
-  return figures;
+  return measurements;
 }
 
 template <typename Repeat, typename Value>

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "console/percentile.h"
+#include "lab/legs/percentile.h"
 
 namespace stagger::cli {
 

@@ -8,10 +8,10 @@
 
 #include "base/try.h"
 #include "console/arguments.h"
-#include "console/progress_line.h"
 #include "console/sentences.h"
 #include "lab/legs/camera_leg.h"
 #include "lab/legs/leg_run.h"
+#include "lab/legs/progress_line.h"
 #include "launch/daemon_control.h"
 #include "launch/private_daemon.h"
 #include "launch/scratch_dir.h"

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/time.h"
-#include "console/percentile.h"
+#include "lab/legs/percentile.h"
 
 namespace stagger::cli {
 

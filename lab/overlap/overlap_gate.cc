@@ -116,7 +116,7 @@ void OverlapGate::Handle(int id, Client& client, const wire::Message& message) {
       copy->ended = true;
       copy->call = release->call;
     }
-    Settle(*copy);
+    FinishIfOver(*copy);
   } else if (const auto* over = std::get_if<wire::Ended>(&message)) {
     Ended(*copy, over->post, over->call);
   } else if (std::get_if<wire::Cancel>(&message) != nullptr) {
@@ -171,10 +171,10 @@ void OverlapGate::Ended(Copy& copy, Duration post, Duration call) {
   copy.ended = true;
   copy.post = post;
   copy.call = call;
-  Settle(copy);
+  FinishIfOver(copy);
 }
 
-void OverlapGate::Settle(Copy& copy) {
+void OverlapGate::FinishIfOver(Copy& copy) {
   if (!copy.inferring || copy.held || !copy.ended) return;
   // Of several bodies the agent's post phase begins at the heaviest; the whole is the same.
   const Duration total = copy.bodies == 1 ? copy.body + copy.post

@@ -86,7 +86,7 @@ class OverlapGate {
   void Handle(int id, Client& client, const wire::Message& message);
   void Requested(int id, Client& client, const wire::Request& request);
   void Ended(Copy& copy, Duration post, Duration call);
-  void Settle(Copy& copy);
+  void FinishIfOver(Copy& copy);
   Copy* CopyOf(int id, const Client& client);
 
   wire::Listener listener_;

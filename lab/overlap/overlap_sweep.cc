@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "base/try.h"
-#include "console/percentile.h"
 #include "console/table.h"
+#include "lab/legs/percentile.h"
 
 namespace stagger::cli {
 namespace {

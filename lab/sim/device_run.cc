@@ -48,9 +48,9 @@ struct App {
   TimePoint call{};
   TimePoint asked{};
   TimePoint body_start{};
-  Duration body{};   // as long as it took
-  Duration paced{};  // in its agent, for the stream's slot
-  Duration held{};   // before it competed for its turn, its rate being lowered
+  Duration body{};      // as long as it took
+  Duration paced{};     // in its agent, for the stream's slot
+  Duration deferred{};  // before it competed for its turn, its rate being lowered
   bool holds = false;
   std::uint64_t seq = 0;
   std::optional<std::size_t> executor{};  // that serves it, or that it is
@@ -370,8 +370,8 @@ class DeviceRun {
       const TimePoint from =
           scenario_.deadline_from == DeadlineFrom::kArrival ? app.arrival : app.call;
       // What was held back for its slot is due that much later.
-      const Duration held = app.paced + app.held;
-      if (app.model->deadline > Duration{} && now_ - from - held > app.model->deadline) {
+      const Duration deferred = app.paced + app.deferred;
+      if (app.model->deadline > Duration{} && now_ - from - deferred > app.model->deadline) {
         ++tally.late;
       }
     }
@@ -426,7 +426,7 @@ class DeviceRun {
         const auto i = static_cast<std::uint32_t>(grant->client.value - 1);
         // A body that outlived its lease runs on; the daemon's word reaches an agent's next call.
         if (policy_.gates && apps_[i].holds && apps_[i].seq == grant->seq.value) {
-          apps_[i].held = grant->held;
+          apps_[i].deferred = grant->deferred;
           Granted(i, dead);
         }
       } else if (const auto* told = std::get_if<core::Configure>(&action)) {

@@ -17,44 +17,44 @@ namespace {
 using placement::Batch;
 using placement::Catalogue;
 using placement::ClassId;
-using placement::PlacementDemand;
 using placement::StreamClass;
 using placement::TypeId;
+using placement::Unplaced;
 
-placement::PlacementDemand DemandOf(placement::Catalogue& catalogue,
-                                    const placement::PlacementProblem& problem) {
-  placement::PlacementDemand demand;
+placement::Unplaced UnplacedOf(placement::Catalogue& catalogue,
+                               const placement::PlacementProblem& problem) {
+  placement::Unplaced unplaced;
   std::map<placement::ClassId, std::uint32_t> streams;
   for (const placement::StreamNeed& need : problem.streams) ++streams[catalogue.ClassOf(need)];
-  demand.parts.assign(catalogue.classes().size(), 0);
-  demand.streams = demand.parts;
+  unplaced.parts.assign(catalogue.classes().size(), 0);
+  unplaced.streams = unplaced.parts;
   for (const auto& [id, count] : streams) {
-    demand.streams[id] = count;
-    demand.parts[id] = count * static_cast<std::uint32_t>(catalogue.at(id).parts);
+    unplaced.streams[id] = count;
+    unplaced.parts[id] = count * static_cast<std::uint32_t>(catalogue.at(id).parts);
   }
   for (const placement::DeviceType& type : catalogue.types()) {
-    demand.devices.push_back(static_cast<std::uint32_t>(type.devices.size()));
+    unplaced.devices.push_back(static_cast<std::uint32_t>(type.devices.size()));
   }
-  return demand;
+  return unplaced;
 }
 
 // The fewest devices with these patterns, if fewer than `upper`; nullopt: ran out of time.
 std::optional<std::uint32_t> SolveInteger(const std::vector<placement::Batch>& patterns,
-                                          const placement::PlacementDemand& demand,
-                                          std::uint32_t upper, double most_seconds) {
+                                          const placement::Unplaced& unplaced, std::uint32_t upper,
+                                          double most_seconds) {
   OsiClpSolverInterface solver;
   solver.setHintParam(OsiDoReducePrint, true, OsiHintTry);
   solver.messageHandler()->setLogLevel(0);
-  const std::size_t classes = demand.parts.size();
+  const std::size_t classes = unplaced.parts.size();
   CoinPackedMatrix matrix(true, 0, 0);
-  matrix.setDimensions(static_cast<int>(classes + demand.devices.size()), 0);
+  matrix.setDimensions(static_cast<int>(classes + unplaced.devices.size()), 0);
   std::vector<double> low;
   std::vector<double> high;
-  for (const std::uint32_t parts : demand.parts) {
+  for (const std::uint32_t parts : unplaced.parts) {
     low.push_back(parts);
     high.push_back(COIN_DBL_MAX);
   }
-  for (const std::uint32_t devices : demand.devices) {
+  for (const std::uint32_t devices : unplaced.devices) {
     low.push_back(-COIN_DBL_MAX);
     high.push_back(devices);
   }
@@ -127,9 +127,9 @@ placement::Plan FirstFitDecreasing(const placement::PlacementProblem& problem) {
 std::optional<Optimum> LeastDevices(const placement::PlacementProblem& problem, std::uint32_t upper,
                                     std::size_t most_patterns, double most_seconds) {
   placement::Catalogue catalogue(problem.devices);
-  const placement::PlacementDemand demand = DemandOf(catalogue, problem);
+  const placement::Unplaced unplaced = UnplacedOf(catalogue, problem);
   const placement::PatternTest test(catalogue);
-  planner::ColumnGenerator generator(catalogue, test, demand, planner::NewClp);
+  planner::ColumnGenerator generator(catalogue, test, unplaced, planner::NewClp);
   planner::PatternBudget budget;
   budget.rounds = 5'000;
   budget.nodes = 20'000;
@@ -140,7 +140,7 @@ std::optional<Optimum> LeastDevices(const placement::PlacementProblem& problem, 
   if (relaxed.least_devices >= upper) return Optimum{upper, 0};
   const auto patterns = generator.PatternsBelow(upper, most_patterns, 20 * most_patterns);
   if (!patterns) return std::nullopt;
-  const auto devices = SolveInteger(*patterns, demand, upper, most_seconds);
+  const auto devices = SolveInteger(*patterns, unplaced, upper, most_seconds);
   if (!devices) return std::nullopt;
   return Optimum{*devices, patterns->size()};
 }

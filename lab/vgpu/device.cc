@@ -67,7 +67,7 @@ void Device::Leave(ProcessKey process, TimePoint at) {
   nodes_ -= found->second->nodes.size();
   processes_.erase(found);
   if (turn_ == process) NextSlice();
-  Settle();
+  StartReady();
   CountBusy();
   FindWake();
 }
@@ -95,7 +95,7 @@ void Device::Submit(ProcessKey process, const Op& op, const std::vector<std::uin
   }
   if (node.waiting == 0) {
     ready_.push_back(&node);
-    Settle();
+    StartReady();
     CountBusy();
   }
   if (wants) FindWake();
@@ -120,7 +120,7 @@ void Device::HostDone(ProcessKey process, std::uint64_t op, TimePoint at) {
     return;
   }
   End(&node->second, CUDA_SUCCESS, node->second.begin);
-  Settle();
+  StartReady();
   CountBusy();
   FindWake();
 }
@@ -163,7 +163,7 @@ void Device::MoveTo(TimePoint at) {
     now_ = std::max(now_, next.at);
     gpu_.Advance(now_);
     Happen(next);
-    Settle();
+    StartReady();
     CountBusy();
   }
   if (at > now_) {
@@ -208,7 +208,7 @@ void Device::Happen(const Next& next) {
   }
 }
 
-void Device::Settle() {
+void Device::StartReady() {
   while (!ready_.empty()) {
     Node* node = ready_.front();
     ready_.pop_front();

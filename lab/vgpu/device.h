@@ -102,7 +102,7 @@ class Device {
   void MoveTo(TimePoint at);
   Next NextEvent() const;
   void Happen(const Next& next);
-  void Settle();  // until nothing is ready that has not been started
+  void StartReady();  // until nothing is ready that has not been started
   void Start(Node* node);
   void StartKernel(Node* node);
   void Run(Node* node);

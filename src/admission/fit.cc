@@ -12,9 +12,9 @@ constexpr std::size_t kTryAll = 64;
 
 double Fps(const Task& task) { return 1e9 / static_cast<double>(task.period.count()); }
 
-std::string Number(double value, int figures) {
+std::string Number(double value, int digits) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.*g", figures, value);
+  std::snprintf(text, sizeof text, "%.*g", digits, value);
   return text;
 }
 

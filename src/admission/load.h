@@ -19,7 +19,8 @@ struct DeviceLoad {
 // The streams that state a rate, serve at `device` and have been seen often enough. A body counts
 // with its p99 and with the hand-off around it, and is due its frame's deadline less the mean of
 // what follows it. Where k bodies run at once the device counts as one that is k times as fast:
-// exact for k = 1, an estimate beyond. Where demands are limited a body counts with its demand.
+// exact for k = 1, an estimate beyond. Where occupancies are limited a body counts with its
+// occupancy.
 DeviceLoad LoadOf(const core::Engine& engine, DeviceId device);
 
 }  // namespace stagger::admission

@@ -21,13 +21,13 @@ constexpr Duration kMuteProbe = std::chrono::milliseconds{20};
 
 }  // namespace
 
-Gate::Gate() { places_[wire::kCpuDevice.value].known_as = wire::kCpuDevice; }
+Gate::Gate() { entries_[wire::kCpuDevice.value].known_as = wire::kCpuDevice; }
 
 std::optional<DeviceId> Gate::DeviceOf(const wire::GpuUuid& uuid) {
   MutexLock lock(&mutex_);
   if (!attached_) return std::nullopt;
-  for (std::uint32_t i = 1; i < place_count_; ++i) {
-    if (places_[i].known_as && places_[i].uuid == uuid) return DeviceId{i};
+  for (std::uint32_t i = 1; i < entry_count_; ++i) {
+    if (entries_[i].known_as && entries_[i].uuid == uuid) return DeviceId{i};
   }
   return std::nullopt;
 }
@@ -124,8 +124,8 @@ void Gate::Handle(const wire::Message& message, TimePoint now) {
   if (const auto* config = std::get_if<wire::Config>(&message)) {
     config_ = *config;
   } else if (const auto* grant = std::get_if<wire::Grant>(&message)) {
-    for (Place& place : Places()) {
-      Turn& turn = place.turn;
+    for (DeviceEntry& entry : Entries()) {
+      Turn& turn = entry.turn;
       if (turn.phase != Phase::kRequesting || turn.seq != grant->seq) continue;
       turn.phase = Phase::kHeld;
       turn.cores = grant->cores;
@@ -137,8 +137,8 @@ void Gate::Handle(const wire::Message& message, TimePoint now) {
       changed_.NotifyAll();
     }
   } else if (const auto* expired = std::get_if<wire::Expired>(&message)) {
-    for (Place& place : Places()) {
-      Turn& turn = place.turn;
+    for (DeviceEntry& entry : Entries()) {
+      Turn& turn = entry.turn;
       if (turn.phase == Phase::kHeld && turn.seq == expired->seq) turn.lease_end = now;
     }
   } else if (const auto* assign = std::get_if<wire::Assign>(&message)) {
@@ -148,18 +148,18 @@ void Gate::Handle(const wire::Message& message, TimePoint now) {
 
 Ticket Gate::Enter(DeviceId device, TimePoint call_start) {
   MutexLock lock(&mutex_);
-  Place* place = Find(device);
-  if (!attached_ || place == nullptr || !place->known_as) return {};
+  DeviceEntry* entry = Find(device);
+  if (!attached_ || entry == nullptr || !entry->known_as) return {};
   if (device.value > 0) last_gpu_ = device.value;
   Drain();
   if (!attached_) return {};
-  Turn& turn = place->turn;
+  Turn& turn = entry->turn;
   const TimePoint now = Now();
   if (turn.phase == Phase::kHeld) {
     if (now < turn.lease_end) return Join(device, turn);
     // Overdue: the daemon lets others run, so this body asks anew instead of riding on. It waits
     // for a turn, never for our own threads.
-    for (Turn& slot : place->overdue) {
+    for (Turn& slot : entry->overdue) {
       if (slot.bodies == 0) {
         slot = turn;
         turn = {};
@@ -176,7 +176,7 @@ Ticket Gate::Enter(DeviceId device, TimePoint call_start) {
     }
     return turn.phase == Phase::kHeld ? Join(device, turn) : Ticket{};
   }
-  return Ask(device, *place, call_start);
+  return Ask(device, *entry, call_start);
 }
 
 Ticket Gate::Join(DeviceId device, Turn& turn) {
@@ -184,9 +184,9 @@ Ticket Gate::Join(DeviceId device, Turn& turn) {
   return {turn.seq, device, turn.cores};
 }
 
-Gate::Turn* Gate::FindHeld(Place& place, TurnSeq seq) {
-  if (place.turn.phase == Phase::kHeld && place.turn.seq == seq) return &place.turn;
-  for (Turn& slot : place.overdue) {
+Gate::Turn* Gate::FindHeld(DeviceEntry& entry, TurnSeq seq) {
+  if (entry.turn.phase == Phase::kHeld && entry.turn.seq == seq) return &entry.turn;
+  for (Turn& slot : entry.overdue) {
     if (slot.bodies > 0 && slot.seq == seq) return &slot;
   }
   return nullptr;
@@ -196,12 +196,12 @@ TimePoint Gate::WaitEnd(TimePoint now) const {
   return now + (muted_ ? std::min(kMuteProbe, config_.wait_bound) : config_.wait_bound);
 }
 
-Ticket Gate::Ask(DeviceId device, Place& place, TimePoint call_start) {
-  Turn& turn = place.turn;
+Ticket Gate::Ask(DeviceId device, DeviceEntry& entry, TimePoint call_start) {
+  Turn& turn = entry.turn;
   const TimePoint asked = Now();
   if (muted_ && asked < muted_until_) return {};
   const bool gated = config_.gating;
-  const bool sole = gated && config_.IsSole(*place.known_as);
+  const bool exclusive = gated && config_.IsExclusive(*entry.known_as);
   const TurnSeq seq{++last_seq_.value};
   turn = {};
   turn.seq = seq;
@@ -210,14 +210,14 @@ Ticket Gate::Ask(DeviceId device, Place& place, TimePoint call_start) {
     if (!Send(wire::Ungated{warmup_})) return {};
     warmup_ = 0;
   }
-  wire::Request request{seq, *place.known_as, wire::Bounded(asked - call_start), gated, sole};
-  if (place.untold) {
-    request.post = place.untold->post;
-    request.call = place.untold->call;
-    place.untold.reset();
+  wire::Request request{seq, *entry.known_as, wire::Bounded(asked - call_start), gated, exclusive};
+  if (entry.unsent) {
+    request.post = entry.unsent->post;
+    request.call = entry.unsent->call;
+    entry.unsent.reset();
   }
   if (!Send(request)) return {};
-  if (!gated || sole) {
+  if (!gated || exclusive) {
     turn.phase = Phase::kHeld;
     turn.start = asked;
     return Join(device, turn);
@@ -227,7 +227,7 @@ Ticket Gate::Ask(DeviceId device, Place& place, TimePoint call_start) {
   while (true) {
     Drain();
     // Its lease may have ended, and another body asked anew, before this thread woke up.
-    if (const Turn* held = FindHeld(place, seq)) return {seq, device, held->cores};
+    if (const Turn* held = FindHeld(entry, seq)) return {seq, device, held->cores};
     if (turn.seq != seq || turn.phase != Phase::kRequesting) return {};  // a new connection
     if (!attached_ || Now() >= until) break;
     AwaitInbox(until);
@@ -247,41 +247,42 @@ Ticket Gate::Ask(DeviceId device, Place& place, TimePoint call_start) {
 void Gate::Leave(const Ticket& ticket, Duration call) {
   if (ticket.seq.value == 0) return;
   MutexLock lock(&mutex_);
-  Place* place = Find(ticket.device);
-  Turn* turn = place != nullptr ? FindHeld(*place, ticket.seq) : nullptr;
+  DeviceEntry* entry = Find(ticket.device);
+  Turn* turn = entry != nullptr ? FindHeld(*entry, ticket.seq) : nullptr;
   if (turn == nullptr || --turn->bodies > 0) return;
   const wire::Release release{turn->seq, wire::Bounded(Now() - turn->start),
                               wire::Bounded(turn->start - turn->asked),
-                              wire::Bounded(call > place->paced ? call - place->paced : call)};
+                              wire::Bounded(call > entry->paced ? call - entry->paced : call)};
   *turn = {};
-  if (place->known_as) Send(release);
+  if (entry->known_as) Send(release);
 }
 
 void Gate::Ended(DeviceId device, Duration post, Duration call) {
   MutexLock lock(&mutex_);
-  Place* place = Find(device);
-  if (!attached_ || place == nullptr || !place->known_as) return;
-  if (place->untold) Send(*place->untold);
-  place->untold = wire::Ended{*place->known_as, wire::Bounded(post),
-                              wire::Bounded(std::max(call - place->paced, post))};
-  place->untold_since = Now();
+  DeviceEntry* entry = Find(device);
+  if (!attached_ || entry == nullptr || !entry->known_as) return;
+  if (entry->unsent) Send(*entry->unsent);
+  entry->unsent = wire::Ended{*entry->known_as, wire::Bounded(post),
+                              wire::Bounded(std::max(call - entry->paced, post))};
+  entry->unsent_since = Now();
 }
 
 void Gate::TellEnded(TimePoint before) {
-  for (Place& place : Places()) {
-    if (!place.untold || place.untold_since > before) continue;
-    Send(*place.untold);
-    place.untold.reset();
+  for (DeviceEntry& entry : Entries()) {
+    if (!entry.unsent || entry.unsent_since > before) continue;
+    Send(*entry.unsent);
+    entry.unsent.reset();
   }
 }
 
 void Gate::Faulted(int device, std::uint32_t code) {
   MutexLock lock(&mutex_);
   // A broken driver no longer says which. Most apps use one.
-  if (device < 0) device = place_count_ == 2 ? 1 : static_cast<int>(last_gpu_);
-  const Place* place = device > 0 ? Find(DeviceId{static_cast<std::uint32_t>(device)}) : nullptr;
-  if (place == nullptr || !place->known_as || code == 0 || code > wire::kMaxCode) return;
-  Send(wire::Faulted{*place->known_as, code});
+  if (device < 0) device = entry_count_ == 2 ? 1 : static_cast<int>(last_gpu_);
+  const DeviceEntry* entry =
+      device > 0 ? Find(DeviceId{static_cast<std::uint32_t>(device)}) : nullptr;
+  if (entry == nullptr || !entry->known_as || code == 0 || code > wire::kMaxCode) return;
+  Send(wire::Faulted{*entry->known_as, code});
 }
 
 void Gate::Tell(const wire::Message& message) {
@@ -295,15 +296,15 @@ void Gate::CountWarmup() {
 }
 
 void Gate::Recognise(const wire::Gpu& gpu) {
-  for (Place& place : Places().subspan(1)) {
-    if (place.uuid != gpu.uuid) continue;
-    place.known_as = gpu.device;
+  for (DeviceEntry& entry : Entries().subspan(1)) {
+    if (entry.uuid != gpu.uuid) continue;
+    entry.known_as = gpu.device;
     return;
   }
-  if (place_count_ == places_.size()) return;
-  Place& place = places_[place_count_++];
-  place.uuid = gpu.uuid;
-  place.known_as = gpu.device;
+  if (entry_count_ == entries_.size()) return;
+  DeviceEntry& entry = entries_[entry_count_++];
+  entry.uuid = gpu.uuid;
+  entry.known_as = gpu.device;
 }
 
 void Gate::Attach(OwnSocket socket, const wire::Config& config, std::span<const wire::Gpu> gpus) {
@@ -312,15 +313,15 @@ void Gate::Attach(OwnSocket socket, const wire::Config& config, std::span<const 
   config_ = config;
   attached_ = true;
   muted_ = false;
-  for (Place& place : Places()) place.untold.reset();
-  for (Place& place : Places().subspan(1)) place.known_as.reset();
+  for (DeviceEntry& entry : Entries()) entry.unsent.reset();
+  for (DeviceEntry& entry : Entries().subspan(1)) entry.known_as.reset();
   for (const wire::Gpu& gpu : gpus) Recognise(gpu);
-  for (Place& place : Places()) {
-    Turn& turn = place.turn;
-    if (turn.phase != Phase::kHeld || !place.known_as) continue;
+  for (DeviceEntry& entry : Entries()) {
+    Turn& turn = entry.turn;
+    if (turn.phase != Phase::kHeld || !entry.known_as) continue;
     // Its lease is now this daemon's to end: until it says so, our bodies join the turn.
     turn.lease_end = kNever;
-    Send(wire::Claim{turn.seq, *place.known_as, wire::Bounded(Now() - turn.start)});
+    Send(wire::Claim{turn.seq, *entry.known_as, wire::Bounded(Now() - turn.start)});
   }
 }
 
@@ -329,8 +330,8 @@ void Gate::Detach() {
   Drop();
   while (reading_) changed_.WaitUntil(&mutex_, Now() + std::chrono::seconds{1});
   // What is held stays held, to be claimed from the next daemon.
-  for (Place& place : Places()) {
-    if (place.turn.phase == Phase::kRequesting) place.turn = {};
+  for (DeviceEntry& entry : Entries()) {
+    if (entry.turn.phase == Phase::kRequesting) entry.turn = {};
   }
   socket_ = {};
 }
@@ -339,10 +340,10 @@ void Gate::AfterForkInChild() {
   changed_.Renew();
   socket_ = {};
   attached_ = reading_ = muted_ = false;
-  for (Place& place : Places()) {
-    place.turn = {};
-    place.overdue = {};
-    place.untold.reset();
+  for (DeviceEntry& entry : Entries()) {
+    entry.turn = {};
+    entry.overdue = {};
+    entry.unsent.reset();
   }
   warmup_ = 0;
   exceeded_ = {};

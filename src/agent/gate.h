@@ -106,7 +106,7 @@ class Gate {
     TimePoint lease_end = kNever;
   };
   // One device, as this process sees it.
-  struct Place {
+  struct DeviceEntry {
     wire::GpuUuid uuid{};
     std::optional<DeviceId> known_as;  // by the daemon; empty: it shares out no such device
     Turn turn;
@@ -114,24 +114,26 @@ class Gate {
     std::array<Turn, 4> overdue{};
     SlotClock slots;
     Duration paced{};  // what its latest body waited for its slot
-    std::optional<wire::Ended> untold;
-    TimePoint untold_since{};
+    std::optional<wire::Ended> unsent;
+    TimePoint unsent_since{};
   };
 
   void Drop() REQUIRES(mutex_);  // stop using the socket; the link thread will notice and close it
   bool Send(const wire::Message& message) REQUIRES(mutex_);
   bool Await(SlotClock* clock, Duration period) REQUIRES(mutex_);  // false: no rate is kept now
   void TellExceeded(TimePoint now) REQUIRES(mutex_);
-  void TellEnded(TimePoint before) REQUIRES(mutex_);  // what has been untold since before then
+  void TellEnded(TimePoint before) REQUIRES(mutex_);  // what has been unsent since before then
   void Drain() REQUIRES(mutex_);  // reads all that has come, unless another thread reads
   void AwaitInbox(TimePoint until) REQUIRES(mutex_);  // until something may have changed
   void Handle(const wire::Message& message, TimePoint now) REQUIRES(mutex_);
-  std::span<Place> Places() REQUIRES(mutex_) { return std::span(places_).first(place_count_); }
-  Place* Find(DeviceId device) REQUIRES(mutex_) {
-    return device.value < place_count_ ? &places_[device.value] : nullptr;
+  std::span<DeviceEntry> Entries() REQUIRES(mutex_) {
+    return std::span(entries_).first(entry_count_);
   }
-  static Turn* FindHeld(Place& place, TurnSeq seq);
-  Ticket Ask(DeviceId device, Place& place, TimePoint call_start) REQUIRES(mutex_);
+  DeviceEntry* Find(DeviceId device) REQUIRES(mutex_) {
+    return device.value < entry_count_ ? &entries_[device.value] : nullptr;
+  }
+  static Turn* FindHeld(DeviceEntry& entry, TurnSeq seq);
+  Ticket Ask(DeviceId device, DeviceEntry& entry, TimePoint call_start) REQUIRES(mutex_);
   static Ticket Join(DeviceId device, Turn& turn);  // one more body under the turn we hold
   TimePoint WaitEnd(TimePoint now) const REQUIRES(mutex_);
   void Recognise(const wire::Gpu& gpu) REQUIRES(mutex_);
@@ -145,8 +147,8 @@ class Gate {
   wire::Config config_ GUARDED_BY(mutex_);
   TurnSeq last_seq_ GUARDED_BY(mutex_){};
   // By DeviceId. GPUs beyond its end, of several daemons in one process's life, run uncontrolled.
-  std::array<Place, 1 + wire::kMaxGpus> places_ GUARDED_BY(mutex_){};
-  std::size_t place_count_ GUARDED_BY(mutex_) = 1;
+  std::array<DeviceEntry, 1 + wire::kMaxGpus> entries_ GUARDED_BY(mutex_){};
+  std::size_t entry_count_ GUARDED_BY(mutex_) = 1;
   std::uint32_t last_gpu_ GUARDED_BY(mutex_) = 0;  // that a turn was asked for on; 0: none
   // A daemon that did not answer within the bound is asked again only now and then.
   bool muted_ GUARDED_BY(mutex_) = false;

@@ -22,7 +22,7 @@ bool Gate::Await(SlotClock* clock, Duration period) {
   const TimePoint opens = clock->Reserve(came, std::max(period, config_.period));
   if (opens <= came) return true;
   while (attached_ && config_.gating && Now() < opens) changed_.WaitUntil(&mutex_, opens);
-  ++exceeded_.held;
+  ++exceeded_.deferred;
   TellExceeded(Now());
   return true;
 }
@@ -34,12 +34,12 @@ void Gate::AwaitSlot(SlotClock* clock, Duration period) {
 
 void Gate::AwaitSlot(DeviceId device, Duration period) {
   MutexLock lock(&mutex_);
-  Place* place = Find(device);
-  if (place == nullptr || !place->known_as || place->turn.phase != Phase::kIdle) return;
+  DeviceEntry* entry = Find(device);
+  if (entry == nullptr || !entry->known_as || entry->turn.phase != Phase::kIdle) return;
   const TimePoint came = Now();
-  const bool kept = Await(&place->slots, period);
-  place->paced = kept ? Now() - came : Duration{};
-  if (!kept) place->slots.Restart();
+  const bool kept = Await(&entry->slots, period);
+  entry->paced = kept ? Now() - came : Duration{};
+  if (!kept) entry->slots.Restart();
 }
 
 Gate::Slot Gate::TakeSlot(SlotClock* clock) {

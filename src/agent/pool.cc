@@ -86,7 +86,7 @@ void Pool::JoinThread(const void* handle) {
   delete thread;
 }
 
-void Pool::Place(const wire::CoreMask& cores) {
+void Pool::PinTo(const wire::CoreMask& cores) {
   MutexLock lock(&mutex_);
   if (cores == placed_) return;
   placed_ = cores;

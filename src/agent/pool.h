@@ -1,7 +1,7 @@
 // The threads a session computes with. The agent creates them in the runtime's stead (ONNX Runtime
 // offers a hook for that), so it knows them and can say where they run while a body has its turn.
 //
-// Owned by the session's record. Create/Join are called by the runtime, Place by the thread that
+// Owned by the session's record. Create/Join are called by the runtime, PinTo by the thread that
 // runs the body.
 #pragma once
 
@@ -27,7 +27,7 @@ class Pool {
   static void JoinThread(const void* handle);
 
   // Puts the pool's threads on `cores`; empty: back where they were. Cheap if nothing changed.
-  void Place(const wire::CoreMask& cores);
+  void PinTo(const wire::CoreMask& cores);
 
  private:
   struct Thread;

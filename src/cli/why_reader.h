@@ -35,7 +35,7 @@ class WhyReader {
   Paragraph Waiting() const;
   Paragraph Turns() const;
   std::string LastWaits() const;
-  // why_standing.cc
+  // why_facts.cc
   Paragraph Admission() const;
   std::string Last(const char* kind) const;
   Paragraph Leases() const;

@@ -53,7 +53,7 @@ std::string WhyReader::Now() const {
                        Time(waiting[i].for_ms), i + 1, waiting.size(),
                        running.empty() ? "" : "; there run " + Listed(running));
   }
-  if (stream_.state == "held") {
+  if (stream_.state == "deferred") {
     return "Just now a call of it is held back until the next slot of its lowered rate.";
   }
   return "";
@@ -100,8 +100,8 @@ Paragraph WhyReader::Turns() const {
   if (const double gone = waits.behind_gone_ms; gone > 0) {
     parts.push_back(Share(gone / waited) + " behind those of streams that have left");
   }
-  if (waits.held_ms > 0) {
-    parts.push_back(Share(waits.held_ms / waited) + " held back by its lowered rate");
+  if (waits.deferred_ms > 0) {
+    parts.push_back(Share(waits.deferred_ms / waited) + " held back by its lowered rate");
   }
   if (const double nobody = waits.nobody_ms; nobody >= 0.01 * waited && waits.queued_ms > 0) {
     const core::Policy* policy = core::FindPolicy(answer_.policy.name);
@@ -134,10 +134,10 @@ std::string WhyReader::LastWaits() const {
   if (recent.empty() || waits.time_ms < kHardlyAny * static_cast<double>(waits.accounted)) {
     return "";
   }
-  Table table({"AGO s", "WAITED ms", "HELD ms", "LET RUN BECAUSE"});
+  Table table({"AGO s", "WAITED ms", "DEFERRED ms", "LET RUN BECAUSE"});
   for (std::size_t i = 0; i < std::min(recent.size(), kShownWaits); ++i) {
     table.AddRow({fmt::format("{:.2f}", recent[i].ago_s), fmt::format("{:.1f}", recent[i].wait_ms),
-                  fmt::format("{:.1f}", recent[i].held_ms), recent[i].reason});
+                  fmt::format("{:.1f}", recent[i].deferred_ms), recent[i].reason});
   }
   std::string text = table.ToString();
   std::string lines;

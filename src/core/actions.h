@@ -27,7 +27,7 @@ namespace stagger::core {
                   row(kRatesChange, "rates were lowered under overload, or came back") row(        \
                       kProbe,                                                                      \
                       "to see how much bodies slow each other down") /* beyond the demand limit */ \
-      row(kSole, "no other stream uses the device")
+      row(kExclusive, "no other stream uses the device")
 
 enum class Reason : std::uint8_t {
 #define STAGGER_REASON(name, text) name,
@@ -47,7 +47,7 @@ struct Grant {
   TurnSeq seq;
   DeviceId device;
   Duration lease{};
-  Duration held{};                   // of its wait, how long a lowered rate held it back
+  Duration deferred{};               // of its wait, how long a lowered rate held it back
   std::vector<std::uint16_t> cores;  // CPU numbers for this body; empty: wherever the app may run
   Reason reason;
   friend bool operator==(const Grant&, const Grant&) = default;
@@ -68,7 +68,7 @@ struct Configure {  // tell the client how to behave
   // for calls that executors run at a lowered rate. 0: it keeps none but what it was started with.
   Duration period{};
   // By DeviceId: there the client's bodies begin without waiting for a grant, and say so.
-  std::uint32_t sole = 0;
+  std::uint32_t exclusive = 0;
   friend bool operator==(const Configure&, const Configure&) = default;
 };
 

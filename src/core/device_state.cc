@@ -19,11 +19,11 @@ void Accrue(DeviceState& device, Duration elapsed) {
   device.over_time = times.over;
   device.busy_time = times.busy;
   if (device.running.size() < 2) return;
-  double demands = 0;
-  for (const RunningTurn& turn : device.running) demands += turn.demand;
+  double occupancies = 0;
+  for (const RunningTurn& turn : device.running) occupancies += turn.occupancy;
   for (RunningTurn& turn : device.running) {
     turn.beside += elapsed;
-    turn.others += (demands - turn.demand) * static_cast<double>(elapsed.count());
+    turn.others += (occupancies - turn.occupancy) * static_cast<double>(elapsed.count());
   }
 }
 

@@ -21,9 +21,9 @@ struct RunningTurn {
   bool expired = false;  // kept past its lease: no longer counts against k
   TimePoint body_due{};  // as it was when it waited
   Duration expected{};   // how long its stream's bodies take
-  double demand = 1;     // of the device, as believed at the grant
+  double occupancy = 1;  // of the device, as believed at the grant
   Duration beside{};     // of its time so far, while others ran
-  double others = 0;     // ns of that, times the demands of those others
+  double others = 0;     // ns of that, times the occupancies of those others
   std::vector<std::uint16_t> cores{};
 };
 
@@ -33,18 +33,18 @@ struct WaitingTurn {
   TimePoint requested;
   Duration since_call{};        // at the request
   TimePoint body_due{};         // the latest end of the body that leaves time for what follows it
-  Duration held{};              // how long a lowered rate held it back
+  Duration deferred{};          // how long a lowered rate held it back
   std::uint32_t overtaken = 0;  // how often one that had asked later went first
   Duration expected{};          // how long its stream's bodies take
-  double demand = 1;            // of the device
+  double occupancy = 1;         // of the device
 };
 
-// Which stream used the device last, and whether it is the only one (engine_sole.cc).
-struct SoleUse {
+// Which stream used the device last, and whether it is the only one (engine_exclusive.cc).
+struct ExclusiveUse {
   std::optional<ClientId> user;
   TimePoint since{};         // nobody else has come, nor asked here
   bool begins = false;       // its bodies begin without waiting for an answer
-  TimePoint settle_until{};  // until then nobody gets a turn: one more of them may have begun
+  TimePoint notice_until{};  // until then nobody gets a turn: one more of them may have begun
 };
 
 struct DeviceState {
@@ -55,7 +55,7 @@ struct DeviceState {
   int in_force = 0;                     // of running: those not expired, which k is compared with
   std::vector<RunningTurn> running;     // in order of grant
   std::vector<WaitingTurn> waiting;     // in order of arrival
-  std::vector<WaitingTurn> held;        // asked before their slot came: they do not compete yet
+  std::vector<WaitingTurn> deferred;    // asked before their slot came: they do not compete yet
   // What streams with a stated rate ask for, of what the device can do; the last estimate.
   double load = 0;
   int overloads = 0;  // estimates in a row that said so
@@ -69,7 +69,7 @@ struct DeviceState {
   std::uint64_t turns = 0;  // bodies begun here, gated or not
   // Of turns: when a body was last let in beyond the demand limit, to learn from it.
   std::uint64_t probed = 0;
-  SoleUse sole;
+  ExclusiveUse exclusive;
   Newest<PastTurn, 1024> past;  // in order of their end
 };
 

@@ -6,20 +6,20 @@
 namespace stagger::core {
 namespace {
 
-double Least(const Demand& demand) {
-  return std::min(demand.fps, std::max(demand.min_fps, kLeastShare * demand.fps));
+double Least(const RateRequest& request) {
+  return std::min(request.fps, std::max(request.min_fps, kLeastShare * request.fps));
 }
 
 }  // namespace
 
-std::vector<double> ElasticRates(std::span<const Demand> demands, double capacity) {
+std::vector<double> ElasticRates(std::span<const RateRequest> requests, double capacity) {
   std::vector<double> rates;
-  std::vector<bool> pressed(demands.size(), false);  // down to its minimum
-  rates.reserve(demands.size());
+  std::vector<bool> pressed(requests.size(), false);  // down to its minimum
+  rates.reserve(requests.size());
   double asked = 0;
-  for (const Demand& demand : demands) {
-    rates.push_back(demand.fps);
-    asked += demand.fps * demand.body_s;
+  for (const RateRequest& request : requests) {
+    rates.push_back(request.fps);
+    asked += request.fps * request.body_s;
   }
   if (asked <= capacity) return rates;
   // A stream that would go under its minimum stays there, and the others give up more: at most one
@@ -28,19 +28,19 @@ std::vector<double> ElasticRates(std::span<const Demand> demands, double capacit
     again = false;
     double load = 0;
     double elasticity = 0;
-    for (std::size_t i = 0; i < demands.size(); ++i) {
-      const Demand& demand = demands[i];
-      load += (pressed[i] ? Least(demand) : demand.fps) * demand.body_s;
-      if (!pressed[i]) elasticity += demand.fps * demand.body_s / demand.weight;
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      const RateRequest& request = requests[i];
+      load += (pressed[i] ? Least(request) : request.fps) * request.body_s;
+      if (!pressed[i]) elasticity += request.fps * request.body_s / request.weight;
     }
     if (elasticity <= 0) break;
     const double give = (load - capacity) / elasticity;
-    for (std::size_t i = 0; i < demands.size(); ++i) {
-      const Demand& demand = demands[i];
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      const RateRequest& request = requests[i];
       if (pressed[i]) continue;
-      rates[i] = demand.fps * (1 - give / demand.weight);
-      if (rates[i] > Least(demand)) continue;
-      rates[i] = Least(demand);
+      rates[i] = request.fps * (1 - give / request.weight);
+      if (rates[i] > Least(request)) continue;
+      rates[i] = Least(request);
       pressed[i] = true;
       again = true;
     }

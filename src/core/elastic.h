@@ -11,7 +11,7 @@
 
 namespace stagger::core {
 
-struct Demand {
+struct RateRequest {
   double fps = 0;      // asked for; > 0
   double min_fps = 0;  // never under it; over `fps` it means `fps`
   double weight = 1;   // > 0
@@ -21,9 +21,9 @@ struct Demand {
 // No stream is switched off, even where it names no minimum: this share of its rate is left to it.
 inline constexpr double kLeastShare = 0.05;
 
-// Rates in the order of `demands`: as asked where that fits. Where not even the minima fit, those.
+// Rates in the order of `requests`: as asked where that fits. Where not even the minima fit, those.
 // `capacity`: bodies' seconds a second, i.e. how many bodies run at once, less what shall stay
 // free.
-std::vector<double> ElasticRates(std::span<const Demand> demands, double capacity);
+std::vector<double> ElasticRates(std::span<const RateRequest> requests, double capacity);
 
 }  // namespace stagger::core

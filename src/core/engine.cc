@@ -74,7 +74,7 @@ void Engine::Impl::Tune() {
 ConcurrencyTuner::Load Engine::Impl::LoadFor(DeviceId id) const {
   const DeviceState& device = devices[id.value];
   const bool rated = std::ranges::any_of(streams, [id](const auto& entry) {
-    return entry.second.home == id && entry.second.spec.required_fps > 0;
+    return entry.second.last_device == id && entry.second.spec.required_fps > 0;
   });
   return {.streams = static_cast<int>(streams.size()),
           .safe = rated ? Limit(*policy, config.policy, device) : 0,

@@ -37,8 +37,8 @@ struct EngineConfig {
   // A stream counts as active, and so as a rival for cores, this long after its last body.
   Duration active_window = std::chrono::seconds{1};
   // A stream that has had a device without cores to itself for so long may begin bodies there
-  // without waiting for an answer (TurnRequested::sole). 0: never.
-  Duration sole_after{};
+  // without waiting for an answer (TurnRequested::exclusive). 0: never.
+  Duration exclusive_after{};
 };
 
 class Engine {

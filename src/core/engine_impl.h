@@ -1,7 +1,7 @@
 // The engine's inside; only engine*.cc include this. engine.cc: creation, the step, the views;
 // engine_streams.cc: streams, and what they are told; engine_turns.cc: a turn's life;
-// engine_rates.cc: what happens under overload; engine_sole.cc: a device that one stream has to
-// itself.
+// engine_rates.cc: what happens under overload; engine_exclusive.cc: a device that one stream has
+// to itself.
 #pragma once
 
 #include <cstdint>
@@ -73,15 +73,15 @@ struct Engine::Impl {
   void Enter(DeviceState& device, WaitingTurn turn);
   TimePoint NextSlot(const DeviceState& device) const;
 
-  // engine_sole.cc
-  std::uint32_t SoleFor(ClientId client) const;
-  bool MayBeginAtOnce(const DeviceState& device, const Stream& stream) const;
+  // engine_exclusive.cc
+  std::uint32_t ExclusiveFor(ClientId client) const;
+  bool MayBeExclusive(const DeviceState& device, const Stream& stream) const;
   void NoteUser(DeviceState& device, ClientId client);
-  void LetBegin(DeviceId id, ClientId client, Stream& stream);
-  void EndSole(DeviceState& device, Reason reason);
+  void GiveExclusive(DeviceId id, ClientId client, Stream& stream);
+  void EndExclusive(DeviceState& device, Reason reason);
   void ForgetUser(DeviceState& device, ClientId client);
-  void EndSoleEverywhere(Reason reason);
-  void BeginAtOnce(DeviceId id, Stream& stream, const TurnRequested& event);
+  void EndExclusiveEverywhere(Reason reason);
+  void BeginExclusive(DeviceId id, Stream& stream, const TurnRequested& event);
 
   // engine_turns.cc
   void On(const TurnRequested& event);

@@ -34,10 +34,10 @@ Duration PeriodOf(double fps) {
   return Duration{static_cast<Duration::rep>(std::min(1e9 / fps, 1e18))};
 }
 
-// Where demands are limited a body takes its demand of the device, and the device has one place;
-// else it takes one of k places.
+// Where occupancies are limited a body takes its occupancy of the device, and the device has one
+// place; else it takes one of k places.
 double Engine::Impl::ShareOf(const Stream& stream) const {
-  return config.policy.demand_limit > 0 ? stream.demand.value() : 1;
+  return config.policy.demand_limit > 0 ? stream.occupancy.value() : 1;
 }
 Duration::rep Engine::Impl::SlotsOf(const DeviceState& device) const {
   return config.policy.demand_limit > 0 ? 1 : device.concurrency;
@@ -58,10 +58,10 @@ void Engine::Impl::UpdateRates() {
 void Engine::Impl::UpdateRates(DeviceId id) {
   DeviceState& device = At(id);
   std::vector<Stream*> rated;
-  std::vector<Demand> demands;
+  std::vector<RateRequest> requests;
   double load = 0;
   for (auto& [client, stream] : streams) {
-    if (stream.home != id || !(stream.spec.required_fps > 0)) continue;
+    if (stream.last_device != id || !(stream.spec.required_fps > 0)) continue;
     if (stream.occupied_samples < kSeen || stream.occupied <= Duration{}) continue;
     const double body_s = static_cast<double>(stream.occupied.count()) / 1e9;
     const double share_s = body_s * ShareOf(stream);
@@ -70,7 +70,7 @@ void Engine::Impl::UpdateRates(DeviceId id) {
     double fps = std::min(stream.spec.required_fps, 1 / body_s);
     if (stream.cap_fps > 0) fps = std::min(fps, stream.cap_fps);
     rated.push_back(&stream);
-    demands.push_back({fps, stream.spec.min_fps, stream.spec.weight, share_s});
+    requests.push_back({fps, stream.spec.min_fps, stream.spec.weight, share_s});
     load += fps * share_s;
   }
   const double capacity = static_cast<double>(SlotsOf(device));
@@ -84,19 +84,19 @@ void Engine::Impl::UpdateRates(DeviceId id) {
     device.overloads = overfull ? std::min(device.overloads + 1, DeviceState::kOverloaded) : 0;
   }
   std::vector<double> rates;
-  if (device.overloaded()) rates = ElasticRates(demands, kFull * capacity);
+  if (device.overloaded()) rates = ElasticRates(requests, kFull * capacity);
   bool changed = false;
   for (std::size_t i = 0; i < rated.size(); ++i) {
     Stream& stream = *rated[i];
-    double rate = rates.empty() || rates[i] >= demands[i].fps ? 0 : rates[i];
-    if (rate == 0 && controls && stream.cap_fps > 0) rate = demands[i].fps;
+    double rate = rates.empty() || rates[i] >= requests[i].fps ? 0 : rates[i];
+    if (rate == 0 && controls && stream.cap_fps > 0) rate = requests[i].fps;
     const double before = stream.assigned_fps;
     if (before > 0 && rate > 0 && std::abs(rate - before) <= kNoise * before) rate = before;
     if (rate == before) continue;
     if (before == 0) stream.next_slot = stream.lowered_since = now;
     stream.assigned_fps = rate;
     changed = true;
-    EndSole(device, Reason::kRatesChange);  // when it may begin is for us to say now
+    EndExclusive(device, Reason::kRatesChange);  // when it may begin is for us to say now
   }
   if (!changed) return;
   TellWhereWorthIt(Reason::kRatesChange);
@@ -150,8 +150,8 @@ bool Engine::Impl::FitsNow(const DeviceState& device, const WaitingTurn& turn,
 void Engine::Impl::LetIn(DeviceId id) {
   DeviceState& device = At(id);
   for (;;) {
-    auto best = device.held.end();
-    for (auto turn = device.held.begin(); turn != device.held.end(); ++turn) {
+    auto best = device.deferred.end();
+    for (auto turn = device.deferred.begin(); turn != device.deferred.end(); ++turn) {
       const Stream& stream = streams.at(turn->client);
       if (stream.assigned_fps > 0) {
         if (stream.next_slot > now) continue;
@@ -159,13 +159,13 @@ void Engine::Impl::LetIn(DeviceId id) {
         if (!overdue && !FitsNow(device, *turn, BodyDue(stream, turn->since_call))) continue;
       }
       // The turn with the earliest slot has waited longest for its share.
-      if (best == device.held.end() || stream.next_slot < streams.at(best->client).next_slot) {
+      if (best == device.deferred.end() || stream.next_slot < streams.at(best->client).next_slot) {
         best = turn;
       }
     }
-    if (best == device.held.end()) return;
+    if (best == device.deferred.end()) return;
     WaitingTurn turn = *best;
-    device.held.erase(best);
+    device.deferred.erase(best);
     Enter(device, std::move(turn));
   }
 }
@@ -173,13 +173,13 @@ void Engine::Impl::LetIn(DeviceId id) {
 // Its turn at last: it competes from now on.
 void Engine::Impl::Enter(DeviceState& device, WaitingTurn turn) {
   Stream& stream = streams.at(turn.client);
-  turn.held = now - turn.requested;
+  turn.deferred = now - turn.requested;
   turn.body_due = BodyDue(stream, turn.since_call);
   if (stream.assigned_fps > 0) {
     // A slot missed is made up for, but not more than one.
     const Duration period = PeriodOf(stream.assigned_fps);
     stream.next_slot = std::max(stream.next_slot + period, now - period);
-    if (turn.held > Duration{}) ++stream.counters.held;
+    if (turn.deferred > Duration{}) ++stream.counters.deferred;
   }
   device.waiting.push_back(turn);
 }
@@ -187,7 +187,7 @@ void Engine::Impl::Enter(DeviceState& device, WaitingTurn turn) {
 // When to look again at those that are held back, if nothing happens before.
 TimePoint Engine::Impl::NextSlot(const DeviceState& device) const {
   TimePoint next = kNever;
-  for (const WaitingTurn& turn : device.held) {
+  for (const WaitingTurn& turn : device.deferred) {
     const Stream& stream = streams.at(turn.client);
     const TimePoint slot = stream.next_slot;
     if (stream.assigned_fps == 0) return now;

@@ -30,7 +30,7 @@ void Engine::Impl::On(const ClientJoined& event) {
   stream.joined = now;
   stream.seats.resize(devices.size());
   SetLease(stream);
-  EndSoleEverywhere(Reason::kClientsChange);  // it may use any of them
+  EndExclusiveEverywhere(Reason::kClientsChange);  // it may use any of them
   Tell(event.client, stream, Reason::kClientsChange);
   TellWhereWorthIt(Reason::kClientsChange);
 }
@@ -78,7 +78,7 @@ void Engine::Impl::On(const PolicySet& event) {
   }
   const bool gated_before = policy->gates;
   SetPolicy(event.policy);
-  EndSoleEverywhere(policy->gates ? Reason::kPolicyChange : Reason::kPolicyOff);
+  EndExclusiveEverywhere(policy->gates ? Reason::kPolicyChange : Reason::kPolicyOff);
   if (policy->gates && !gated_before) {
     // Bodies that began ungated do occupy the device, so they count against k: else the first turns
     // under the new policy would collide with them. From here on they have a lease like any other,
@@ -111,7 +111,7 @@ void Engine::Impl::On(const ExcessHandled& event) {
   Stream* stream = FindStream(event.client);
   if (stream == nullptr) return;
   stream->counters.skipped += event.skipped;
-  stream->counters.held += event.held;
+  stream->counters.deferred += event.deferred;
   if (event.refused) ++stream->counters.reuse_refused;
 }
 
@@ -178,7 +178,7 @@ void Engine::Impl::Tell(ClientId client, Stream& stream, Reason reason) {
   stream.told_bound = BoundFor(stream);
   stream.told_period = PeriodFor(stream);
   actions->push_back(Configure{client, stream.told_gating, stream.told_bound, reason,
-                               stream.told_period, SoleFor(client)});
+                               stream.told_period, ExclusiveFor(client)});
 }
 
 void Engine::Impl::TellWhereWorthIt(Reason reason) {

@@ -69,9 +69,9 @@ void Engine::Impl::On(const TurnRequested& event) {
   Seat& seat = stream->seats[event.device.value];
   const bool waits = seat.holds == Holds::kWaits;
   const bool runs = seat.holds == Holds::kRuns;
-  // "Ungated" and "sole" tell a fact, a body that has begun. So the one before it is over, and its
-  // end was lost; anything else that comes while a turn is held makes no sense.
-  const bool begun = !event.gated || event.sole;
+  // "Ungated" and "exclusive" tell a fact, a body that has begun. So the one before it is over, and
+  // its end was lost; anything else that comes while a turn is held makes no sense.
+  const bool begun = !event.gated || event.exclusive;
   const bool supersedes = runs && begun;
   if (waits || runs) ++stream->counters.invalid;
   if ((waits || runs) && !supersedes) return;
@@ -87,10 +87,10 @@ void Engine::Impl::On(const TurnRequested& event) {
     Leave(device, event.client, seat);
   }
   ++stream->counters.requested;
-  stream->home = event.device;
+  stream->last_device = event.device;
   NoteUser(device, event.client);
   // The policy may have been switched off meanwhile: then it is a body like any other.
-  if (event.sole && policy->gates) return BeginAtOnce(event.device, *stream, event);
+  if (event.exclusive && policy->gates) return BeginExclusive(event.device, *stream, event);
   if (begun) {
     const TimePoint lease_end = policy->gates ? now + stream->lease : kNever;
     StartRunning(device, seat,
@@ -112,8 +112,8 @@ void Engine::Impl::On(const TurnRequested& event) {
                    .since_call = since_call,
                    .body_due = BodyDue(*stream, since_call),
                    .expected = stream->occupied,
-                   .demand = stream->demand.value()};
-  (stream->assigned_fps > 0 ? device.held : device.waiting).push_back(turn);
+                   .occupancy = stream->occupancy.value()};
+  (stream->assigned_fps > 0 ? device.deferred : device.waiting).push_back(turn);
   Dispatch(event.device, Reason::kFree);
 }
 
@@ -144,7 +144,7 @@ void Engine::Impl::On(const TurnReleased& event) {
     }
     Leave(At(id), event.client, *seat);
     Dispatch(id, Reason::kReleased);
-    LetBegin(id, event.client, *stream);
+    GiveExclusive(id, event.client, *stream);
   }
   if (now >= rates_due) UpdateRates();
   // Bodies vary all the time: look at everybody's bound only once the whole has moved by 1/8.
@@ -173,7 +173,7 @@ void Engine::Impl::NoteBeside(Stream& stream, const RunningTurn& turn) {
     stream.alone.Add(held);
   } else if (stream.alone.count() >= kSeenAlone) {
     const double others = turn.others / static_cast<double>(turn.beside.count());
-    stream.demand.Learn(stream.alone.mean(), held, turn.beside, others);
+    stream.occupancy.Learn(stream.alone.mean(), held, turn.beside, others);
   }
 }
 
@@ -186,8 +186,8 @@ bool Engine::Impl::ProbeDue(const DeviceState& device) const {
 void Engine::Impl::RecordCall(Stream& stream, DeviceId device, Duration call) {
   stream.call.Add(call);
   // A frame that a lowered rate held back is due that much later.
-  const Duration held = stream.seats[device.value].held;
-  const bool late = stream.spec.deadline > Duration{} && call - held > stream.spec.deadline;
+  const Duration deferred = stream.seats[device.value].deferred;
+  const bool late = stream.spec.deadline > Duration{} && call - deferred > stream.spec.deadline;
   if (late) ++stream.counters.late_deadline;
   if (!tuners.empty()) tuners[device.value].Ended(!late);
 }
@@ -213,7 +213,7 @@ void Engine::Impl::NoteGaveUp(Stream& stream, const DeviceState& device, ClientI
                               const Seat& seat) {
   if (seat.holds != Holds::kWaits)
     return;  // its GPU failed while it ran, or the grant is under way
-  for (const auto* turns : {&device.waiting, &device.held}) {
+  for (const auto* turns : {&device.waiting, &device.deferred}) {
     for (const WaitingTurn& turn : *turns) {
       if (turn.client != client) continue;
       stream.incidents.Add({Incident::Kind::kGaveUp, now, now - turn.requested});
@@ -247,7 +247,7 @@ void Engine::Impl::On(const TurnClaimed& event) {
     return;
   }
   ++stream->counters.claimed;
-  stream->home = event.device;
+  stream->last_device = event.device;
   NoteUser(At(event.device), event.client);
   // The body runs whether we like it or not, so it is recorded even beyond k.
   const TimePoint granted = now - Sane(event.held, *stream);
@@ -282,11 +282,11 @@ void Engine::Impl::ExpireLeases() {
 
 void Engine::Impl::Dispatch(DeviceId id, Reason cause) {
   DeviceState& device = At(id);
-  if (device.sole.settle_until > now && !(device.waiting.empty() && device.held.empty())) {
-    ask_again[id.value] = device.sole.settle_until;
+  if (device.exclusive.notice_until > now && !(device.waiting.empty() && device.deferred.empty())) {
+    ask_again[id.value] = device.exclusive.notice_until;
     return;
   }
-  if (!device.held.empty()) LetIn(id);
+  if (!device.deferred.empty()) LetIn(id);
   for (;;) {
     const Decision decision = policy->next({device, config.policy, now, cause, ProbeDue(device)});
     if (decision.next == Decision::kNobody) {
@@ -313,17 +313,17 @@ void Engine::Impl::GrantWaiting(DeviceId id, std::size_t index, Reason reason) {
                    .lease_end = now + stream.lease,
                    .body_due = waited.body_due,
                    .expected = waited.expected,
-                   .demand = waited.demand};
+                   .occupancy = waited.occupancy};
   AssignCores(id, seat, turn);
   for (auto passed = device.waiting.begin(); passed != place; ++passed) ++passed->overtaken;
   device.waiting.erase(place);
   device.last_grant = now;
-  stream.waits.Add({id, waited.requested, now, waited.held, waited.overtaken, reason});
-  seat.held = waited.held;
+  stream.waits.Add({id, waited.requested, now, waited.deferred, waited.overtaken, reason});
+  seat.deferred = waited.deferred;
   ++stream.counters.granted;
   const RunningTurn& running = StartRunning(device, seat, std::move(turn));
   actions->push_back(
-      Grant{running.client, running.seq, id, stream.lease, waited.held, running.cores, reason});
+      Grant{running.client, running.seq, id, stream.lease, waited.deferred, running.cores, reason});
 }
 
 void Engine::Impl::AssignCores(DeviceId id, Seat& seat, RunningTurn& turn) {
@@ -357,7 +357,7 @@ void Engine::Impl::Leave(DeviceState& device, ClientId client, Seat& seat) {
     case Holds::kNothing:
       return;
     case Holds::kWaits:
-      if (std::erase_if(device.held, [&](const auto& turn) { return turn.client == client; }) ==
+      if (std::erase_if(device.deferred, [&](const auto& turn) { return turn.client == client; }) ==
           0) {
         device.waiting.erase(FindTurn(device.waiting, client));
       }

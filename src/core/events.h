@@ -13,7 +13,7 @@ namespace stagger::core {
 struct PolicySpec {
   std::string name = "fifo";  // core/policies.h lists them
   int concurrency = 0;        // k per device; 0: default (one per core on a CPU device, else 1)
-  // Bodies run together while their demands (core/demand.h) add up to no more; then k is not
+  // Bodies run together while their occupancies (core/occupancy.h) add up to no more; then k is not
   // limited unless it is given too. 0: no such limit.
   double demand_limit = 0;
   bool auto_concurrency = false;  // the engine finds k, device by device; `concurrency` is ignored
@@ -37,8 +37,8 @@ struct TurnRequested {
   DeviceId device;
   Duration since_call{};
   bool gated = true;  // false: the body has started already, only count it
-  // The body has started already, since the client has the device to itself (Configure::sole).
-  bool sole = false;
+  // The body has started already, since the client has the device to itself (Configure::exclusive).
+  bool exclusive = false;
   friend bool operator==(const TurnRequested&, const TurnRequested&) = default;
 };
 struct TurnReleased {
@@ -89,9 +89,9 @@ struct RateCapped {  // from now on the stream gets no more than this, whatever 
 };
 struct ExcessHandled {  // what the agent did with calls beyond the stream's rate
   ClientId client;
-  std::uint32_t skipped = 0;  // answered with outputs of the call before
-  std::uint32_t held = 0;     // waited for their slot
-  bool refused = false;       // a session cannot be answered so
+  std::uint32_t skipped = 0;   // answered with outputs of the call before
+  std::uint32_t deferred = 0;  // waited for their slot
+  bool refused = false;        // a session cannot be answered so
   friend bool operator==(const ExcessHandled&, const ExcessHandled&) = default;
 };
 struct Tick {

@@ -49,7 +49,7 @@ struct PastWait {
   DeviceId device;
   TimePoint requested;
   TimePoint granted;
-  Duration held{};              // of it, how long a lowered rate held it back; it comes first
+  Duration deferred{};          // of it, how long a lowered rate held it back; it comes first
   std::uint32_t overtaken = 0;  // how often one that had asked later went first
   Reason reason = Reason::kFree;
 };

@@ -8,7 +8,7 @@ namespace stagger::core {
 
 namespace {
 
-constexpr double kAbout = 1.05;  // demands are estimates
+constexpr double kAbout = 1.05;  // occupancies are estimates
 
 // Nothing is gated. An agent that asked before it heard so must not be kept waiting.
 Decision NextOff(const DeviceView& view) {
@@ -152,11 +152,11 @@ std::optional<Reason> RoomFor(const WaitingTurn& turn, const DeviceView& view, R
   if (device.in_force >= device.concurrency) return std::nullopt;
   const double limit = view.spec.demand_limit;
   if (limit == 0 || device.in_force == 0) return reason;
-  double demands = turn.demand;
+  double occupancies = turn.occupancy;
   for (const RunningTurn& running : device.running) {
-    if (!running.expired) demands += running.demand;
+    if (!running.expired) occupancies += running.occupancy;
   }
-  if (demands <= kAbout * limit) return reason;
+  if (occupancies <= kAbout * limit) return reason;
   if (!view.probe) return std::nullopt;
   // Only where nobody would be late even if they took turns at the smallest scale.
   const Duration::rep sharers = device.in_force + 1;

@@ -69,8 +69,9 @@ std::string PolicyChoices(TurnsOf use);  // "off (SENTENCE), fifo (SENTENCE) or 
 // Error: there is none, and which there are; or what to use instead of one for simulations only.
 Result<void> CheckPolicyName(const std::string& name, TurnsOf use);
 
-// Whether this one may start beside what runs: fewer than k run, and its demand fits in with theirs
-// where that is limited. The reason for a grant, `reason` unless it is a probe; nothing: no room.
+// Whether this one may start beside what runs: fewer than k run, and its occupancy fits in with
+// theirs where that is limited. The reason for a grant, `reason` unless it is a probe; nothing: no
+// room.
 std::optional<Reason> RoomFor(const WaitingTurn& turn, const DeviceView& view, Reason reason);
 
 // Error: no such policy, a concurrency out of 0..kMaxConcurrency, a spacing out of 0..1 min, a
@@ -78,7 +79,7 @@ std::optional<Reason> RoomFor(const WaitingTurn& turn, const DeviceView& view, R
 Result<void> Validate(const PolicySpec& spec, TurnsOf use = TurnsOf::kSimulations);
 
 // k on this device: as asked, or one turn per core, or one where there are no cores; no limit where
-// demands are limited instead.
+// occupancies are limited instead.
 int Limit(const Policy& policy, const PolicySpec& spec, const DeviceState& device);
 
 }  // namespace stagger::core

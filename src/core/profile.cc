@@ -27,9 +27,9 @@ Profile ProfileOf(const Stream& stream) {
   profile.pre = EstimateOf(stream.pre);
   profile.body = EstimateOf(stream.alone.count() >= kSeen ? stream.alone : stream.body);
   profile.post = EstimateOf(stream.post);
-  profile.demand = stream.demand.value();
-  profile.demand_confidence = stream.demand.confidence();
-  profile.overlaps = stream.demand.samples();
+  profile.occupancy = stream.occupancy.value();
+  profile.occupancy_confidence = stream.occupancy.confidence();
+  profile.overlaps = stream.occupancy.samples();
   return profile;
 }
 

@@ -21,12 +21,12 @@ struct PhaseEstimate {
 PhaseEstimate EstimateOf(const SampleWindow& samples);
 
 struct Profile {
-  PhaseEstimate pre;   // from the call to the body's request; not the wait for the turn
-  PhaseEstimate body;  // alone on the device, where it has been seen alone; hand-off included
-  PhaseEstimate post;  // from the body's end to the call's return
-  double demand = 1;   // of the device
-  double demand_confidence = 0;
-  std::uint32_t overlaps = 0;  // bodies seen beside others, which the demand comes from
+  PhaseEstimate pre;     // from the call to the body's request; not the wait for the turn
+  PhaseEstimate body;    // alone on the device, where it has been seen alone; hand-off included
+  PhaseEstimate post;    // from the body's end to the call's return
+  double occupancy = 1;  // of the device
+  double occupancy_confidence = 0;
+  std::uint32_t overlaps = 0;  // bodies seen beside others, which the occupancy comes from
 };
 
 Profile ProfileOf(const Stream& stream);

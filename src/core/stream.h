@@ -8,9 +8,9 @@
 
 #include "base/ids.h"
 #include "base/time.h"
-#include "core/demand.h"
 #include "core/events.h"
 #include "core/history.h"
+#include "core/occupancy.h"
 #include "core/sample_window.h"
 
 namespace stagger::core {
@@ -51,7 +51,7 @@ struct Seat {
   TurnSeq seq;  // of what it holds
   std::vector<Detached> detached;
   std::optional<TimePoint> last_done;
-  Duration held{};                        // of its last turn: how long a lowered rate held it back
+  Duration deferred{};                    // of its last turn: how long a lowered rate held it back
   std::vector<std::uint16_t> last_cores;  // where its caches are warm
 };
 
@@ -65,14 +65,14 @@ struct Stream {
   SampleWindow call;  // whole framework call
   // From grant to release, of bodies beside which no other ran; and what the others say.
   SampleWindow alone;
-  DemandEstimate demand;
+  OccupancyEstimate occupancy;
   TimePoint joined;
   TimePoint last_done{};    // of the most recent body
   std::vector<Seat> seats;  // by DeviceId
   Duration lease{};         // its next turn's
   // Rates (engine_rates.cc).
-  DeviceId home;        // where it asked last
-  Duration occupied{};  // mean time that its turns keep the device, hand-off included
+  DeviceId last_device;  // where it asked last
+  Duration occupied{};   // mean time that its turns keep the device, hand-off included
   std::uint32_t occupied_samples = 0;  // of that mean
   double cap_fps = 0;                  // no more than this, since more would not fit; 0: no cap
   double assigned_fps = 0;             // its lowered rate; 0: as it asks

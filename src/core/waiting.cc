@@ -69,16 +69,16 @@ WaitingAccount AccountOf(const Newest<PastWait, 64>& waits, std::span<const Devi
   for (std::size_t age = 0; age < waits.size(); ++age) {
     const PastWait& wait = waits[age];
     const DeviceState& device = devices[wait.device.value];
-    const TimePoint from = wait.requested + wait.held;
+    const TimePoint from = wait.requested + wait.deferred;
     if (device.past.full() && device.past[device.past.size() - 1].ended > from) continue;
     ++account.waits;
     if (wait.overtaken > 0) ++account.overtaken;
-    account.held += wait.held;
+    account.deferred += wait.deferred;
     account.queued += wait.granted - from;
     Divide(During(device, from, wait.granted, client), wait.granted - from, &behind,
            &account.nobody);
   }
-  account.waited = account.held + account.queued;
+  account.waited = account.deferred + account.queued;
   for (const auto& [other, time] : behind) account.behind.push_back({other, time});
   std::ranges::stable_sort(account.behind, std::ranges::greater{}, &WaitingAccount::Behind::time);
   return account;

@@ -19,8 +19,8 @@ struct WaitingAccount {
   };
   std::size_t waits = 0;      // that are accounted for
   std::size_t overtaken = 0;  // of them: one that had asked later went first
-  Duration waited{};          // in all: held + queued
-  Duration held{};            // a lowered rate held it back
+  Duration waited{};          // in all: deferred + queued
+  Duration deferred{};        // a lowered rate held it back
   Duration queued{};          // waited for others: behind + nobody
   // Of `queued`, while others' bodies ran; where several did, each counts for its part. The most
   // comes first.

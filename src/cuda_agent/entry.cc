@@ -29,7 +29,7 @@ constexpr auto kBySymbol = [] {
   return places;
 }();
 
-std::size_t PlaceOf(std::string_view symbol) {
+std::size_t IndexOf(std::string_view symbol) {
   const auto place = std::ranges::lower_bound(
       kBySymbol, symbol, {}, [](std::uint16_t at) { return cuda::kCalls[at].symbol; });
   const bool found = place != kBySymbol.end() && cuda::kCalls[*place].symbol == symbol;
@@ -55,7 +55,7 @@ void NoteUnhooked(std::size_t at, const char* name) {
 // Asked by dlsym for every name, in any thread, however early.
 void* Filter(void* handle, const char* name, void* (*real)(void*, const char*)) {
   if (name[0] != 'c' || name[1] != 'u' || LooksForReal()) return nullptr;
-  const std::size_t at = PlaceOf(name);
+  const std::size_t at = IndexOf(name);
   void* hook = at != kCallCount ? HookFor(at) : nullptr;
   if (hook == nullptr && !Report::Get().wanted()) return nullptr;
   void* found = real(handle, name);

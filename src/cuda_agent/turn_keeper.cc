@@ -126,7 +126,7 @@ TurnKeeper::CallToken TurnKeeper::Before(CallKind kind, bool per_thread, bool bl
   }
   if (mine.untimed > 0 && detector_.NeedsTime(call)) mine.ReadClock();
   call.at = mine.at;
-  const phase::Told told = Tell(call);
+  const phase::Observation told = Observe(call);
   const Called called{call, told, token.stream, launch};
   if (launches) {
     mine.stream = token.stream;
@@ -189,7 +189,7 @@ phase::BodyId TurnKeeper::TellQueries(std::uint32_t queries) {
     agent::MutexLock lock(&lock_);
     mine.ReadClock();
     call.at = mine.at;
-    const phase::Told told = Tell(call);
+    const phase::Observation told = Observe(call);
     ended = told.verdict.ended_after;
     actions = turns_.Step(Called{call, told}, &mine.past);
   }
@@ -205,14 +205,14 @@ int TurnKeeper::FrameworkCall(bool begins) {
   Actions actions;
   {
     agent::MutexLock lock(&lock_);
-    actions = turns_.Step(Called{call, Tell(call)}, &mine.past);
+    actions = turns_.Step(Called{call, Observe(call)}, &mine.past);
   }
   Perform(actions);
   return actions.tell ? static_cast<int>(actions.tell->inference.bodies) : 0;
 }
 
-phase::Told TurnKeeper::Tell(const phase::Call& call) {
-  const phase::Told told = detector_.Tell(call);
+phase::Observation TurnKeeper::Observe(const phase::Call& call) {
+  const phase::Observation told = detector_.Observe(call);
   if (told.ended != nullptr) Report::Get().Note(detector_);
   return told;
 }

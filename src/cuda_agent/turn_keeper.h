@@ -51,7 +51,7 @@ class TurnKeeper {
 
  private:
   TurnKeeper() = default;
-  phase::Told Tell(const phase::Call& call) REQUIRES(lock_);
+  phase::Observation Observe(const phase::Call& call) REQUIRES(lock_);
   phase::BodyId TellQueries(std::uint32_t queries) EXCLUDES(lock_);
   // Lets Turns step, and does what follows.
   template <typename... Event>

@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <new>
 
-#include "phase/standing.h"
+#include "phase/confidence.h"
 
 namespace stagger::cuda_agent {
 

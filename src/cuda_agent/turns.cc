@@ -15,7 +15,7 @@ constexpr Duration kMostPre = std::chrono::seconds{2};
 // A marked body that got no more launches for so long goes back when the device is done with it.
 constexpr Duration kIdleBody = std::chrono::milliseconds{3};
 
-InferenceOver Over(const phase::Told& told, ThreadPast* thread) {
+InferenceOver Over(const phase::Observation& told, ThreadPast* thread) {
   const phase::Inference& inference = *told.ended;
   InferenceOver over{.inference = inference};
   over.warming_up = told.state == phase::State::kWarmingUp;

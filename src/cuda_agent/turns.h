@@ -98,7 +98,7 @@ struct ThreadPast {
 // A driver call, or a framework's, is about to be made; the detector was told.
 struct Called {
   const phase::Call& call;
-  const phase::Told& told;
+  const phase::Observation& told;
   CUstream stream = nullptr;  // of a launch
   std::uint64_t launch = 0;   // its number; 0: it is none
 };

@@ -40,21 +40,21 @@ documents::Assigned AllAssigned(const EngineHost& host, TimePoint now) {
 
 std::optional<Control::Answer> Control::Handle(const std::string& verb, const std::string& body,
                                                const Asker& asker, TimePoint now) {
-  const Standing standing = asker.standing;
+  const Access access = asker.access;
   if (verb == "status") {
     return Defer(asker,
                  [snapshot = look_(now)] { return Said(documents::ToText(snapshot->Complete())); });
   }
   if (verb == "why") return Explain(body, asker, now);
-  if (verb == "policy") return Policy(body, standing, now);
-  if (verb == "place" || verb == "unplace") return Place(verb, body, standing, asker.pid, now);
+  if (verb == "policy") return Policy(body, access, now);
+  if (verb == "place" || verb == "unplace") return Place(verb, body, access, asker.pid, now);
   if (verb == "places") {
     if (!body.empty()) return Refusal("places: there are no arguments");
     return Answer{.ok = true, .stop = false, .body = R"({"streams":[]})", .follows = true};
   }
-  if (verb == "assign") return Assign(body, standing, now);
+  if (verb == "assign") return Assign(body, access, now);
   if (verb == "stop") {
-    if (standing != Standing::kOwner) return Refusal("only the daemon's owner may stop it");
+    if (access != Access::kOwner) return Refusal("only the daemon's owner may stop it");
     return Answer{.ok = true, .stop = true, .body = R"({"stopping":true})"};
   }
   return Refusal(
@@ -63,21 +63,21 @@ std::optional<Control::Answer> Control::Handle(const std::string& verb, const st
                   verb));
 }
 
-Control::Answer Control::Place(const std::string& verb, const std::string& body, Standing standing,
+Control::Answer Control::Place(const std::string& verb, const std::string& body, Access access,
                                pid_t pid, TimePoint now) {
-  if (standing != Standing::kOwner) {
+  if (access != Access::kOwner) {
     return Refusal("only the daemon's owner may give streams a place");
   }
   const json args = json::parse(body, nullptr, /*allow_exceptions=*/false);
   if (!args.is_object()) return Refusal(verb + ": the arguments are not a JSON object");
   const Result<json> answer =
-      verb == "place" ? placement_->Place(args, pid, now) : placement_->Unplace(args, now);
+      verb == "place" ? plan_service_->Place(args, pid, now) : plan_service_->Unplace(args, now);
   if (!answer) return Refusal(answer.error().message);
   return Said(answer->dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
 std::optional<std::string> Control::News(pid_t pid, std::uint64_t* told) {
-  const std::optional<json> places = placement_->PlacesSince(told, pid);
+  const std::optional<json> places = plan_service_->PlacesSince(told, pid);
   if (!places) return std::nullopt;
   return places->dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -102,9 +102,9 @@ std::optional<Control::Answer> Control::Explain(const std::string& body, const A
   });
 }
 
-Control::Answer Control::Policy(const std::string& body, Standing standing, TimePoint now) {
+Control::Answer Control::Policy(const std::string& body, Access access, TimePoint now) {
   if (body.empty()) return Said(PolicyInForce());
-  if (standing != Standing::kOwner) return Refusal("only the daemon's owner may change the policy");
+  if (access != Access::kOwner) return Refusal("only the daemon's owner may change the policy");
   const json args = json::parse(body, nullptr, /*allow_exceptions=*/false);
   if (!args.is_object()) return Refusal("policy: the arguments are not a JSON object");
 
@@ -139,9 +139,9 @@ Control::Answer Control::Policy(const std::string& body, Standing standing, Time
   return Said(PolicyInForce());
 }
 
-Control::Answer Control::Assign(const std::string& body, Standing standing, TimePoint now) {
+Control::Answer Control::Assign(const std::string& body, Access access, TimePoint now) {
   if (body.empty()) return Said(documents::ToText(AllAssigned(*host_, now)));
-  if (standing != Standing::kOwner) return Refusal("only the daemon's owner may assign executors");
+  if (access != Access::kOwner) return Refusal("only the daemon's owner may assign executors");
   const json args = json::parse(body, nullptr, /*allow_exceptions=*/false);
   if (!args.is_object()) return Refusal("assign: the arguments are not a JSON object");
   const json name = args.value("name", json());

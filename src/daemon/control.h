@@ -23,10 +23,10 @@ class Control : public Commands {
   using Later = std::function<bool(ClientId, std::function<Answer()>)>;
 
   // `look` gives what is known just now.
-  Control(EngineHost* host, PlanService* placement, Look look, Later later,
+  Control(EngineHost* host, PlanService* plan_service, Look look, Later later,
           std::function<void()> stop)
       : host_(host),
-        placement_(placement),
+        plan_service_(plan_service),
         look_(std::move(look)),
         later_(std::move(later)),
         stop_(std::move(stop)) {}
@@ -39,17 +39,17 @@ class Control : public Commands {
  private:
   std::optional<Answer> Defer(const Asker& asker, std::function<Answer()> work);
   std::optional<Answer> Explain(const std::string& body, const Asker& asker, TimePoint now);
-  Answer Policy(const std::string& body, Standing standing, TimePoint now);
+  Answer Policy(const std::string& body, Access access, TimePoint now);
   // {"name", "executors": [socket or executor's name, ...], "reason"}; executors [] is "in the
   // app", null forgets what was assigned. Answers with the streams that were told,
   // and all that is assigned; without arguments only the latter.
-  Answer Assign(const std::string& body, Standing standing, TimePoint now);
+  Answer Assign(const std::string& body, Access access, TimePoint now);
   std::string PolicyInForce() const;
-  Answer Place(const std::string& verb, const std::string& body, Standing standing, pid_t pid,
+  Answer Place(const std::string& verb, const std::string& body, Access access, pid_t pid,
                TimePoint now);
 
   EngineHost* host_;
-  PlanService* placement_;
+  PlanService* plan_service_;
   Look look_;
   Later later_;
   std::function<void()> stop_;

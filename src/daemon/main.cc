@@ -47,7 +47,7 @@ namespace {
 constexpr Duration kControlMaxAge = std::chrono::milliseconds{20};
 
 // A stream that has had a GPU to itself for this long begins bodies without waiting for answers.
-constexpr Duration kSoleAfter = std::chrono::milliseconds{500};
+constexpr Duration kExclusiveAfter = std::chrono::milliseconds{500};
 
 // At its end the daemon waits for so long until its recording, and its log, are written.
 constexpr Duration kLastWords = std::chrono::milliseconds{200};
@@ -160,7 +160,7 @@ Result<void> Serve(const Options& options, const UniqueFd& signals, LogQueue* lo
     if (device.gpu) gpus.push_back({id, device.gpu->uuid});
   }
   config.policy = options.policy;
-  config.sole_after = kSoleAfter;
+  config.exclusive_after = kExclusiveAfter;
   config.lease_floor = options.lease_floor;
   config.lease_ceiling = std::max(config.lease_ceiling, config.lease_floor);
   std::optional<record::QueuedRecorder> recorder;
@@ -185,11 +185,11 @@ Result<void> Serve(const Options& options, const UniqueFd& signals, LogQueue* lo
   if (!mps) return mps.error();
   auto fault_log = Timer::Create(loop->get(), [&] { (*host)->LogFaults(); });
   if (!fault_log) return fault_log.error();
-  PlanService* desk = nullptr;
+  PlanService* plan = nullptr;
   (*host)->WatchFaults([&] { return (*mps)->facts().state == Mps::State::kRunning; },
                        [&] {
                          (*fault_log)->ArmBy(Now() + wire::kFaultGather);
-                         if (desk != nullptr) desk->LookAtGpus();
+                         if (plan != nullptr) plan->LookAtGpus();
                        });
 
   auto board = SnapshotBoard::Create();
@@ -207,20 +207,21 @@ Result<void> Serve(const Options& options, const UniqueFd& signals, LogQueue* lo
     http_address = http->address().ToString();
   }
 
-  PlanService placement(loop->get(), hardware->devices, host->get(), [&] { server.Settle(); });
-  desk = &placement;
+  PlanService plan_service(loop->get(), hardware->devices, host->get(),
+                           [&] { server.DeliverAndReap(); });
+  plan = &plan_service;
   (*host)->KnowExecutors([&](const std::string& socket) {
-    const placement::PlacedDevice* device = placement.placement().DeviceAt(socket);
+    const placement::PlacedDevice* device = plan_service.plan().DeviceAt(socket);
     return device != nullptr ? device->plan.name : std::string();
   });
   Status status(host->get(),
                 {path, http_address, std::move(hardware->devices), &(*loop)->steps(),
                  [log] { return log->lost(); }},
-                hardware->watch.get(), mps->get(), &placement.placement());
+                hardware->watch.get(), mps->get(), &plan_service.plan());
   auto worker = Worker::Create(loop->get());
   if (!worker) return worker.error();
   Control control(
-      host->get(), &placement, [&](TimePoint now) { return status.Latest(kControlMaxAge, now); },
+      host->get(), &plan_service, [&](TimePoint now) { return status.Latest(kControlMaxAge, now); },
       [&](ClientId client, std::function<Commands::Answer()> work) {
         return (*worker)->Do([&server, client, work = std::move(work)]() -> Worker::FollowUp {
           return [&server, client, answer = work()] { server.Answer(client, answer); };

@@ -7,7 +7,7 @@
 #include "base/time.h"
 #include "core/engine.h"
 #include "core/events.h"
-#include "daemon/clients/admission_desk.h"
+#include "daemon/clients/admission_service.h"
 #include "daemon/gpu/mps_mode.h"
 #include "daemon/view/http_address.h"
 #include "device/device_choice.h"

@@ -48,7 +48,7 @@ STAGGER_FIELDS(FaultyStream, name, pid, error, code, present)
 STAGGER_FIELDS(Fault, number, device, for_s, shared, culprit, streams)
 STAGGER_FIELDS(Summary, min, mean, p50, p99, max)
 STAGGER_FIELDS(Phase, mean, p99, confidence)
-STAGGER_FIELDS(Profile, pre_ms, body_ms, post_ms, demand, demand_confidence, overlaps)
+STAGGER_FIELDS(Profile, pre_ms, body_ms, post_ms, occupancy, occupancy_confidence, overlaps)
 STAGGER_FIELDS(Place, devices, standby, reason, body_ms, measured_body_ms, lowered_fps, moves,
                for_s)
 STAGGER_FIELDS(StreamPlace, place, at_next_start)
@@ -74,9 +74,9 @@ STAGGER_FIELDS(Assigned, assignments, streams, on)
 STAGGER_FIELDS(Rival, name, weight, fps_required, fps_assigned, fps)
 STAGGER_FIELDS(Rate, min_fps, cap_fps, occupied_ms, lowered_s)
 STAGGER_FIELDS(Behind, stream, time_ms, ratio)
-STAGGER_FIELDS(Wait, ago_s, device, wait_ms, held_ms, overtaken, reason)
+STAGGER_FIELDS(Wait, ago_s, device, wait_ms, deferred_ms, overtaken, reason)
 STAGGER_FIELDS(ReasonCount, reason, count)
-STAGGER_FIELDS(Waits, count, accounted, overtaken, time_ms, held_ms, queued_ms, behind,
+STAGGER_FIELDS(Waits, count, accounted, overtaken, time_ms, deferred_ms, queued_ms, behind,
                behind_gone_ms, nobody_ms, nobody_ratio, longest, reasons, recent)
 STAGGER_FIELDS(Incident, kind, ago_s, after_ms)
 STAGGER_FIELDS(WhyStream, stream, device, rivals, rate, served, on_streams, lease_ms, wait_bound_ms,

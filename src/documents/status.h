@@ -133,8 +133,8 @@ struct Phase {
 
 struct Profile {
   Phase pre_ms, body_ms, post_ms;
-  Number demand;
-  double demand_confidence = 0;
+  Number occupancy;
+  double occupancy_confidence = 0;
   std::uint32_t overlaps = 0;
 };
 

@@ -27,7 +27,7 @@ struct Behind {
 struct Wait {
   double ago_s = 0;
   std::string device;
-  double wait_ms = 0, held_ms = 0;
+  double wait_ms = 0, deferred_ms = 0;
   std::uint32_t overtaken = 0;
   std::string reason;
 };
@@ -39,7 +39,7 @@ struct ReasonCount {
 
 struct Waits {
   std::size_t count = 0, accounted = 0, overtaken = 0;
-  double time_ms = 0, held_ms = 0, queued_ms = 0;
+  double time_ms = 0, deferred_ms = 0, queued_ms = 0;
   std::vector<Behind> behind;
   double behind_gone_ms = 0, nobody_ms = 0, nobody_ratio = 0;
   std::optional<Wait> longest;

@@ -34,7 +34,7 @@ void Fill(const Port& port, std::byte* at, std::size_t item) {
   }
 }
 
-// A request for one item and all outputs, in memory as a lane has it.
+// A request for one item and all outputs, in memory as a slot has it.
 struct OneItem {
   wire::Layout request;
   Batch::Memory input;

@@ -112,7 +112,8 @@ Result<void> Serve(const Options& options) {
 Result<void> PrintStatus(const Options& options) {
   const Result<UniqueFd> fd = wire::Connect(options.socket);
   if (!fd) return fd.error();
-  if (wire::Send(fd->get(), wire::Ask{}) != wire::Io::kOk) return Error{"the executor is gone"};
+  if (wire::Send(fd->get(), wire::StatusRequest{}) != wire::Io::kOk)
+    return Error{"the executor is gone"};
   pollfd entry{fd->get(), POLLIN, 0};
   if (poll(&entry, 1, kPatienceMs) <= 0) return Error{"the executor does not answer"};
   wire::ExecutorMessage message;
@@ -121,7 +122,7 @@ Result<void> PrintStatus(const Options& options) {
     return Error{"the executor answers with something else"};
   }
   if (const auto* refused = std::get_if<wire::Refused>(&message)) return Error{refused->reason};
-  const auto* told = std::get_if<wire::Told>(&message);
+  const auto* told = std::get_if<wire::StatusReply>(&message);
   if (told == nullptr) return Error{"the executor answers with something else"};
   fmt::print("{}\n", told->chunk);
   return {};

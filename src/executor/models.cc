@@ -50,19 +50,19 @@ void Models::Drop(const std::shared_ptr<ModelEntry>& entry) {
 }
 
 std::vector<std::shared_ptr<ModelEntry>> Models::Collect() {
-  std::vector<std::shared_ptr<ModelEntry>> settled;
+  std::vector<std::shared_ptr<ModelEntry>> finished;
   for (LoadResult& result : loader_.Take()) {
     const auto found = entries_.find(result.key);
     if (found == entries_.end()) continue;
     const std::shared_ptr<ModelEntry> entry = found->second;
-    Settle(*entry, std::move(result));
+    FinishLoad(*entry, std::move(result));
     if (entry->users == 0 || entry->state == ModelEntry::State::kFailed) entries_.erase(found);
-    settled.push_back(entry);
+    finished.push_back(entry);
   }
-  return settled;
+  return finished;
 }
 
-void Models::Settle(ModelEntry& entry, LoadResult result) {
+void Models::FinishLoad(ModelEntry& entry, LoadResult result) {
   if (result.model) {
     const bool first = entry.loads == 0;
     entry.model = std::move(result.model).value();

@@ -32,7 +32,7 @@ struct ModelEntry {
   Duration load_total{};     // of all
   int loads = 0;
   TimePoint needed;  // last
-  int users = 0;     // lanes
+  int users = 0;     // slots
   std::uint64_t runs = 0;
   Duration body_total{};
   // What arenas need to know, kept while unloaded.
@@ -70,7 +70,7 @@ class Models {
 
  private:
   static std::string KeyOf(const wire::Open& open);
-  void Settle(ModelEntry& entry, LoadResult result);
+  void FinishLoad(ModelEntry& entry, LoadResult result);
   void MakeRoom(const ModelEntry& keep, std::uint64_t for_more);
 
   std::uint64_t limit_;

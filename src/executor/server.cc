@@ -131,14 +131,14 @@ void Server::Round(Client& first, Duration load) {
   const Duration rest = FromMs(ToMs(load) / settings_.share) - load;
   if (settings_.share < 1) rests_until_ = start + own + rest;
   const auto items = static_cast<Duration::rep>(served_.size());
-  for (const std::string& app : served_) figures_.Add(app, own / items, (end - start) / items);
+  for (const std::string& app : served_) measurements_.Add(app, own / items, (end - start) / items);
 }
 
 void Server::Accept() {
   UniqueFd fd(accept4(listener_.socket.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!fd.valid()) return;
   const Result<wire::PeerCredentials> peer = wire::PeerOf(fd.get());
-  // A client that opens a lane has its runtime loaded into this process: the owner's only.
+  // A client that opens a slot has its runtime loaded into this process: the owner's only.
   if (!peer || (peer->uid != geteuid() && peer->uid != 0) || clients_.size() >= kMostClients) {
     const wire::ExecutorMessage refused = wire::Refused{"this executor takes no more, or not you"};
     wire::Send(fd.get(), refused);
@@ -150,7 +150,7 @@ void Server::Accept() {
 }
 
 void Server::Read(Client& client) {
-  // One message at a time: a lane that has more to say is heard in the next round.
+  // One message at a time: a slot that has more to say is heard in the next round.
   wire::ExecutorMessage message;
   wire::Descriptors descriptors;
   switch (wire::Receive(client.fd.get(), &message, &descriptors)) {
@@ -191,8 +191,8 @@ void Server::Handle(Client& client, wire::ExecutorMessage message, wire::Descrip
     client.deadline = infer->due;
     client.due = infer->due > Duration::zero() ? Now() + infer->due : kNever;
     client.arrival = ++arrivals_;
-  } else if (std::holds_alternative<wire::Ask>(message)) {
-    client.gone = wire::Send(client.fd.get(), wire::Told{Status()}) != wire::Io::kOk;
+  } else if (std::holds_alternative<wire::StatusRequest>(message)) {
+    client.gone = wire::Send(client.fd.get(), wire::StatusReply{Status()}) != wire::Io::kOk;
   } else {
     Refuse(client, "out of turn");
   }
@@ -424,7 +424,7 @@ void Server::Remove(ClientAt client) {
   if (awaits_ == &*client) awaits_ = nullptr;
   const std::string name = std::move(client->name);
   clients_.erase(client);
-  if (std::ranges::count(clients_, name, &Client::name) == 0) figures_.Forget(name);
+  if (std::ranges::count(clients_, name, &Client::name) == 0) measurements_.Forget(name);
   if (models_.all().empty()) batch_ = Batch();  // its memory
 }
 
@@ -438,10 +438,10 @@ std::string Server::Status() const {
   status["model_memory_bytes"] = models_.loaded_bytes();
   status["resident_bytes"] = ResidentBytes();
   status["available_bytes"] = AvailableBytes();
-  status["pace_ratio"] = figures_.pace();
-  status["inferences"] = figures_.inferences();
+  status["pace_ratio"] = measurements_.pace();
+  status["inferences"] = measurements_.inferences();
   status["apps"] = nlohmann::json::array();
-  for (const auto& [name, app] : figures_.Apps()) {
+  for (const auto& [name, app] : measurements_.Apps()) {
     status["apps"].push_back({{"name", name},
                               {"inferences", app.inferences},
                               {"samples", app.samples},
@@ -461,7 +461,7 @@ std::string Server::Status() const {
     model["load_ms"] = ToMs(entry->load_time);
     model["load_ms_total"] = ToMs(entry->load_total);
     model["loads"] = entry->loads;
-    model["lanes"] = entry->users;
+    model["slots"] = entry->users;
     model["inferences"] = entry->runs;
     model["body_ms"] =
         entry->runs == 0
@@ -481,18 +481,18 @@ std::string Server::Status() const {
     }
     status["models"].push_back(std::move(model));
   }
-  status["lanes"] = nlohmann::json::array();
+  status["slots"] = nlohmann::json::array();
   for (const Client& client : clients_) {
     if (!client.arena) continue;
-    nlohmann::ordered_json lane;
-    lane["name"] = client.name;
-    lane["pid"] = client.pid;
-    lane["inferences"] = client.runs;
-    status["lanes"].push_back(std::move(lane));
-    if (status["lanes"].size() == kMostTold) break;
+    nlohmann::ordered_json slot;
+    slot["name"] = client.name;
+    slot["pid"] = client.pid;
+    slot["inferences"] = client.runs;
+    status["slots"].push_back(std::move(slot));
+    if (status["slots"].size() == kMostTold) break;
   }
   // One packet, whatever is in it: what planning needs before what people look at.
-  for (const char* field : {"lanes", "models"}) {
+  for (const char* field : {"slots", "models"}) {
     if (status.dump().size() > kLongestStatus) status[field] = nlohmann::json::array();
   }
   return status.dump();

@@ -1,4 +1,4 @@
-// The executor's one loop: takes lanes, loads their models, and runs one inference at a time, the
+// The executor's one loop: takes slots, loads their models, and runs one inference at a time, the
 // one that is due first, together with others of its model that wait where that helps. One thread;
 // nothing a client does may stop it or touch another client.
 #pragma once
@@ -12,7 +12,7 @@
 
 #include "base/fd.h"
 #include "executor/batch.h"
-#include "executor/figures.h"
+#include "executor/measurements.h"
 #include "executor/models.h"
 #include "executor/shared_memory.h"
 #include "wire/executor_channel.h"
@@ -65,7 +65,7 @@ class Server {
   ServerSettings settings_;
   Budget budget_;
   Models models_;
-  Figures figures_;
+  Measurements measurements_;
   std::vector<std::string> served_;  // apps with an inference in the round at hand
   std::list<Client> clients_;
   Batch batch_;

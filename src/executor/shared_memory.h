@@ -22,7 +22,7 @@ struct Budget {
   std::uint64_t taken = 0;
 };
 
-// One lane's tensors: an input and an output region. Its size cannot change; memory comes for as
+// One slot's tensors: an input and an output region. Its size cannot change; memory comes for as
 // much of it as was reserved, so that running out is an error here and never a signal somewhere.
 class Arena {
  public:

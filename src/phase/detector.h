@@ -14,13 +14,13 @@
 
 #include "base/time.h"
 #include "phase/call.h"
-#include "phase/lane.h"
-#include "phase/standing.h"
+#include "phase/confidence.h"
+#include "phase/track.h"
 
 namespace stagger::phase {
 
 // The answer to a call, with what the agent needs where something follows from it.
-struct Told {
+struct Observation {
   Verdict verdict;
   State state{};                     // where a body begins or an inference ended
   const Inference* ended = nullptr;  // where an inference ended; valid until the next call
@@ -28,29 +28,29 @@ struct Told {
 
 class Detector {
  public:
-  static constexpr std::size_t kMaxLanes = 32;  // the one idle for longest makes room for a new one
+  static constexpr std::size_t kMaxTracks = 32;  // the longest idle makes room for a new one
 
   // Whether anything could follow from when this call comes. Reading a clock costs more than all
   // else here, so most launches of a burst may be told with the time last read on their thread.
   // From time to time one should be true all the same: pauses are measured from there.
   bool NeedsTime(const Call& call) {
-    if (recent_ >= lane_count_) return true;
+    if (recent_ >= track_count_) return true;
     const Slot& slot = slots_[recent_];
     if (slot.thread != call.thread || slot.context != call.context) return true;
-    return slot.lane->NeedsTime(call);
+    return slot.track->NeedsTime(call);
   }
-  // A launch that changes nothing (Lane::IsAsKnown); false: ask Before.
+  // A launch that changes nothing (Track::IsAsKnown); false: ask Before.
   bool IsAsKnown(const Call& launch) {
-    if (recent_ >= lane_count_) return false;
+    if (recent_ >= track_count_) return false;
     const Slot& slot = slots_[recent_];
     return slot.thread == launch.thread && slot.context == launch.context &&
-           slot.lane->IsAsKnown(launch);
+           slot.track->IsAsKnown(launch);
   }
   // Before the call is passed on.
   Verdict Before(const Call& call);
   // The same, with what follows from it.
-  Told Tell(const Call& call) {
-    Told told{Before(call)};
+  Observation Observe(const Call& call) {
+    Observation told{Before(call)};
     if (told.verdict.begun != 0 || told.verdict.inference_ended) [[unlikely]] {
       told.state = state();
       if (told.verdict.inference_ended) told.ended = &last_inference_;
@@ -66,22 +66,22 @@ class Detector {
   // The GPU's time from a body's begin to its end.
   void BodyMeasured(BodyId body, Duration device_time);
 
-  State state() const { return learned_.standing.state(); }
-  double confidence() const { return learned_.standing.confidence(); }
+  State state() const { return learned_.confidence.state(); }
+  double confidence() const { return learned_.confidence.value(); }
   // What it goes by, in words: one line.
   std::string Reason() const;
   // The one that ended last.
   const Inference& last_inference() const { return last_inference_; }
-  std::uint64_t inferences() const { return learned_.standing.inferences(); }
+  std::uint64_t inferences() const { return learned_.confidence.inferences(); }
 
   const Learned& learned() const { return learned_; }
-  std::size_t lanes() const { return lane_count_; }
+  std::size_t tracks() const { return track_count_; }
 
  private:
   struct Slot {
     std::uint64_t thread = 0;
     std::uint64_t context = 0;
-    std::unique_ptr<Lane> lane;
+    std::unique_ptr<Track> track;
   };
   Slot& SlotOf(const Call& call);
   Verdict Label(const Call& call);
@@ -91,8 +91,8 @@ class Detector {
   bool EndInferenceOf(Slot& slot);
 
   Learned learned_;
-  std::array<Slot, kMaxLanes> slots_;
-  std::size_t lane_count_ = 0;
+  std::array<Slot, kMaxTracks> slots_;
+  std::size_t track_count_ = 0;
   std::size_t recent_ = 0;
   Inference last_inference_;
 };

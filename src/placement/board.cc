@@ -232,7 +232,7 @@ std::vector<MovedStream> Board::Place(std::uint32_t stream) {
   const ClassId first = class_of_[stream];
   int parts = catalogue_->at(first).parts;
   for (int extra = 0; extra <= kMostExtraParts; ++extra) {
-    if (PlaceParts(stream, true)) return Settle();
+    if (PlaceParts(stream, true)) return Commit();
     Rewind(start);
     // More and smaller parts may fit where fewer do not.
     parts = std::max(parts, PartsOn(needs_[stream], 1)) + 1;
@@ -241,7 +241,7 @@ std::vector<MovedStream> Board::Place(std::uint32_t stream) {
     class_of_[stream] = catalogue_->ClassOf(needs_[stream], parts);
   }
   class_of_[stream] = first;
-  return Settle();
+  return Commit();
 }
 
 std::vector<MovedStream> Board::Change(std::uint32_t stream, const StreamNeed& need) {
@@ -317,7 +317,7 @@ std::vector<MovedStream> Board::CloseSome(std::uint32_t changed,
     Empty(device, most);
     most -= std::min(most, log_.size() - start);
   }
-  return Settle();
+  return Commit();
 }
 
 void Board::PlaceTheRest() {
@@ -338,7 +338,7 @@ std::vector<MovedStream> Board::Close(std::size_t tries) {
   for (std::size_t i = 0; i < std::min(tries, order.size()); ++i) {
     Empty(order[i], std::numeric_limits<std::size_t>::max());
   }
-  return Settle();
+  return Commit();
 }
 
 std::vector<MovedStream> Board::Shrink() {
@@ -357,7 +357,7 @@ std::vector<MovedStream> Board::Shrink() {
       Join(stream, to);
     }
   }
-  return Settle();
+  return Commit();
 }
 
 void Board::Rewind(std::size_t to) {
@@ -369,7 +369,7 @@ void Board::Rewind(std::size_t to) {
   }
 }
 
-std::vector<MovedStream> Board::Settle() {
+std::vector<MovedStream> Board::Commit() {
   std::map<std::uint32_t, PlacedOn> first;
   for (auto& [stream, on] : log_) first.emplace(stream, std::move(on));
   log_.clear();

@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "placement/demand.h"
+#include "placement/unplaced.h"
 
 namespace stagger::placement {
 
@@ -77,7 +77,7 @@ class Board {
   bool Empty(std::uint32_t device, std::size_t most_moves);
   void Note(std::uint32_t stream);
   void Rewind(std::size_t to);
-  std::vector<MovedStream> Settle();
+  std::vector<MovedStream> Commit();
   std::vector<MovedStream> CloseSome(std::uint32_t changed, std::vector<std::uint32_t> devices);
 
   std::vector<PlanDevice> devices_;

@@ -12,7 +12,7 @@ class Drift {
   static constexpr int kLessInARow = 10;  //
   static constexpr double kMost = 1'000;  // times
 
-  // The factor to plan with; never under 1, since a plan's own figures are never undercut.
+  // The factor to plan with; never under 1, since a plan's own measurements are never undercut.
   double factor() const { return factor_; }
 
   // One more measurement: `times` what was planned. Whether factor() is another now.

@@ -15,9 +15,9 @@ constexpr std::size_t kMostKinds = 64;
 constexpr std::size_t kMostDevices = 48;  // looked at for a stream that has no place
 constexpr int kSteps = 10;                // of a bisection
 
-std::string Number(double value, int figures = 3) {
+std::string Number(double value, int digits = 3) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.*g", figures, value);
+  std::snprintf(text, sizeof text, "%.*g", digits, value);
   return text;
 }
 std::string Ms(Duration time) { return Number(ToMs(time)) + " ms"; }

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <functional>
 
-#include "placement/demand.h"
+#include "placement/unplaced.h"
 
 namespace stagger::placement {
 namespace {
@@ -15,10 +15,10 @@ struct Filled {
 
 class Filler {
  public:
-  Filler(const Catalogue& catalogue, const PatternTest& test, const PlacementDemand& demand)
-      : catalogue_(catalogue), test_(test), demand_(demand) {
+  Filler(const Catalogue& catalogue, const PatternTest& test, const Unplaced& unplaced)
+      : catalogue_(catalogue), test_(test), unplaced_(unplaced) {
     for (TypeId type = 0; type < catalogue.types().size(); ++type) {
-      worth_.push_back(WorthOf(catalogue, demand, type));
+      worth_.push_back(WorthOf(catalogue, unplaced, type));
     }
     for (TypeId type = 0; type < catalogue.types().size(); ++type) Order(type);
   }
@@ -29,7 +29,7 @@ class Filler {
     for (const std::vector<ClassId>& order : orders_[type]) {
       Filled filled;
       for (const ClassId id : order) {
-        const std::uint32_t most = demand_.Most(id);
+        const std::uint32_t most = unplaced_.Most(id);
         if (most == 0) continue;
         const std::uint32_t room = test_.RoomFor(type, filled.pattern, id, most);
         if (room == 0) continue;
@@ -45,7 +45,7 @@ class Filler {
   void Order(TypeId type) {
     std::vector<ClassId> able;
     for (ClassId id = 0; id < catalogue_.classes().size(); ++id) {
-      if (catalogue_.at(id).on[type].fits && demand_.parts[id] > 0) able.push_back(id);
+      if (catalogue_.at(id).on[type].fits && unplaced_.parts[id] > 0) able.push_back(id);
     }
     const auto by = [&](const std::function<double(ClassId)>& key) {
       std::vector<ClassId> order = able;
@@ -66,15 +66,14 @@ class Filler {
 
   const Catalogue& catalogue_;
   const PatternTest& test_;
-  const PlacementDemand& demand_;
+  const Unplaced& unplaced_;
   std::vector<std::vector<double>> worth_;                 // by type, class
   std::vector<std::vector<std::vector<ClassId>>> orders_;  // by type
 };
 
 }  // namespace
 
-std::vector<double> WorthOf(const Catalogue& catalogue, const PlacementDemand& demand,
-                            TypeId type) {
+std::vector<double> WorthOf(const Catalogue& catalogue, const Unplaced& unplaced, TypeId type) {
   std::vector<double> worth(catalogue.classes().size(), 0);
   double time = 0;
   double memory = 0;
@@ -84,8 +83,8 @@ std::vector<double> WorthOf(const Catalogue& catalogue, const PlacementDemand& d
   };
   for (ClassId id = 0; id < worth.size(); ++id) {
     if (!catalogue.at(id).on[type].fits) continue;
-    time += catalogue.at(id).on[type].share * demand.parts[id];
-    memory += part(id) * demand.parts[id];
+    time += catalogue.at(id).on[type].share * unplaced.parts[id];
+    memory += part(id) * unplaced.parts[id];
   }
   if (time + memory == 0) return worth;
   const double scarce = time * time / (time * time + memory * memory);
@@ -106,26 +105,26 @@ double WorkOf(const Catalogue& catalogue, const Pattern& pattern) {
   return work;
 }
 
-bool PlacementDemand::done() const {
+bool Unplaced::done() const {
   return std::ranges::all_of(parts, [](std::uint32_t left) { return left == 0; });
 }
 
-Pattern Trimmed(const PlacementDemand& demand, const Pattern& pattern) {
+Pattern Trimmed(const Unplaced& unplaced, const Pattern& pattern) {
   Pattern trimmed;
   for (const Portion& portion : pattern) {
-    const std::uint32_t count = std::min(portion.count, demand.parts[portion.of]);
+    const std::uint32_t count = std::min(portion.count, unplaced.parts[portion.of]);
     if (count > 0) trimmed.push_back({portion.of, count});
   }
   return trimmed;
 }
 
-void Take(PlacementDemand& demand, const Batch& batch) {
+void Take(Unplaced& unplaced, const Batch& batch) {
   for (const Portion& portion : batch.pattern) {
-    std::uint32_t& left = demand.parts[portion.of];
+    std::uint32_t& left = unplaced.parts[portion.of];
     left -= static_cast<std::uint32_t>(
         std::min<std::uint64_t>(left, std::uint64_t{portion.count} * batch.devices));
   }
-  demand.devices[batch.type] -= batch.devices;
+  unplaced.devices[batch.type] -= batch.devices;
 }
 
 std::vector<double> CostOfTypes(const Catalogue& catalogue) {
@@ -144,15 +143,15 @@ std::vector<double> CostOfTypes(const Catalogue& catalogue) {
 }
 
 std::vector<Batch> FillGreedily(const Catalogue& catalogue, const PatternTest& test,
-                                PlacementDemand& demand) {
+                                Unplaced& unplaced) {
   std::vector<Batch> batches;
   const std::vector<double> costs = CostOfTypes(catalogue);
-  const Filler filler(catalogue, test, demand);
+  const Filler filler(catalogue, test, unplaced);
   for (;;) {
     Batch best;
     double best_value = 0;
     for (TypeId type = 0; type < catalogue.types().size(); ++type) {
-      if (demand.devices[type] == 0) continue;
+      if (unplaced.devices[type] == 0) continue;
       Filled filled = filler.Fill(type);
       // Worth is of the type's own time and memory; across types the work itself counts.
       const double value = WorkOf(catalogue, filled.pattern) / costs[type] + filled.value * 1e-6;
@@ -161,12 +160,12 @@ std::vector<Batch> FillGreedily(const Catalogue& catalogue, const PatternTest& t
       best = {type, std::move(filled.pattern), 1};
     }
     if (best_value == 0) return batches;
-    std::uint32_t times = demand.devices[best.type];
+    std::uint32_t times = unplaced.devices[best.type];
     for (const Portion& portion : best.pattern) {
-      times = std::min(times, demand.parts[portion.of] / portion.count);
+      times = std::min(times, unplaced.parts[portion.of] / portion.count);
     }
     best.devices = std::max(times, 1U);
-    Take(demand, best);
+    Take(unplaced, best);
     batches.push_back(std::move(best));
   }
 }

@@ -47,7 +47,7 @@ const PlacedDevice* PlanInForce::DeviceAt(const std::string& socket) const {
   return found == devices_.end() || socket.empty() ? nullptr : &*found;
 }
 
-std::string PlanInForce::PlaceOf(const PlacedStream& stream) const {
+std::string PlanInForce::DeviceNamesOf(const PlacedStream& stream) const {
   std::string text;
   for (const std::uint32_t device : stream.on) {
     text += (text.empty() ? "" : ", ") + devices_[device].plan.name;
@@ -71,7 +71,7 @@ void PlanInForce::TellPlace(const PlacedStream& stream) {
     actions_.push_back(AssignTo{stream.need.name, SocketsOf(stream.on), stream.reason});
   } else {
     actions_.push_back(Report{fmt::format("stream '{}' is on {} from its next start on: {}",
-                                          stream.need.name, PlaceOf(stream), stream.reason),
+                                          stream.need.name, DeviceNamesOf(stream), stream.reason),
                               false});
   }
   if (!stream.on.empty()) return;
@@ -94,7 +94,7 @@ void PlanInForce::Follow(const View& view, const Plan& plan, const std::string& 
     for (const std::uint32_t device : plan.streams[i]) on.push_back(view.devices[device]);
     const bool fresh = stream.reason.empty();
     if (!fresh && SamePlace(on, stream.on)) continue;
-    const std::string from = PlaceOf(stream);
+    const std::string from = DeviceNamesOf(stream);
     stream.on = std::move(on);
     stream.standby.clear();
     stream.since = now;
@@ -103,12 +103,13 @@ void PlanInForce::Follow(const View& view, const Plan& plan, const std::string& 
     if (fresh) continue;
     ++stream.moves;
     stream.reason = fmt::format("moved from {}: {}; {}", from, cause, stream.reason);
-    Note(fmt::format("{} moves from {} to {}: {}", stream.need.name, from, PlaceOf(stream), cause),
+    Note(fmt::format("{} moves from {} to {}: {}", stream.need.name, from, DeviceNamesOf(stream),
+                     cause),
          now);
   }
 }
 
-void PlanInForce::Settle(const std::string& cause, TimePoint now) {
+void PlanInForce::PlaceUnplaced(const std::string& cause, TimePoint now) {
   actions_.push_back(PlanAhead{});
   const View view = Look();
   Follow(view, KeepPlan(view.problem, view.current).plan, cause, now);
@@ -207,7 +208,7 @@ Result<void> PlanInForce::On(const Joined& joined, TimePoint now) {
   PlanInForce before = *this;
   for (const PlacedDevice& device : joined.devices) devices_.emplace_back(device).since = now;
   for (PlacedStream& stream : streams) streams_.emplace_back(std::move(stream)).since = now;
-  Settle(who + " joined", now);
+  PlaceUnplaced(who + " joined", now);
   if (joined.partial) return {};
   for (std::size_t i = before.streams_.size(); i < streams_.size(); ++i) {
     if (!streams_[i].on.empty()) continue;
@@ -233,7 +234,7 @@ Result<void> PlanInForce::On(const Left& left, TimePoint now) {
   std::erase_if(names, [&](const std::string& name) { return Find(name) == nullptr; });
   if (names.empty()) return {};
   Drop(names);
-  Settle(
+  PlaceUnplaced(
       names.size() == 1 ? *names.begin() + " left" : fmt::format("{} streams left", names.size()),
       now);
   return {};
@@ -248,7 +249,7 @@ Result<void> PlanInForce::On(const OwnerGone& gone, TimePoint now) {
   for (PlacedDevice& device : devices_) {
     if (device.owner == gone.owner) device.here = false;
   }
-  Settle(fmt::format("pid {} left", gone.owner), now);
+  PlaceUnplaced(fmt::format("pid {} left", gone.owner), now);
   DropDevices(gone.owner);
   return {};
 }
@@ -296,7 +297,7 @@ Result<void> PlanInForce::On(const Presence& presence, TimePoint now) {
     const std::string cause = what + " is here again";
     Note(cause, now);
     GoHome(index, cause, now);
-    Settle(cause, now);
+    PlaceUnplaced(cause, now);
     return {};
   }
   // Its successor is measured anew.
@@ -308,7 +309,7 @@ Result<void> PlanInForce::On(const Presence& presence, TimePoint now) {
     if (!leaves || std::ranges::count(stream.on, index) == 0) continue;
     if (stream.home.empty()) stream.home = stream.on;
   }
-  Settle(fmt::format("{} is gone ({})", what, presence.why), now);
+  PlaceUnplaced(fmt::format("{} is gone ({})", what, presence.why), now);
   return {};
 }
 
@@ -339,7 +340,8 @@ void PlanInForce::GoHome(std::uint32_t device, const std::string& cause, TimePoi
     stream.since = now;
     stream.standby.clear();
     stream.reason = "moved back: " + cause;
-    Note(fmt::format("{} moves back to {}: {}", stream.need.name, PlaceOf(stream), cause), now);
+    Note(fmt::format("{} moves back to {}: {}", stream.need.name, DeviceNamesOf(stream), cause),
+         now);
   }
   for (PlacedStream& stream : streams_) {
     if (SamePlace(stream.home, stream.on)) stream.home.clear();

@@ -71,15 +71,16 @@ StreamNeed NeedOf(const PlacedStream& stream);
 PlanDevice PlanOf(const PlacedDevice& device);
 
 // What a device says of itself, or its executor does.
-struct DeviceFigures {
-  // The share of the device's time that is its own, where something ran since the last figures.
+struct DeviceMeasurements {
+  // The share of the device's time that is its own, where something ran since the last
+  // measurements.
   std::optional<double> pace;
   double available_gb = 0;  // memory for it, with what it has; 0: not known
   struct App {
     std::string name;
     Duration body{};  // on this device as it is stated to be
   };
-  std::vector<App> apps;  // those that ran since the last figures, and often enough
+  std::vector<App> apps;  // those that ran since the last measurements, and often enough
 };
 
 // ---- what happens ----------------------------------------------------------------------------
@@ -110,13 +111,13 @@ struct Presence {
   bool executor = false;
   std::string why{};  // it is gone
 };
-// Where a device's figures no longer pass the test: as few streams move as can, to where they pass
-// with the same figures. Where nothing passes all stay, the device says so, and its streams' rates
-// are lowered by the elastic law (core/elastic.h) until it passes. One device is relieved at a
-// time, the others with the next figures.
+// Where a device's measurements no longer pass the test: as few streams move as can, to where they
+// pass with the same measurements. Where nothing passes all stay, the device says so, and its
+// streams' rates are lowered by the elastic law (core/elastic.h) until it passes. One device is
+// relieved at a time, the others with the next measurements.
 struct Measured {
   std::string device;
-  DeviceFigures figures;
+  DeviceMeasurements measurements;
 };
 // It is time to find where those on this device would go were it gone, where there is memory for
 // their models beside what is there.
@@ -174,7 +175,7 @@ class PlanInForce {
   const PlacedDevice* FindDevice(const std::string& name) const;
   const PlacedDevice* DeviceAt(const std::string& socket) const;  // of its executor
   // The devices' names, as text: "a, b".
-  std::string PlaceOf(const PlacedStream& stream) const;
+  std::string DeviceNamesOf(const PlacedStream& stream) const;
 
   // Error: only of Joined, one line; nothing has changed then.
   Result<PlanActions> Step(const PlanEvent& event, TimePoint now);
@@ -206,7 +207,7 @@ class PlanInForce {
   void Drop(const std::set<std::string>& streams);
   void DropDevices(pid_t owner);
   // Places streams that have no place and notes what changed, with that cause: "b is gone".
-  void Settle(const std::string& cause, TimePoint now);
+  void PlaceUnplaced(const std::string& cause, TimePoint now);
   void GoHome(std::uint32_t device, const std::string& cause, TimePoint now);
   // Those of the view that the plan has elsewhere, to where it has them.
   void Follow(const View& view, const Plan& plan, const std::string& cause, TimePoint now);

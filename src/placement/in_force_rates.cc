@@ -31,31 +31,31 @@ class Lowering {
     struct Pressed {
       std::uint32_t stream;
       double parts;
-      bool held;
+      bool fixed;
     };
     std::vector<Pressed> on;
-    std::vector<core::Demand> demands;
+    std::vector<core::RateRequest> requests;
     for (std::uint32_t i = 0; i < streams_.size(); ++i) {
       if (std::ranges::count(plan_.streams[i], device) == 0) continue;
       const std::size_t parts = plan_.streams[i].size();
       // An app that uses the device itself waits for its turns: the engine lowers its rate.
-      const bool held = (again && parts > 1) || problem_.streams[i].kind == DeviceKind::kGpu;
-      const Pressed one{i, static_cast<double>(parts), held};
-      const double fps = (one.held ? rates_[i] : problem_.streams[i].fps) / one.parts;
+      const bool fixed = (again && parts > 1) || problem_.streams[i].kind == DeviceKind::kGpu;
+      const Pressed one{i, static_cast<double>(parts), fixed};
+      const double fps = (one.fixed ? rates_[i] : problem_.streams[i].fps) / one.parts;
       on.push_back(one);
-      demands.push_back({fps, one.held ? fps : 0, streams_[i].weight,
-                         ToMs(problem_.streams[i].body) / 1000 / problem_.devices[device].speed});
+      requests.push_back({fps, one.fixed ? fps : 0, streams_[i].weight,
+                          ToMs(problem_.streams[i].body) / 1000 / problem_.devices[device].speed});
     }
     for (double full = kFull; full >= kLeastFull && !on.empty(); full -= kFullStep) {
-      const std::vector<double> pressed = core::ElasticRates(demands, full);
+      const std::vector<double> pressed = core::ElasticRates(requests, full);
       std::vector<double> rates = rates_;
       PlacementProblem slower = problem_;
       for (std::size_t k = 0; k < on.size(); ++k) {
-        const auto [i, parts, held] = on[k];
-        const bool lowered = pressed[k] < demands[k].fps;
+        const auto [i, parts, fixed] = on[k];
+        const bool lowered = pressed[k] < requests[k].fps;
         const double rate = lowered ? pressed[k] * parts : problem_.streams[i].fps;
         // Parts serve frames by turns, so the slowest says how often.
-        if (!held) rates[i] = parts > 1 ? std::min(rates_[i], rate) : rate;
+        if (!fixed) rates[i] = parts > 1 ? std::min(rates_[i], rate) : rate;
         slower.streams[i].fps = rates[i];
       }
       if (!Passes(slower.devices[device], TasksOf(slower, plan_)[device])) continue;
@@ -101,11 +101,12 @@ void PlanInForce::LowerRates(TimePoint now) {
     if (lowered == stream.lowered_fps) continue;
     stream.lowered_fps = lowered;
     if (lowered == 0) actions_.push_back(CapRate{stream.need.name, 0});
-    Note(lowered > 0 ? fmt::format("{}: its rate is lowered to {:.3g} of {:.3g} fps, so that all "
-                                   "on {} end in time",
-                                   stream.need.name, lowered, stream.need.fps, PlaceOf(stream))
-                     : fmt::format("{}: has its rate of {:.3g} fps again", stream.need.name,
-                                   stream.need.fps),
+    Note(lowered > 0
+             ? fmt::format("{}: its rate is lowered to {:.3g} of {:.3g} fps, so that all "
+                           "on {} end in time",
+                           stream.need.name, lowered, stream.need.fps, DeviceNamesOf(stream))
+             : fmt::format("{}: has its rate of {:.3g} fps again", stream.need.name,
+                           stream.need.fps),
          now);
   }
 }

@@ -132,22 +132,22 @@ PlanInForce::View PlanInForce::Look(std::optional<std::uint32_t> with) const {
 Result<void> PlanInForce::On(const Measured& measured, TimePoint now) {
   const PlacedDevice* found = FindDevice(measured.device);
   if (found == nullptr || !found->here) return {};
-  const DeviceFigures& figures = measured.figures;
+  const DeviceMeasurements& measurements = measured.measurements;
   const auto index = static_cast<std::uint32_t>(found - devices_.data());
   PlacedDevice& device = devices_[index];
   const std::uint64_t noted = noted_;
   bool news = false;
-  if (figures.pace && *figures.pace > 0) {
+  if (measurements.pace && *measurements.pace > 0) {
     device.measured = now;
-    news |= device.slower.Take(1 / *figures.pace);
+    news |= device.slower.Take(1 / *measurements.pace);
   } else if (now - device.measured > kRemembered && device.slower.factor() > 1) {
     device.slower = {};
     news = true;
   }
-  if (device.plan.memory_gb > 0 && figures.available_gb > 0) {
-    news |= device.shorter.Take(device.plan.memory_gb / figures.available_gb);
+  if (device.plan.memory_gb > 0 && measurements.available_gb > 0) {
+    news |= device.shorter.Take(device.plan.memory_gb / measurements.available_gb);
   }
-  for (const DeviceFigures::App& app : figures.apps) {
+  for (const DeviceMeasurements::App& app : measurements.apps) {
     for (PlacedStream& stream : streams_) {
       if (stream.need.name != app.name || std::ranges::count(stream.on, index) == 0) continue;
       const Duration planned = Times(stream.need.body, 1 / device.plan.speed);

@@ -27,12 +27,11 @@ std::uint64_t Sum(const std::vector<std::uint32_t>& counts) {
 }  // namespace
 
 ColumnGenerator::ColumnGenerator(const placement::Catalogue& catalogue,
-                                 const placement::PatternTest& test,
-                                 placement::PlacementDemand demand,
+                                 const placement::PatternTest& test, placement::Unplaced unplaced,
                                  const NewLinearProgram& new_program)
     : catalogue_(catalogue),
       test_(test),
-      demand_(std::move(demand)),
+      unplaced_(std::move(unplaced)),
       costs_(placement::CostOfTypes(catalogue)),
       program_(new_program()) {
   for (placement::TypeId type = 0; type < catalogue.types().size(); ++type) {
@@ -40,19 +39,19 @@ ColumnGenerator::ColumnGenerator(const placement::Catalogue& catalogue,
   }
   // A row per class, then one per type.
   const std::size_t classes = catalogue.classes().size();
-  for (const std::uint32_t parts : demand_.parts) program_->AddRow(parts, kUnbounded);
-  for (const std::uint32_t devices : demand_.devices) program_->AddRow(-kUnbounded, devices);
+  for (const std::uint32_t parts : unplaced_.parts) program_->AddRow(parts, kUnbounded);
+  for (const std::uint32_t devices : unplaced_.devices) program_->AddRow(-kUnbounded, devices);
   for (placement::ClassId id = 0; id < classes; ++id) {
     const Coefficient one{static_cast<int>(id), 1};
     program_->AddColumn(kUnplaced / std::max(1, catalogue.at(id).parts), kUnbounded, {&one, 1});
   }
-  placement::PlacementDemand left = demand_;
+  placement::Unplaced left = unplaced_;
   for (placement::Batch& batch : placement::FillGreedily(catalogue, test, left)) {
     Add(batch.type, std::move(batch.pattern));
   }
   for (placement::TypeId type = 0; type < catalogue.types().size(); ++type) {
     for (placement::ClassId id = 0; id < classes; ++id) {
-      const std::uint32_t count = test.RoomFor(type, {}, id, demand_.Most(id));
+      const std::uint32_t count = test.RoomFor(type, {}, id, unplaced_.Most(id));
       if (count > 0) Add(type, {{id, count}});
     }
   }
@@ -70,19 +69,19 @@ bool ColumnGenerator::Add(placement::TypeId type, placement::Pattern pattern) {
   return true;
 }
 
-void ColumnGenerator::Ask(const placement::PlacementDemand& demand) {
+void ColumnGenerator::Ask(const placement::Unplaced& unplaced) {
   const std::size_t classes = catalogue_.classes().size();
   for (std::size_t i = 0; i < classes; ++i) {
-    program_->SetRow(static_cast<int>(i), demand.parts[i], kUnbounded);
+    program_->SetRow(static_cast<int>(i), unplaced.parts[i], kUnbounded);
   }
-  for (std::size_t i = 0; i < demand.devices.size(); ++i) {
-    program_->SetRow(static_cast<int>(classes + i), -kUnbounded, demand.devices[i]);
+  for (std::size_t i = 0; i < unplaced.devices.size(); ++i) {
+    program_->SetRow(static_cast<int>(classes + i), -kUnbounded, unplaced.devices[i]);
   }
 }
 
 std::optional<ColumnGenerator::Solved> ColumnGenerator::Converge(
-    const placement::PlacementDemand& demand, int rounds, bool prove, const PatternBudget& budget) {
-  Ask(demand);
+    const placement::Unplaced& unplaced, int rounds, bool prove, const PatternBudget& budget) {
+  Ask(unplaced);
   const std::size_t classes = catalogue_.classes().size();
   Solved solved;
   for (int round = 0;; ++round) {
@@ -99,8 +98,8 @@ std::optional<ColumnGenerator::Solved> ColumnGenerator::Converge(
       if (thorough && (!prove || budget.enough())) continue;
       dearest = 1;
       for (placement::TypeId type = 0; type < pricers_.size(); ++type) {
-        if (demand.devices[type] == 0) continue;
-        Pricer::Priced priced = pricers_[type].Best(duals, demand, nodes, thorough);
+        if (unplaced.devices[type] == 0) continue;
+        Pricer::Priced priced = pricers_[type].Best(duals, unplaced, nodes, thorough);
         const double rent = duals[classes + type];
         dearest = std::max(dearest, (priced.bound + rent) / costs_[type]);
         if (priced.value + rent > costs_[type] + kPays)
@@ -116,20 +115,20 @@ std::optional<ColumnGenerator::Solved> ColumnGenerator::Converge(
 }
 
 // A pattern of which only a part is asked for may have room for more.
-void ColumnGenerator::Fill(placement::Batch* batch, const placement::PlacementDemand& demand,
+void ColumnGenerator::Fill(placement::Batch* batch, const placement::Unplaced& unplaced,
                            const std::vector<double>& duals) const {
   std::vector<placement::ClassId> order;
-  for (placement::ClassId id = 0; id < demand.parts.size(); ++id) {
-    if (demand.parts[id] > 0 && catalogue_.at(id).on[batch->type].fits) order.push_back(id);
+  for (placement::ClassId id = 0; id < unplaced.parts.size(); ++id) {
+    if (unplaced.parts[id] > 0 && catalogue_.at(id).on[batch->type].fits) order.push_back(id);
   }
   std::ranges::stable_sort(
       order, [&](placement::ClassId a, placement::ClassId b) { return duals[a] > duals[b]; });
   for (const placement::ClassId id : order) {
     const auto has = std::ranges::find(batch->pattern, id, &placement::Portion::of);
     const std::uint32_t count = has == batch->pattern.end() ? 0 : has->count;
-    if (count >= demand.Most(id)) continue;
+    if (count >= unplaced.Most(id)) continue;
     const std::uint32_t more =
-        test_.RoomFor(batch->type, batch->pattern, id, demand.Most(id) - count);
+        test_.RoomFor(batch->type, batch->pattern, id, unplaced.Most(id) - count);
     if (more > 0) placement::AddTo(batch->pattern, id, more);
   }
 }
@@ -137,7 +136,7 @@ void ColumnGenerator::Fill(placement::Batch* batch, const placement::PlacementDe
 PatternPlan ColumnGenerator::Dive(const Solved& root, std::uint64_t draw,
                                   const PatternBudget& budget) {
   PatternPlan plan;
-  placement::PlacementDemand left = demand_;
+  placement::Unplaced left = unplaced_;
   Solved solved = root;
   const std::size_t classes = catalogue_.classes().size();
   while (!left.done()) {
@@ -188,12 +187,12 @@ PatternPlan ColumnGenerator::Dive(const Solved& root, std::uint64_t draw,
 }
 
 PatternPlan ColumnGenerator::Plan(const PatternBudget& budget) {
-  placement::PlacementDemand left = demand_;
+  placement::Unplaced left = unplaced_;
   PatternPlan best;
   best.batches = placement::FillGreedily(catalogue_, test_, left);
   for (const placement::Batch& batch : best.batches) best.devices += batch.devices;
   best.left = Sum(left.parts);
-  const std::optional<Solved> root = Converge(demand_, budget.rounds, budget.prove, budget);
+  const std::optional<Solved> root = Converge(unplaced_, budget.rounds, budget.prove, budget);
   if (!root) return best;
   const double dearest = *std::ranges::max_element(costs_);
   if (root->bound > 0 && root->unplaced < kWhole) {
@@ -231,7 +230,7 @@ std::optional<std::vector<placement::Batch>> ColumnGenerator::PatternsBelow(std:
   for (placement::TypeId type = 0; type < pricers_.size(); ++type) {
     const double rent = root_duals_[catalogue_.classes().size() + type];
     const std::optional<std::vector<placement::Pattern>> all = pricers_[type].AllOver(
-        costs_[type] - rent - gap, root_duals_, demand_, most - patterns.size(), nodes);
+        costs_[type] - rent - gap, root_duals_, unplaced_, most - patterns.size(), nodes);
     if (!all) return std::nullopt;
     for (const placement::Pattern& pattern : *all) patterns.push_back({type, pattern, 1});
   }

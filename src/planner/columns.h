@@ -36,7 +36,7 @@ struct PatternPlan {
 class ColumnGenerator {
  public:
   ColumnGenerator(const placement::Catalogue& catalogue, const placement::PatternTest& test,
-                  placement::PlacementDemand demand, const NewLinearProgram& new_program);
+                  placement::Unplaced unplaced, const NewLinearProgram& new_program);
 
   PatternPlan Plan(const PatternBudget& budget);
 
@@ -56,16 +56,16 @@ class ColumnGenerator {
     double unplaced = 0;
   };
   bool Add(placement::TypeId type, placement::Pattern pattern);
-  void Ask(const placement::PlacementDemand& demand);
-  std::optional<Solved> Converge(const placement::PlacementDemand& demand, int rounds, bool prove,
+  void Ask(const placement::Unplaced& unplaced);
+  std::optional<Solved> Converge(const placement::Unplaced& unplaced, int rounds, bool prove,
                                  const PatternBudget& budget);
   PatternPlan Dive(const Solved& root, std::uint64_t draw, const PatternBudget& budget);
-  void Fill(placement::Batch* batch, const placement::PlacementDemand& demand,
+  void Fill(placement::Batch* batch, const placement::Unplaced& unplaced,
             const std::vector<double>& duals) const;
 
   const placement::Catalogue& catalogue_;
   const placement::PatternTest& test_;
-  const placement::PlacementDemand demand_;
+  const placement::Unplaced unplaced_;
   const std::vector<double> costs_;
   std::vector<Pricer> pricers_;  // by type
   std::unique_ptr<LinearProgram> program_;

@@ -13,20 +13,20 @@ constexpr std::size_t kCloseTries = 60;
 constexpr std::size_t kChunk = 300;
 constexpr std::size_t kFillNodes = 400;
 
-placement::PlacementDemand DemandOf(const placement::Board& board,
-                                    const placement::Catalogue& catalogue) {
-  placement::PlacementDemand demand;
-  demand.parts.assign(catalogue.classes().size(), 0);
-  demand.streams = demand.parts;
+placement::Unplaced UnplacedOf(const placement::Board& board,
+                               const placement::Catalogue& catalogue) {
+  placement::Unplaced unplaced;
+  unplaced.parts.assign(catalogue.classes().size(), 0);
+  unplaced.streams = unplaced.parts;
   for (std::uint32_t i = 0; i < board.needs().size(); ++i) {
     const placement::ClassId id = board.class_of(i);
-    demand.parts[id] += static_cast<std::uint32_t>(catalogue.at(id).parts);
-    ++demand.streams[id];
+    unplaced.parts[id] += static_cast<std::uint32_t>(catalogue.at(id).parts);
+    ++unplaced.streams[id];
   }
   for (const placement::DeviceType& type : catalogue.types()) {
-    demand.devices.push_back(static_cast<std::uint32_t>(type.devices.size()));
+    unplaced.devices.push_back(static_cast<std::uint32_t>(type.devices.size()));
   }
-  return demand;
+  return unplaced;
 }
 
 // Streams into the places that patterns have for their class. The parts of a stream go to different
@@ -86,10 +86,10 @@ placement::Plan PlanByFilling(const placement::PlacementProblem& problem,
                               const NewLinearProgram& new_program, bool swapping) {
   placement::Board board(problem, swapping);
   const placement::Catalogue& catalogue = board.catalogue();
-  placement::PlacementDemand demand = DemandOf(board, catalogue);
+  placement::Unplaced unplaced = UnplacedOf(board, catalogue);
   DealOut(board, catalogue,
-          new_program ? FillBySearch(catalogue, board.test(), demand, new_program, kFillNodes)
-                      : placement::FillGreedily(catalogue, board.test(), demand));
+          new_program ? FillBySearch(catalogue, board.test(), unplaced, new_program, kFillNodes)
+                      : placement::FillGreedily(catalogue, board.test(), unplaced));
   board.PlaceTheRest();
   return board.plan();
 }
@@ -165,7 +165,7 @@ placement::MadePlan MakeOne(const placement::PlacementProblem& problem,
   placement::MadePlan made;
   placement::Board board(problem, swapping);
   const placement::Catalogue& catalogue = board.catalogue();
-  placement::PlacementDemand demand = DemandOf(board, catalogue);
+  placement::Unplaced unplaced = UnplacedOf(board, catalogue);
   std::vector<placement::Batch> batches;
   if (catalogue.classes().size() > budget.classes) {
     made.method = new_program ? placement::PlanMethod::kChunks : placement::PlanMethod::kGreedy;
@@ -174,12 +174,13 @@ placement::MadePlan MakeOne(const placement::PlacementProblem& problem,
       if (!plan.streams[i].empty()) board.Put(i, plan.streams[i]);
     }
   } else if (new_program) {
-    PatternPlan found = ColumnGenerator(catalogue, board.test(), demand, new_program).Plan(budget);
+    PatternPlan found =
+        ColumnGenerator(catalogue, board.test(), unplaced, new_program).Plan(budget);
     batches = std::move(found.batches);
     made.least_devices = found.least_devices;
     made.method = placement::PlanMethod::kPatterns;
   } else {
-    batches = placement::FillGreedily(catalogue, board.test(), demand);
+    batches = placement::FillGreedily(catalogue, board.test(), unplaced);
   }
   made.least_devices = std::max(made.least_devices, LeastByVolume(board, catalogue));
   DealOut(board, catalogue, batches);

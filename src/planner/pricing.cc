@@ -63,7 +63,7 @@ Pricer::Pricer(const placement::Catalogue& catalogue, const placement::PatternTe
   }
 }
 
-void Pricer::Prepare(const std::vector<double>& worth, const placement::PlacementDemand& demand,
+void Pricer::Prepare(const std::vector<double>& worth, const placement::Unplaced& unplaced,
                      std::optional<placement::ClassId> longest) {
   items_.clear();
   longest_ = longest;
@@ -77,7 +77,7 @@ void Pricer::Prepare(const std::vector<double>& worth, const placement::Placemen
     const bool goes =
         passed && (blocks == nullptr || longest == id ||
                    task.body + blocks->body <= std::min(task.deadline, blocks->deadline));
-    const std::uint32_t most = goes && worth[id] > kTiny ? demand.Most(id) : 0;
+    const std::uint32_t most = goes && worth[id] > kTiny ? unplaced.Most(id) : 0;
     program_->SetColumn(static_cast<int>(i), -worth[id], most);
     if (most > 0) items_.push_back({id, worth[id], 0, most});
   }
@@ -177,13 +177,13 @@ void Pricer::Search(std::size_t item, double value, double capacity) {
   }
 }
 
-void Pricer::SearchAll(const std::vector<double>& worth, const placement::PlacementDemand& demand,
+void Pricer::SearchAll(const std::vector<double>& worth, const placement::Unplaced& unplaced,
                        std::size_t nodes, bool thorough) {
   best_ = {};
   root_bound_ = 0;
   bool ever_cut = false;
   const auto search = [&](std::optional<placement::ClassId> longest) {
-    Prepare(worth, demand, longest);
+    Prepare(worth, unplaced, longest);
     const double bound = BoundFrom(0, capacity_);
     nodes_left_ = nodes;
     cut_short_ = false;
@@ -196,30 +196,31 @@ void Pricer::SearchAll(const std::vector<double>& worth, const placement::Placem
     search(std::nullopt);
   } else {
     for (const placement::ClassId id : able_) {
-      if (worth[id] > kTiny && demand.Most(id) > 0) search(id);
+      if (worth[id] > kTiny && unplaced.Most(id) > 0) search(id);
     }
   }
   cut_short_ = ever_cut;
 }
 
-Pricer::Priced Pricer::Best(const std::vector<double>& worth,
-                            const placement::PlacementDemand& demand, std::size_t nodes,
-                            bool thorough) {
+Pricer::Priced Pricer::Best(const std::vector<double>& worth, const placement::Unplaced& unplaced,
+                            std::size_t nodes, bool thorough) {
   all_ = nullptr;
-  SearchAll(worth, demand, nodes, thorough);
+  SearchAll(worth, unplaced, nodes, thorough);
   best_.bound = std::max(root_bound_, best_.value) + kTiny;
   std::ranges::sort(best_.pattern);
   return best_;
 }
 
-std::optional<std::vector<placement::Pattern>> Pricer::AllOver(
-    double least, const std::vector<double>& worth, const placement::PlacementDemand& demand,
-    std::size_t most, std::size_t nodes) {
+std::optional<std::vector<placement::Pattern>> Pricer::AllOver(double least,
+                                                               const std::vector<double>& worth,
+                                                               const placement::Unplaced& unplaced,
+                                                               std::size_t most,
+                                                               std::size_t nodes) {
   std::vector<placement::Pattern> all;
   least_ = least;
   all_ = &all;
   most_patterns_ = most;
-  SearchAll(worth, demand, nodes, true);
+  SearchAll(worth, unplaced, nodes, true);
   all_ = nullptr;
   if (cut_short_) return std::nullopt;
   return all;
@@ -227,7 +228,7 @@ std::optional<std::vector<placement::Pattern>> Pricer::AllOver(
 
 std::vector<placement::Batch> FillBySearch(const placement::Catalogue& catalogue,
                                            const placement::PatternTest& test,
-                                           placement::PlacementDemand& demand,
+                                           placement::Unplaced& unplaced,
                                            const NewLinearProgram& new_program, std::size_t nodes) {
   std::vector<placement::Batch> batches;
   const std::vector<double> costs = placement::CostOfTypes(catalogue);
@@ -235,7 +236,7 @@ std::vector<placement::Batch> FillBySearch(const placement::Catalogue& catalogue
   std::vector<std::vector<double>> worth;
   for (placement::TypeId type = 0; type < costs.size(); ++type) {
     pricers.emplace_back(catalogue, test, type, new_program);
-    worth.push_back(placement::WorthOf(catalogue, demand, type));
+    worth.push_back(placement::WorthOf(catalogue, unplaced, type));
     // Two that fill as much as one are easier to find room for.
     for (double& value : worth.back()) value = std::pow(value, kLargeFirst);
   }
@@ -243,15 +244,15 @@ std::vector<placement::Batch> FillBySearch(const placement::Catalogue& catalogue
     placement::Batch best;
     double most = 0;
     for (placement::TypeId type = 0; type < costs.size(); ++type) {
-      if (demand.devices[type] == 0) continue;
-      placement::Pattern pattern = pricers[type].Best(worth[type], demand, nodes, false).pattern;
+      if (unplaced.devices[type] == 0) continue;
+      placement::Pattern pattern = pricers[type].Best(worth[type], unplaced, nodes, false).pattern;
       const double work = placement::WorkOf(catalogue, pattern) / costs[type];
       if (work <= most) continue;
       most = work;
       best = {type, std::move(pattern), 1};
     }
     if (most == 0) return batches;
-    placement::Take(demand, best);
+    placement::Take(unplaced, best);
     batches.push_back(std::move(best));
   }
 }

@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-#include "placement/demand.h"
+#include "placement/unplaced.h"
 #include "planner/linear_program.h"
 
 namespace stagger::planner {
@@ -25,15 +25,15 @@ class Pricer {
     double bound = 0;  // no pattern is worth more
   };
   // `worth` by class; at most `nodes` steps, for each longest body if `thorough`. Classes that
-  // `demand` has no more of are left out.
-  Priced Best(const std::vector<double>& worth, const placement::PlacementDemand& demand,
+  // `unplaced` has no more of are left out.
+  Priced Best(const std::vector<double>& worth, const placement::Unplaced& unplaced,
               std::size_t nodes, bool thorough);
 
   // Every pattern worth more than `least` to which nothing can be added, up to `most` of them;
   // nullopt: there are more, or more steps than `nodes` would be needed.
   std::optional<std::vector<placement::Pattern>> AllOver(double least,
                                                          const std::vector<double>& worth,
-                                                         const placement::PlacementDemand& demand,
+                                                         const placement::Unplaced& unplaced,
                                                          std::size_t most, std::size_t nodes);
 
  private:
@@ -46,9 +46,9 @@ class Pricer {
   // For patterns whose longest body is `longest`'s: those that hold at least one of it, and none
   // longer. Every deadline before its own then loses its body's time, which tightens the bound a
   // lot. nullopt: for all patterns.
-  void Prepare(const std::vector<double>& worth, const placement::PlacementDemand& demand,
+  void Prepare(const std::vector<double>& worth, const placement::Unplaced& unplaced,
                std::optional<placement::ClassId> longest);
-  void SearchAll(const std::vector<double>& worth, const placement::PlacementDemand& demand,
+  void SearchAll(const std::vector<double>& worth, const placement::Unplaced& unplaced,
                  std::size_t nodes, bool thorough);
   double BoundFrom(std::size_t item, double capacity) const;
   bool Maximal() const;
@@ -79,10 +79,10 @@ class Pricer {
 
 // Fills one device after the other, each as full as a search of `nodes` steps can, those hard to
 // place first: for streams of which nearly each is of its own kind. What does not fit is left in
-// `demand`.
+// `unplaced`.
 std::vector<placement::Batch> FillBySearch(const placement::Catalogue& catalogue,
                                            const placement::PatternTest& test,
-                                           placement::PlacementDemand& demand,
+                                           placement::Unplaced& unplaced,
                                            const NewLinearProgram& new_program, std::size_t nodes);
 
 }  // namespace stagger::planner

@@ -68,7 +68,7 @@ class Tracer {
     std::erase_if(turns_, [&](const auto& turn) { return turn.first.first == e.client; });
   }
   void On(const core::TurnRequested& e) {
-    turns_[{e.client, e.seq}] = {e.device, now_, !e.gated || e.sole};
+    turns_[{e.client, e.seq}] = {e.device, now_, !e.gated || e.exclusive};
   }
   void On(const core::TurnReleased& e) {
     const auto found = turns_.find({e.client, e.seq});
@@ -91,8 +91,8 @@ class Tracer {
     const auto found = turns_.find({a.client, a.seq});
     if (found == turns_.end()) return;
     const TimePoint asked = found->second.since;
-    Slice("held back", a.client, a.device, asked, asked + a.held, ordered_json::object());
-    Slice("waits", a.client, a.device, asked + a.held, now_, {{"until", ToString(a.reason)}});
+    Slice("held back", a.client, a.device, asked, asked + a.deferred, ordered_json::object());
+    Slice("waits", a.client, a.device, asked + a.deferred, now_, {{"until", ToString(a.reason)}});
     found->second = {a.device, now_, true};
   }
   void On(const core::Expire& a) {

@@ -67,7 +67,7 @@ struct EventWriter {
                         {"device", e.device.value},
                         {"since_call_ns", e.since_call.count()},
                         {"gated", e.gated}};
-    if (e.sole) out["sole"] = true;
+    if (e.exclusive) out["sole"] = true;
     return out;
   }
   ordered_json operator()(const core::TurnReleased& e) const {
@@ -107,7 +107,7 @@ struct EventWriter {
     return {{"event", "excess"},
             {"client", e.client.value},
             {"skipped", e.skipped},
-            {"held", e.held},
+            {"held", e.deferred},
             {"refused", e.refused}};
   }
   ordered_json operator()(const core::Tick&) const { return {{"event", "tick"}}; }
@@ -120,7 +120,7 @@ struct ActionWriter {
             {"seq", a.seq.value},
             {"device", a.device.value},
             {"lease_ns", a.lease.count()},
-            {"held_ns", a.held.count()},
+            {"held_ns", a.deferred.count()},
             {"cores", a.cores},
             {"reason", static_cast<int>(a.reason)},
             {"why", ToString(a.reason)}};
@@ -141,7 +141,7 @@ struct ActionWriter {
                         {"reason", static_cast<int>(a.reason)},
                         {"why", ToString(a.reason)}};
     if (a.period > Duration{}) out["period_ns"] = a.period.count();
-    if (a.sole != 0) out["sole"] = a.sole;
+    if (a.exclusive != 0) out["sole"] = a.exclusive;
     return out;
   }
 };
@@ -159,7 +159,7 @@ ordered_json ToJson(const core::EngineConfig& config) {
           {"lease_factor", config.lease_factor},
           {"lease_ceiling_ns", config.lease_ceiling.count()},
           {"active_window_ns", config.active_window.count()},
-          {"sole_after_ns", config.sole_after.count()}};
+          {"sole_after_ns", config.exclusive_after.count()}};
 }
 
 ordered_json ToJson(const core::Event& event) { return std::visit(EventWriter{}, event); }
@@ -175,7 +175,7 @@ core::EngineConfig ConfigFrom(const json& from) {
   config.lease_factor = from.at("lease_factor");
   config.lease_ceiling = Time(from, "lease_ceiling_ns");
   config.active_window = Time(from, "active_window_ns");
-  config.sole_after = Duration{from.value("sole_after_ns", Duration::rep{0})};
+  config.exclusive_after = Duration{from.value("sole_after_ns", Duration::rep{0})};
   return config;
 }
 

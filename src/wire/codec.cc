@@ -53,7 +53,7 @@ void Fields(A& a, Ref<A, Hello> m) {
 }
 template <typename A>
 void Fields(A& a, Ref<A, Request> m) {
-  All(a, m.seq, m.device, m.since_call, m.gated, m.sole, m.post, m.call);
+  All(a, m.seq, m.device, m.since_call, m.gated, m.exclusive, m.post, m.call);
 }
 template <typename A>
 void Fields(A& a, Ref<A, Release> m) {
@@ -82,7 +82,7 @@ void Fields(A& a, Ref<A, Faulted> m) {
 }
 template <typename A>
 void Fields(A& a, Ref<A, Exceeded> m) {
-  All(a, m.skipped, m.held, m.refused);
+  All(a, m.skipped, m.deferred, m.refused);
 }
 template <typename A>
 void Fields(A& a, Ref<A, Control> m) {
@@ -102,7 +102,7 @@ void Fields(A& a, Ref<A, Welcome> m) {
 }
 template <typename A>
 void Fields(A& a, Ref<A, Config> m) {
-  All(a, m.gating, m.wait_bound, m.period, m.sole);
+  All(a, m.gating, m.wait_bound, m.period, m.exclusive);
 }
 template <typename A>
 void Fields(A& a, Ref<A, Grant> m) {

@@ -22,8 +22,8 @@ STAGGER_MESSAGE(Reserve, 67);
 STAGGER_MESSAGE(Reserved, 68);
 STAGGER_MESSAGE(Infer, 69);
 STAGGER_MESSAGE(Inferred, 70);
-STAGGER_MESSAGE(Ask, 71);
-STAGGER_MESSAGE(Told, 72);
+STAGGER_MESSAGE(StatusRequest, 71);
+STAGGER_MESSAGE(StatusReply, 72);
 
 template <typename A>
 void Fields(A& a, Ref<A, Open> m) {
@@ -60,11 +60,11 @@ void Fields(A& a, Ref<A, Inferred> m) {
   All(a, m.seq, m.ok, m.body);
 }
 template <typename A>
-void Fields(A& a, Ref<A, Ask> m) {
+void Fields(A& a, Ref<A, StatusRequest> m) {
   a.Number(m.version, kExecutorVersion, kExecutorVersion);
 }
 template <typename A>
-void Fields(A& a, Ref<A, Told> m) {
+void Fields(A& a, Ref<A, StatusReply> m) {
   a.Bytes(m.chunk, kMaxChunk);
 }
 

@@ -1,4 +1,4 @@
-// What an agent and an executor say to each other. One connection is one *lane*: one session's way
+// What an agent and an executor say to each other. One connection is one *slot*: one session's way
 // to run one inference at a time. Control goes over the socket, one message per packet; tensors and
 // their descriptions lie in memory that both map (wire/tensor_layout.h).
 //
@@ -76,16 +76,16 @@ struct Inferred {
   friend bool operator==(const Inferred&, const Inferred&) = default;
 };
 
-struct Ask {
+struct StatusRequest {
   std::uint16_t version = kExecutorVersion;
-  friend bool operator==(const Ask&, const Ask&) = default;
+  friend bool operator==(const StatusRequest&, const StatusRequest&) = default;
 };
-struct Told {
+struct StatusReply {
   std::string chunk;  // JSON
-  friend bool operator==(const Told&, const Told&) = default;
+  friend bool operator==(const StatusReply&, const StatusReply&) = default;
 };
 
-using ExecutorMessage =
-    std::variant<Open, WantModel, Opened, Reserve, Reserved, Infer, Inferred, Ask, Told, Refused>;
+using ExecutorMessage = std::variant<Open, WantModel, Opened, Reserve, Reserved, Infer, Inferred,
+                                     StatusRequest, StatusReply, Refused>;
 
 }  // namespace stagger::wire

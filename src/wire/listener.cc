@@ -20,22 +20,22 @@ namespace {
 
 constexpr gid_t kNoGroup = static_cast<gid_t>(-1);
 
-struct Place {
+struct SocketPath {
   std::string folder;
   std::string name;
 };
 
-Result<Place> PlaceOf(const std::string& path) {
+Result<SocketPath> SplitPath(const std::string& path) {
   const std::size_t slash = path.rfind('/');
-  Place place{.folder = ".", .name = path};
+  SocketPath parts{.folder = ".", .name = path};
   if (slash != std::string::npos) {
-    place.folder = slash == 0 ? "/" : path.substr(0, slash);
-    place.name = path.substr(slash + 1);
+    parts.folder = slash == 0 ? "/" : path.substr(0, slash);
+    parts.name = path.substr(slash + 1);
   }
-  if (place.name.empty() || place.name == "." || place.name == "..") {
+  if (parts.name.empty() || parts.name == "." || parts.name == "..") {
     return Error{"socket path " + path + " names a folder: add a file name"};
   }
-  return place;
+  return parts;
 }
 
 Error Failed(const std::string& what) {
@@ -186,18 +186,18 @@ Result<gid_t> GroupId(const std::string& group) {
 Result<Listener> Listen(const std::string& path, const std::string& group) {
   const auto address = AddressOf(path);
   if (!address) return address.error();
-  const auto place = PlaceOf(path);
-  if (!place) return place.error();
+  const auto parts = SplitPath(path);
+  if (!parts) return parts.error();
   const auto gid = group.empty() ? Result<gid_t>(kNoGroup) : GroupId(group);
   if (!gid) return gid.error();
-  const auto folder = OpenFolder(place->folder, *gid);
+  const auto folder = OpenFolder(parts->folder, *gid);
   if (!folder) return folder.error();
-  auto lock = TakeLock(folder->get(), place->name + ".lock", path);
+  auto lock = TakeLock(folder->get(), parts->name + ".lock", path);
   if (!lock) return lock.error();
-  if (const auto gone = RemoveStale(folder->get(), place->name, path, *address); !gone) {
+  if (const auto gone = RemoveStale(folder->get(), parts->name, path, *address); !gone) {
     return gone.error();
   }
-  auto socket = Bind(folder->get(), place->name, path, *address, *gid);
+  auto socket = Bind(folder->get(), parts->name, path, *address, *gid);
   if (!socket) return socket.error();
   return Listener{.socket = std::move(*socket), .lock = std::move(*lock)};
 }

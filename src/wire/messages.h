@@ -98,7 +98,8 @@ struct Request {
   DeviceId device;
   Duration since_call{};  // from the framework call's start to now
   bool gated = true;      // false: no turn is awaited (policy off); told only to be counted
-  bool sole = false;      // the body begins at once, as Config::sole allows; nothing comes back
+  bool exclusive =
+      false;  // the body begins at once, as Config::exclusive allows; nothing comes back
   // What Ended would tell of the inference before on this device, where nothing else has told it:
   // one packet, and one wake-up of the daemon, fewer. `call` 0: there is nothing to tell.
   Duration post{};
@@ -158,9 +159,9 @@ struct Faulted {
 // What became of calls beyond the stream's rate since the last such message. At most one for each
 // inference that runs.
 struct Exceeded {
-  std::uint32_t skipped = 0;  // answered with the outputs of the call before
-  std::uint32_t held = 0;     // waited in the app for their slot
-  bool refused = false;       // `reuse` cannot be had for a session: all its calls go through
+  std::uint32_t skipped = 0;   // answered with the outputs of the call before
+  std::uint32_t deferred = 0;  // waited in the app for their slot
+  bool refused = false;        // `reuse` cannot be had for a session: all its calls go through
   friend bool operator==(const Exceeded&, const Exceeded&) = default;
 };
 
@@ -217,10 +218,10 @@ struct Config {
   Duration wait_bound{};  // longest a body may wait before it runs uncontrolled
   Duration period{};      // between inferences, where the agent keeps a rate for us; 0: none
   // Bit i: nobody else uses the daemon's device i, so bodies begin there without waiting for a
-  // Grant (Request::sole). Still they have a lease, which Expired ends.
-  std::uint32_t sole = 0;
-  bool IsSole(DeviceId device) const {
-    return device.value < 32 && (sole >> device.value & 1) != 0;
+  // Grant (Request::exclusive). Still they have a lease, which Expired ends.
+  std::uint32_t exclusive = 0;
+  bool IsExclusive(DeviceId device) const {
+    return device.value < 32 && (exclusive >> device.value & 1) != 0;
   }
   friend bool operator==(const Config&, const Config&) = default;
 };

@@ -163,7 +163,7 @@ TEST_F(GateTest, WithADeviceToItselfABodyBeginsAtOnce) {
   const Ticket first = gate_.Enter(kFirst, Now());  // the test, as daemon, says nothing
   const auto request = Next<wire::Request>();
   EXPECT_TRUE(request.gated);
-  EXPECT_TRUE(request.sole);
+  EXPECT_TRUE(request.exclusive);
   EXPECT_EQ(request.seq, first.seq);
   EXPECT_EQ(gate_.Enter(kFirst, Now()).seq, first.seq) << "a second body joins";
   gate_.Leave(first, FromMs(5));
@@ -173,7 +173,7 @@ TEST_F(GateTest, WithADeviceToItselfABodyBeginsAtOnce) {
   auto anew = Asks(kFirst);
   const auto next = Next<wire::Request>();
   EXPECT_NE(next.seq, first.seq);
-  EXPECT_TRUE(next.sole);
+  EXPECT_TRUE(next.exclusive);
   EXPECT_EQ(Got(anew).seq, next.seq);
   gate_.Leave(first, FromMs(5));
   EXPECT_EQ(Next<wire::Release>().seq, first.seq);
@@ -181,7 +181,7 @@ TEST_F(GateTest, WithADeviceToItselfABodyBeginsAtOnce) {
   Next<wire::Release>();
 
   auto other = Asks(kSecond);
-  EXPECT_FALSE(Next<wire::Request>().sole);
+  EXPECT_FALSE(Next<wire::Request>().exclusive);
   EXPECT_EQ(other.wait_for(std::chrono::milliseconds{1}), std::future_status::timeout);
   Grant({next.seq.value + 1});
   gate_.Leave(Got(other), FromMs(1));

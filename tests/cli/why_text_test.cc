@@ -32,7 +32,7 @@ json Contended() {
                        {"wait_ms", {{"mean", 12.0}, {"p99", 41.0}}},
                        {"body_ms", {{"mean", 8.0}, {"p99", 9.0}}},
                        {"inference_ms", {{"mean", 20.0}, {"p99", 50.0}}},
-                       {"profile", {{"body_ms", Phase(8, 9)}, {"demand", nullptr}}},
+                       {"profile", {{"body_ms", Phase(8, 9)}, {"occupancy", nullptr}}},
                        {"device", "cpu:0"},
                        {"state", "idle"},
                        {"attached_s", 32.0},
@@ -59,7 +59,7 @@ json Contended() {
       {"accounted", 64},
       {"overtaken", 0},
       {"time_ms", 800.0},
-      {"held_ms", 0.0},
+      {"deferred_ms", 0.0},
       {"queued_ms", 800.0},
       {"behind",
        {{{"stream", "hall"}, {"time_ms", 480.0}}, {{"stream", "yard"}, {"time_ms", 240.0}}}},
@@ -70,7 +70,10 @@ json Contended() {
        {{{"reason", "another body ended"}, {"count", 50}},
         {{"reason", "a turn was free"}, {"count", 14}}}},
       {"recent",
-       {{{"ago_s", 0.05}, {"wait_ms", 12.5}, {"held_ms", 0.0}, {"reason", "another body ended"}}}}};
+       {{{"ago_s", 0.05},
+         {"wait_ms", 12.5},
+         {"deferred_ms", 0.0},
+         {"reason", "another body ended"}}}}};
   return {{"policy", {{"name", "fifo"}, {"concurrency", 1}, {"demand_limit", nullptr}}},
           {"admission", "warn"},
           {"mps", {{"mode", "off"}, {"state", "off"}}},
@@ -135,7 +138,7 @@ TEST(Why, SaysWhyARateIsLowered) {
   One(answer)["stream"]["fps_assigned"] = 10.0;
   EXPECT_THAT(Said(answer), HasSubstr("cpu:0 is overloaded (streams with a stated rate ask for 140 "
                                       "% of what cpu:0 can do), but this stream's rate is kept."));
-  One(answer)["waits"]["held_ms"] = 400.0;
+  One(answer)["waits"]["deferred_ms"] = 400.0;
   EXPECT_THAT(Said(answer), HasSubstr("50 % held back by its lowered rate"));
 }
 
@@ -163,7 +166,7 @@ TEST(Why, SaysWhatWentWrong) {
   One(answer)["stream"]["expired"] = 2;
   One(answer)["stream"]["cancelled"] = 1;
   One(answer)["stream"]["ungated"] = 5;
-  One(answer)["stream"]["at_once"] = 7;
+  One(answer)["stream"]["exclusive"] = 7;
   One(answer)["stream"]["verdict"] = "too long";
   One(answer)["incidents"] = {{{"kind", "gave up waiting"}, {"ago_s", 2.0}, {"after_ms", 1200.0}},
                               {{"kind", "lease ended"}, {"ago_s", 9.0}, {"after_ms", 250.0}}};

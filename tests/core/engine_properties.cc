@@ -98,7 +98,7 @@ EngineConfig TwoDevices(const PolicySpec& policy) {
   EngineConfig config;
   config.devices = {{"cpu:0", {0, 1, 2, 3}}, {"gpu:0", {}}};
   config.policy = policy;
-  config.sole_after = Ms(1);  // so that it comes about often
+  config.exclusive_after = Ms(1);  // so that it comes about often
   return config;
 }
 
@@ -135,10 +135,10 @@ class World {
     for (const Action& action : actions) {
       const auto* told = std::get_if<Configure>(&action);
       if (told == nullptr) continue;
-      ToldSole& sole = sole_[told->client];
-      if (told->sole != sole.now) sole = {told->sole, sole.now, now_};
+      ToldExclusive& exclusive = exclusive_[told->client];
+      if (told->exclusive != exclusive.now) exclusive = {told->exclusive, exclusive.now, now_};
     }
-    if (const auto* left = std::get_if<ClientLeft>(&event)) sole_.erase(left->client);
+    if (const auto* left = std::get_if<ClientLeft>(&event)) exclusive_.erase(left->client);
     for (const Action& action : actions) {
       std::visit(
           [](const auto& a) { RC_ASSERT(std::string(ToString(a.reason)) != "no reason known"); },
@@ -165,7 +165,7 @@ class World {
     }
     // A limit that is being found makes the engine tick for ever.
     const auto busy = [](const DeviceState& device) {
-      return device.in_force > 0 || !device.waiting.empty() || !device.held.empty();
+      return device.in_force > 0 || !device.waiting.empty() || !device.deferred.empty();
     };
     for (int steps = 0; std::ranges::any_of(engine_.devices(), busy); ++steps) {
       RC_ASSERT(steps < 100'000);
@@ -186,7 +186,7 @@ class World {
     }
     for (const DeviceState& device : engine_.devices()) {
       RC_ASSERT(device.waiting.empty());
-      RC_ASSERT(device.held.empty());
+      RC_ASSERT(device.deferred.empty());
       RC_ASSERT(device.in_force == 0);
     }
   }
@@ -250,7 +250,7 @@ class World {
     for (const WaitingTurn& turn : device.waiting) {
       if (turn.client == client) return turn.seq;
     }
-    for (const WaitingTurn& turn : device.held) {
+    for (const WaitingTurn& turn : device.deferred) {
       if (turn.client == client) return turn.seq;
     }
     return {0};
@@ -259,8 +259,8 @@ class World {
   // Told that it has the device to itself, and not otherwise half a millisecond ago at the latest:
   // that word may be under way.
   bool MayBegin(ClientId client, std::uint32_t device) const {
-    const auto told = sole_.find(client);
-    if (told == sole_.end()) return false;
+    const auto told = exclusive_.find(client);
+    if (told == exclusive_.end()) return false;
     const auto& [now, before, since] = told->second;
     return ((now_ - since < Ms(1) ? before : now) >> device & 1) != 0;
   }
@@ -296,7 +296,7 @@ class World {
       }
     }
     const auto* request = std::get_if<TurnRequested>(&event);
-    const bool asks = request != nullptr && request->gated && !request->sole;
+    const bool asks = request != nullptr && request->gated && !request->exclusive;
     const ClientId newest = asks ? request->client : ClientId{};
     if (const auto* asked = request; asks) {
       if (asked->device.value < kDevices) {
@@ -344,13 +344,13 @@ class World {
     if (changes && grant.reason != Reason::kPolicyChange) return;
     // A body that began by itself, in this step after the grant, is beyond the engine's say.
     const auto* asked = std::get_if<TurnRequested>(&event);
-    const bool begun =
-        std::holds_alternative<TurnClaimed>(event) || (asked && (!asked->gated || asked->sole));
+    const bool begun = std::holds_alternative<TurnClaimed>(event) ||
+                       (asked && (!asked->gated || asked->exclusive));
     // A limit that is being found may have changed at the end of the step.
     const int k = std::max(device.concurrency, before[grant.device.value].concurrency);
     if (policy.name != "spaced") RC_ASSERT(device.in_force <= k + (begun ? 1 : 0));
     if (policy.demand_limit > 0 && grant.reason != Reason::kProbe && !begun) {
-      CheckDemands(device, policy.demand_limit);
+      CheckOccupancies(device, policy.demand_limit);
     }
     RC_ASSERT(grant.cores.empty() == device.cores.empty());
     RC_ASSERT(std::ranges::is_sorted(grant.cores));
@@ -358,16 +358,16 @@ class World {
   }
 
   // Beside others only where it fits, unless one of them is there to learn from or by itself.
-  void CheckDemands(const DeviceState& device, double limit) const {
-    double demands = 0;
+  void CheckOccupancies(const DeviceState& device, double limit) const {
+    double occupancies = 0;
     int fitted = 0;
     for (const RunningTurn& turn : device.running) {
       if (turn.expired) continue;
       if (!turn.gated || device.probed > 0) return;
-      demands += turn.demand;
+      occupancies += turn.occupancy;
       ++fitted;
     }
-    RC_ASSERT(fitted <= 1 || demands <= 1.06 * limit);
+    RC_ASSERT(fitted <= 1 || occupancies <= 1.06 * limit);
   }
 
   void CheckGone(const Event& event, const std::vector<Action>& actions) const {
@@ -396,12 +396,12 @@ class World {
         in_force += turn.expired ? 0 : 1;
       }
       for (const WaitingTurn& turn : device.waiting) RC_ASSERT(clients.insert(turn.client).second);
-      for (const WaitingTurn& turn : device.held) RC_ASSERT(clients.insert(turn.client).second);
-      RC_ASSERT(gates || device.held.empty());
+      for (const WaitingTurn& turn : device.deferred) RC_ASSERT(clients.insert(turn.client).second);
+      RC_ASSERT(gates || device.deferred.empty());
       RC_ASSERT(in_force == device.in_force);
       if (device.waiting.empty()) continue;
       // Work-conserving: nobody waits beside a free turn, once it is known to be free.
-      if (device.sole.settle_until > now_) continue;
+      if (device.exclusive.notice_until > now_) continue;
       RC_ASSERT(gates);
       const PolicySpec& policy = engine_.policy();
       if (policy.name == "spaced") {
@@ -431,12 +431,12 @@ class World {
   Engine engine_;
   TimePoint now_{};
   std::uint64_t seq_ = 0;
-  struct ToldSole {
+  struct ToldExclusive {
     std::uint32_t now = 0;
     std::uint32_t before = 0;
     TimePoint since{};
   };
-  std::map<ClientId, ToldSole> sole_;
+  std::map<ClientId, ToldExclusive> exclusive_;
   std::vector<std::pair<Event, TimePoint>> events_;
   std::vector<std::vector<Action>> said_;
 };

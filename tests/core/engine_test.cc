@@ -171,7 +171,7 @@ TEST_F(Turns, WhatBecameOfCallsBeyondTheRateIsCounted) {
   Do(ExcessHandled{IdOf('A'), 26, 2, false});
   Do(ExcessHandled{IdOf('A'), 4, 0, true});
   EXPECT_EQ(Count('A').skipped, 30U);
-  EXPECT_EQ(Count('A').held, 2U);
+  EXPECT_EQ(Count('A').deferred, 2U);
   EXPECT_EQ(Count('A').reuse_refused, 1U);
 }
 

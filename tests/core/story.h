@@ -55,7 +55,7 @@ class Story : public testing::Test {
   Lines BeginUngated(char name, std::uint32_t device = 0) {
     return Do(TurnRequested{IdOf(name), Next(name), DeviceId{device}, {}, false});
   }
-  Lines BeginAtOnce(char name, std::uint32_t device = 0) {
+  Lines BeginExclusive(char name, std::uint32_t device = 0) {
     return Do(TurnRequested{IdOf(name), Next(name), DeviceId{device}, {}, true, true});
   }
   Lines Release(char name, std::int64_t body_ms = 0) {

@@ -122,9 +122,9 @@ TEST_F(Waiting, IsToldFromARateThatWasLowered) {
     Pass(1);
     Wait();
   }
-  EXPECT_GT(Account('B').held, Ms(50));
+  EXPECT_GT(Account('B').deferred, Ms(50));
   EXPECT_EQ(Account('B').queued, Ms(0));
-  EXPECT_EQ(Account('B').waited, Account('B').held);
+  EXPECT_EQ(Account('B').waited, Account('B').deferred);
 }
 
 TEST_F(Waiting, ThatWasGivenUpIsAnIncident) {

@@ -133,7 +133,7 @@ class Story : public testing::Test {
   }
   Lines Do(const phase::Call& call, const phase::Verdict& verdict, char stream = 0,
            std::uint64_t launch = 0) {
-    const phase::Told told{verdict, state_, verdict.inference_ended ? &ended_ : nullptr};
+    const phase::Observation told{verdict, state_, verdict.inference_ended ? &ended_ : nullptr};
     return Told(
         turns_.Step(Called{call, told, Named<CUstream>(stream), launch}, &past_[call.thread]));
   }

@@ -189,7 +189,7 @@ class World {
       shadow_[verdict.begun].thread = move.thread;
       shadow_[verdict.begun].has_room = Kept() < Turns::kMaxOpen;
     }
-    const phase::Told told{verdict};
+    const phase::Observation told{verdict};
     const Actions actions = turns_.Step(
         Called{call, told, StreamOf(move.pick), turns_.CountLaunch()}, &past_[move.thread]);
     RC_ASSERT(actions.ask.has_value() == (verdict.begun != 0));

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "daemon/clients/admission_desk.h"
+#include "daemon/clients/admission_service.h"
 
 namespace stagger::daemon {
 namespace {
@@ -27,8 +27,8 @@ class Admission : public testing::Test {
     spec.deadline = FromMs(1000 / fps);
     engine_->Step(core::ClientJoined{{client}, spec}, now_);
   }
-  // Bodies of that length, one after the other; what the desk said to the last.
-  std::optional<core::RateCapped> Bodies(AdmissionDesk* desk, std::uint64_t client, int count,
+  // Bodies of that length, one after the other; what the service said to the last.
+  std::optional<core::RateCapped> Bodies(AdmissionService* service, std::uint64_t client, int count,
                                          double body_ms) {
     std::optional<core::RateCapped> cap;
     for (int i = 0; i < count; ++i) {
@@ -40,7 +40,7 @@ class Admission : public testing::Test {
       now_ = now_ + FromMs(body_ms);
       engine_->Step(core::TurnReleased{{client}, {seq_}, FromMs(body_ms), {}, FromMs(body_ms)},
                     now_);
-      if (auto capped = desk->OnRelease(*engine_, {client})) cap = capped;
+      if (auto capped = service->OnRelease(*engine_, {client})) cap = capped;
     }
     return cap;
   }
@@ -58,14 +58,14 @@ class Admission : public testing::Test {
 
 TEST_F(Admission, AStreamIsJudgedOnceEnoughOfItIsKnown) {
   Begin();
-  AdmissionDesk desk(AdmissionMode::kWarn);
+  AdmissionService service(AdmissionMode::kWarn);
   Join(1, "gate", 10);
-  Bodies(&desk, 1, admission::kProfiled - 1, 20);
-  EXPECT_EQ(desk.Of({1}), nullptr);
-  Bodies(&desk, 1, 1, 20);
-  ASSERT_NE(desk.Of({1}), nullptr);
-  EXPECT_TRUE(desk.Of({1})->fits);
-  const auto device = AdmissionDesk::Judge(admission::LoadOf(*engine_, {0}));
+  Bodies(&service, 1, admission::kProfiled - 1, 20);
+  EXPECT_EQ(service.Of({1}), nullptr);
+  Bodies(&service, 1, 1, 20);
+  ASSERT_NE(service.Of({1}), nullptr);
+  EXPECT_TRUE(service.Of({1})->fits);
+  const auto device = AdmissionService::Judge(admission::LoadOf(*engine_, {0}));
   ASSERT_TRUE(device);
   EXPECT_NEAR(device->fit.utilisation, 0.2, 0.001);
   EXPECT_GT(device->headroom_fps.value_or(0), 5);
@@ -73,26 +73,26 @@ TEST_F(Admission, AStreamIsJudgedOnceEnoughOfItIsKnown) {
 
 TEST_F(Admission, WarnSaysWhoIsMadeLateAndChangesNothing) {
   Begin();
-  AdmissionDesk desk(AdmissionMode::kWarn);
+  AdmissionService service(AdmissionMode::kWarn);
   Join(1, "cam7", 30);
   Join(2, "gate", 1);
-  Bodies(&desk, 1, admission::kProfiled, 8);
-  EXPECT_FALSE(Bodies(&desk, 2, admission::kProfiled, 45));
-  ASSERT_NE(desk.Of({2}), nullptr);
-  EXPECT_FALSE(desk.Of({2})->fits);
-  EXPECT_THAT(desk.Of({2})->reason, HasSubstr("cam7 at 30 fps does not fit: gate's 45 ms body"));
+  Bodies(&service, 1, admission::kProfiled, 8);
+  EXPECT_FALSE(Bodies(&service, 2, admission::kProfiled, 45));
+  ASSERT_NE(service.Of({2}), nullptr);
+  EXPECT_FALSE(service.Of({2})->fits);
+  EXPECT_THAT(service.Of({2})->reason, HasSubstr("cam7 at 30 fps does not fit: gate's 45 ms body"));
 }
 
 TEST_F(Admission, StrictGivesALatecomerWhatFitsAndTheRestWhenThereIsRoom) {
   Begin();
-  AdmissionDesk desk(AdmissionMode::kStrict);
+  AdmissionService service(AdmissionMode::kStrict);
   Join(1, "first", 10);
   Join(2, "second", 10);
-  Bodies(&desk, 1, admission::kProfiled, 60);
-  const auto cap = Bodies(&desk, 2, admission::kProfiled, 30);
+  Bodies(&service, 1, admission::kProfiled, 60);
+  const auto cap = Bodies(&service, 2, admission::kProfiled, 30);
   ASSERT_EQ(cap, std::nullopt) << "90 ms of bodies every 100 ms";
   Join(3, "third", 10);
-  const auto third = Bodies(&desk, 3, admission::kProfiled, 30);
+  const auto third = Bodies(&service, 3, admission::kProfiled, 30);
   ASSERT_TRUE(third);
   EXPECT_LT(third->fps, 3.4) << "a tenth of the device is left";
   EXPECT_GE(third->fps, 0.5) << "never nothing";
@@ -100,23 +100,23 @@ TEST_F(Admission, StrictGivesALatecomerWhatFitsAndTheRestWhenThereIsRoom) {
   EXPECT_NEAR(engine_->streams().at({3}).assigned_fps, third->fps, 0.001);
   EXPECT_EQ(engine_->streams().at({1}).assigned_fps, 0);
   // It is not blamed twice, and has its rate again once the first is gone.
-  EXPECT_FALSE(Bodies(&desk, 3, 1, 30));
+  EXPECT_FALSE(Bodies(&service, 3, 1, 30));
   engine_->Step(core::ClientLeft{{1}}, now_);
-  const auto lifted = desk.OnLeave({1});
+  const auto lifted = service.OnLeave({1});
   ASSERT_EQ(lifted.size(), 1u);
   EXPECT_EQ(lifted[0], (core::RateCapped{{3}, 0}));
   engine_->Step(lifted[0], now_);
   EXPECT_EQ(engine_->streams().at({3}).assigned_fps, 0);
-  EXPECT_FALSE(Bodies(&desk, 3, 1, 30));
-  EXPECT_TRUE(desk.Of({3})->fits);
+  EXPECT_FALSE(Bodies(&service, 3, 1, 30));
+  EXPECT_TRUE(service.Of({3})->fits);
 }
 
 TEST_F(Admission, OffJudgesNobody) {
   Begin();
-  AdmissionDesk desk(AdmissionMode::kOff);
+  AdmissionService service(AdmissionMode::kOff);
   Join(1, "gate", 100);
-  Bodies(&desk, 1, 2 * admission::kProfiled, 50);
-  EXPECT_EQ(desk.Of({1}), nullptr);
+  Bodies(&service, 1, 2 * admission::kProfiled, 50);
+  EXPECT_EQ(service.Of({1}), nullptr);
 }
 
 }  // namespace

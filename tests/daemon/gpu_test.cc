@@ -65,7 +65,7 @@ TEST(Gpus, ShowInTheStatus) {
   const json& second = status["devices"][2];
   EXPECT_EQ(second["model"], "Fake A10");
   EXPECT_EQ(second["memory_gb"], 24);
-  // Figures come as soon as the driver has answered.
+  // Measurements come as soon as the driver has answered.
   const json seen = daemon.AwaitStatus(
       [](const json& s) { return !s["devices"][1]["memory_used_gb"].is_null(); })["devices"][1];
   EXPECT_EQ(seen["memory_used_gb"], 1);

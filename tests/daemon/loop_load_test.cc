@@ -29,7 +29,7 @@ using nlohmann::json;
 
 constexpr int kStreams = 200;
 constexpr int kDevices = 16;
-constexpr int kAsks = 16;  // of each executor: 8 s of figures
+constexpr int kAsks = 16;  // of each executor: 8 s of measurements
 
 std::string DeviceName(int i) { return "core-" + std::to_string(i); }
 std::string StreamName(int i) { return "camera-" + std::to_string(i); }
@@ -76,7 +76,7 @@ class SlowExecutors {
           continue;
         }
         const json told = {{"inferences", 100 * ++asked[i]}, {"pace_ratio", 0.25}};
-        wire::Send(connections_[i].get(), wire::ExecutorMessage{wire::Told{told.dump()}});
+        wire::Send(connections_[i].get(), wire::ExecutorMessage{wire::StatusReply{told.dump()}});
       }
       least_asked_ = *std::ranges::min_element(asked);
     }

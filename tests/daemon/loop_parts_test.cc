@@ -20,29 +20,29 @@ using testing::ElementsAre;
 
 TEST(LoopSteps, TellsTheLongestAndABoundOnAllButTheThousandth) {
   LoopSteps steps;
-  EXPECT_EQ(steps.figures().steps, 0U);
-  EXPECT_EQ(steps.figures().cpu_p999, Duration{});
+  EXPECT_EQ(steps.measurements().steps, 0U);
+  EXPECT_EQ(steps.measurements().cpu_p999, Duration{});
   for (int i = 0; i < 9'990; ++i) steps.Took(microseconds{200}, microseconds{90});
   for (int i = 0; i < 10; ++i) steps.Took(microseconds{5'000}, microseconds{900});
-  LoopSteps::Figures figures = steps.figures();
-  EXPECT_EQ(figures.steps, 10'000U);
-  EXPECT_EQ(figures.max, microseconds{5'000});
-  EXPECT_EQ(figures.cpu_max, microseconds{900});
-  EXPECT_GT(figures.p999, microseconds{200});
-  EXPECT_LE(figures.p999, microseconds{225});
-  EXPECT_GT(figures.cpu_p999, microseconds{90});
-  EXPECT_LE(figures.cpu_p999, microseconds{102});
+  LoopSteps::Measurements measurements = steps.measurements();
+  EXPECT_EQ(measurements.steps, 10'000U);
+  EXPECT_EQ(measurements.max, microseconds{5'000});
+  EXPECT_EQ(measurements.cpu_max, microseconds{900});
+  EXPECT_GT(measurements.p999, microseconds{200});
+  EXPECT_LE(measurements.p999, microseconds{225});
+  EXPECT_GT(measurements.cpu_p999, microseconds{90});
+  EXPECT_LE(measurements.cpu_p999, microseconds{102});
   steps.Took(microseconds{5'000}, microseconds{900});  // the eleventh of 10 001
-  figures = steps.figures();
-  EXPECT_EQ(figures.p999, microseconds{5'000}) << "no bound is above the longest";
-  EXPECT_EQ(figures.cpu_p999, microseconds{900});
+  measurements = steps.measurements();
+  EXPECT_EQ(measurements.p999, microseconds{5'000}) << "no bound is above the longest";
+  EXPECT_EQ(measurements.cpu_p999, microseconds{900});
 }
 
 TEST(LoopSteps, TakesAnyLength) {
   LoopSteps steps;
   steps.Took(Duration{-1}, Duration{});
   steps.Took(seconds{100'000}, seconds{50});
-  EXPECT_EQ(steps.figures().max, seconds{100'000});
+  EXPECT_EQ(steps.measurements().max, seconds{100'000});
 }
 
 // Writes when it is let.

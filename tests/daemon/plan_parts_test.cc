@@ -1,17 +1,17 @@
-// What the plan service reads: requests for places, and figures of executors.
+// What the plan service reads: requests for places, and measurements of executors.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
 
-#include "daemon/plan/executor_figures.h"
+#include "daemon/plan/executor_measurements.h"
 #include "daemon/plan/plan_request.h"
 
 namespace stagger::daemon {
 namespace {
 
 using nlohmann::json;
-using placement::DeviceFigures;
+using placement::DeviceMeasurements;
 using testing::HasSubstr;
 
 TEST(PlaceRequestTest, NamesWhatIsWrong) {
@@ -36,19 +36,19 @@ TEST(PlaceRequestTest, NamesWhatIsWrong) {
   EXPECT_THAT(said(R"({"streams": 5})"), HasSubstr("place.streams: 5; expected a list"));
 }
 
-TEST(ExecutorFiguresTest, OnlyWhatRanSinceAndOftenEnough) {
-  ExecutorFigures reader;
+TEST(ExecutorMeasurementsTest, OnlyWhatRanSinceAndOftenEnough) {
+  ExecutorMeasurements reader;
   const std::string status =
       R"({"inferences": 40, "pace_ratio": 0.5, "available_bytes": 3e9, "model_memory_bytes": 1000000000,
           "apps": [{"name": "gate", "inferences": 30, "samples": 25, "body_ms": 12.5},
                    {"name": "new", "inferences": 10, "samples": 5, "body_ms": 80}, 7]})";
-  const DeviceFigures first = reader.Read(status);
+  const DeviceMeasurements first = reader.Read(status);
   EXPECT_EQ(first.pace, 0.5);
   EXPECT_NEAR(first.available_gb, 4, 1e-9);
   ASSERT_EQ(first.apps.size(), 1U);
   EXPECT_EQ(first.apps[0].name, "gate");
   EXPECT_EQ(first.apps[0].body, FromMs(12.5));
-  const DeviceFigures again = reader.Read(status);
+  const DeviceMeasurements again = reader.Read(status);
   EXPECT_EQ(again.pace, std::nullopt);
   EXPECT_TRUE(again.apps.empty());
   EXPECT_TRUE(reader.Read("nonsense").apps.empty());

@@ -19,7 +19,7 @@ class SessionTest : public ::testing::Test {
     peer_ = UniqueFd(ends[1]);
     session_ = std::make_unique<Session>(ClientId{1}, UniqueFd(ends[0]),
                                          wire::PeerCredentials{getpid(), geteuid(), getegid()},
-                                         Standing::kOwner, now_);
+                                         Access::kOwner, now_);
   }
 
   // Sends until the socket has no room for more.
@@ -75,7 +75,7 @@ TEST_F(SessionTest, KeepsOnlyTheLatestAssignForOneThatDoesNotRead) {
 TEST_F(SessionTest, IsOverdueFiveSecondsAfterItStoppedReading) {
   EngineHost* no_host = nullptr;
   Control control(
-      no_host, nullptr, [](TimePoint) { return std::string("{}"); }, [] {});
+      no_host, nullptr, [](TimePoint) { return nullptr; }, [](auto&&...) { return false; }, [] {});
   session_->OnMessage(wire::Control{wire::kProtocolVersion, "status", ""}, no_host, &control, now_);
   EXPECT_EQ(session_->deadline(), kNever);
   Fill();
@@ -97,8 +97,9 @@ TEST_F(SessionTest, KeepsABoundedNumberOfExpiries) {
 // News that comes faster than anybody reads: of the latest only.
 class Newsroom : public Commands {
  public:
-  Answer Handle(const std::string&, const std::string&, Standing, pid_t, TimePoint) override {
-    return {.ok = true, .stop = false, .body = "{}", .follows = true};
+  std::optional<Answer> Handle(const std::string&, const std::string&, const Asker&,
+                               TimePoint) override {
+    return Answer{.ok = true, .stop = false, .body = "{}", .follows = true};
   }
   void Stop() override {}
   std::optional<std::string> News(pid_t, std::uint64_t* told) override {

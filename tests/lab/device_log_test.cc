@@ -58,7 +58,7 @@ TEST(DeviceLog, NamesTheLineThatIsNone) {
 TEST(Bodies, OverlapIsTheShareOfBodyTimeBesideOthers) {
   // 10 ms alone, 10 ms of two, 10 ms alone: 20 of 40 ms of body time overlap.
   const std::vector<DeviceBody> bodies{{1, At(0), At(20)}, {2, At(10), At(30)}};
-  const BodyFigures figures = BodiesWithin(bodies, At(0), At(100), 1);
+  const BodyMeasurements figures = BodiesWithin(bodies, At(0), At(100), 1);
   EXPECT_DOUBLE_EQ(*figures.overlap_ratio, 0.5);
   EXPECT_DOUBLE_EQ(figures.body_ms->mean, 20);
   EXPECT_DOUBLE_EQ(*BodiesWithin(bodies, At(0), At(100), 2).overlap_ratio, 0);
@@ -77,7 +77,7 @@ TEST(Bodies, OfOneProcessDoNotCountTwice) {
 TEST(Bodies, WhatIsOutsideTheWindowDoesNotCount) {
   // Both overlap before it; within it one of them runs for 5 ms more.
   const std::vector<DeviceBody> bodies{{1, At(0), At(25)}, {2, At(0), At(20)}, {3, At(40), At(90)}};
-  const BodyFigures figures = BodiesWithin(bodies, At(20), At(50), 1);
+  const BodyMeasurements figures = BodiesWithin(bodies, At(20), At(50), 1);
   EXPECT_DOUBLE_EQ(*figures.overlap_ratio, 0);
   EXPECT_DOUBLE_EQ(figures.body_ms->min, 50) << "those that began in it, as long as they took";
   EXPECT_FALSE(BodiesWithin(bodies, At(95), At(99), 1).overlap_ratio);

@@ -71,23 +71,23 @@ class Books {
     Call call = move.call;
     call.at = now_;
     const Verdict verdict = detector_.Before(call);
-    const auto lane = std::pair(call.thread, call.context);
+    const auto track = std::pair(call.thread, call.context);
     End(verdict.ended_before);
     if (verdict.begun != 0) {
       RC_ASSERT(call.kind == CallKind::kLaunch || call.kind == CallKind::kGraphLaunch);
       RC_ASSERT(verdict.begun == last_begun_ + 1);
       last_begun_ = verdict.begun;
-      // The lane forgets a body only when it was the one to make room.
+      // The track forgets a body only when it was the one to make room.
       for (const auto& [body, at] : open_)
-        RC_ASSERT(at != lane || detector_.lanes() == Detector::kMaxLanes);
-      open_.insert({verdict.begun, lane});
+        RC_ASSERT(at != track || detector_.tracks() == Detector::kMaxTracks);
+      open_.insert({verdict.begun, track});
     }
     End(verdict.ended_after);
     if (Waits(call)) {
       for (const auto& [body, at] : open_)
-        RC_ASSERT(at != lane || detector_.lanes() == Detector::kMaxLanes);
+        RC_ASSERT(at != track || detector_.tracks() == Detector::kMaxTracks);
     }
-    if (detector_.lanes() == Detector::kMaxLanes) open_.clear();
+    if (detector_.tracks() == Detector::kMaxTracks) open_.clear();
     if (move.returns_us > 0) {
       now_ = now_ + std::chrono::microseconds{move.returns_us};
       detector_.Returned(call, now_);
@@ -116,7 +116,7 @@ class Books {
     RC_ASSERT(book.patterns().size() <= PatternBook::kMaxPatterns);
     RC_ASSERT(book.tokens() <= PatternBook::kMaxTokens);
     RC_ASSERT(book.bodies() <= PatternBook::kMaxBodies);
-    RC_ASSERT(detector_.lanes() <= Detector::kMaxLanes);
+    RC_ASSERT(detector_.tracks() <= Detector::kMaxTracks);
     RC_ASSERT(detector_.confidence() >= 0 && detector_.confidence() < 1);
     std::size_t tokens = 0;
     for (const Pattern& pattern : book.patterns()) {
@@ -142,7 +142,7 @@ int main() {
   using namespace stagger;
   using namespace stagger::phase;
   bool ok =
-      rc::check("bodies begin one at a time in a lane, end once, and at a wait at the latest", [] {
+      rc::check("bodies begin one at a time on a track, end once, and at a wait at the latest", [] {
         Books books;
         for (const Move& move : AnyMoves()) books.Make(move);
         RC_CLASSIFY(books.detector().learned().last_body > 0, "bodies");

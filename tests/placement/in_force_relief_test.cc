@@ -64,12 +64,14 @@ class ReliefTest : public testing::Test {
     const auto added = placement_.Add(std::move(devices), std::move(streams), false, now_);
     ASSERT_TRUE(added) << added.error().message;
   }
-  // As an executor's figures come: each half second.
-  PlanCalls::Changed Measure(const std::string& device, DeviceFigures figures, int times = 1) {
+  // As an executor's measurements come: each half second.
+  PlanCalls::Changed Measure(const std::string& device, DeviceMeasurements measurements,
+                             int times = 1) {
     PlanCalls::Changed changed;
     for (int i = 0; i < times; ++i) {
       now_ = now_ + kHalf;
-      for (std::string& name : placement_.Measure(device, figures, now_)) changed.push_back(name);
+      for (std::string& name : placement_.Measure(device, measurements, now_))
+        changed.push_back(name);
     }
     return changed;
   }
@@ -87,7 +89,7 @@ class ReliefTest : public testing::Test {
     return caps;
   }
   std::string On(const std::string& name) const {
-    return placement_.PlaceOf(*placement_.Find(name));
+    return placement_.DeviceNamesOf(*placement_.Find(name));
   }
   PlanCalls placement_;
   TimePoint now_{std::chrono::seconds{100}};
@@ -124,7 +126,7 @@ TEST_F(ReliefTest, ADeviceThatOthersUseIsSlower) {
   // At half its speed "a" has no time for both; at its own, "b" has time for one of them only.
   Plan({Core("a", 1), Core("b", 1)},
        {Stream("one", 10, 30, {0}), Stream("two", 10, 35, {0}), Stream("three", 10, 50, {1})});
-  const DeviceFigures slow{.pace = 0.5, .available_gb = 0, .apps = {{"one", FromMs(30)}}};
+  const DeviceMeasurements slow{.pace = 0.5, .available_gb = 0, .apps = {{"one", FromMs(30)}}};
   EXPECT_THAT(Measure("a", slow), IsEmpty());
   const auto moved = Measure("a", slow);
   ASSERT_EQ(moved.size(), 1U);
@@ -222,11 +224,11 @@ TEST_F(ReliefTest, OnGpusOnlyThoseMoveThatAreStartedAgainForIt) {
   // wait for their turns.
   PlanCalls both;
   ASSERT_TRUE(both.Add(gpus, streams, false, now_));
-  DeviceFigures figures;
-  figures.apps = {{"stays", FromMs(85)}};
+  DeviceMeasurements measurements;
+  measurements.apps = {{"stays", FromMs(85)}};
   for (int i = 0; i < 4; ++i) {
     now_ = now_ + kHalf;
-    EXPECT_THAT(both.Measure("g", figures, now_), IsEmpty());
+    EXPECT_THAT(both.Measure("g", measurements, now_), IsEmpty());
   }
   EXPECT_THAT(both.FindDevice("g")->overfull, HasSubstr("not started again for that (on_move"));
   EXPECT_EQ(both.Find("too")->lowered_fps, 0);
@@ -287,7 +289,7 @@ TEST_F(ReliefTest, AStreamThatMovedStaysForAWhile) {
   ASSERT_THAT(Body("a", "one", 60, 2), ElementsAre("one"));
   const TimePoint moved = now_;
   // "b" gets slow at once: of what is there only "three" may go, and that is not enough.
-  const DeviceFigures slow{.pace = 0.5, .available_gb = 0, .apps = {}};
+  const DeviceMeasurements slow{.pace = 0.5, .available_gb = 0, .apps = {}};
   EXPECT_THAT(Measure("b", slow, 3), IsEmpty());
   while (now_ - moved < PlanInForce::kLeastStay - kHalf) EXPECT_THAT(Measure("b", slow), IsEmpty());
   // A twentieth of a second under load: never back and forth.
@@ -299,7 +301,7 @@ TEST_F(ReliefTest, MemoryThatOthersTook) {
   Plan({Core("a", 1, 4), Core("b", 1, 4)},
        {Stream("one", 10, 10, {0}, 1.5), Stream("two", 10, 10, {0}, 1),
         Stream("three", 10, 10, {1}, 1)});
-  const DeviceFigures less{.pace = 1, .available_gb = 2, .apps = {}};
+  const DeviceMeasurements less{.pace = 1, .available_gb = 2, .apps = {}};
   EXPECT_EQ(Measure("a", less, 2).size(), 1U);
   EXPECT_THAT(placement_.events().back().text, HasSubstr("a has 2 of its 4 GB left"));
 }

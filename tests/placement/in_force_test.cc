@@ -54,7 +54,7 @@ class PlacementTest : public testing::Test {
     EXPECT_THAT(*added, UnorderedElementsAre("one", "two", "three"));
   }
   std::string On(const std::string& name) const {
-    return placement_.PlaceOf(*placement_.Find(name));
+    return placement_.DeviceNamesOf(*placement_.Find(name));
   }
   PlanCalls placement_;
 };
@@ -123,8 +123,8 @@ TEST_F(PlacementTest, TheHeavierIsPlacedFirst) {
   ASSERT_TRUE(placement.Add({Core("a", 1), Core("b", 1)},
                             {light, heavy, Stream("there", 10, 60, {1})}, false, kNow));
   placement.DeviceGone("a", "gone", kNow);
-  EXPECT_EQ(placement.PlaceOf(*placement.Find("heavy")), "b");
-  EXPECT_EQ(placement.PlaceOf(*placement.Find("light")), "no device");
+  EXPECT_EQ(placement.DeviceNamesOf(*placement.Find("heavy")), "b");
+  EXPECT_EQ(placement.DeviceNamesOf(*placement.Find("light")), "no device");
 }
 
 TEST_F(PlacementTest, AllOrNothing) {
@@ -165,7 +165,7 @@ TEST_F(PlacementTest, OnlyWhoMayIsSplit) {
   EXPECT_FALSE(placement.Add({}, {large}, false, kNow));
   large.need.most_parts = 2;
   ASSERT_TRUE(placement.Add({}, {large}, false, kNow));
-  EXPECT_EQ(placement.PlaceOf(*placement.Find("large")), "a, b");
+  EXPECT_EQ(placement.DeviceNamesOf(*placement.Find("large")), "a, b");
 }
 
 TEST_F(PlacementTest, KindsDoNotMix) {
@@ -196,7 +196,7 @@ TEST(PlacementOnSharedGpuTest, TakesBothKindsAndOnlyTheExecutorsLeaveWithIt) {
   PlanCalls placement;
   ASSERT_TRUE(
       placement.Add({gpu, Core("a", 1)}, {local, Stream("sent", 10, 30, {0})}, false, kNow));
-  const auto on = [&](const char* name) { return placement.PlaceOf(*placement.Find(name)); };
+  const auto on = [&](const char* name) { return placement.DeviceNamesOf(*placement.Find(name)); };
   EXPECT_EQ(on("sent"), "g");
   EXPECT_THAT(placement.ExecutorGone("g", "its executor has ended", kNow), ElementsAre("sent"));
   EXPECT_THAT(placement.ExecutorGone("g", "its executor has ended", kNow), IsEmpty());
@@ -222,14 +222,14 @@ TEST(PlacementOnSharedGpuTest, NothingIsLeftWithAnExecutorThatLeavesAnOverfullGp
   // The core is too slow for what is sent.
   ASSERT_TRUE(placement.Add({SharedGpu(), Core("a", 0.2)}, {local, Stream("sent", 10, 30, {0})},
                             false, kNow));
-  DeviceFigures figures;
-  figures.apps = {{"local", FromMs(95)}};
-  placement.Measure("g", figures, kNow);
-  EXPECT_THAT(placement.Measure("g", figures, kNow), IsEmpty());
+  DeviceMeasurements measurements;
+  measurements.apps = {{"local", FromMs(95)}};
+  placement.Measure("g", measurements, kNow);
+  EXPECT_THAT(placement.Measure("g", measurements, kNow), IsEmpty());
   EXPECT_FALSE(placement.FindDevice("g")->overfull.empty());
   EXPECT_THAT(placement.ExecutorGone("g", "its executor has ended", kNow), ElementsAre("sent"));
-  EXPECT_EQ(placement.PlaceOf(*placement.Find("sent")), "no device");
-  EXPECT_EQ(placement.PlaceOf(*placement.Find("local")), "g");
+  EXPECT_EQ(placement.DeviceNamesOf(*placement.Find("sent")), "no device");
+  EXPECT_EQ(placement.DeviceNamesOf(*placement.Find("local")), "g");
 }
 
 TEST(PlacementOnSharedGpuTest, TheGpuItselfIsLostAndIsBackBeforeItsExecutor) {
@@ -245,7 +245,7 @@ TEST(PlacementOnSharedGpuTest, TheGpuItselfIsLostAndIsBackBeforeItsExecutor) {
   PlanCalls placement;
   ASSERT_TRUE(
       placement.Add({gpu, other, Core("a", 1)}, {local, Stream("sent", 10, 30, {0})}, false, kNow));
-  const auto on = [&](const char* name) { return placement.PlaceOf(*placement.Find(name)); };
+  const auto on = [&](const char* name) { return placement.DeviceNamesOf(*placement.Find(name)); };
   EXPECT_THAT(placement.DeviceGone("g", "lost", kNow), UnorderedElementsAre("local", "sent"));
   EXPECT_EQ(on("local"), "h");
   EXPECT_EQ(on("sent"), "a");

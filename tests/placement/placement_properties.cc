@@ -35,8 +35,9 @@ std::string Text(const PlanInForce& plan) {
                         static_cast<int>(device.plan.kind), device.overfull);
   }
   for (const PlacedStream& stream : plan.streams()) {
-    text += fmt::format("{} on {} ({}), {} moves, {} fps\n", stream.need.name, plan.PlaceOf(stream),
-                        stream.reason, stream.moves, stream.lowered_fps);
+    text +=
+        fmt::format("{} on {} ({}), {} moves, {} fps\n", stream.need.name,
+                    plan.DeviceNamesOf(stream), stream.reason, stream.moves, stream.lowered_fps);
   }
   for (const PlanInForce::Event& event : plan.events()) text += event.text + "\n";
   return text;
@@ -89,7 +90,7 @@ class World {
         break;
       case 10:
         // As they come from one device while something lasts.
-        for (int i = 0; i < 3; ++i) Happens(Measured{device, Figures(stream, move.how)});
+        for (int i = 0; i < 3; ++i) Happens(Measured{device, Measurements(stream, move.how)});
         break;
       default:
         Happens(StandbyDue{move.which % 6});
@@ -145,12 +146,12 @@ class World {
     return stream;
   }
 
-  static DeviceFigures Figures(const std::string& stream, unsigned how) {
-    DeviceFigures figures;
-    if (how % 2 == 0) figures.pace = 1.0 / (1 + how % 4);
-    if (how % 3 == 0) figures.available_gb = 0.5 + how % 5;
-    if (how % 5 < 3) figures.apps.push_back({stream, FromMs(1 + how % 150)});
-    return figures;
+  static DeviceMeasurements Measurements(const std::string& stream, unsigned how) {
+    DeviceMeasurements measurements;
+    if (how % 2 == 0) measurements.pace = 1.0 / (1 + how % 4);
+    if (how % 3 == 0) measurements.available_gb = 0.5 + how % 5;
+    if (how % 5 < 3) measurements.apps.push_back({stream, FromMs(1 + how % 150)});
+    return measurements;
   }
 
   void Happens(const PlanEvent& event) {

@@ -33,8 +33,8 @@ class PlanCalls : public PlanInForce {
   Changed ExecutorBack(const std::string& name, TimePoint now) {
     return *Do(Presence{name, true, true}, now);
   }
-  Changed Measure(const std::string& name, const DeviceFigures& figures, TimePoint now) {
-    return *Do(Measured{name, figures}, now);
+  Changed Measure(const std::string& name, const DeviceMeasurements& measurements, TimePoint now) {
+    return *Do(Measured{name, measurements}, now);
   }
   // Whose standby is another.
   Changed PlanStandby(std::uint32_t device, TimePoint now = {}) {

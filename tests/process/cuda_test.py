@@ -112,7 +112,7 @@ class Cuda(harness.ProcessTest):
     def test_a_stated_rate_paces_bodies(self):
         daemon = harness.Daemon(self)
         app = self.camera("paced", daemon.socket, "--frames", "40", STAGGER_FPS="2")
-        seen = harness.wait_until(lambda: (s := daemon.stream("paced")) and s["held"] >= 6 and s,
+        seen = harness.wait_until(lambda: (s := daemon.stream("paced")) and s["deferred"] >= 6 and s,
                                   "bodies wait for their slots")
         # What waited for its slot is not late, and no part of the inference: else all took 500 ms.
         self.assertLess(seen["deadline_miss_ratio"], 0.5)
@@ -122,7 +122,7 @@ class Cuda(harness.ProcessTest):
         # Reuse is for ONNX Runtime's calls only, and says so.
         reuse = self.camera("reuse", daemon.socket, "--frames", "40", STAGGER_FPS="4", STAGGER_EXCESS="reuse")
         refused = harness.wait_until(lambda: (s := daemon.stream("reuse")) and s["reuse_refused"] and s, "told")
-        self.assertEqual((refused["reuse_refused"], refused["held"]), (1, 0))
+        self.assertEqual((refused["reuse_refused"], refused["deferred"]), (1, 0))
         self.assertEqual(self.outcome(reuse), paced)
         self.assertIn("stagger: excess 'reuse' is for ONNX Runtime's calls only", self.said("reuse"))
 
@@ -191,13 +191,13 @@ class Cuda(harness.ProcessTest):
         recording = self.file("recording")
         daemon = harness.Daemon(self, "--record", recording, "--lease-floor", "60000")
         first = self.camera("first", daemon.socket, "--frames", "400")
-        at_once = harness.wait_until(lambda: (s := daemon.stream("first")) and s["at_once"] >= 20 and s["at_once"],
+        at_once = harness.wait_until(lambda: (s := daemon.stream("first")) and s["exclusive"] >= 20 and s["exclusive"],
                                      "turns without a wait")
         second = self.camera("second", daemon.socket, "--frames", "120")
         self.assertEqual(self.outcome(second)[0], 0)
         self.assertEqual(self.outcome(first)[0], 0)
         totals = daemon.totals()
-        self.assertGreaterEqual(totals["at_once"], at_once)
+        self.assertGreaterEqual(totals["exclusive"], at_once)
         self.assertEqual((totals["granted"], totals["expired"], totals["ungated"]), (totals["done"], 0, 0))
         daemon.stop()
         # Once the second had asked, the first waited again: but for one body that had begun before it heard of that.

@@ -86,7 +86,7 @@ class Drifting(harness.ProcessTest):
         apps = lambda: self.streams(up, "grows", "steady")
         harness.wait_until(lambda: len(apps()) == 2 and all(lowered(s) for s in apps().values()), "lower rates")
         before = apps()["grows"]
-        harness.wait_until(lambda: apps()["grows"]["held"] > before["held"] + 10, "its agent keeps it")
+        harness.wait_until(lambda: apps()["grows"]["deferred"] > before["deferred"] + 10, "its agent keeps it")
         self.assertIn("since its device has more to do than was planned", self.why(up, "grows"))
         self.assertIn("its rate is lowered to", self.daemon.log())
         up.stop()

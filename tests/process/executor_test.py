@@ -95,7 +95,7 @@ class Forwarding(ExecutorTest):
         forwarded = self.app([executor], *arguments).end(lambda: seen.append(executor.status()))
         self.assertEqual(forwarded, bare)
         self.assertEqual(seen[0]["models"][0]["inferences"], 30)
-        self.assertEqual(seen[0]["lanes"][0]["name"], "app")
+        self.assertEqual(seen[0]["slots"][0]["name"], "app")
         # No executor there at all: as without.
         gone = Executor(self, "gone")
         gone.kill()
@@ -177,7 +177,7 @@ class Sharing(ExecutorTest):
         for app in apps:
             app.await_pause()
         status = executor.status()
-        self.assertEqual([(m["lanes"], m["loads"]) for m in status["models"]], [(8, 1)])
+        self.assertEqual([(m["slots"], m["loads"]) for m in status["models"]], [(8, 1)])
         # Other options make it another model.
         other = self.app([executor], "option", self.small, "optimize-none", name="other")
         self.assertEqual(other.end()[0], 0)

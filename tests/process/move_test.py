@@ -55,7 +55,7 @@ class MoveTest(executor_test.ExecutorTest):
             self.assertIsNotNone(line, f"{app.lines} {self.said()}")
 
     def await_empty(self, executor):
-        harness.wait_until(lambda: (s := executor.status())["models"] == [] and s["lanes"] == [] and
+        harness.wait_until(lambda: (s := executor.status())["models"] == [] and s["slots"] == [] and
                            s["shared_memory_bytes"] == 0, f"{executor.name} left: {executor.status()}")
 
 

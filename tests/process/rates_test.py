@@ -135,7 +135,7 @@ class RatesTest(harness.ProcessTest):
         self.assertGreaterEqual(float(lines[31].split()[1]), 27 * 100)
         self.assertEqual((seen[0]["excess"], seen[0]["skipped"]), ("pace", 0))
         # At most all but the first two, and those that went on on trial: the 2nd early one, the 4th after it, the 8th ...
-        held = seen[0]["held"]
+        held = seen[0]["deferred"]
         self.assertTrue(0 < held <= 25, held)
         # Else all that were held would be, by a whole period.
         self.assertLess(seen[0]["deadline_miss_ratio"], 0.5, "a call that waited for its slot is not late")
@@ -146,7 +146,7 @@ class RatesTest(harness.ProcessTest):
                                              lambda: self.attached("free"))[0], 3)
                 with open(os.path.join(self.folder, "daemon.log")) as log:
                     self.assertIn("stream 'free' joined", log.read())
-        self.assertEqual(self.daemon.totals()["held"], held)
+        self.assertEqual(self.daemon.totals()["deferred"], held)
 
     def test_a_camera_of_the_required_rate_is_not_held(self):
         app = self.camera(14, 4, 2, 13, STAGGER_FPS="4")
@@ -156,7 +156,7 @@ class RatesTest(harness.ProcessTest):
         self.assertEqual(code, 3)
         self.assertEqual((seen[0]["excess"], seen[0]["skipped"]), ("pace", 0))
         # None, but for those that come early after one that a busy machine made late.
-        self.assertLess(seen[0]["held"], 5)
+        self.assertLess(seen[0]["deferred"], 5)
 
     def test_policy_off_keeps_no_rate(self):
         self.stagger("policy", "off")

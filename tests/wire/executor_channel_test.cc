@@ -27,8 +27,8 @@ std::vector<ExecutorMessage> Samples() {
           Reserved{0},
           Infer{5, std::chrono::milliseconds{40}},
           Inferred{5, true, std::chrono::milliseconds{60}},
-          Ask{},
-          Told{"{}"},
+          StatusRequest{},
+          StatusReply{"{}"},
           Refused{"no"}};
 }
 

@@ -7,11 +7,11 @@
 
 #include "base/try.h"
 #include "console/arguments.h"
-#include "console/progress_line.h"
 #include "lab/bench/bench.h"
 #include "lab/bench/bench_frame.h"
 #include "lab/bench/leg_claims.h"
 #include "lab/legs/camera_leg.h"
+#include "lab/legs/progress_line.h"
 
 namespace stagger::cli {
 namespace {

@@ -6,7 +6,6 @@
 
 #include "base/try.h"
 #include "console/arguments.h"
-#include "console/progress_line.h"
 #include "console/table.h"
 #include "lab/bench/bench.h"
 #include "lab/bench/bench_frame.h"
@@ -14,6 +13,7 @@
 #include "lab/bench/gate/gate_trial.h"
 #include "lab/legs/leg.h"
 #include "lab/legs/machine.h"
+#include "lab/legs/progress_line.h"
 #include "launch/private_daemon.h"
 #include "launch/scratch_dir.h"
 #include "launch/workplace.h"
@@ -39,11 +39,11 @@ struct Findings {
 };
 
 using Series = std::vector<double> GateSamples::*;
-using Placement = GateSamples GateBlock::*;
+using Pinning = GateSamples GateBlock::*;
 
 struct Kind {
   const char* name;
-  Placement placement;
+  Pinning pinning;
   Series series;
   const char* what;
 };
@@ -90,8 +90,8 @@ double PartOf(const std::vector<double>& values, double Distribution::*part) {
   return (*Describe(values)).*part;
 }
 
-bool Measured(const Findings& findings, Placement placement) {
-  return !(findings.blocks.front().*placement).ping_pong.empty();
+bool Measured(const Findings& findings, Pinning pinning) {
+  return !(findings.blocks.front().*pinning).ping_pong.empty();
 }
 
 // One claim: a part of a kind's distribution against the same part of the ping-pong in the same
@@ -100,7 +100,7 @@ Claim Compare(const Findings& findings, const Kind& kind, const char* part_name,
               double Distribution::*part, double limit) {
   std::vector<Paired> values;
   for (std::size_t i = 0; i < findings.blocks.size(); ++i) {
-    const GateSamples& samples = findings.blocks[i].*kind.placement;
+    const GateSamples& samples = findings.blocks[i].*kind.pinning;
     values.push_back({PartOf(samples.*kind.series, part) / PartOf(samples.ping_pong, part),
                       findings.disturbed[i]});
   }
@@ -111,7 +111,7 @@ Claim Compare(const Findings& findings, const Kind& kind, const char* part_name,
 std::vector<Claim> Claims(const Findings& findings) {
   std::vector<Claim> claims;
   for (const Kind& kind : kKinds) {
-    if (kind.series == &GateSamples::ping_pong || !Measured(findings, kind.placement)) continue;
+    if (kind.series == &GateSamples::ping_pong || !Measured(findings, kind.pinning)) continue;
     claims.push_back(Compare(findings, kind, "p50", &Distribution::p50, 2));
     claims.push_back(Compare(findings, kind, "p99", &Distribution::p99, 10));
   }
@@ -129,7 +129,7 @@ std::vector<Claim> Claims(const Findings& findings) {
 
 struct Row {
   const char* name;
-  Distribution figures;  // us
+  Distribution measurements;  // us
   std::optional<Distribution> base;
   const char* what;
   int apps;
@@ -151,9 +151,9 @@ Distribution MedianOfBlocks(const Findings& findings, Of of) {
 std::vector<Row> Rows(const Findings& findings) {
   std::vector<Row> rows;
   for (const Kind& kind : kKinds) {
-    if (!Measured(findings, kind.placement)) continue;
+    if (!Measured(findings, kind.pinning)) continue;
     const auto of = [&kind](Series series) {
-      return [&kind, series](const GateBlock& block) { return block.*kind.placement.*series; };
+      return [&kind, series](const GateBlock& block) { return block.*kind.pinning.*series; };
     };
     rows.push_back({kind.name, MedianOfBlocks(findings, of(kind.series)),
                     MedianOfBlocks(findings, of(&GateSamples::ping_pong)), kind.what,
@@ -175,7 +175,7 @@ nlohmann::ordered_json LegJson(const Row& row, int repeats) {
   leg.apps = row.apps;
   leg.repeats = repeats;
   nlohmann::ordered_json json = ToJson(leg);
-  const Distribution& us = row.figures;
+  const Distribution& us = row.measurements;
   json["handoff_ms"] = {{"min", us.min / 1000},
                         {"mean", us.mean / 1000},
                         {"p50", us.p50 / 1000},
@@ -188,7 +188,7 @@ BenchReport Report(const Settings& settings, const Findings& findings) {
   BenchReport report;
   Table table({"leg", "p50 us", "p99 us", "max us", "x p50", "x p99", "what"});
   for (const Row& row : Rows(findings)) {
-    const Distribution& d = row.figures;
+    const Distribution& d = row.measurements;
     const auto times = [&](double Distribution::*part) {
       return row.base ? fmt::format("{:.2f}", d.*part / (*row.base).*part) : std::string("-");
     };

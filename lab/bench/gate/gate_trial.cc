@@ -254,7 +254,7 @@ Duration GateTrial::PartnersCpuTime() const {
   return total;
 }
 
-Result<void> GateTrial::Place(const cpu_set_t& ours, const cpu_set_t& theirs) {
+Result<void> GateTrial::PinTo(const cpu_set_t& ours, const cpu_set_t& theirs) {
   for (const pid_t pid : {pid_t{0}, echo_.pid(), waiter_.pid(), daemon_}) {
     if (sched_setaffinity(pid, sizeof(cpu_set_t), pid == 0 ? &ours : &theirs) != 0) {
       return Error{fmt::format("cannot place process {} on a core: {}", pid, std::strerror(errno))};
@@ -299,15 +299,15 @@ Result<GateSamples> GateTrial::Sample(int samples, StopSignal& stop) {
 Result<GateBlock> GateTrial::RunBlock(int samples, int kills, StopSignal& stop) {
   GateBlock block;
   cpu_set_t first = NthOf(all_, 0);
-  if (auto placed = Place(first, first); !placed) return placed.error();
+  if (auto pinned = PinTo(first, first); !pinned) return pinned.error();
   GateSamples together = STAGGER_TRY(Sample(samples, stop));
   block.together = std::move(together);
   if (CPU_COUNT(&all_) > 1) {
-    if (auto placed = Place(first, NthOf(all_, 1)); !placed) return placed.error();
+    if (auto pinned = PinTo(first, NthOf(all_, 1)); !pinned) return pinned.error();
     GateSamples apart = STAGGER_TRY(Sample(samples, stop));
     block.apart = std::move(apart);
   }
-  if (auto placed = Place(all_, all_); !placed) return placed.error();
+  if (auto pinned = PinTo(all_, all_); !pinned) return pinned.error();
   for (int i = 0; i < kills; ++i) {
     if (stop.Raised()) return kInterrupted;
     Partner holder = STAGGER_TRY(Partner::Start([&](int fd) { Hold(fd, socket_); }));

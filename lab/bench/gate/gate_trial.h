@@ -99,7 +99,7 @@ class GateTrial {
 
   Result<GateSamples> Sample(int samples, StopSignal& stop);
   // Ours, and the partners' and the daemon's.
-  Result<void> Place(const cpu_set_t& ours, const cpu_set_t& theirs);
+  Result<void> PinTo(const cpu_set_t& ours, const cpu_set_t& theirs);
 
   std::string socket_;
   pid_t daemon_;

@@ -6,12 +6,12 @@
 
 #include "base/try.h"
 #include "console/arguments.h"
-#include "console/progress_line.h"
 #include "console/table.h"
 #include "lab/bench/bench.h"
 #include "lab/bench/bench_frame.h"
 #include "lab/bench/hooks/hooks_calls.h"
 #include "lab/bench/t4/cuda_leg.h"
+#include "lab/legs/progress_line.h"
 
 namespace stagger::cli {
 namespace {

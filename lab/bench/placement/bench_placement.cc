@@ -14,11 +14,11 @@
 
 #include "base/clock.h"
 #include "console/arguments.h"
-#include "console/progress_line.h"
 #include "console/table.h"
 #include "lab/bench/bench.h"
 #include "lab/bench/bench_frame.h"
 #include "lab/legs/machine.h"
+#include "lab/legs/progress_line.h"
 #include "lab/sim/plan_scenario.h"
 #include "lab/sim/random.h"
 #include "lab/sim/random_site.h"

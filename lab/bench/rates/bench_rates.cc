@@ -13,7 +13,6 @@
 #include "base/clock.h"
 #include "base/try.h"
 #include "console/arguments.h"
-#include "console/progress_line.h"
 #include "console/table.h"
 #include "lab/bench/bench.h"
 #include "lab/bench/bench_frame.h"
@@ -21,6 +20,7 @@
 #include "lab/bench/split/frame_legs.h"
 #include "lab/legs/leg.h"
 #include "lab/legs/machine.h"
+#include "lab/legs/progress_line.h"
 #include "launch/daemon_control.h"
 #include "launch/private_daemon.h"
 #include "launch/scratch_dir.h"
@@ -35,7 +35,7 @@ constexpr std::size_t kUntold = 30;     // calls of which the daemon hears later
 constexpr std::array kWays{Excess::kPass, Excess::kPace, Excess::kReuse};
 
 struct Repeat {
-  std::map<Excess, RateFigures> of;
+  std::map<Excess, RateMeasurements> of;
   double skipped = 0;  // as the daemon counted
   bool disturbed = false;
 };
@@ -67,15 +67,15 @@ Result<Repeat> RunOnce(const BenchOptions& settings, Workplace& place) {
     apps.runners.push_back(app);
   }
   if (const auto ran = apps.Run(place); !ran) return ran.error();
-  const nlohmann::json status = STAGGER_TRY(AskDaemon(spec.socket, "status"));
+  const documents::Status status = STAGGER_TRY(AskStatus(spec.socket));
   Repeat repeat;
   repeat.skipped = static_cast<double>(status.totals.counters.skipped);
   const std::vector<RateCall> truth = ReadCalls(dir.File(ToString(Excess::kPass)));
   for (const Excess way : kWays) {
-    const auto figures = RatesOf(ReadCalls(dir.File(ToString(way))), truth,
-                                 way == Excess::kPace ? kNeeded : kSkip, kCamera, kNeeded);
-    if (!figures) return Error{fmt::format("{}: too few calls to go by", ToString(way))};
-    repeat.of[way] = *figures;
+    const auto measurements = RatesOf(ReadCalls(dir.File(ToString(way))), truth,
+                                      way == Excess::kPace ? kNeeded : kSkip, kCamera, kNeeded);
+    if (!measurements) return Error{fmt::format("{}: too few calls to go by", ToString(way))};
+    repeat.of[way] = *measurements;
   }
   return repeat;
 }
@@ -84,7 +84,7 @@ Result<Repeat> RunOnce(const BenchOptions& settings, Workplace& place) {
 template <typename Value>
 Claim JudgeAnyway(const std::vector<Repeat>& repeats, const char* what, Bound bound, double limit,
                   const Value& value) {
-  std::vector<Paired> values = FiguresOf(repeats, value);
+  std::vector<Paired> values = MeasurementsOf(repeats, value);
   for (Paired& figure : values) {
     const bool holds = bound == Bound::kAtLeast ? figure.value >= limit : figure.value <= limit;
     figure.disturbed = figure.disturbed && !holds;
@@ -97,21 +97,21 @@ std::vector<Claim> Claims(const std::vector<Repeat>& repeats) {
     return [way](const Repeat& r) { return std::abs(r.of.at(way).fps - kNeeded); };
   };
   const auto exact = [](const Repeat& r) {
-    const RateFigures& f = r.of.at(Excess::kReuse);
+    const RateMeasurements& f = r.of.at(Excess::kReuse);
     return f.seconds_of_calls > 0 ? static_cast<double>(f.exact_seconds) / f.seconds_of_calls : 0.0;
   };
   const auto even = [](const Repeat& r) {
-    const RateFigures& f = r.of.at(Excess::kReuse);
+    const RateMeasurements& f = r.of.at(Excess::kReuse);
     return f.least_gap >= 7 && f.greatest_gap <= 8 ? 1.0 : 0.0;
   };
   const auto right = [](const Repeat& r) {
     int wrong = 0;
-    for (const auto& [way, figures] : r.of) wrong += figures.wrong;
-    const RateFigures& pace = r.of.at(Excess::kPace);
+    for (const auto& [way, measurements] : r.of) wrong += measurements.wrong;
+    const RateMeasurements& pace = r.of.at(Excess::kPace);
     return static_cast<double>(wrong + pace.calls - pace.done);
   };
   const auto untold = [](const Repeat& r) {
-    const RateFigures& f = r.of.at(Excess::kReuse);
+    const RateMeasurements& f = r.of.at(Excess::kReuse);
     return std::abs(r.skipped - (f.calls - f.done));
   };
   return {
@@ -137,20 +137,20 @@ std::vector<Leg> Legs(const std::vector<Repeat>& repeats) {
   for (const Excess way : kWays) {
     std::vector<Leg> runs;
     for (const Repeat& repeat : repeats) {
-      const RateFigures& figures = repeat.of.at(way);
+      const RateMeasurements& measurements = repeat.of.at(way);
       Leg leg;
       leg.name = ToString(way);
       leg.policy = "fifo";
       leg.apps = 1;
       leg.fps_required = kNeeded;
-      leg.fps = figures.fps;
-      leg.frames = figures.calls;
-      leg.done = figures.done;
+      leg.fps = measurements.fps;
+      leg.frames = measurements.calls;
+      leg.done = measurements.done;
       leg.drops = 0;
       leg.drop_ratio = 0;
-      leg.skipped = figures.calls - figures.done;
-      std::vector<double> times = figures.computed_ms;
-      times.insert(times.end(), figures.reused_ms.begin(), figures.reused_ms.end());
+      leg.skipped = measurements.calls - measurements.done;
+      std::vector<double> times = measurements.computed_ms;
+      times.insert(times.end(), measurements.reused_ms.begin(), measurements.reused_ms.end());
       leg.inference_ms = Describe(std::move(times));
       runs.push_back(std::move(leg));
     }
@@ -161,12 +161,12 @@ std::vector<Leg> Legs(const std::vector<Repeat>& repeats) {
   return legs;
 }
 
-double Middle(const std::vector<Repeat>& repeats, Excess way, double RateFigures::*member) {
+double Middle(const std::vector<Repeat>& repeats, Excess way, double RateMeasurements::*member) {
   return MedianOf(repeats, [&](const Repeat& repeat) { return repeat.of.at(way).*member; });
 }
 
 std::string Times(const std::vector<Repeat>& repeats, Excess way,
-                  std::vector<double> RateFigures::*member) {
+                  std::vector<double> RateMeasurements::*member) {
   std::vector<double> all;
   for (const Repeat& repeat : repeats) {
     const std::vector<double>& times = repeat.of.at(way).*member;
@@ -183,7 +183,7 @@ BenchReport Report(const BenchOptions& settings, const std::vector<Repeat>& repe
                "computed ms p50 / p99", "reused"});
   for (std::size_t i = 0; i < legs.size(); ++i) {
     const Excess way = kWays[i];
-    const double calls_fps = Middle(repeats, way, &RateFigures::calls_fps);
+    const double calls_fps = Middle(repeats, way, &RateMeasurements::calls_fps);
     report.legs.push_back(ToJson(legs[i]));
     report.legs.back()["calls_fps"] = calls_fps;
     int least = repeats.front().of.at(way).least_gap;
@@ -193,11 +193,11 @@ BenchReport Report(const BenchOptions& settings, const std::vector<Repeat>& repe
       greatest = std::max(greatest, repeat.of.at(way).greatest_gap);
     }
     table.AddRow({legs[i].name, fmt::format("{:.3f}", calls_fps),
-                  fmt::format("{:.3f}", Middle(repeats, way, &RateFigures::fps)),
+                  fmt::format("{:.3f}", Middle(repeats, way, &RateMeasurements::fps)),
                   fmt::format("{:.0f}", *legs[i].frames), fmt::format("{:.0f}", *legs[i].done),
                   fmt::format("{:.0f}", *legs[i].skipped), fmt::format("{}..{}", least, greatest),
-                  Times(repeats, way, &RateFigures::computed_ms),
-                  Times(repeats, way, &RateFigures::reused_ms)});
+                  Times(repeats, way, &RateMeasurements::computed_ms),
+                  Times(repeats, way, &RateMeasurements::reused_ms)});
   }
   report.text = fmt::format(
       "{} repeats of {:g} s: three apps at once, each reading every frame at {} fps, {} needed\n"

@@ -18,12 +18,12 @@ std::optional<RateCall> ParseCall(const std::string& line) {
   return RateCall{kind, Duration{start}, Duration{end}, hash};
 }
 
-std::optional<RateFigures> RatesOf(const std::vector<RateCall>& calls,
-                                   const std::vector<RateCall>& truth, std::size_t skip,
-                                   int calls_per_second, int needed) {
+std::optional<RateMeasurements> RatesOf(const std::vector<RateCall>& calls,
+                                        const std::vector<RateCall>& truth, std::size_t skip,
+                                        int calls_per_second, int needed) {
   std::map<int, std::uint64_t> gives;
   for (const RateCall& call : truth) gives[call.kind] = call.hash;
-  RateFigures figures;
+  RateMeasurements measurements;
   std::vector<std::size_t> computed;
   std::vector<bool> own(calls.size());
   for (std::size_t i = 0; i < calls.size(); ++i) {
@@ -32,37 +32,37 @@ std::optional<RateFigures> RatesOf(const std::vector<RateCall>& calls,
     own[i] = known->second == calls[i].hash;
     if (i < skip) continue;
     if (own[i]) computed.push_back(i);
-    if (!own[i] && (i == 0 || calls[i].hash != calls[i - 1].hash)) ++figures.wrong;
+    if (!own[i] && (i == 0 || calls[i].hash != calls[i - 1].hash)) ++measurements.wrong;
   }
   if (computed.size() < 2) return std::nullopt;
   const std::size_t first = computed.front();
   for (std::size_t i = first; i < calls.size(); ++i) {
     const double took = ToMs(calls[i].end - calls[i].start);
-    (own[i] ? figures.computed_ms : figures.reused_ms).push_back(took);
+    (own[i] ? measurements.computed_ms : measurements.reused_ms).push_back(took);
   }
   const auto per_second = [&](std::size_t from, std::size_t to, std::size_t count) {
     return static_cast<double>(count) * 1e9 /
            static_cast<double>((calls[to].end - calls[from].end).count());
   };
   const std::size_t last = calls.size() - 1;
-  figures.seconds = ToMs(calls[last].end - calls[first].end) / 1000;
-  figures.calls = static_cast<int>(calls.size() - first);
-  figures.done = static_cast<int>(computed.size());
-  figures.calls_fps = per_second(first, last, last - first);
-  figures.fps = per_second(first, computed.back(), computed.size() - 1);
-  figures.least_gap = figures.greatest_gap = static_cast<int>(computed[1] - computed[0]);
+  measurements.seconds = ToMs(calls[last].end - calls[first].end) / 1000;
+  measurements.calls = static_cast<int>(calls.size() - first);
+  measurements.done = static_cast<int>(computed.size());
+  measurements.calls_fps = per_second(first, last, last - first);
+  measurements.fps = per_second(first, computed.back(), computed.size() - 1);
+  measurements.least_gap = measurements.greatest_gap = static_cast<int>(computed[1] - computed[0]);
   for (std::size_t i = 1; i < computed.size(); ++i) {
     const int gap = static_cast<int>(computed[i] - computed[i - 1]);
-    figures.least_gap = std::min(figures.least_gap, gap);
-    figures.greatest_gap = std::max(figures.greatest_gap, gap);
+    measurements.least_gap = std::min(measurements.least_gap, gap);
+    measurements.greatest_gap = std::max(measurements.greatest_gap, gap);
   }
   const auto window = static_cast<std::size_t>(calls_per_second);
   for (std::size_t from = first; from + window <= calls.size(); from += window) {
     const auto begin = own.begin() + static_cast<std::ptrdiff_t>(from);
-    ++figures.seconds_of_calls;
-    if (std::count(begin, begin + calls_per_second, true) == needed) ++figures.exact_seconds;
+    ++measurements.seconds_of_calls;
+    if (std::count(begin, begin + calls_per_second, true) == needed) ++measurements.exact_seconds;
   }
-  return figures;
+  return measurements;
 }
 
 }  // namespace stagger::cli

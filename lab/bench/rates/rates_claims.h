@@ -20,7 +20,7 @@ struct RateCall {
 };
 std::optional<RateCall> ParseCall(const std::string& line);
 
-struct RateFigures {
+struct RateMeasurements {
   double seconds = 0;  // from the first call counted to the last
   double calls_fps = 0;
   double fps = 0;                   // inferences
@@ -37,8 +37,8 @@ struct RateFigures {
 
 // `truth`: calls of an app all of whose calls computed; what each kind gives. `skip`: the first
 // calls are not counted; counting begins with an inference. nullopt: too little to go by.
-std::optional<RateFigures> RatesOf(const std::vector<RateCall>& calls,
-                                   const std::vector<RateCall>& truth, std::size_t skip,
-                                   int calls_per_second, int needed);
+std::optional<RateMeasurements> RatesOf(const std::vector<RateCall>& calls,
+                                        const std::vector<RateCall>& truth, std::size_t skip,
+                                        int calls_per_second, int needed);
 
 }  // namespace stagger::cli

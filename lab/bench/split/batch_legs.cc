@@ -41,7 +41,7 @@ std::optional<BatchStatus> ParseBatchStatus(const std::string& text) {
 
 Result<BatchStatus> AskExecutor(const std::string& socket) {
   const UniqueFd fd = STAGGER_TRY(wire::Connect(socket));
-  if (wire::Send(fd.get(), wire::ExecutorMessage{wire::Ask{}}) != wire::Io::kOk) {
+  if (wire::Send(fd.get(), wire::ExecutorMessage{wire::StatusRequest{}}) != wire::Io::kOk) {
     return Error{kNoAnswer};
   }
   pollfd entry{fd.get(), POLLIN, 0};
@@ -51,7 +51,7 @@ Result<BatchStatus> AskExecutor(const std::string& socket) {
       wire::Receive(fd.get(), &message, &none) != wire::Io::kOk) {
     return Error{kNoAnswer};
   }
-  const auto* told = std::get_if<wire::Told>(&message);
+  const auto* told = std::get_if<wire::StatusReply>(&message);
   if (told == nullptr) return Error{kNoAnswer};
   std::optional<BatchStatus> status = ParseBatchStatus(told->chunk);
   if (!status) return Error{"the executor does not have exactly one model"};

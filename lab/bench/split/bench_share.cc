@@ -15,7 +15,6 @@
 #include "base/clock.h"
 #include "base/try.h"
 #include "console/arguments.h"
-#include "console/progress_line.h"
 #include "console/table.h"
 #include "lab/bench/bench.h"
 #include "lab/bench/bench_frame.h"
@@ -23,6 +22,7 @@
 #include "lab/bench/gate/gate_trial.h"
 #include "lab/bench/split/frame_legs.h"
 #include "lab/legs/machine.h"
+#include "lab/legs/progress_line.h"
 #include "lab/scenario/sim_legs.h"
 
 namespace stagger::cli {
@@ -196,7 +196,7 @@ std::vector<Claim> Claims(const Settings& settings, const std::vector<Repeat>& r
   for (const Repeat& repeat : repeats) same.push_back({repeat.same ? 1.0 : 0.0, false});
   const auto judged = [&](const std::string& what, double Repeat::*value, Bound bound,
                           double limit) {
-    return Judge(what, FiguresOf(repeats, value), bound, limit);
+    return Judge(what, MeasurementsOf(repeats, value), bound, limit);
   };
   std::vector<Claim> claims{
       judged(fmt::format("copies of the model in memory, {} apps", settings.apps), &Repeat::copies,

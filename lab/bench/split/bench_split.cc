@@ -7,7 +7,6 @@
 
 #include "base/try.h"
 #include "console/arguments.h"
-#include "console/progress_line.h"
 #include "console/table.h"
 #include "lab/bench/bench.h"
 #include "lab/bench/bench_frame.h"
@@ -15,6 +14,7 @@
 #include "lab/bench/split/frame_legs.h"
 #include "lab/legs/leg.h"
 #include "lab/legs/machine.h"
+#include "lab/legs/progress_line.h"
 
 namespace stagger::cli {
 namespace {
@@ -80,7 +80,7 @@ Result<std::vector<Repeat>> Measure(const BenchOptions& settings, Workplace& pla
 std::vector<Claim> Claims(const std::vector<Repeat>& repeats) {
   const auto ratio = [&](const char* what, const char* one, const char* other, double limit) {
     const auto value = [&](const Repeat& r) { return r.fps.at(one) / r.fps.at(other); };
-    return Judge(what, FiguresOf(repeats, value), Bound::kAtLeast, limit);
+    return Judge(what, MeasurementsOf(repeats, value), Bound::kAtLeast, limit);
   };
   std::vector<Paired> same;
   for (const Repeat& repeat : repeats) same.push_back({repeat.same ? 1.0 : 0.0, false});

@@ -144,10 +144,10 @@ Result<LegRun> Measure(const CudaLegPlan& plan, const vgpu::Model& model, const 
   }
   std::ifstream log(device.server.log);
   const std::vector<DeviceBody> bodies = STAGGER_TRY(ReadBodies(log));
-  const BodyFigures figures =
+  const BodyMeasurements measurements =
       BodiesWithin(bodies, counted->start, counted->start + FromMs(plan.seconds * 1000), /*k=*/1);
-  run.leg.body_ms = figures.body_ms;
-  run.leg.overlap_ratio = figures.overlap_ratio;
+  run.leg.body_ms = measurements.body_ms;
+  run.leg.overlap_ratio = measurements.overlap_ratio;
   return run;
 }
 

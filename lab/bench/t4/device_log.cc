@@ -65,8 +65,8 @@ Result<std::vector<DeviceBody>> ReadBodies(std::istream& log) {
   return bodies;
 }
 
-BodyFigures BodiesWithin(const std::vector<DeviceBody>& bodies, TimePoint begin, TimePoint end,
-                         int k) {
+BodyMeasurements BodiesWithin(const std::vector<DeviceBody>& bodies, TimePoint begin, TimePoint end,
+                              int k) {
   std::vector<double> lengths;
   std::vector<Edge> edges;
   for (const DeviceBody& body : bodies) {
@@ -93,10 +93,10 @@ BodyFigures BodiesWithin(const std::vector<DeviceBody>& bodies, TimePoint begin,
     last = edge.at;
     if ((running[edge.process] += edge.step) == 0) running.erase(edge.process);
   }
-  BodyFigures figures;
-  figures.body_ms = Describe(std::move(lengths));
-  if (body_time > Duration{}) figures.overlap_ratio = ToMs(over_time) / ToMs(body_time);
-  return figures;
+  BodyMeasurements measurements;
+  measurements.body_ms = Describe(std::move(lengths));
+  if (body_time > Duration{}) measurements.overlap_ratio = ToMs(over_time) / ToMs(body_time);
+  return measurements;
 }
 
 }  // namespace stagger::cli

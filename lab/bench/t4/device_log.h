@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
-#include "console/percentile.h"
+#include "lab/legs/percentile.h"
 
 namespace stagger::cli {
 
@@ -25,13 +25,13 @@ struct DeviceBody {
 // that is no event, with its number.
 Result<std::vector<DeviceBody>> ReadBodies(std::istream& log);
 
-struct BodyFigures {
+struct BodyMeasurements {
   std::optional<Distribution> body_ms;  // of bodies that began in the window
   // Of their time within the window, the share during which bodies of more than k processes ran.
   std::optional<double> overlap_ratio;
 };
 
-BodyFigures BodiesWithin(const std::vector<DeviceBody>& bodies, TimePoint begin, TimePoint end,
-                         int k);
+BodyMeasurements BodiesWithin(const std::vector<DeviceBody>& bodies, TimePoint begin, TimePoint end,
+                              int k);
 
 }  // namespace stagger::cli

@@ -84,7 +84,7 @@ CUresult Copy(const Box& box, Side to_side, Side from_side, CUstream stream, boo
   }
   const CUresult error = driver.Enqueue(stream, std::move(task));
   if (error != CUDA_SUCCESS || !pageable_to || stream->capture != nullptr) return error;
-  return stream->context->device->timeline.Wait(Held(), {stream->lane->tail});
+  return stream->context->device->timeline.Wait(Held(), {stream->queue->tail});
 }
 
 CUdeviceptr PointerOf(CUdeviceptr device) { return device; }

@@ -37,7 +37,7 @@ CUresult WaitFor(CUstream stream, CUevent event) {
   if (event->timeline != &timeline) return event->timeline->Wait(Held(), {event->mark->op});
   // A marker of its own, so that a wait in the legacy stream holds back the others too.
   std::vector<OpId> after{event->mark->op};
-  stream->context->order.Append(stream->lane, timeline.NextId(), &after);
+  stream->context->order.Append(stream->queue, timeline.NextId(), &after);
   timeline.Submit(MarkerIn(stream), after);
   timeline.Flush();
   return CUDA_SUCCESS;
@@ -58,7 +58,7 @@ CUresult Write(CUstream stream, CUdeviceptr address, T value) {
   const CUresult enqueued = driver.Enqueue(stream, std::move(task));
   // Somebody may be watching that word.
   if (enqueued == CUDA_SUCCESS && !captures) {
-    stream->context->device->timeline.Want(stream->lane->tail);
+    stream->context->device->timeline.Want(stream->queue->tail);
   }
   return enqueued;
 }
@@ -98,7 +98,7 @@ CUresult cuStreamDestroy_v2(CUstream stream) {
     return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
   }
   context->streams.erase(stream);
-  context->order.Remove(stream->lane);
+  context->order.Remove(stream->queue);
   stream->kind = Kind::kDead;
   return CUDA_SUCCESS;
 }
@@ -132,13 +132,13 @@ CUresult cuStreamSetAttribute(CUstream stream, CUstreamAttrID, const CUstreamAtt
 CUresult cuStreamSynchronize(CUstream stream) {
   STAGGER_CUDA_TRY(ResolveToAwait(&stream));
   return stream->context->device->timeline.Wait(Held(),
-                                                stream->context->order.Pending(stream->lane));
+                                                stream->context->order.Pending(stream->queue));
 }
 
 CUresult cuStreamQuery(CUstream stream) {
   STAGGER_CUDA_TRY(ResolveToAwait(&stream));
   Timeline& timeline = stream->context->device->timeline;
-  for (const OpId id : stream->context->order.Pending(stream->lane)) {
+  for (const OpId id : stream->context->order.Pending(stream->queue)) {
     if (timeline.Over(id)) continue;
     timeline.Want(id);
     return CUDA_ERROR_NOT_READY;
@@ -231,7 +231,7 @@ CUresult cuCtxWaitEvent(CUcontext context, CUevent event) {
   CUresult result = WaitFor(context->legacy.get(), event);
   for (CUstream stream : context->streams) {
     if (result != CUDA_SUCCESS) break;
-    if (!stream->lane->blocking) result = WaitFor(stream, event);
+    if (!stream->queue->blocking) result = WaitFor(stream, event);
   }
   return result;
 }

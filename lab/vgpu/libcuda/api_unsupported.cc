@@ -1,7 +1,7 @@
 // Every call of the list that no other file of this library defines: arrays (textures), launches
 // over several devices or as before CUDA 4, streams that wait for a word in memory, pooled memory,
 // and graph nodes that only explicit construction makes. Each says that it is not supported.
-#include "cuda/driver_types.h"
+#include "lab/vgpu/driver_values.h"
 
 namespace stagger::vgpu::api {
 

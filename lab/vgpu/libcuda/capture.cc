@@ -99,13 +99,13 @@ CUresult CheckUnsafe() {
 
 CUresult CheckLegacy(CUstream stream, bool spoil) {
   auto& captures = Driver::Get().captures;
-  if (captures.empty() || stream->lane != stream->context->order.legacy()) {
+  if (captures.empty() || stream->queue != stream->context->order.legacy()) {
     return CUDA_SUCCESS;
   }
   CUresult result = CUDA_SUCCESS;
   for (auto& [id, capture] : captures) {
     const bool meets = std::ranges::any_of(capture->streams, [&](CUstream other) {
-      return other->context == stream->context && other->lane->blocking;
+      return other->context == stream->context && other->queue->blocking;
     });
     if (!meets) continue;
     if (spoil) Invalidate(capture.get());
@@ -119,7 +119,8 @@ CUresult BeginCapture(CUstream stream, CUstreamCaptureMode mode, CUgraph graph,
   if (mode < CU_STREAM_CAPTURE_MODE_GLOBAL || mode > CU_STREAM_CAPTURE_MODE_RELAXED) {
     return CUDA_ERROR_INVALID_VALUE;
   }
-  if (stream->lane == stream->context->order.legacy()) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+  if (stream->queue == stream->context->order.legacy())
+    return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
   if (stream->capture != nullptr) return CUDA_ERROR_ILLEGAL_STATE;
   auto capture = std::make_unique<Capture>();
   capture->id = Driver::Get().NewId();
@@ -182,7 +183,7 @@ CUresult CaptureWait(CUstream stream, CUevent event) {
     return CUDA_ERROR_STREAM_CAPTURE_MERGE;
   }
   if (from->invalidated) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
-  if (stream->lane == stream->context->order.legacy()) {
+  if (stream->queue == stream->context->order.legacy()) {
     Invalidate(from);
     return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
   }
@@ -249,7 +250,7 @@ CUresult LaunchGraph(CUgraphExec executable, CUstream stream) {
   STAGGER_CUDA_TRY(CheckLegacy(stream));
   Timeline& timeline = stream->context->device->timeline;
   std::vector<OpId> after;
-  stream->context->order.Append(stream->lane, timeline.NextId(), &after);
+  stream->context->order.Append(stream->queue, timeline.NextId(), &after);
   if (executable->last != 0 && executable->timeline == &timeline) {
     after.push_back(executable->last);
   }
@@ -275,7 +276,7 @@ CUresult LaunchGraph(CUgraphExec executable, CUstream stream) {
   for (const std::size_t leaf : LeavesOf(steps)) after.push_back(ids[leaf]);
   executable->last = timeline.Submit(MarkerIn(stream), after);
   executable->timeline = &timeline;
-  stream->lane->tail = executable->last;
+  stream->queue->tail = executable->last;
   timeline.Flush();
   return CUDA_SUCCESS;
 }

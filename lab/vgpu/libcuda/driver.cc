@@ -70,7 +70,7 @@ CUresult Driver::NewContext(SeenDevice* device, unsigned flags, CUcontext* made)
   context->id = NewId();
   context->legacy = std::make_unique<CUstream_st>();
   context->legacy->context = context;
-  context->legacy->lane = context->order.legacy();
+  context->legacy->queue = context->order.legacy();
   contexts.insert(context);
   *made = context;
   return CUDA_SUCCESS;
@@ -88,12 +88,12 @@ void Driver::EndContext(CUcontext context) {
 CUstream Driver::NewStream(CUcontext context, unsigned flags, int priority) {
   auto* stream = new CUstream_st;
   stream->context = context;
-  stream->lane = &stream->own_lane;
-  stream->own_lane.blocking = (flags & CU_STREAM_NON_BLOCKING) == 0;
+  stream->queue = &stream->own_queue;
+  stream->own_queue.blocking = (flags & CU_STREAM_NON_BLOCKING) == 0;
   stream->flags = flags;
   stream->priority = priority;
   stream->id = static_cast<std::uint32_t>(NewId());
-  context->order.Add(stream->lane);
+  context->order.Add(stream->queue);
   return stream;
 }
 
@@ -136,7 +136,7 @@ CUresult Driver::Enqueue(CUstream stream, Task task, const std::shared_ptr<Mark>
     task.work.record.name = timeline.NameOf(task.function->kernel.name);
   }
   std::vector<OpId> after;
-  stream->context->order.Append(stream->lane, timeline.NextId(), &after);
+  stream->context->order.Append(stream->queue, timeline.NextId(), &after);
   timeline.Submit(task.work, after, mark);
   timeline.Flush();
   return CUDA_SUCCESS;
@@ -148,7 +148,7 @@ CUresult Driver::EnqueueAndWait(CUstream stream, Task task) {
     return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
   }
   STAGGER_CUDA_TRY(Enqueue(stream, std::move(task)));
-  return stream->context->device->timeline.Wait(Held(), {stream->lane->tail});
+  return stream->context->device->timeline.Wait(Held(), {stream->queue->tail});
 }
 
 std::vector<CUcontext>& ContextStack() {

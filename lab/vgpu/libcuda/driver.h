@@ -59,8 +59,8 @@ struct CUctx_st {
 struct CUstream_st {
   stagger::vgpu::Kind kind = stagger::vgpu::Kind::kStream;
   CUcontext context = nullptr;
-  stagger::vgpu::StreamOrder::Lane* lane = nullptr;
-  stagger::vgpu::StreamOrder::Lane own_lane;  // unless it is the legacy one
+  stagger::vgpu::StreamOrder::Queue* queue = nullptr;
+  stagger::vgpu::StreamOrder::Queue own_queue;  // unless it is the legacy one
   unsigned flags = 0;
   int priority = 0;
   std::uint32_t id = 0;

@@ -16,25 +16,25 @@ using OpId = std::uint64_t;  // from 1
 
 class StreamOrder {
  public:
-  struct Lane {
+  struct Queue {
     bool blocking = true;  // takes part in the legacy stream's barriers
     OpId tail = 0;         // its last operation
   };
 
-  Lane* legacy() { return &legacy_; }
-  void Add(Lane* lane) { lanes_.insert(lane); }
-  void Remove(Lane* lane);
+  Queue* legacy() { return &legacy_; }
+  void Add(Queue* queue) { queues_.insert(queue); }
+  void Remove(Queue* queue);
 
-  // Operation `id` goes to `lane`: appends what must be over before it starts.
-  void Append(Lane* lane, OpId id, std::vector<OpId>* after);
-  // What must be over for all that was put into `lane` to be over.
-  std::vector<OpId> Pending(const Lane* lane) const;
+  // Operation `id` goes to `queue`: appends what must be over before it starts.
+  void Append(Queue* queue, OpId id, std::vector<OpId>* after);
+  // What must be over for all that was put into `queue` to be over.
+  std::vector<OpId> Pending(const Queue* queue) const;
   std::vector<OpId> PendingInAll() const;
 
  private:
-  Lane legacy_;
-  std::set<Lane*> lanes_;        // all others
-  std::vector<OpId> abandoned_;  // last operations of removed lanes, not yet before a legacy one
+  Queue legacy_;
+  std::set<Queue*> queues_;      // all others
+  std::vector<OpId> abandoned_;  // last operations of removed queues, not yet before a legacy one
 };
 
 }  // namespace stagger::vgpu

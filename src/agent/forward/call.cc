@@ -97,19 +97,19 @@ void Arrange(Request* request) {
   }
 }
 
-bool Place(const Request& request, Lane* lane) {
-  if (!lane->Reserve(request.end)) return false;
+bool CopyInputs(const Request& request, ExecutorSlot* slot) {
+  if (!slot->Reserve(request.end)) return false;
   for (std::uint32_t i = 0; i < request.layout.count; ++i) {
     const wire::TensorPlace& place = request.layout.tensors[i];
-    if (place.bytes > 0) std::memcpy(lane->input() + place.offset, request.data[i], place.bytes);
+    if (place.bytes > 0) std::memcpy(slot->input() + place.offset, request.data[i], place.bytes);
   }
-  wire::WriteLayout(request.layout, lane->input());
+  wire::WriteLayout(request.layout, slot->input());
   return true;
 }
 
-bool ReadAnswer(const wire::Layout& request, const Lane& lane, wire::Layout* answer) {
-  if (!wire::ReadLayout(lane.output(), answer) || answer->count != request.wanted_count ||
-      !wire::IsSound(*answer, lane.output_bytes())) {
+bool ReadAnswer(const wire::Layout& request, const ExecutorSlot& slot, wire::Layout* answer) {
+  if (!wire::ReadLayout(slot.output(), answer) || answer->count != request.wanted_count ||
+      !wire::IsSound(*answer, slot.output_bytes())) {
     return false;
   }
   for (std::uint32_t i = 0; i < answer->count; ++i) {

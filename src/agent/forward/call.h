@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "agent/forward/lane.h"
+#include "agent/forward/executor_slot.h"
 #include "wire/tensor_layout.h"
 
 namespace stagger::agent {
@@ -37,7 +37,7 @@ struct Call {
   OrtAllocator* allocator = nullptr;  // for outputs that the app did not bring
 };
 
-// What a lane is told of a call, and where the inputs' bytes lie.
+// What a slot is told of a call, and where the inputs' bytes lie.
 struct Request {
   wire::Layout layout;
   std::array<const std::byte*, wire::kMaxTensors> data{};
@@ -51,10 +51,10 @@ const char* Describe(const OrtApi& api, const Ports& ports, const Call& call, Re
 void Arrange(Request* request);
 
 // The copy in. False if there is no room.
-bool Place(const Request& request, Lane* lane);
+bool CopyInputs(const Request& request, ExecutorSlot* slot);
 
-// A lane's answer, checked: as many outputs as were asked for, all within bounds.
-bool ReadAnswer(const wire::Layout& request, const Lane& lane, wire::Layout* answer);
+// A slot's answer, checked: as many outputs as were asked for, all within bounds.
+bool ReadAnswer(const wire::Layout& request, const ExecutorSlot& slot, wire::Layout* answer);
 
 // Output `index` of the call as a tensor of this type and shape, and where its bytes go: the app's
 // own, if it brought one that fits, else a new one. Null if it brought one that does not.

@@ -12,7 +12,7 @@
 namespace stagger::agent {
 namespace {
 
-constexpr int kMostLanes = 64;  // per session and executor
+constexpr int kMostSlots = 64;  // per session and executor
 constexpr Duration kFirstPause = std::chrono::milliseconds{50};
 constexpr Duration kLastPause = std::chrono::milliseconds{400};
 // A refusal costs the executor a load; it may be another that listens there later.
@@ -89,7 +89,7 @@ Remote::Executor& Remote::Know(const std::string& socket, bool standby) {
     if (one->standby && !standby) one->retry_at = {};  // calls may need it now
     one->named = !standby;
     one->standby = standby;
-    one->leaving = false;  // if it was: it has a lane of ours still, and so the model
+    one->leaving = false;  // if it was: it has a slot of ours still, and so the model
     return *one;
   }
   executors_.push_back(std::make_unique<Executor>());
@@ -106,8 +106,8 @@ bool Remote::Begin(std::span<const std::byte> model, Mapping* stub, std::string*
   // Nobody else knows of this session yet.
   *refused = !executors_.empty();
   for (const auto& executor : executors_) {
-    Lane::Opening opening = Lane::Open(executor->socket, open_, model, true);
-    if (!opening.lane) {
+    ExecutorSlot::Opening opening = ExecutorSlot::Open(executor->socket, open_, model, true);
+    if (!opening.slot) {
       Failed(*executor, opening.refused);
       if (reason->empty()) *reason = opening.reason;
       *refused = *refused && opening.refused;
@@ -116,12 +116,12 @@ bool Remote::Begin(std::span<const std::byte> model, Mapping* stub, std::string*
     // One device may take what another does not.
     if (!reason->empty()) SayElsewhere(*reason, *refused);
     executor->background = false;
-    opening.lane->executor = executor->id;
-    opening.lane->generation = generation_;
+    opening.slot->executor = executor->id;
+    opening.slot->generation = generation_;
     batch_ = opening.batch;
     model_ = std::make_shared<const Mapping>(std::move(opening.model));
     *stub = std::move(opening.stub);
-    executor->idle.push_back(std::move(opening.lane));
+    executor->idle.push_back(std::move(opening.slot));
     return model_->bytes().size() == model.size();
   }
   return false;
@@ -160,7 +160,7 @@ Remote::Executor* Remote::Choose(TimePoint now, const std::vector<unsigned>& tri
           executor.standby != standby) {
         continue;
       }
-      const bool can_open = executor.retry_at <= now && executor.busy < kMostLanes;
+      const bool can_open = executor.retry_at <= now && executor.busy < kMostSlots;
       const bool failed = std::ranges::count(tried, executor.id) > 0;
       if (failed || (executor.idle.empty() && !can_open)) continue;
       if (best == nullptr || executor.busy < best->busy) best = &executor;
@@ -170,10 +170,10 @@ Remote::Executor* Remote::Choose(TimePoint now, const std::vector<unsigned>& tri
   return nullptr;
 }
 
-std::unique_ptr<Lane> Remote::Acquire() {
+std::unique_ptr<ExecutorSlot> Remote::Acquire() {
   std::vector<unsigned> tried;
   while (true) {
-    std::unique_ptr<Lane> lane;
+    std::unique_ptr<ExecutorSlot> slot;
     unsigned id = 0;
     std::string socket;
     bool has_to_wait = false;
@@ -192,57 +192,57 @@ std::unique_ptr<Lane> Remote::Acquire() {
         id = best->id;
         socket = best->socket;
         if (!best->idle.empty()) {
-          lane = std::move(best->idle.back());
+          slot = std::move(best->idle.back());
           best->idle.pop_back();
         }
       }
     }
     if (for_the_mover) route_->Kick();
-    if (id == 0 || lane) return lane;
+    if (id == 0 || slot) return slot;
     tried.push_back(id);
-    lane = Open(id, socket, nullptr);
+    slot = Open(id, socket, nullptr);
     // Where it serves at last, those no longer named can go, and the daemon is to know.
     if (has_to_wait) route_->Kick();
-    if (lane) return lane;
+    if (slot) return slot;
   }
 }
 
-// A lane to an executor that counts as busy meanwhile, and on success afterwards.
-std::unique_ptr<Lane> Remote::Open(unsigned id, const std::string& socket,
-                                   const std::atomic<bool>* give_up) {
+// A slot to an executor that counts as busy meanwhile, and on success afterwards.
+std::unique_ptr<ExecutorSlot> Remote::Open(unsigned id, const std::string& socket,
+                                           const std::atomic<bool>* give_up) {
   std::shared_ptr<const Mapping> model = this->model();
   // The mover always: the app is not to hold the model's bytes of an executor that it left.
   const bool want_files = give_up != nullptr || !model;
   if (!model) model = ReadModel();
-  Lane::Opening opening;
+  ExecutorSlot::Opening opening;
   if (model) {
-    opening = Lane::Open(socket, open_, model->bytes(), want_files, give_up);
+    opening = ExecutorSlot::Open(socket, open_, model->bytes(), want_files, give_up);
   } else {
     opening.reason = "the model's file changed since its session was made";
   }
   // A newer word came: this executor may be fine.
-  const bool given_up = !opening.lane && give_up != nullptr && give_up->load();
-  if (!opening.lane && !given_up) {
+  const bool given_up = !opening.slot && give_up != nullptr && give_up->load();
+  if (!opening.slot && !given_up) {
     SayElsewhere(opening.reason, opening.refused);
   }
   MutexLock lock(&mutex_);
   ForgetParents();
   Executor* executor = Find(id);
   if (executor == nullptr) return nullptr;
-  if (!opening.lane) {
+  if (!opening.slot) {
     --executor->busy;
     if (!given_up) Failed(*executor, opening.refused);
     return nullptr;
   }
-  opening.lane->executor = id;
-  opening.lane->generation = generation_;
+  opening.slot->executor = id;
+  opening.slot->generation = generation_;
   executor->pause = Duration::zero();
   executor->background = false;
   batch_ = opening.batch;
   if (opening.model.valid()) {
     model_ = std::make_shared<const Mapping>(std::move(opening.model));
   }
-  return std::move(opening.lane);
+  return std::move(opening.slot);
 }
 
 // What the session was made of, for an executor that does not have it; null if that is gone.
@@ -252,27 +252,27 @@ std::shared_ptr<const Mapping> Remote::ReadModel() const {
   return content;
 }
 
-void Remote::Return(std::unique_ptr<Lane> lane) {
+void Remote::Return(std::unique_ptr<ExecutorSlot> slot) {
   MutexLock lock(&mutex_);
   ForgetParents();
-  if (lane->generation != generation_) return;
-  Executor* executor = Find(lane->executor);
+  if (slot->generation != generation_) return;
+  Executor* executor = Find(slot->executor);
   if (executor == nullptr) return;
   --executor->busy;
   if (!executor->leaving) {
-    executor->idle.push_back(std::move(lane));
+    executor->idle.push_back(std::move(slot));
   } else if (executor->busy == 0) {
     std::erase_if(executors_, [executor](const auto& one) { return one.get() == executor; });
   }
 }
 
-void Remote::Lose(std::unique_ptr<Lane> lane) {
-  std::vector<std::unique_ptr<Lane>> gone;  // closed outside the lock
+void Remote::Lose(std::unique_ptr<ExecutorSlot> slot) {
+  std::vector<std::unique_ptr<ExecutorSlot>> gone;  // closed outside the lock
   {
     MutexLock lock(&mutex_);
     ForgetParents();
-    if (lane->generation != generation_) return;
-    Executor* executor = Find(lane->executor);
+    if (slot->generation != generation_) return;
+    Executor* executor = Find(slot->executor);
     if (executor == nullptr) return;
     --executor->busy;
     std::swap(gone, executor->idle);
@@ -307,14 +307,14 @@ void Remote::MoveTo(const std::vector<std::string>& sockets,
     }
   }
   for (const auto& [id, socket] : to_open) {
-    if (std::unique_ptr<Lane> lane = Open(id, socket, give_up)) Return(std::move(lane));
+    if (std::unique_ptr<ExecutorSlot> slot = Open(id, socket, give_up)) Return(std::move(slot));
   }
-  std::vector<std::unique_ptr<Lane>> closing;  // outside the lock
+  std::vector<std::unique_ptr<ExecutorSlot>> closing;  // outside the lock
   MutexLock lock(&mutex_);
   LeaveUnnamed(&closing);
 }
 
-void Remote::LeaveUnnamed(std::vector<std::unique_ptr<Lane>>* closing) {
+void Remote::LeaveUnnamed(std::vector<std::unique_ptr<ExecutorSlot>>* closing) {
   bool named = false;
   bool served = false;
   for (const auto& one : executors_) {

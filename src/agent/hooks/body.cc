@@ -79,7 +79,7 @@ Body::Body(const void* session) : call_start_(Now()) {
   Count(ticket_.seq.value != 0 ? &report::AgentPage::turns : &report::AgentPage::without_turn);
   // An uncontrolled body has no cores, so its threads go back to wherever the app had them.
   if (session_->pool) {
-    session_->pool->Place(ticket_.cores);
+    session_->pool->PinTo(ticket_.cores);
     caller_.emplace(ticket_.cores);
   }
 }

@@ -286,11 +286,11 @@ bool RunRemote(Forwarded& forwarded, const Call& call, Part* whole) {
   }
   wire::Layout answer;
   const bool delivered = End(forwarded, whole) &&
-                         ReadAnswer(whole->request.layout, *whole->lane, &answer) &&
-                         Deliver(*forwarded.runtime.api, answer, whole->lane->output(), call);
+                         ReadAnswer(whole->request.layout, *whole->slot, &answer) &&
+                         Deliver(*forwarded.runtime.api, answer, whole->slot->output(), call);
   // Else the runtime says here what is wrong, in its own words.
   if (!delivered)
-    ReportStayed(Staying::kCall, whole->lane ? "the executor could not run it" : kNobodyLeft);
+    ReportStayed(Staying::kCall, whole->slot ? "the executor could not run it" : kNobodyLeft);
   Release(forwarded, whole);
   return delivered;
 }

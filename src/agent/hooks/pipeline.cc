@@ -15,7 +15,7 @@ namespace {
 
 OrtStatus* Refusal(const OrtApi& api, const char* text) { return api.CreateStatus(ORT_FAIL, text); }
 
-// What values hold, as if a lane had answered; offsets are not used.
+// What values hold, as if a slot had answered; offsets are not used.
 bool ReadValues(const OrtApi& api, const std::vector<OrtValue*>& values, const Call& call) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     wire::TensorPlace place;
@@ -54,7 +54,7 @@ OrtStatus* Pipeline::Run(Forwarded& forwarded, const Call& call, bool* remote) {
   Frame& frame = frames_.front();
   OrtStatus* status = Finish(forwarded, &frame);
   if (status == nullptr) status = Hand(forwarded, frame, call);
-  *remote = status == nullptr && frame.part.lane != nullptr;
+  *remote = status == nullptr && frame.part.slot != nullptr;
   if (full || status != nullptr) {
     for (OrtValue* value : frame.values) api.ReleaseValue(value);
     Release(forwarded, &frame.part);
@@ -78,16 +78,16 @@ OrtStatus* Pipeline::Start(Forwarded& forwarded, const Call& call, Frame* frame)
 OrtStatus* Pipeline::Finish(Forwarded& forwarded, Frame* frame) {
   Part& part = frame->part;
   while (frame->under_way) {
-    const Lane::Outcome outcome = part.lane->Await();
+    const ExecutorSlot::Outcome outcome = part.slot->Await();
     frame->under_way = false;
-    if (outcome == Lane::Outcome::kDone) break;
-    // The app has long had its own tensors back, but the lane still holds what was in them.
-    frame->inputs.assign(part.lane->input(), part.lane->input() + part.request.end);
+    if (outcome == ExecutorSlot::Outcome::kDone) break;
+    // The app has long had its own tensors back, but the slot still holds what was in them.
+    frame->inputs.assign(part.slot->input(), part.slot->input() + part.request.end);
     for (std::uint32_t i = 0; i < part.request.layout.count; ++i) {
       part.request.data[i] = frame->inputs.data() + part.request.layout.tensors[i].offset;
     }
-    if (outcome == Lane::Outcome::kLost) {
-      forwarded.remote.Lose(std::move(part.lane));
+    if (outcome == ExecutorSlot::Outcome::kLost) {
+      forwarded.remote.Lose(std::move(part.slot));
       frame->under_way = Begin(forwarded, &part) == Sent::kUnderWay;
     } else {
       Release(forwarded, &part);
@@ -144,11 +144,11 @@ OrtStatus* Pipeline::Hand(Forwarded& forwarded, const Frame& frame, const Call& 
   if (!same) {
     return Refusal(api, "stagger: with --pipeline every call must ask for the same outputs");
   }
-  const Lane* lane = frame.part.lane.get();
+  const ExecutorSlot* slot = frame.part.slot.get();
   wire::Layout answer;
-  const bool handed = lane == nullptr ? ReadValues(api, frame.values, call)
-                                      : ReadAnswer(request, *lane, &answer) &&
-                                            Deliver(api, answer, lane->output(), call);
+  const bool handed = slot == nullptr ? ReadValues(api, frame.values, call)
+                                      : ReadAnswer(request, *slot, &answer) &&
+                                            Deliver(api, answer, slot->output(), call);
   if (handed) return nullptr;
   return Refusal(api, "stagger: an output has another shape than the app's own tensor");
 }

@@ -27,10 +27,10 @@ class Pipeline {
  private:
   // One inference under way, or done.
   struct Frame {
-    Part part;                      // its lane holds the outputs, once done
+    Part part;                      // its slot holds the outputs, once done
     std::vector<std::byte> inputs;  // of one that has lost its executor
     bool under_way = false;
-    std::vector<OrtValue*> values;  // instead of a lane's: computed in this process
+    std::vector<OrtValue*> values;  // instead of a slot's: computed in this process
   };
 
   OrtStatus* Start(Forwarded& forwarded, const Call& call, Frame* frame);

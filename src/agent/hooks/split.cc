@@ -37,7 +37,7 @@ Request Slice(const Request& whole, std::int64_t first, std::int64_t items, std:
 bool Join(const OrtApi& api, const Call& call, const std::vector<Part>& parts) {
   std::vector<wire::Layout> answers(parts.size());
   for (std::size_t p = 0; p < parts.size(); ++p) {
-    if (!ReadAnswer(parts[p].request.layout, *parts[p].lane, &answers[p])) return false;
+    if (!ReadAnswer(parts[p].request.layout, *parts[p].slot, &answers[p])) return false;
   }
   std::array<bool, wire::kMaxTensors> made{};
   bool good = true;
@@ -53,7 +53,7 @@ bool Join(const OrtApi& api, const Call& call, const std::vector<Part>& parts) {
     good = to != nullptr;
     for (std::size_t p = 0; good && p < parts.size(); ++p) {
       const wire::TensorPlace& place = answers[p].tensors[i];
-      std::memcpy(to, parts[p].lane->output() + place.offset, place.bytes);
+      std::memcpy(to, parts[p].slot->output() + place.offset, place.bytes);
       to += place.bytes;
     }
   }
@@ -68,32 +68,32 @@ bool Join(const OrtApi& api, const Call& call, const std::vector<Part>& parts) {
 }  // namespace
 
 Sent Begin(Forwarded& forwarded, Part* part) {
-  while (std::unique_ptr<Lane> lane = forwarded.remote.Acquire()) {
-    if (!Place(part->request, lane.get())) {
-      forwarded.remote.Return(std::move(lane));
+  while (std::unique_ptr<ExecutorSlot> slot = forwarded.remote.Acquire()) {
+    if (!CopyInputs(part->request, slot.get())) {
+      forwarded.remote.Return(std::move(slot));
       return Sent::kNoRoom;
     }
-    if (lane->Start(DueTime())) {
-      part->lane = std::move(lane);
+    if (slot->Start(DueTime())) {
+      part->slot = std::move(slot);
       return Sent::kUnderWay;
     }
-    forwarded.remote.Lose(std::move(lane));
+    forwarded.remote.Lose(std::move(slot));
   }
   return Sent::kNobody;
 }
 
 bool End(Forwarded& forwarded, Part* part) {
-  while (part->lane) {
-    const Lane::Outcome outcome = part->lane->Await();
-    if (outcome != Lane::Outcome::kLost) return outcome == Lane::Outcome::kDone;
-    forwarded.remote.Lose(std::move(part->lane));
+  while (part->slot) {
+    const ExecutorSlot::Outcome outcome = part->slot->Await();
+    if (outcome != ExecutorSlot::Outcome::kLost) return outcome == ExecutorSlot::Outcome::kDone;
+    forwarded.remote.Lose(std::move(part->slot));
     Begin(forwarded, part);
   }
   return false;
 }
 
 void Release(Forwarded& forwarded, Part* part) {
-  if (part->lane) forwarded.remote.Return(std::move(part->lane));
+  if (part->slot) forwarded.remote.Return(std::move(part->slot));
 }
 
 bool RunSplit(Forwarded& forwarded, const Call& call, const Request& request) {
@@ -110,9 +110,9 @@ bool RunSplit(Forwarded& forwarded, const Call& call, const Request& request) {
     first = end;
     good = good && Begin(forwarded, &parts[p]) == Sent::kUnderWay;
   }
-  // What has begun is awaited in any case: a lane goes back idle, or not at all.
+  // What has begun is awaited in any case: a slot goes back idle, or not at all.
   for (Part& part : parts) {
-    if (part.lane) good = End(forwarded, &part) && good;
+    if (part.slot) good = End(forwarded, &part) && good;
   }
   good = good && Join(*forwarded.runtime.api, call, parts);
   for (Part& part : parts) Release(forwarded, &part);

@@ -13,7 +13,7 @@ struct Forwarded;
 
 struct Part {
   Request request;
-  std::unique_ptr<Lane> lane{};  // while it is under way, or its answer is there
+  std::unique_ptr<ExecutorSlot> slot{};  // while it is under way, or its answer is there
 };
 
 enum class Sent : unsigned char { kUnderWay, kNoRoom, kNobody };
@@ -21,7 +21,7 @@ enum class Sent : unsigned char { kUnderWay, kNoRoom, kNobody };
 Sent Begin(Forwarded& forwarded, Part* part);
 // Waits for the answer; one whose executor died begins again on another. False: there is none.
 bool End(Forwarded& forwarded, Part* part);
-// After that; nothing to be done without a lane.
+// After that; nothing to be done without a slot.
 void Release(Forwarded& forwarded, Part* part);
 
 // True: done, the outputs are handed out. False: it cannot be split, or did not work out; nothing

@@ -25,7 +25,7 @@ class Commands {
   // Members of the group may look; only the owner may change anything.
   struct Asker {
     ClientId client;
-    Standing standing;
+    Access access;
     pid_t pid;
   };
   virtual ~Commands() = default;

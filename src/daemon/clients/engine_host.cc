@@ -129,7 +129,7 @@ bool EngineHost::OnMessage(ClientId client, const wire::Message& message, TimePo
   const auto event = std::visit(
       Overloaded{
           [&](const wire::Request& m) -> std::optional<core::Event> {
-            return core::TurnRequested{client, m.seq, m.device, m.since_call, m.gated, m.sole};
+            return core::TurnRequested{client, m.seq, m.device, m.since_call, m.gated, m.exclusive};
           },
           [&](const wire::Release& m) -> std::optional<core::Event> {
             return core::TurnReleased{client, m.seq, m.body, m.wait, m.call};
@@ -150,7 +150,7 @@ bool EngineHost::OnMessage(ClientId client, const wire::Message& message, TimePo
             return core::InferenceForwarded{client, m.call};
           },
           [&](const wire::Exceeded& m) -> std::optional<core::Event> {
-            return core::ExcessHandled{client, m.skipped, m.held, m.refused};
+            return core::ExcessHandled{client, m.skipped, m.deferred, m.refused};
           },
           [](const auto&) -> std::optional<core::Event> { return std::nullopt; },
       },
@@ -292,20 +292,21 @@ void EngineHost::Apply(const core::Event& event, ClientId cause, TimePoint now) 
   }
   ledger_.Observe(engine_, cause, now);
   for (const core::Action& action : actions_) {
-    std::visit(Overloaded{
-                   [&](const core::Grant& a) {
-                     outgoing_.push_back({a.client, wire::Grant{a.seq, a.lease, MaskOf(a.cores)}});
-                   },
-                   [&](const core::Expire& a) {
-                     LogExpiry(a, now);
-                     outgoing_.push_back({a.client, wire::Expired{a.seq}});
-                   },
-                   [&](const core::Configure& a) {
-                     outgoing_.push_back({a.client, wire::Config{a.gating, a.wait_bound,
-                                                                 wire::Bounded(a.period), a.sole}});
-                   },
-               },
-               action);
+    std::visit(
+        Overloaded{
+            [&](const core::Grant& a) {
+              outgoing_.push_back({a.client, wire::Grant{a.seq, a.lease, MaskOf(a.cores)}});
+            },
+            [&](const core::Expire& a) {
+              LogExpiry(a, now);
+              outgoing_.push_back({a.client, wire::Expired{a.seq}});
+            },
+            [&](const core::Configure& a) {
+              outgoing_.push_back({a.client, wire::Config{a.gating, a.wait_bound,
+                                                          wire::Bounded(a.period), a.exclusive}});
+            },
+        },
+        action);
   }
 }
 

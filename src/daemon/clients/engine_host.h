@@ -12,7 +12,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "core/engine.h"
-#include "daemon/clients/admission_desk.h"
+#include "daemon/clients/admission_service.h"
 #include "daemon/clients/assignments.h"
 #include "daemon/clients/ledger.h"
 #include "daemon/gpu/gpu_faults.h"
@@ -83,7 +83,7 @@ class EngineHost {
   const core::Engine& engine() const { return engine_; }
   const Ledger& ledger() const { return ledger_; }
   Ledger& ledger() { return ledger_; }
-  const AdmissionDesk& admission() const { return admission_; }
+  const AdmissionService& admission() const { return admission_; }
   const GpuFaults& faults() const { return faults_; }
   // `mps_runs` as GpuFaults has it. `soon`: faults are worth a line in the log once all that they
   // broke have been heard of; then LogFaults.
@@ -103,7 +103,7 @@ class EngineHost {
   std::vector<wire::Gpu> gpus_;
   record::QueuedRecorder* recorder_;  // null: nothing is recorded, or no longer
   Ledger ledger_;
-  AdmissionDesk admission_;
+  AdmissionService admission_;
   GpuFaults faults_;
   Assignments assignments_;
   std::function<std::string(const std::string&)> name_executor_ = [](const std::string&) {

@@ -80,9 +80,9 @@ void Server::Admit(UniqueFd fd) {
   }
   const ClientId id{next_client_++};
   const int raw = fd.get();
-  const Standing standing = StandingOf(raw, *peer, group_);
+  const Access access = AccessOf(raw, *peer, group_);
   Connection connection;
-  connection.session = std::make_unique<Session>(id, std::move(fd), *peer, standing, now);
+  connection.session = std::make_unique<Session>(id, std::move(fd), *peer, access, now);
   auto watch = loop_->Watch(raw, EPOLLIN, [this, id](std::uint32_t e) { OnReady(id, e); });
   if (!watch) {
     spdlog::warn("cannot serve pid {}: {}", peer->pid, watch.error().message);
@@ -111,7 +111,7 @@ void Server::OnReady(ClientId id, std::uint32_t events) {
   // One message per wakeup: a client that sends much does not hold up the others.
   if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) ReadOne(&connection);
   UpdateInterest(&connection);
-  Settle();
+  DeliverAndReap();
 }
 
 void Server::OnProcessGone(ClientId id) {
@@ -120,7 +120,7 @@ void Server::OnProcessGone(ClientId id) {
   for (int i = 0; i < kLastWords && ReadOne(&it->second); ++i) {
   }
   if (!it->second.doomed) Doom(&it->second, "");
-  Settle();
+  DeliverAndReap();
 }
 
 bool Server::ReadOne(Connection* connection) {
@@ -173,7 +173,7 @@ void Server::Answer(ClientId id, const Commands::Answer& answer) {
   const Session::Outcome outcome = it->second.session->Answer(answer, commands_, Now());
   if (!outcome.drop.empty()) Doom(&it->second, outcome.drop);
   UpdateInterest(&it->second);
-  Settle();
+  DeliverAndReap();
 }
 
 void Server::UpdateInterest(Connection* connection) {
@@ -197,7 +197,7 @@ void Server::Doom(Connection* connection, const std::string& reason) {
   doomed_.push_back(connection->session->id());
 }
 
-void Server::Settle() {
+void Server::DeliverAndReap() {
   // One client's end frees turns, whose grants may find another that has gone.
   while (true) {
     host_->TakeOutgoing(&outgoing_);
@@ -228,7 +228,7 @@ void Server::Settle() {
 void Server::OnLeaseTimer() {
   const TimePoint now = Now();
   if (host_->NextDeadline() <= now) host_->Tick(now);
-  Settle();
+  DeliverAndReap();
 }
 
 void Server::OnSessionTimer() {
@@ -246,7 +246,7 @@ void Server::OnSessionTimer() {
     }
   }
   session_timer_->ArmBy(next);
-  Settle();
+  DeliverAndReap();
 }
 
 void Server::LogRefusal(const Session& session, const std::string& reason) {

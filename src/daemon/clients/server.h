@@ -36,7 +36,7 @@ class Server {
 
   // After anything that made the host act outside a client's message: clients are told, those that
   // cannot be reached are seen off.
-  void Settle();
+  void DeliverAndReap();
 
  private:
   struct Connection {

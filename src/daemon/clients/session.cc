@@ -9,12 +9,11 @@
 
 namespace stagger::daemon {
 
-Session::Session(ClientId id, UniqueFd fd, wire::PeerCredentials peer, Standing standing,
-                 TimePoint now)
+Session::Session(ClientId id, UniqueFd fd, wire::PeerCredentials peer, Access access, TimePoint now)
     : id_(id),
       fd_(std::move(fd)),
       peer_(peer),
-      standing_(standing),
+      access_(access),
       deadline_(now + wire::kGreetingLimit) {}
 
 std::string Session::Label() const {
@@ -68,7 +67,7 @@ Session::Outcome Session::OnFirst(const wire::Message& message, EngineHost* host
                               STAGGER_VERSION, wire::kProtocolVersion, version),
                   now);
   }
-  if (standing_ == Standing::kStranger) {
+  if (access_ == Access::kStranger) {
     return Refuse(fmt::format("uid {} may not use this daemon: it serves uid {} and its group, if "
                               "one is configured (--group)",
                               peer_.uid, geteuid()),
@@ -97,8 +96,7 @@ Session::Outcome Session::Refuse(std::string reason, TimePoint now) {
 }
 
 Session::Outcome Session::Handle(const wire::Control& request, Commands* commands, TimePoint now) {
-  const auto answer =
-      commands->Handle(request.verb, request.body, {id_, standing_, peer_.pid}, now);
+  const auto answer = commands->Handle(request.verb, request.body, {id_, access_, peer_.pid}, now);
   awaits_answer_ = !answer;
   return answer ? Answer(*answer, commands, now) : Outcome{};
 }

@@ -27,7 +27,7 @@ class Session {
   static constexpr Duration kLinger = std::chrono::seconds{1};  // for a refusal to be read
   static constexpr const char* kDeaf = "it does not read what it is sent";
 
-  Session(ClientId id, UniqueFd fd, wire::PeerCredentials peer, Standing standing, TimePoint now);
+  Session(ClientId id, UniqueFd fd, wire::PeerCredentials peer, Access access, TimePoint now);
 
   // What a message leads to. `drop` non-empty: the client has to go, and why.
   struct Outcome {
@@ -73,7 +73,7 @@ class Session {
   ClientId id_;
   UniqueFd fd_;
   wire::PeerCredentials peer_;
-  Standing standing_;
+  Access access_;
   State state_ = State::kNew;
   std::string name_;
   TimePoint deadline_;

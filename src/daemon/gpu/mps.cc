@@ -107,13 +107,13 @@ void Mps::EnterState(State state, std::string reason) {
   if (state != State::kRunning) facts_.pid = 0;
 }
 
-void Mps::Settle(Result<void> outcome) {
+void Mps::Decide(Result<void> outcome) {
   if (settled_) std::exchange(settled_, nullptr)(std::move(outcome));
 }
 
 void Mps::Start(std::function<void(Result<void>)> settled) {
   settled_ = std::move(settled);
-  if (facts_.mode == MpsMode::kOff) return Settle({});
+  if (facts_.mode == MpsMode::kOff) return Decide({});
   if (!no_gpu_.empty()) return CannotStart("there is no GPU (" + no_gpu_ + ")");
   EnterState(State::kStarting, "");
   FindOrLaunch();
@@ -149,7 +149,7 @@ bool Mps::Adopt(const std::string& pipe_folder, bool ours) {
     spdlog::info("MPS runs already: control daemon pid {}, pipes in {}; it is not ours to stop",
                  pid, pipe_folder);
   }
-  Settle({});
+  Decide({});
   return true;
 }
 
@@ -207,11 +207,11 @@ void Mps::CannotStart(const std::string& why) {
   if (settled_) {  // never had it
     EnterState(State::kOff, why);
     if (facts_.mode == MpsMode::kOn) {
-      return Settle(Error{"mps on: " + why + "; expected a GPU and NVIDIA's " + kProgram +
+      return Decide(Error{"mps on: " + why + "; expected a GPU and NVIDIA's " + kProgram +
                           ", or mps auto or off"});
     }
     spdlog::info("no MPS: {}", why);
-    return Settle({});
+    return Decide({});
   }
   Duration wait = kFirstBackoff;
   for (int i = 1; i < failures_ && wait < kLongestBackoff; ++i) wait *= 2;

@@ -63,7 +63,7 @@ class Mps {
   void ControlEnded();
   void OnTimer();
   void EnterState(State state, std::string reason);
-  void Settle(Result<void> outcome);
+  void Decide(Result<void> outcome);
   void Forget();  // stops watching whatever is watched
   void FinishStop();
   Result<Spawned> Ask(const std::vector<std::string>& arguments, const std::string& input);

@@ -11,7 +11,7 @@ void LoopSteps::Took(Duration wall, Duration cpu) {
   cpu_.Add(cpu);
 }
 
-LoopSteps::Figures LoopSteps::figures() const {
+LoopSteps::Measurements LoopSteps::measurements() const {
   return {.steps = wall_.count(),
           .max = wall_.max(),
           .p999 = wall_.Quantile(0.999),

@@ -12,7 +12,7 @@ namespace stagger::daemon {
 
 class LoopSteps {
  public:
-  struct Figures {
+  struct Measurements {
     std::uint64_t steps = 0;
     Duration max{};
     Duration p999{};  // an upper bound, at most an eighth too high
@@ -21,7 +21,7 @@ class LoopSteps {
   };
 
   void Took(Duration wall, Duration cpu);
-  Figures figures() const;  // since the start
+  Measurements measurements() const;  // since the start
 
  private:
   // Counts by microseconds: eight buckets to each doubling.

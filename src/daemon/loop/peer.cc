@@ -67,10 +67,10 @@ std::size_t SequenceAt(const std::string& s, std::size_t i) {
 
 }  // namespace
 
-Standing StandingOf(int fd, const wire::PeerCredentials& peer, std::optional<gid_t> group) {
-  if (peer.uid == geteuid() || peer.uid == 0) return Standing::kOwner;
-  if (group && HasGroup(fd, peer, *group)) return Standing::kMember;
-  return Standing::kStranger;
+Access AccessOf(int fd, const wire::PeerCredentials& peer, std::optional<gid_t> group) {
+  if (peer.uid == geteuid() || peer.uid == 0) return Access::kOwner;
+  if (group && HasGroup(fd, peer, *group)) return Access::kMember;
+  return Access::kStranger;
 }
 
 std::string CommOf(pid_t pid) {

@@ -11,9 +11,9 @@
 namespace stagger::daemon {
 
 // The daemon's own user and root own it; members of the configured group may only take part.
-enum class Standing { kOwner, kMember, kStranger };
+enum class Access { kOwner, kMember, kStranger };
 
-Standing StandingOf(int fd, const wire::PeerCredentials& peer, std::optional<gid_t> group);
+Access AccessOf(int fd, const wire::PeerCredentials& peer, std::optional<gid_t> group);
 
 std::string CommOf(pid_t pid);     // short name; "" if the process cannot be seen
 std::string CommandOf(pid_t pid);  // its arguments, at most 200 bytes

@@ -19,9 +19,9 @@ constexpr Duration kTryEvery = std::chrono::milliseconds{50};
 }  // namespace
 
 Result<std::unique_ptr<ExecutorWatch>> ExecutorWatch::Create(EventLoop* loop, std::string socket,
-                                                             Tells tells) {
+                                                             Callbacks callbacks) {
   std::unique_ptr<ExecutorWatch> watch(
-      new ExecutorWatch(loop, std::move(socket), std::move(tells)));
+      new ExecutorWatch(loop, std::move(socket), std::move(callbacks)));
   auto timer = Timer::Create(loop, [raw = watch.get()] { raw->OnTimer(); });
   if (!timer) return timer.error();
   watch->timer_ = std::move(timer).value();
@@ -58,7 +58,7 @@ bool ExecutorWatch::TryConnect(TimePoint now) {
 
 void ExecutorWatch::Ask(TimePoint now) {
   ask_at_ = now + kAskEvery;
-  if (wire::Send(fd_.get(), wire::ExecutorMessage{wire::Ask{}}) == wire::Io::kOk) {
+  if (wire::Send(fd_.get(), wire::ExecutorMessage{wire::StatusRequest{}}) == wire::Io::kOk) {
     asked_ = std::min(asked_, now);
   }
 }
@@ -70,11 +70,11 @@ void ExecutorWatch::OnReady() {
     case wire::Io::kWouldBlock:
       return;
     case wire::Io::kOk:
-      if (const auto* told = std::get_if<wire::Told>(&message)) {
+      if (const auto* told = std::get_if<wire::StatusReply>(&message)) {
         asked_ = kNever;
         // One that listens is not yet one that answers.
-        if (std::exchange(gone_, false)) tells_.back();
-        tells_.told(told->chunk);
+        if (std::exchange(gone_, false)) callbacks_.back();
+        callbacks_.told(told->chunk);
         return;
       }
       why_ = "it refuses this daemon";
@@ -96,7 +96,7 @@ void ExecutorWatch::OnTimer() {
     if (asked_ != kNever && now - asked_ >= wire::kExecutorPatience &&
         !std::exchange(gone_, true)) {
       why_ = "its executor does not answer";
-      tells_.gone(why_);
+      callbacks_.gone(why_);
     }
     timer_->ArmBy(ask_at_);
     return;
@@ -105,7 +105,7 @@ void ExecutorWatch::OnTimer() {
     timer_->ArmBy(ask_at_);
     return;
   }
-  if (now - away_since_ >= kGrace && !std::exchange(gone_, true)) tells_.gone(why_);
+  if (now - away_since_ >= kGrace && !std::exchange(gone_, true)) callbacks_.gone(why_);
   timer_->ArmBy(now + kTryEvery);
 }
 

@@ -23,20 +23,20 @@ class ExecutorWatch {
   static constexpr Duration kAskEvery = std::chrono::milliseconds{500};
 
   // Called from the loop, with why: `gone` at most once before `back`, and so on.
-  struct Tells {
+  struct Callbacks {
     std::function<void(const std::string& why)> gone;
     std::function<void()> back;
     std::function<void(const std::string& status)> told;  // each time it answers, after `back`
   };
   static Result<std::unique_ptr<ExecutorWatch>> Create(EventLoop* loop, std::string socket,
-                                                       Tells tells);
+                                                       Callbacks callbacks);
   ~ExecutorWatch();
   ExecutorWatch(const ExecutorWatch&) = delete;
   ExecutorWatch& operator=(const ExecutorWatch&) = delete;
 
  private:
-  ExecutorWatch(EventLoop* loop, std::string socket, Tells tells)
-      : loop_(loop), socket_(std::move(socket)), tells_(std::move(tells)) {}
+  ExecutorWatch(EventLoop* loop, std::string socket, Callbacks callbacks)
+      : loop_(loop), socket_(std::move(socket)), callbacks_(std::move(callbacks)) {}
   bool TryConnect(TimePoint now);
   void Let();  // of the connection
   void OnReady();
@@ -45,7 +45,7 @@ class ExecutorWatch {
 
   EventLoop* loop_;
   std::string socket_;
-  Tells tells_;
+  Callbacks callbacks_;
   std::unique_ptr<Timer> timer_;
   UniqueFd fd_;
   EventLoop::WatchId watch_ = 0;

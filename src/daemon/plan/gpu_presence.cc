@@ -44,8 +44,8 @@ GpuPresence::~GpuPresence() {
   shared_->changed.notify_all();
 }
 
-void GpuPresence::Watch(const std::string& name, const device::Gpu& gpu, Tells tells) {
-  watched_[name] = {gpu.number, std::move(tells), false};
+void GpuPresence::Watch(const std::string& name, const device::Gpu& gpu, Callbacks callbacks) {
+  watched_[name] = {gpu.number, std::move(callbacks), false};
   const std::lock_guard lock(shared_->mutex);
   shared_->gpus[gpu.number] = gpu;
   shared_->answers.erase(gpu.number);  // whatever it is, it is told
@@ -91,7 +91,7 @@ void GpuPresence::OnLooked() {
     const bool gone = answer->second != device::Presence::kHere;
     if (std::exchange(watched.gone, gone) == gone) {
       if (const auto use = uses.find(watched.number); !gone && use != uses.end()) {
-        calls.push_back([tell = watched.tells.use, use = use->second] { tell(use); });
+        calls.push_back([tell = watched.callbacks.use, use = use->second] { tell(use); });
       }
       continue;
     }
@@ -99,9 +99,9 @@ void GpuPresence::OnLooked() {
       const char* why = answer->second == device::Presence::kLost
                             ? "the driver says that the GPU is lost"
                             : "the driver does not list the GPU any more";
-      calls.push_back([tell = watched.tells.gone, why] { tell(why); });
+      calls.push_back([tell = watched.callbacks.gone, why] { tell(why); });
     } else {
-      calls.push_back(watched.tells.back);
+      calls.push_back(watched.callbacks.back);
     }
   }
   for (const auto& call : calls) call();

@@ -23,7 +23,7 @@ class GpuPresence {
   static constexpr int kLooksPerUse = 2;  // memory and processes are asked for every other time
 
   // Called from the loop, with why: `gone` at most once before `back`, and so on.
-  struct Tells {
+  struct Callbacks {
     std::function<void(const std::string& why)> gone;
     std::function<void()> back;
     std::function<void(const device::GpuUse&)> use;  // while it is there
@@ -36,7 +36,7 @@ class GpuPresence {
   GpuPresence& operator=(const GpuPresence&) = delete;
 
   // `name` is the device that it is watched for; the GPU is taken to be there.
-  void Watch(const std::string& name, const device::Gpu& gpu, Tells tells);
+  void Watch(const std::string& name, const device::Gpu& gpu, Callbacks callbacks);
   void Forget(const std::string& name);
   // Not at the next time, now.
   void Look();
@@ -45,7 +45,7 @@ class GpuPresence {
   struct Shared;
   struct Watched {
     unsigned number = 0;
-    Tells tells;
+    Callbacks callbacks;
     bool gone = false;
   };
   explicit GpuPresence(EventLoop* loop) : loop_(loop) {}

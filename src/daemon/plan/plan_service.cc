@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "daemon/clients/engine_host.h"
 #include "daemon/loop/spawn.h"
-#include "daemon/plan/executor_figures.h"
-#include "daemon/plan/gpu_figures.h"
+#include "daemon/plan/executor_measurements.h"
+#include "daemon/plan/gpu_measurements.h"
 
 namespace stagger::daemon {
 
@@ -21,9 +21,9 @@ namespace {
 // Models are not loaded while others move, or apps start.
 constexpr Duration kAheadAfter = std::chrono::milliseconds{500};
 constexpr Duration kAheadStep = std::chrono::milliseconds{10};
-// Events that wait for the worker; beyond this, figures are not taken.
+// Events that wait for the worker; beyond this, measurements are not taken.
 constexpr std::size_t kMostWaiting = 1024;
-constexpr std::size_t kMostTold = 64;  // places in one packet
+constexpr std::size_t kMostUnmeasured = 64;  // places in one packet
 
 }  // namespace
 
@@ -94,7 +94,7 @@ Result<json> PlanService::Place(const json& body, pid_t owner, TimePoint now) {
                owner, plan_.devices().size(), plan_.streams().size());
   json places = json::array();
   for (const placement::PlacedStream& stream : joined.streams) {
-    places.push_back(PlaceOf(*plan_.Find(stream.need.name)));
+    places.push_back(DeviceNamesOf(*plan_.Find(stream.need.name)));
   }
   return json{{"streams", std::move(places)}};
 }
@@ -123,9 +123,10 @@ Result<void> PlanService::Watch(const placement::PlacedDevice& device) {
              StepLater(placement::Presence{name, true, true});
            },
        .told =
-           [this, name, is_gpu, figures = ExecutorFigures()](const std::string& status) mutable {
+           [this, name, is_gpu,
+            measurements = ExecutorMeasurements()](const std::string& status) mutable {
              // One on a GPU waits for turns there: its times say nothing of the device.
-             if (!is_gpu) StepLater(placement::Measured{name, figures.Read(status)});
+             if (!is_gpu) StepLater(placement::Measured{name, measurements.Read(status)});
            }});
   if (!watch) return watch.error();
   watches_[name] = std::move(watch).value();
@@ -157,9 +158,9 @@ Result<void> PlanService::WatchGpu(const placement::PlacedDevice& device) {
                     },
                 .use =
                     [this, name, id, gpu = *known->gpu,
-                     figures = GpuFigures()](const device::GpuUse& use) mutable {
+                     measurements = GpuMeasurements()](const device::GpuUse& use) mutable {
                       StepLater(placement::Measured{
-                          name, figures.Read(gpu, use, id, host_->engine(), host_->ledger())});
+                          name, measurements.Read(gpu, use, id, host_->engine(), host_->ledger())});
                     }});
   return {};
 }
@@ -177,8 +178,8 @@ Result<void> PlanService::Step(const placement::PlanEvent& event, TimePoint now)
 }
 
 void PlanService::StepLater(placement::PlanEvent event) {
-  const bool figures = std::holds_alternative<placement::Measured>(event);
-  if (figures && happened_.size() >= kMostWaiting) return;
+  const bool measurements = std::holds_alternative<placement::Measured>(event);
+  if (measurements && happened_.size() >= kMostWaiting) return;
   if (worker_ == nullptr) {
     auto created =
         PlanWorker::Create(loop_, [this](PlanWorker::Work work) { OnWorked(std::move(work)); });
@@ -254,16 +255,16 @@ std::optional<json> PlanService::PlacesSince(std::uint64_t* told, pid_t owner) c
   std::ranges::sort(fresh, {}, &placement::PlacedStream::change);
   *told = plan_.changes();
   if (fresh.empty()) return std::nullopt;
-  if (fresh.size() > kMostTold) {
-    fresh.resize(kMostTold);
+  if (fresh.size() > kMostUnmeasured) {
+    fresh.resize(kMostUnmeasured);
     *told = fresh.back()->change;
   }
   json places = json::array();
-  for (const placement::PlacedStream* stream : fresh) places.push_back(PlaceOf(*stream));
+  for (const placement::PlacedStream* stream : fresh) places.push_back(DeviceNamesOf(*stream));
   return json{{"streams", std::move(places)}};
 }
 
-json PlanService::PlaceOf(const placement::PlacedStream& stream) const {
+json PlanService::DeviceNamesOf(const placement::PlacedStream& stream) const {
   json devices = json::array();
   json executors = json::array();
   json gpus = json::array();

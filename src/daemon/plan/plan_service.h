@@ -30,7 +30,7 @@ class PlanService {
       : loop_(loop), devices_(std::move(devices)), host_(host), acted_(std::move(acted)) {}
   ~PlanService();
 
-  const placement::PlanInForce& placement() const { return plan_; }
+  const placement::PlanInForce& plan() const { return plan_; }
 
   // An app says that a GPU has failed: it may be gone.
   void LookAtGpus();
@@ -62,7 +62,7 @@ class PlanService {
   void OnWorked(PlanWorker::Work work);
   void Carry(const placement::PlanActions& actions);
   void PlanAhead();
-  nlohmann::json PlaceOf(const placement::PlacedStream& stream) const;
+  nlohmann::json DeviceNamesOf(const placement::PlacedStream& stream) const;
 
   EventLoop* loop_;
   std::vector<device::Device> devices_;

@@ -49,8 +49,8 @@ documents::Profile ProfileOf(const core::Profile& profile) {
   return {PhaseOf(profile.pre),
           PhaseOf(profile.body),
           PhaseOf(profile.post),
-          If(profile.overlaps > 0, Rounded(profile.demand, 1000)),
-          Rounded(profile.demand_confidence, 1000),
+          If(profile.overlaps > 0, Rounded(profile.occupancy, 1000)),
+          Rounded(profile.occupancy_confidence, 1000),
           profile.overlaps};
 }
 
@@ -67,7 +67,7 @@ documents::Number Assigned(const core::Stream& stream) {
 std::map<ClientId, const char*> States(const core::Engine& engine) {
   std::map<ClientId, const char*> states;
   for (const core::DeviceState& device : engine.devices()) {
-    for (const core::WaitingTurn& turn : device.held) states.emplace(turn.client, "held");
+    for (const core::WaitingTurn& turn : device.deferred) states.emplace(turn.client, "deferred");
     for (const core::WaitingTurn& turn : device.waiting) states.emplace(turn.client, "waiting");
   }
   for (const core::DeviceState& device : engine.devices()) {
@@ -109,7 +109,7 @@ void PutUse(const device::GpuUse& use, const documents::Status& status, document
 
 // Would all that is here fit, at the rates that are asked for, and what more would?
 std::optional<documents::Admission> Judged(const admission::DeviceLoad& load) {
-  const auto verdict = AdmissionDesk::Judge(load);
+  const auto verdict = AdmissionService::Judge(load);
   if (!verdict) return std::nullopt;
   const admission::Fit& fit = verdict->fit;
   const auto& tasks = verdict->load.tasks;
@@ -172,7 +172,7 @@ Snapshot Status::Build(TimePoint now) const {
   Snapshot snapshot;
   snapshot.taken = now;
   snapshot.gpus = gpus_;
-  const LoopSteps::Figures steps = facts_.steps->figures();
+  const LoopSteps::Measurements steps = facts_.steps->measurements();
   documents::Status& status = snapshot.status;
   status.version = STAGGER_VERSION;
   status.pid = getpid();
@@ -188,7 +188,7 @@ Snapshot Status::Build(TimePoint now) const {
   status.faults = Faults(now);
   status.placement = Placement(now);
   std::map<std::string_view, std::size_t> places;  // by stream
-  for (const placement::PlacedStream& placed : placement_->streams()) {
+  for (const placement::PlacedStream& placed : plan_->streams()) {
     places.emplace(placed.need.name, places.size());
   }
   for (std::uint32_t i = 0; i < engine.devices().size(); ++i) {
@@ -209,7 +209,7 @@ Snapshot Status::Build(TimePoint now) const {
     const auto place = places.find(record->name);
     if (place == places.end()) continue;
     status.placement->streams[place->second].runs = true;
-    PutPlace(placement_->streams()[place->second], now, &status.streams.back());
+    PutPlace(plan_->streams()[place->second], now, &status.streams.back());
   }
   status.totals.counters = {ledger.left()};
   status.totals.clients_refused = ledger.refused;
@@ -250,7 +250,7 @@ std::vector<documents::Fault> Status::Faults(TimePoint now) const {
 
 documents::Names Status::DeviceNames(const placement::PlacedOn& on) const {
   documents::Names names;
-  for (const std::uint32_t device : on) names.push_back(placement_->devices()[device].plan.name);
+  for (const std::uint32_t device : on) names.push_back(plan_->devices()[device].plan.name);
   return names;
 }
 
@@ -270,16 +270,16 @@ void Status::PutPlace(const placement::PlacedStream& placed, TimePoint now,
   // An app that uses its device itself, and is still on another one than its place.
   const bool elsewhere = out->device && placed.need.kind == placement::DeviceKind::kGpu &&
                          std::ranges::none_of(placed.on, [&](std::uint32_t device) {
-                           return placement_->devices()[device].on == *out->device;
+                           return plan_->devices()[device].on == *out->device;
                          });
   out->placement = {PlaceOf(placed, now), elsewhere};
 }
 
 // The plan in force; nullopt: there is none.
 std::optional<documents::Placement> Status::Placement(TimePoint now) const {
-  if (placement_->empty()) return std::nullopt;
+  if (plan_->empty()) return std::nullopt;
   documents::Placement plan;
-  for (const placement::PlacedDevice& device : placement_->devices()) {
+  for (const placement::PlacedDevice& device : plan_->devices()) {
     const placement::PlanDevice measured = placement::PlanOf(device);
     plan.devices.push_back({device.plan.name,
                             device.on,
@@ -292,13 +292,13 @@ std::optional<documents::Placement> Status::Placement(TimePoint now) const {
                             RoundedSeconds(now - device.since),
                             {}});
   }
-  for (const placement::PlacedStream& stream : placement_->streams()) {
+  for (const placement::PlacedStream& stream : plan_->streams()) {
     for (const std::uint32_t device : stream.on) {
       plan.devices[device].streams.push_back(stream.need.name);
     }
     plan.streams.push_back({PlaceOf(stream, now), stream.need.name, stream.need.fps, false});
   }
-  for (const placement::PlanInForce::Event& event : placement_->events()) {
+  for (const placement::PlanInForce::Event& event : plan_->events()) {
     plan.events.push_back({RoundedSeconds(now - event.at), event.text});
   }
   return plan;
@@ -348,12 +348,12 @@ void Status::PutVerdict(ClientId client, const core::Stream& stream, const Strea
     out->verdict = sentence;
     out->verdict_code = code;
   };
-  const AdmissionDesk& desk = host_->admission();
-  if (desk.mode() == AdmissionMode::kOff) return;
+  const AdmissionService& service = host_->admission();
+  if (service.mode() == AdmissionMode::kOff) return;
   if (!(stream.spec.required_fps > 0)) return put("no_rate", "no rate stated");
   const bool away = record.uses && !record.uses->empty();
   if (away && stream.body.empty()) return put("forwarded", "its inferences run in executors");
-  const AdmissionDesk::Verdict* verdict = desk.Of(client);
+  const AdmissionService::Verdict* verdict = service.Of(client);
   if (verdict == nullptr) return put("unseen", "not seen enough");
   if (verdict->fits) return put("fits", "fits");
   put("exceeds", verdict->reason);
@@ -405,7 +405,7 @@ documents::Stream Status::StreamOf(ClientId client, const core::Stream& stream,
   out.inference_ms = Summary(stream.call);
   out.profile = ProfileOf(core::ProfileOf(stream));
   if (counters.requested + counters.claimed > 0) {
-    out.device = host_->engine().devices()[stream.home.value].name;
+    out.device = host_->engine().devices()[stream.last_device.value].name;
   }
   out.attached_s = Rounded(attached_s, 1000);
   if (const GpuFaults::Affected* broken = host_->faults().Of(client)) {

@@ -43,8 +43,8 @@ class Status {
  public:
   // `gpus` may be null: nothing to look at.
   Status(const EngineHost* host, DaemonFacts facts, device::GpuWatch* gpus, const Mps* mps,
-         const placement::PlanInForce* placement)
-      : host_(host), facts_(std::move(facts)), gpus_(gpus), mps_(mps), placement_(placement) {}
+         const placement::PlanInForce* plan)
+      : host_(host), facts_(std::move(facts)), gpus_(gpus), mps_(mps), plan_(plan) {}
 
   // No older than `max_age`; built anew only if the last one is.
   std::shared_ptr<const Snapshot> Latest(Duration max_age, TimePoint now);
@@ -68,7 +68,7 @@ class Status {
   DaemonFacts facts_;
   device::GpuWatch* gpus_;
   const Mps* mps_;
-  const placement::PlanInForce* placement_;
+  const placement::PlanInForce* plan_;
   std::shared_ptr<const Snapshot> latest_;
 };
 

@@ -59,7 +59,7 @@ documents::Waits WaitsOf(const WhyFacts& facts, const WhyFacts::One& one) {
   out.accounted = account.waits;
   out.overtaken = account.overtaken;
   out.time_ms = RoundedMs(account.waited);
-  out.held_ms = RoundedMs(account.held);
+  out.deferred_ms = RoundedMs(account.deferred);
   out.queued_ms = RoundedMs(account.queued);
   out.nobody_ms = RoundedMs(account.nobody);
   out.nobody_ratio = Ratio(account.nobody, account.queued);
@@ -78,7 +78,7 @@ documents::Waits WaitsOf(const WhyFacts& facts, const WhyFacts::One& one) {
     return {RoundedSeconds(facts.now - wait.granted),
             facts.devices[wait.device.value].name,
             RoundedMs(wait.granted - wait.requested),
-            RoundedMs(wait.held),
+            RoundedMs(wait.deferred),
             wait.overtaken,
             core::ToString(wait.reason)};
   };

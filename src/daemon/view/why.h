@@ -30,8 +30,8 @@ struct WhyFacts {
   Result<documents::Why> Explain() const;
 };
 
-// Loop thread. `name`: a stream's, an app's with copies, or a pid. Error: one line for the person
-// the asker.
+// Loop thread. `name`: a stream's, an app's with copies, or a pid. Error: one line for the
+// user.
 Result<WhyFacts> FactsFor(const EngineHost& host, std::shared_ptr<const Snapshot> snapshot,
                           const std::string& name, TimePoint now);
 

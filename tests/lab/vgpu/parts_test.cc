@@ -23,13 +23,13 @@ class Streams : public testing::Test {
     free.blocking = false;
     order.Add(&free);
   }
-  Ids Append(StreamOrder::Lane* lane) {
+  Ids Append(StreamOrder::Queue* queue) {
     Ids after;
-    order.Append(lane, ++last, &after);
+    order.Append(queue, ++last, &after);
     return after;
   }
   StreamOrder order;
-  StreamOrder::Lane a, b, free;
+  StreamOrder::Queue a, b, free;
   OpId last = 0;
 };
 

@@ -1,4 +1,4 @@
-// A lane: one connection to an executor, and memory shared with it, for one inference at a time.
+// A slot: one connection to an executor, and memory shared with it, for one inference at a time.
 // Used by one thread at a time. Every wait is bounded. Nothing here exits, throws or prints.
 #pragma once
 
@@ -13,7 +13,7 @@
 
 namespace stagger::agent {
 
-class Lane {
+class ExecutorSlot {
  public:
   enum class Outcome : unsigned char {
     kDone,
@@ -22,10 +22,10 @@ class Lane {
   };
 
   struct Opening {
-    std::unique_ptr<Lane> lane;  // null: not opened
-    bool refused = false;        // the executor is there and said no
-    std::string reason;          // one line, if not opened
-    // Of the model, in memory that all apps on this executor share. Asked for by the first lane.
+    std::unique_ptr<ExecutorSlot> slot;  // null: not opened
+    bool refused = false;                // the executor is there and said no
+    std::string reason;                  // one line, if not opened
+    // Of the model, in memory that all apps on this executor share. Asked for by the first slot.
     Mapping model;
     Mapping stub;
     bool batch = false;
@@ -52,7 +52,7 @@ class Lane {
   unsigned generation = 0;  // of the process: a forked child must not use it
 
  private:
-  explicit Lane(UniqueFd socket) : socket_(std::move(socket)) {}
+  explicit ExecutorSlot(UniqueFd socket) : socket_(std::move(socket)) {}
   bool AwaitMessage(TimePoint until, wire::ExecutorMessage* message);
 
   OwnSocket socket_;

@@ -1,4 +1,4 @@
-#include "core/demand.h"
+#include "core/occupancy.h"
 
 #include <gtest/gtest.h>
 
@@ -12,7 +12,7 @@ namespace stagger::core {
 namespace {
 
 // Bodies that run side by side all the time, two drawn in turn from all pairs, or more.
-void RunTogether(const std::vector<double>& truth, std::vector<DemandEstimate>& estimates,
+void RunTogether(const std::vector<double>& truth, std::vector<OccupancyEstimate>& estimates,
                  const std::vector<std::size_t>& who, int times) {
   for (int i = 0; i < times; ++i) {
     double sum = 0;
@@ -31,30 +31,30 @@ void RunTogether(const std::vector<double>& truth, std::vector<DemandEstimate>& 
   }
 }
 
-TEST(DemandEstimate, FillsTheDeviceUntilSomethingIsKnown) {
-  const DemandEstimate demand;
-  EXPECT_EQ(demand.value(), 1);
-  EXPECT_EQ(demand.confidence(), 0);
+TEST(OccupancyEstimate, FillsTheDeviceUntilSomethingIsKnown) {
+  const OccupancyEstimate occupancy;
+  EXPECT_EQ(occupancy.value(), 1);
+  EXPECT_EQ(occupancy.confidence(), 0);
 }
 
-TEST(DemandEstimate, BodiesThatHalveEachOthersSpeedFillItEach) {
-  std::vector<DemandEstimate> estimates(2);
+TEST(OccupancyEstimate, BodiesThatHalveEachOthersSpeedFillItEach) {
+  std::vector<OccupancyEstimate> estimates(2);
   RunTogether({1, 1}, estimates, {0, 1}, 50);
   EXPECT_NEAR(estimates[0].value(), 1, 0.01);
   EXPECT_GT(estimates[0].confidence(), 0.95);
 }
 
-TEST(DemandEstimate, SaysOnlyWhatFitsWhileNobodyIsSlowedDown) {
-  std::vector<DemandEstimate> estimates(3);
+TEST(OccupancyEstimate, SaysOnlyWhatFitsWhileNobodyIsSlowedDown) {
+  std::vector<OccupancyEstimate> estimates(3);
   RunTogether({0.2, 0.2, 0.2}, estimates, {0, 1}, 100);
   EXPECT_NEAR(estimates[0].value() + estimates[1].value(), 1, 0.03);
   RunTogether({0.2, 0.2, 0.2}, estimates, {0, 1, 2}, 100);
   EXPECT_NEAR(estimates[0].value() + estimates[1].value() + estimates[2].value(), 1, 0.03);
 }
 
-TEST(DemandEstimate, TellsLargeOnesFromSmallOnes) {
+TEST(OccupancyEstimate, TellsLargeOnesFromSmallOnes) {
   const std::vector<double> truth{1, 0.3, 0.3, 0.3, 0.3};
-  std::vector<DemandEstimate> estimates(truth.size());
+  std::vector<OccupancyEstimate> estimates(truth.size());
   for (int round = 0; round < 50; ++round) {
     RunTogether(truth, estimates, {0, 1}, 1);
     RunTogether(truth, estimates, {0, 2}, 1);
@@ -66,21 +66,21 @@ TEST(DemandEstimate, TellsLargeOnesFromSmallOnes) {
   }
 }
 
-TEST(DemandEstimate, NoticesThatBodiesHaveGrown) {
-  std::vector<DemandEstimate> estimates(2);
+TEST(OccupancyEstimate, NoticesThatBodiesHaveGrown) {
+  std::vector<OccupancyEstimate> estimates(2);
   RunTogether({0.4, 0.4}, estimates, {0, 1}, 50);
   EXPECT_LT(estimates[0].value(), 0.55);
   RunTogether({0.9, 0.9}, estimates, {0, 1}, 50);
   EXPECT_NEAR(estimates[0].value(), 0.9, 0.03);
 }
 
-TEST(DemandEstimate, AGlanceOfAnotherBodyTeachesNothing) {
-  DemandEstimate demand;
-  demand.Learn(FromMs(10), FromMs(10), FromMs(1), 1);
-  demand.Learn(FromMs(0), FromMs(10), FromMs(10), 1);
-  demand.Learn(FromMs(10), FromMs(10), FromMs(0), 1);
-  EXPECT_EQ(demand.samples(), 0U);
-  EXPECT_EQ(demand.value(), 1);
+TEST(OccupancyEstimate, AGlanceOfAnotherBodyTeachesNothing) {
+  OccupancyEstimate occupancy;
+  occupancy.Learn(FromMs(10), FromMs(10), FromMs(1), 1);
+  occupancy.Learn(FromMs(0), FromMs(10), FromMs(10), 1);
+  occupancy.Learn(FromMs(10), FromMs(10), FromMs(0), 1);
+  EXPECT_EQ(occupancy.samples(), 0U);
+  EXPECT_EQ(occupancy.value(), 1);
 }
 
 using DemandLimit = Story;
@@ -118,7 +118,7 @@ TEST_F(DemandLimit, ProbesFindThatTwoFitAndThenTheyRunTogether) {
   EXPECT_TRUE(together);
   EXPECT_GE(probes, 2);
   EXPECT_LE(probes, 20);
-  EXPECT_NEAR(Of('A').demand.value() + Of('B').demand.value(), 1, 0.06);
+  EXPECT_NEAR(Of('A').occupancy.value() + Of('B').occupancy.value(), 1, 0.06);
 }
 
 TEST_F(DemandLimit, ABodyThatIsDueSoonIsNoProbe) {

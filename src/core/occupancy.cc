@@ -1,4 +1,4 @@
-#include "core/demand.h"
+#include "core/occupancy.h"
 
 #include <algorithm>
 #include <cmath>
@@ -17,11 +17,11 @@ double Ns(Duration d) { return static_cast<double>(d.count()); }
 
 }  // namespace
 
-double DemandEstimate::confidence() const {
+double OccupancyEstimate::confidence() const {
   return samples_ < kSeen ? 0 : std::clamp(1 - miss_, 0.0, 1.0);
 }
 
-void DemandEstimate::Learn(Duration alone, Duration held, Duration beside, double others) {
+void OccupancyEstimate::Learn(Duration alone, Duration held, Duration beside, double others) {
   if (alone <= Duration{} || beside <= Duration{} || !(others > 0)) return;
   if (Ns(beside) < 0.2 * Ns(held)) return;  // too short to tell
   // What was left of its work when it was by itself, it did at full speed.

@@ -1,8 +1,8 @@
-// A lane: what one thread does in one context, cut into bursts and inferences as it happens.
+// A track: what one thread does in one context, cut into bursts and inferences as it happens.
 //
 // Decides at each call, from the pattern book, whether a body begins or ends. When an inference is
 // over it looks back at the whole of it, finds its heavy bursts, and tells the book and the
-// standing what it found. Called under the detector's lock. Bounded; allocates while its buffers
+// confidence what it found. Called under the detector's lock. Bounded; allocates while its buffers
 // grow.
 #pragma once
 
@@ -15,15 +15,15 @@
 #include "base/time.h"
 #include "phase/burst.h"
 #include "phase/call.h"
+#include "phase/confidence.h"
 #include "phase/pattern_book.h"
-#include "phase/standing.h"
 
 namespace stagger::phase {
 
-// What lanes of a process share.
+// What tracks of a process share.
 struct Learned {
   PatternBook book;
-  Standing standing;
+  Confidence confidence;
   BodyId last_body = 0;
 };
 
@@ -40,9 +40,9 @@ struct Inference {
   std::uint32_t light_bursts = 0;  // after the heaviest
 };
 
-class Lane {
+class Track {
  public:
-  explicit Lane(Learned* learned) : learned_(learned) {}
+  explicit Track(Learned* learned) : learned_(learned) {}
 
   bool NeedsTime(const Call& call);
   Verdict Before(const Call& call);
@@ -50,7 +50,7 @@ class Lane {
   // known to have none. Then the launch is noted, and nothing follows from it. False: nothing was
   // done, ask Before.
   bool IsAsKnown(const Call& launch);
-  // The lane's last call returned, or the wait at the gate before it is over.
+  // The track's last call returned, or the wait at the gate before it is over.
   void Returned(TimePoint at);
   // A thread that launches nothing waits for the device.
   BodyId EndByOther();
@@ -60,7 +60,7 @@ class Lane {
   void GivenBack();
   // The thread did nothing for long, or is forgotten: its inference is over.
   bool EndInference();
-  // The device time of a body; false if it was not this lane's.
+  // The device time of a body; false if it was not this track's.
   bool Measured(BodyId body, Duration device_time);
 
   bool is_open() const { return open_; }
@@ -97,7 +97,7 @@ class Lane {
   bool Expects(Token token);
   bool BeganABurst(Token token);
   void NoteStart(Token token, bool inside);
-  void Settle(TimePoint waited_from, TimePoint until);
+  void WeighBursts(TimePoint waited_from, TimePoint until);
   Duration WeightOf(const Burst& burst);
   bool IsBig(std::uint64_t bytes) const;
 

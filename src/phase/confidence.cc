@@ -1,4 +1,4 @@
-#include "phase/standing.h"
+#include "phase/confidence.h"
 
 #include <algorithm>
 #include <bit>
@@ -38,18 +38,18 @@ const char* NameOf(State state) {
   return "?";
 }
 
-int Standing::alike() const { return std::popcount(last_); }
+int Confidence::alike() const { return std::popcount(last_); }
 
-double Standing::confidence() const {
+double Confidence::value() const {
   return static_cast<double>(alike()) / static_cast<double>(looked_at_ + 1);
 }
 
-void Standing::EndWarmUp() {
+void Confidence::EndWarmUp() {
   state_ = State::kLearning;
   streak_ = 0;
 }
 
-void Standing::WarmUp(bool settled, std::uint32_t sort) {
+void Confidence::WarmUp(bool settled, std::uint32_t sort) {
   if (!settled || sort != sort_) settled_ = 0;
   if (settled) ++settled_;
   sort_ = sort;
@@ -57,7 +57,7 @@ void Standing::WarmUp(bool settled, std::uint32_t sort) {
   if (has_settled || (inferences_ >= kWarmupInferences && sort == 0)) EndWarmUp();
 }
 
-void Standing::AddInference(Finding finding, bool settled, std::uint32_t sort) {
+void Confidence::AddInference(Finding finding, bool settled, std::uint32_t sort) {
   ++inferences_;
   if (warming_up()) return WarmUp(finding != Finding::kUnlike && settled, sort);
   if (finding == Finding::kNew) return;
@@ -67,7 +67,7 @@ void Standing::AddInference(Finding finding, bool settled, std::uint32_t sort) {
   last_ = (last_ << 1 | (alike ? 1u : 0u)) & ((1u << kWindow) - 1);
   looked_at_ = std::min(looked_at_ + 1, kWindow);
   if (state_ == State::kSure) {
-    if (unlike_in_a_row_ >= kUnlikeRow || confidence() < kEnough) state_ = State::kUnsure;
+    if (unlike_in_a_row_ >= kUnlikeRow || value() < kEnough) state_ = State::kUnsure;
   } else if (streak_ >= kAlikeRow) {
     // What it was unsure of before is no longer so.
     state_ = State::kSure;
@@ -76,11 +76,11 @@ void Standing::AddInference(Finding finding, bool settled, std::uint32_t sort) {
   }
 }
 
-void Standing::AddEndlessBurst() {
+void Confidence::AddEndlessBurst() {
   if (warming_up() && ++endless_ >= kWarmupEndless) EndWarmUp();
 }
 
-void Standing::AddBurst(TimePoint now) {
+void Confidence::AddBurst(TimePoint now) {
   endless_ = 0;
   if (bursts_++ == 0) first_burst_ = now;
   if (warming_up() && bursts_ >= kWarmupBursts && now - first_burst_ >= kWarmupTime) EndWarmUp();

@@ -1,5 +1,5 @@
-// What executors say of themselves, once every half second, as the figures that placement looks at.
-// Loop thread only; no I/O.
+// What executors say of themselves, once every half second, as the measurements that placement
+// looks at. Loop thread only; no I/O.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +11,13 @@
 namespace stagger::daemon {
 
 // Of one executor.
-class ExecutorFigures {
+class ExecutorMeasurements {
  public:
   // Fewer inferences of an app say nothing.
   static constexpr std::uint64_t kLeastSamples = 10;
 
   // `told`: the executor's status, as it answers Ask. What is not understood is left out.
-  placement::DeviceFigures Read(const std::string& told);
+  placement::DeviceMeasurements Read(const std::string& told);
 
  private:
   std::uint64_t inferences_ = 0;                 // as of the last time

@@ -1,4 +1,4 @@
-#include "console/percentile.h"
+#include "lab/legs/percentile.h"
 
 #include <algorithm>
 #include <cassert>

@@ -12,7 +12,7 @@
 
 namespace stagger::executor {
 
-class Figures {
+class Measurements {
  public:
   static constexpr std::size_t kWindow = 32;  // inferences, of each app
   static constexpr int kWarmup = 5;           // first ones of each app, left out

@@ -19,9 +19,9 @@ enum class AdmissionMode : std::uint8_t {
   kStrict  // ... gets no more than the rate that fits, so that those before it keep theirs
 };
 
-class AdmissionDesk {
+class AdmissionService {
  public:
-  explicit AdmissionDesk(AdmissionMode mode) : mode_(mode) {}
+  explicit AdmissionService(AdmissionMode mode) : mode_(mode) {}
 
   AdmissionMode mode() const { return mode_; }
 

@@ -1,4 +1,4 @@
-#include "daemon/plan/executor_figures.h"
+#include "daemon/plan/executor_measurements.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -22,16 +22,16 @@ std::uint64_t Count(const json& map, const char* field) {
 
 }  // namespace
 
-placement::DeviceFigures ExecutorFigures::Read(const std::string& told) {
-  placement::DeviceFigures figures;
+placement::DeviceMeasurements ExecutorMeasurements::Read(const std::string& told) {
+  placement::DeviceMeasurements measurements;
   const json status = json::parse(told, nullptr, false);
-  if (!status.is_object()) return figures;
+  if (!status.is_object()) return measurements;
   const std::uint64_t inferences = Count(status, "inferences");
   const std::uint64_t since = inferences - std::min(inferences_, inferences);
   inferences_ = inferences;
   const double pace = Number(status, "pace_ratio");
-  if (since > 0 && inferences >= kLeastSamples && pace > 0 && pace <= 1) figures.pace = pace;
-  figures.available_gb =
+  if (since > 0 && inferences >= kLeastSamples && pace > 0 && pace <= 1) measurements.pace = pace;
+  measurements.available_gb =
       (Number(status, "available_bytes") + Number(status, "model_memory_bytes")) / 1e9;
   std::map<std::string, std::uint64_t> seen;
   for (const json& app : status.value("apps", json::array())) {
@@ -42,10 +42,10 @@ placement::DeviceFigures ExecutorFigures::Read(const std::string& told) {
     const bool ran = last == by_app_.end() ? count > 0 : count != last->second;
     const Duration body = FromMs(Number(app, "body_ms"));
     if (!ran || Count(app, "samples") < kLeastSamples || body <= Duration{}) continue;
-    figures.apps.push_back({name, body});
+    measurements.apps.push_back({name, body});
   }
   by_app_ = std::move(seen);
-  return figures;
+  return measurements;
 }
 
 }  // namespace stagger::daemon

@@ -10,7 +10,7 @@
 
 namespace stagger::placement {
 
-struct PlacementDemand {
+struct Unplaced {
   std::vector<std::uint32_t> parts;    // by class: still to be placed
   std::vector<std::uint32_t> streams;  // by class: no device may serve more, lest it serve two
                                        // parts of one stream
@@ -26,21 +26,21 @@ struct Batch {
   std::uint32_t devices = 0;  // how many serve it
 };
 
-// Takes it off the demand; no class below 0. The devices are used up.
-void Take(PlacementDemand& demand, const Batch& batch);
+// Takes it off what is unplaced; no class below 0. The devices are used up.
+void Take(Unplaced& unplaced, const Batch& batch);
 
 // What of a pattern is still asked for.
-Pattern Trimmed(const PlacementDemand& demand, const Pattern& pattern);
+Pattern Trimmed(const Unplaced& unplaced, const Pattern& pattern);
 
 // At once and good enough to act on: fills one device after the other with what goes together, by
 // several orders, keeps the best of them, and uses each pattern for as long as there is enough of
-// all its classes. What does not fit is left in `demand`.
+// all its classes. What does not fit is left in `unplaced`.
 std::vector<Batch> FillGreedily(const Catalogue& catalogue, const PatternTest& test,
-                                PlacementDemand& demand);
+                                Unplaced& unplaced);
 
 // What a class is worth when a device of `type` is filled up: the device time and the memory it
 // takes, each as scarce as it is over all that is asked for. By class.
-std::vector<double> WorthOf(const Catalogue& catalogue, const PlacementDemand& demand, TypeId type);
+std::vector<double> WorthOf(const Catalogue& catalogue, const Unplaced& unplaced, TypeId type);
 // How much work a pattern is, whatever the type.
 double WorkOf(const Catalogue& catalogue, const Pattern& pattern);
 

@@ -1,5 +1,5 @@
-// What a lane decides while it happens. lane_look_back.cc has what it finds afterwards.
-#include "phase/lane.h"
+// What a track decides while it happens. track_look_back.cc has what it finds afterwards.
+#include "phase/track.h"
 
 #include <algorithm>
 #include <bit>
@@ -43,7 +43,7 @@ Token TokenOf(const Call& call) {
 }  // namespace
 
 // Where it begins or ends something, or where a pause before it would part the burst.
-bool Lane::NeedsTime(const Call& call) {
+bool Track::NeedsTime(const Call& call) {
   switch (call.kind) {
     case CallKind::kLaunch:
     case CallKind::kGraphLaunch: {
@@ -66,7 +66,7 @@ bool Lane::NeedsTime(const Call& call) {
   }
 }
 
-bool Lane::IsAsKnown(const Call& launch) {
+bool Track::IsAsKnown(const Call& launch) {
   if (!open_ || polls_ > 0 || untold_ != 0) return false;
   if (burst_.sliced || burst_.went_on) return false;
   const Token token = MakeToken(CallKind::kLaunch, launch.hash);
@@ -81,7 +81,7 @@ bool Lane::IsAsKnown(const Call& launch) {
 }
 
 // Of a body whose pattern is known; not its last launch.
-bool Lane::IsInside(Token token) {
+bool Track::IsInside(Token token) {
   if (!following_) return false;
   const Pattern* pattern = learned_->book.Find(following_to_);
   if (pattern == nullptr || burst_.work + 1 >= pattern->end) return false;
@@ -89,15 +89,15 @@ bool Lane::IsInside(Token token) {
 }
 
 // Of a burst without a body, and no burst has begun so without a pause: one would part this burst.
-bool Lane::IsOutside(Token token) const {
-  return burst_.body == 0 && burst_.watched && !learned_->standing.warming_up() &&
+bool Track::IsOutside(Token token) const {
+  return burst_.body == 0 && burst_.watched && !learned_->confidence.warming_up() &&
          !MayBegin(token) && tokens_.size() < Pattern::kMaxTokens;
 }
 
-Verdict Lane::Before(const Call& call) {
+Verdict Track::Before(const Call& call) {
   Verdict verdict;
   if (polls_ > 0 && call.kind != CallKind::kQuery) {
-    if (polls_ >= kQueriesOfAWait) Settle(polled_from_, last_);
+    if (polls_ >= kQueriesOfAWait) WeighBursts(polled_from_, last_);
     polls_ = 0;
   }
   switch (call.kind) {
@@ -135,17 +135,17 @@ Verdict Lane::Before(const Call& call) {
   return verdict;
 }
 
-void Lane::Returned(TimePoint at) {
+void Track::Returned(TimePoint at) {
   const bool sync = last_kind_ == CallKind::kBlockingSync;
   // A copy out that returns at once was only asked for.
   const bool copied = last_kind_ == CallKind::kCopyOut && at - entered_ >= kShortWait;
-  if (sync || copied) Settle(entered_, at);
+  if (sync || copied) WeighBursts(entered_, at);
   if (open_ && burst_.work == 1 && IsLaunch(last_kind_))
     burst_.start = at;  // it waited at the gate
   last_ = std::max(last_, at);
 }
 
-void Lane::Work(const Call& call, Verdict* verdict) {
+void Track::Work(const Call& call, Verdict* verdict) {
   const Token token = TokenOf(call);
   const bool launch = IsLaunch(call.kind);
   bool after_pause = false;
@@ -160,7 +160,7 @@ void Lane::Work(const Call& call, Verdict* verdict) {
   if (open_ && IsEndless(call.at)) {
     open_ = false;
     ends_by_wait_ = false;
-    learned_->standing.AddEndlessBurst();
+    learned_->confidence.AddEndlessBurst();
   }
   if (!open_) {
     if (!launch) return history_.Push(token);
@@ -185,7 +185,7 @@ void Lane::Work(const Call& call, Verdict* verdict) {
   if (body_ != 0 && following_) Follow(token, verdict);
 }
 
-void Lane::Open(const Call& call, Token token, bool after_pause, Verdict* verdict) {
+void Track::Open(const Call& call, Token token, bool after_pause, Verdict* verdict) {
   PatternBook& book = learned_->book;
   if (bursts_.empty()) bursts_.resize(kBursts);
   if (copies_in_ > 0) {
@@ -209,7 +209,7 @@ void Lane::Open(const Call& call, Token token, bool after_pause, Verdict* verdic
   burst_.start = call.at;
   burst_.copies_in = copies_in_;
   burst_.opened_tick = book.tick();
-  burst_.watched = !learned_->standing.warming_up();
+  burst_.watched = !learned_->confidence.warming_up();
   if (!after_pause) NoteStart(token, false);
 
   if (burst_.watched) {
@@ -228,50 +228,50 @@ void Lane::Open(const Call& call, Token token, bool after_pause, Verdict* verdic
   bytes_in_ = 0;
 }
 
-void Lane::BeginBody(Verdict* verdict) {
+void Track::BeginBody(Verdict* verdict) {
   verdict->begun = body_ = burst_.body = ++learned_->last_body;
   slice_ = {body_, 0};
   resume_ = false;
 }
 
 // An app that never lets the device rest, nor waits for it, would warm up for ever.
-bool Lane::IsEndless(TimePoint now) const {
-  return (learned_->standing.warming_up() || !burst_.watched) &&
+bool Track::IsEndless(TimePoint now) const {
+  return (learned_->confidence.warming_up() || !burst_.watched) &&
          (burst_.work >= Pattern::kMaxTokens || now - burst_.start >= kEndless);
 }
 
-bool Lane::SliceIsOver() const {
+bool Track::SliceIsOver() const {
   return body_ != 0 && !following_ && !ends_by_wait_ && slice_.load >= slice_load_;
 }
 
 // The burst's body ended at its known last launch, and what follows is no post-processing that was
 // launched with it: the model has grown, or something else is on.
-bool Lane::GoesOn(Token token) const {
+bool Track::GoesOn(Token token) const {
   const bool ended_as_known = body_ == 0 && burst_.body != 0 && following_;
   return ended_as_known && !learned_->book.IsLight(token, following_to_);
 }
 
 // Begins without a pattern: where the device was given something new, or had a rest.
-bool Lane::CarefulBegin(TimePoint now, const StartKeys& keys) const {
+bool Track::CarefulBegin(TimePoint now, const StartKeys& keys) const {
   if (learned_->book.KnownLight(keys)) return false;
   // What an inference begins with is known: what comes later and is unknown is its own affair.
-  const bool known = learned_->standing.state() == State::kSure && bounded_;
+  const bool known = learned_->confidence.state() == State::kSure && bounded_;
   if (known && now - body_over_ < kUnknownLong) return boundary_;
   return boundary_ || now - last_ >= kPause || now - body_over_ >= kCarefulAgain;
 }
 
-bool Lane::Expects(Token token) {
+bool Track::Expects(Token token) {
   if (body_ == 0 || !following_) return false;
   const Pattern* pattern = learned_->book.Find(following_to_);
   return pattern != nullptr && burst_.work < pattern->end && pattern->tokens[burst_.work] == token;
 }
 
-bool Lane::BeganABurst(Token token) {
+bool Track::BeganABurst(Token token) {
   return std::ranges::any_of(Starts(),
                              [&](const Start& s) { return s.token == token && !s.inside; });
 }
 
-void Lane::NoteStart(Token token, bool inside) {
+void Track::NoteStart(Token token, bool inside) {
   const auto known = std::ranges::find(Starts(), token, &Start::token);
   if (known != Starts().end()) {
     known->inside |= inside;
@@ -283,7 +283,7 @@ void Lane::NoteStart(Token token, bool inside) {
 }
 
 // The token has just been added to the burst.
-void Lane::Follow(Token token, Verdict* verdict) {
+void Track::Follow(Token token, Verdict* verdict) {
   PatternBook& book = learned_->book;
   const Pattern* pattern = book.Find(following_to_);
   const std::size_t at = burst_.work - 1;
@@ -305,7 +305,7 @@ void Lane::Follow(Token token, Verdict* verdict) {
   body_over_ = last_;
 }
 
-BodyId Lane::Close(Verdict* verdict) {
+BodyId Track::Close(Verdict* verdict) {
   resume_ = false;
   ends_by_wait_ = false;
   const BodyId ended = body_;
@@ -316,7 +316,7 @@ BodyId Lane::Close(Verdict* verdict) {
   }
   open_ = false;
   burst_.pattern = learned_->book.Record(tokens_, burst_);
-  learned_->standing.AddBurst(last_);
+  learned_->confidence.AddBurst(last_);
   At(closed_++) = burst_;
   history_.Push(tokens_.front() + 1);
   if (closed_ - inference_from_ >= kBursts) {
@@ -330,7 +330,7 @@ BodyId Lane::Close(Verdict* verdict) {
   return ended;
 }
 
-void Lane::CopyIn(const Call& call, Verdict* verdict) {
+void Track::CopyIn(const Call& call, Verdict* verdict) {
   // Networks make small things on the host as they go.
   if (open_ && !IsBig(call.bytes)) return;
   if (open_) verdict->ended_before = Close(verdict);
@@ -339,15 +339,15 @@ void Lane::CopyIn(const Call& call, Verdict* verdict) {
   history_.Push(TokenOf(call));
 }
 
-bool Lane::IsBig(std::uint64_t bytes) const { return bytes * kBigPart >= usual_bytes_; }
+bool Track::IsBig(std::uint64_t bytes) const { return bytes * kBigPart >= usual_bytes_; }
 
-void Lane::Wait(const Call& call, Verdict* verdict) {
+void Track::Wait(const Call& call, Verdict* verdict) {
   if (open_) verdict->ended_after = Close(verdict);
   ends_by_wait_ = true;
   history_.Push(TokenOf(call));
 }
 
-void Lane::Query(const Call& call, Verdict* verdict) {
+void Track::Query(const Call& call, Verdict* verdict) {
   if (polls_ == 0 || call.hash != polled_) {
     polls_ = 0;
     polled_ = call.hash;
@@ -361,7 +361,7 @@ void Lane::Query(const Call& call, Verdict* verdict) {
   history_.Push(MakeToken(CallKind::kBlockingSync, 0));
 }
 
-void Lane::LabelBegin(const Call& call, Verdict* verdict) {
+void Track::LabelBegin(const Call& call, Verdict* verdict) {
   if (label_depth_++ > 0) return;
   if (open_) verdict->ended_before = Close(verdict);
   verdict->inference_ended |= EndInferenceBefore(closed_);
@@ -370,21 +370,21 @@ void Lane::LabelBegin(const Call& call, Verdict* verdict) {
   history_.Push(TokenOf(call));
 }
 
-void Lane::LabelEnd(Verdict* verdict) {
+void Track::LabelEnd(Verdict* verdict) {
   if (label_depth_ == 0 || --label_depth_ > 0) return;
   if (open_) verdict->ended_before = Close(verdict);
   verdict->inference_ended |= EndInferenceBefore(closed_);
   boundary_ = false;
 }
 
-bool Lane::EndInference() { return EndInferenceBefore(closed_); }
+bool Track::EndInference() { return EndInferenceBefore(closed_); }
 
-void Lane::GivenBack() {
+void Track::GivenBack() {
   EndByOther();
   resume_ = true;
 }
 
-BodyId Lane::EndByOther() {
+BodyId Track::EndByOther() {
   const BodyId ended = body_;
   burst_.ended_at = burst_.work;
   body_ = 0;

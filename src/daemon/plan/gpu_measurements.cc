@@ -1,4 +1,4 @@
-#include "daemon/plan/gpu_figures.h"
+#include "daemon/plan/gpu_measurements.h"
 
 #include <algorithm>
 #include <utility>
@@ -37,10 +37,11 @@ bool RunsOnlyOn(const core::Stream& stream, DeviceId device) {
 
 }  // namespace
 
-placement::DeviceFigures GpuFigures::Read(const device::Gpu& gpu, const device::GpuUse& use,
-                                          DeviceId device, const core::Engine& engine,
-                                          const Ledger& ledger) {
-  placement::DeviceFigures figures;
+placement::DeviceMeasurements GpuMeasurements::Read(const device::Gpu& gpu,
+                                                    const device::GpuUse& use, DeviceId device,
+                                                    const core::Engine& engine,
+                                                    const Ledger& ledger) {
+  placement::DeviceMeasurements measurements;
   std::map<ClientId, Seen> seen;
   for (const auto& [client, record] : ledger.streams()) {
     const auto found = engine.streams().find(client);
@@ -52,11 +53,11 @@ placement::DeviceFigures GpuFigures::Read(const device::Gpu& gpu, const device::
     const Duration body = (alone.total() - last.total) / static_cast<Duration::rep>(bodies);
     last = {alone.count(), alone.total()};
     // An executor's turns are for many apps: they say nothing of one.
-    if (record.serves.empty()) figures.apps.push_back({record.name, body});
+    if (record.serves.empty()) measurements.apps.push_back({record.name, body});
   }
   seen_ = std::move(seen);
-  figures.available_gb = AvailableTo(ledger, gpu, use, !seen_.empty());
-  return figures;
+  measurements.available_gb = AvailableTo(ledger, gpu, use, !seen_.empty());
+  return measurements;
 }
 
 }  // namespace stagger::daemon

@@ -1,4 +1,4 @@
-#include "agent/forward/lane.h"
+#include "agent/forward/executor_slot.h"
 
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -42,9 +42,9 @@ bool WaitsInReads(int fd) {
 
 }  // namespace
 
-Lane::Opening Lane::Open(const std::string& socket, const wire::Open& open,
-                         std::span<const std::byte> model, bool want_files,
-                         const std::atomic<bool>* give_up) {
+ExecutorSlot::Opening ExecutorSlot::Open(const std::string& socket, const wire::Open& open,
+                                         std::span<const std::byte> model, bool want_files,
+                                         const std::atomic<bool>* give_up) {
   Opening opening;
   Result<UniqueFd> connected = wire::Connect(socket);
   if (!connected) {
@@ -55,17 +55,17 @@ Lane::Opening Lane::Open(const std::string& socket, const wire::Open& open,
     opening.reason = "no reads that wait on a socket here";
     return opening;
   }
-  std::unique_ptr<Lane> lane(new Lane(std::move(*connected)));
+  std::unique_ptr<ExecutorSlot> slot(new ExecutorSlot(std::move(*connected)));
   wire::ExecutorMessage message = open;
   wire::Descriptors files;
-  if (wire::Send(lane->socket_.get(), message) != wire::Io::kOk) {
+  if (wire::Send(slot->socket_.get(), message) != wire::Io::kOk) {
     opening.reason = "the executor at " + socket + " takes no greeting";
     return opening;
   }
   // The executor answers at once if it has no such model, and after the load otherwise.
   TimePoint until = Now() + kLongestLoad;
   while (true) {
-    const int fd = lane->socket_.get();
+    const int fd = slot->socket_.get();
     const wire::Io io = fd < 0 ? wire::Io::kClosed : wire::ReceiveShort(fd, &message, &files);
     if (io == wire::Io::kWouldBlock) {
       const bool given_up = give_up != nullptr && give_up->load();
@@ -101,25 +101,25 @@ Lane::Opening Lane::Open(const std::string& socket, const wire::Open& open,
     opening.reason = "the executor at " + socket + " answers with something else";
     return opening;
   }
-  lane->arena_ = Mapping::OfFile(files[0].get(), SizeOf(files[0].get()), true);
-  lane->input_bytes_ = opened->input_bytes;
-  lane->output_bytes_ = opened->output_bytes;
-  lane->input_reserved_ = opened->input_reserved;
+  slot->arena_ = Mapping::OfFile(files[0].get(), SizeOf(files[0].get()), true);
+  slot->input_bytes_ = opened->input_bytes;
+  slot->output_bytes_ = opened->output_bytes;
+  slot->input_reserved_ = opened->input_reserved;
   if (want_files) {
     opening.model = Mapping::OfFile(files[1].get(), SizeOf(files[1].get()), false);
     opening.stub = Mapping::OfFile(files[2].get(), SizeOf(files[2].get()), false);
   }
-  if (!lane->arena_.valid() || (want_files && (!opening.model.valid() || !opening.stub.valid()))) {
+  if (!slot->arena_.valid() || (want_files && (!opening.model.valid() || !opening.stub.valid()))) {
     opening.reason = "no memory to share with the executor";
     return opening;
   }
-  lane->reported_ = ReportExecutor(socket);
+  slot->reported_ = ReportExecutor(socket);
   opening.batch = opened->batch;
-  opening.lane = std::move(lane);
+  opening.slot = std::move(slot);
   return opening;
 }
 
-bool Lane::AwaitMessage(TimePoint until, wire::ExecutorMessage* message) {
+bool ExecutorSlot::AwaitMessage(TimePoint until, wire::ExecutorMessage* message) {
   while (true) {
     const int fd = socket_.get();
     if (fd < 0 || Now() >= until) return false;
@@ -130,7 +130,7 @@ bool Lane::AwaitMessage(TimePoint until, wire::ExecutorMessage* message) {
   }
 }
 
-bool Lane::Reserve(std::uint64_t input_bytes) {
+bool ExecutorSlot::Reserve(std::uint64_t input_bytes) {
   if (input_bytes <= input_reserved_) return true;
   if (input_bytes > input_bytes_) return false;
   const int fd = socket_.get();
@@ -143,13 +143,13 @@ bool Lane::Reserve(std::uint64_t input_bytes) {
   return input_bytes <= input_reserved_;
 }
 
-bool Lane::Start(Duration due) {
+bool ExecutorSlot::Start(Duration due) {
   const int fd = socket_.get();
   const wire::ExecutorMessage infer = wire::Infer{.seq = ++seq_, .due = wire::Bounded(due)};
   return fd >= 0 && wire::Send(fd, infer) == wire::Io::kOk;
 }
 
-Lane::Outcome Lane::Await() {
+ExecutorSlot::Outcome ExecutorSlot::Await() {
   const TimePoint start = Now();
   const TimePoint until = start + std::max(wire::kExecutorPatience, longest_ * kPatienceFactor);
   wire::ExecutorMessage message;

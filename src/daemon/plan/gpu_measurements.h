@@ -13,14 +13,15 @@
 namespace stagger::daemon {
 
 // Of one GPU.
-class GpuFigures {
+class GpuMeasurements {
  public:
   // Bodies of an app, alone on the device, that make a figure. While its agent learns (20 or so) a
-  // turn holds more than the body, so that two such figures in a row are never both of that.
+  // turn holds more than the body, so that two such measurements in a row are never both of that.
   static constexpr std::uint64_t kLeastBodies = 30;
 
-  placement::DeviceFigures Read(const device::Gpu& gpu, const device::GpuUse& use, DeviceId device,
-                                const core::Engine& engine, const Ledger& ledger);
+  placement::DeviceMeasurements Read(const device::Gpu& gpu, const device::GpuUse& use,
+                                     DeviceId device, const core::Engine& engine,
+                                     const Ledger& ledger);
 
  private:
   struct Seen {

@@ -1,5 +1,5 @@
 // What is seen of a GPU that apps use themselves.
-#include "daemon/plan/gpu_figures.h"
+#include "daemon/plan/gpu_measurements.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,9 +15,9 @@ using testing::IsEmpty;
 constexpr DeviceId kGpu{1};
 constexpr std::uint64_t kGb = 1'000'000'000;
 
-class GpuFiguresTest : public testing::Test {
+class GpuMeasurementsTest : public testing::Test {
  protected:
-  GpuFiguresTest() {
+  GpuMeasurementsTest() {
     gpu_.memory_bytes = 16 * kGb;
     for (const auto& [client, pid] : {std::pair{kOne, 11}, std::pair{kTwo, 12}}) {
       Step(core::ClientJoined{client, {}});
@@ -48,8 +48,8 @@ class GpuFiguresTest : public testing::Test {
       now_ = now_ + milliseconds{5};
     }
   }
-  placement::DeviceFigures Read(const device::GpuUse& use = {}) {
-    return figures_.Read(gpu_, use, kGpu, engine_, ledger_);
+  placement::DeviceMeasurements Read(const device::GpuUse& use = {}) {
+    return measurements_.Read(gpu_, use, kGpu, engine_, ledger_);
   }
 
   static constexpr ClientId kOne{1};
@@ -58,11 +58,11 @@ class GpuFiguresTest : public testing::Test {
   core::Engine engine_ = MakeEngine();
   Ledger ledger_{2, now_};
   device::Gpu gpu_;
-  GpuFigures figures_;
+  GpuMeasurements measurements_;
   std::uint64_t seq_ = 0;
 };
 
-TEST_F(GpuFiguresTest, ABodysTimeIsThatOfEnoughOfThem) {
+TEST_F(GpuMeasurementsTest, ABodysTimeIsThatOfEnoughOfThem) {
   Bodies(kOne, 20, 10);
   EXPECT_THAT(Read().apps, IsEmpty()) << "its agent may still be learning";
   Bodies(kOne, 10, 10);
@@ -79,13 +79,13 @@ TEST_F(GpuFiguresTest, ABodysTimeIsThatOfEnoughOfThem) {
   EXPECT_EQ(apps[0].body, milliseconds{25});
 }
 
-TEST_F(GpuFiguresTest, OfAnAppThatUsesOtherDevicesNothingIsSaid) {
+TEST_F(GpuMeasurementsTest, OfAnAppThatUsesOtherDevicesNothingIsSaid) {
   Bodies(kOne, 40, 10);
   Bodies(kOne, 1, 10, DeviceId{0});
   EXPECT_THAT(Read().apps, IsEmpty());
 }
 
-TEST_F(GpuFiguresTest, MemoryIsAllThatOthersDoNotHold) {
+TEST_F(GpuMeasurementsTest, MemoryIsAllThatOthersDoNotHold) {
   device::GpuUse use;
   EXPECT_EQ(Read(use).available_gb, 0) << "not known";
   use.memory_bytes = 6 * kGb;
@@ -98,7 +98,7 @@ TEST_F(GpuFiguresTest, MemoryIsAllThatOthersDoNotHold) {
   EXPECT_EQ(Read(use).available_gb, 0);
 }
 
-TEST_F(GpuFiguresTest, ProcessNumbersOfAnotherNamespaceSayNothing) {
+TEST_F(GpuMeasurementsTest, ProcessNumbersOfAnotherNamespaceSayNothing) {
   Bodies(kOne, 1, 10);
   device::GpuUse use;
   use.memory_bytes = 6 * kGb;

@@ -1,4 +1,4 @@
-#include "daemon/clients/admission_desk.h"
+#include "daemon/clients/admission_service.h"
 
 #include <spdlog/spdlog.h>
 
@@ -37,8 +37,8 @@ std::optional<AdmissionMode> ParseAdmissionMode(const std::string& text) {
   return std::nullopt;
 }
 
-std::optional<core::RateCapped> AdmissionDesk::OnRelease(const core::Engine& engine,
-                                                         ClientId client) {
+std::optional<core::RateCapped> AdmissionService::OnRelease(const core::Engine& engine,
+                                                            ClientId client) {
   if (mode_ == AdmissionMode::kOff || verdicts_.contains(client)) return std::nullopt;
   const auto found = engine.streams().find(client);
   if (found == engine.streams().end()) return std::nullopt;
@@ -47,7 +47,7 @@ std::optional<core::RateCapped> AdmissionDesk::OnRelease(const core::Engine& eng
     return std::nullopt;
   }
   // Beside those judged before it, which keep what they were promised.
-  admission::DeviceLoad load = admission::LoadOf(engine, stream.home);
+  admission::DeviceLoad load = admission::LoadOf(engine, stream.last_device);
   std::vector<admission::NamedTask> tasks;
   for (std::size_t i = 0; i < load.tasks.size(); ++i) {
     const Verdict* earlier = Of(load.clients[i]);
@@ -60,7 +60,7 @@ std::optional<core::RateCapped> AdmissionDesk::OnRelease(const core::Engine& eng
   const admission::Fit fit = admission::JudgeFit(tasks);
   Verdict& verdict = verdicts_[client];
   verdict = {fit.admitted, 0, fit.reason};
-  const std::string& device = engine.devices()[stream.home.value].name;
+  const std::string& device = engine.devices()[stream.last_device.value].name;
   if (fit.admitted) {
     spdlog::info("stream '{}' fits on {}: bodies take {:.0f} % of it", stream.spec.name, device,
                  fit.utilisation * 100);
@@ -77,7 +77,7 @@ std::optional<core::RateCapped> AdmissionDesk::OnRelease(const core::Engine& eng
   return core::RateCapped{client, verdict.cap_fps};
 }
 
-std::vector<core::RateCapped> AdmissionDesk::OnLeave(ClientId client) {
+std::vector<core::RateCapped> AdmissionService::OnLeave(ClientId client) {
   verdicts_.erase(client);
   std::vector<core::RateCapped> lifted;
   for (const auto& [other, verdict] : verdicts_) {
@@ -87,12 +87,12 @@ std::vector<core::RateCapped> AdmissionDesk::OnLeave(ClientId client) {
   return lifted;
 }
 
-const AdmissionDesk::Verdict* AdmissionDesk::Of(ClientId client) const {
+const AdmissionService::Verdict* AdmissionService::Of(ClientId client) const {
   const auto found = verdicts_.find(client);
   return found == verdicts_.end() ? nullptr : &found->second;
 }
 
-std::optional<AdmissionDesk::DeviceVerdict> AdmissionDesk::Judge(admission::DeviceLoad load) {
+std::optional<AdmissionService::DeviceVerdict> AdmissionService::Judge(admission::DeviceLoad load) {
   if (load.tasks.empty()) return std::nullopt;
   DeviceVerdict verdict;
   verdict.load = std::move(load);

@@ -1,4 +1,4 @@
-// Standing: how far what was learned can be relied on, from how the last inferences turned out.
+// Confidence: how far what was learned can be relied on, from how the last inferences turned out.
 //
 // One per process. Confidence is alike / (looked at + 1) over the last 16 inferences since warm-up
 // or since the app last changed: how many of them, looked back at, consisted of known patterns
@@ -23,7 +23,7 @@ enum class Finding : std::uint8_t {
   kUnlike,
 };
 
-class Standing {
+class Confidence {
  public:
   // A finished inference. `settled`: it took about as long as the one before. `sort`: what told
   // it apart from the one before, if only its heaviest pattern did; else 0.
@@ -37,7 +37,7 @@ class Standing {
 
   State state() const { return state_; }
   bool warming_up() const { return state_ == State::kWarmingUp; }
-  double confidence() const;
+  double value() const;
   int alike() const;  // of the last looked_at()
   int looked_at() const { return looked_at_; }
   std::uint64_t inferences() const { return inferences_; }

@@ -1,8 +1,8 @@
-// What a lane finds when it looks back: how long the device took for each burst, which bursts of an
-// inference were its heavy parts, and whether they had been told while they happened.
+// What a track finds when it looks back: how long the device took for each burst, which bursts of
+// an inference were its heavy parts, and whether they had been told while they happened.
 #include <algorithm>
 
-#include "phase/lane.h"
+#include "phase/track.h"
 
 namespace stagger::phase {
 namespace {
@@ -28,7 +28,7 @@ std::int64_t Load(const Burst& burst) { return burst.work + kLaunchesPerGraph * 
 
 // The host has waited: whatever was launched is done. The time goes to the bursts since the last
 // wait, by their launches.
-void Lane::Settle(TimePoint waited_from, TimePoint until) {
+void Track::WeighBursts(TimePoint waited_from, TimePoint until) {
   last_wait_ = until;
   const TimePoint from = settled_at_;
   settled_at_ = until;
@@ -59,7 +59,7 @@ void Lane::Settle(TimePoint waited_from, TimePoint until) {
   }
 }
 
-bool Lane::Measured(BodyId body, Duration device_time) {
+bool Track::Measured(BodyId body, Duration device_time) {
   const auto slice = std::ranges::find(slices_, body, &Slice::body);
   if (slice != slices_.end()) {
     const std::int64_t fits =
@@ -82,19 +82,19 @@ bool Lane::Measured(BodyId body, Duration device_time) {
   return false;
 }
 
-Duration Lane::WeightOf(const Burst& burst) {
+Duration Track::WeightOf(const Burst& burst) {
   const Pattern* pattern = learned_->book.Find(burst.pattern);
   return pattern != nullptr ? pattern->Weight() : burst.weight;
 }
 
-bool Lane::EndInferenceBefore(std::uint64_t number) {
+bool Track::EndInferenceBefore(std::uint64_t number) {
   const std::uint64_t from = inference_from_;
   inference_from_ = number;
   return number > from && LookBack(from, number);
 }
 
 // False if there was nothing worth a turn in it.
-bool Lane::LookBack(std::uint64_t from, std::uint64_t to) {
+bool Track::LookBack(std::uint64_t from, std::uint64_t to) {
   std::uint64_t heaviest = from;
   for (std::uint64_t i = from; i < to; ++i)
     if (WeightOf(At(i)) > WeightOf(At(heaviest))) heaviest = i;
@@ -130,11 +130,11 @@ bool Lane::LookBack(std::uint64_t from, std::uint64_t to) {
   inference_ = seen;
   // Without copies or labels, trials of one kernel look like inferences: only many count.
   const std::uint32_t sort = bounded_ ? 0 : body.pattern.id;
-  learned_->standing.AddInference(finding, settled, sort);
+  learned_->confidence.AddInference(finding, settled, sort);
   return true;
 }
 
-Finding Lane::Judge(Burst& burst, bool heavy) {
+Finding Track::Judge(Burst& burst, bool heavy) {
   PatternBook& book = learned_->book;
   const Pattern* pattern = book.Find(burst.pattern);
   const bool was_predicted = burst.predicted.id != 0;

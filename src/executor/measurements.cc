@@ -1,4 +1,4 @@
-#include "executor/figures.h"
+#include "executor/measurements.h"
 
 #include <algorithm>
 
@@ -7,17 +7,17 @@ namespace {
 
 template <typename T>
 void Keep(std::vector<T>* ring, std::size_t* next, const T& value) {
-  if (ring->size() < Figures::kWindow) {
+  if (ring->size() < Measurements::kWindow) {
     ring->push_back(value);
     return;
   }
   (*ring)[*next] = value;
-  *next = (*next + 1) % Figures::kWindow;
+  *next = (*next + 1) % Measurements::kWindow;
 }
 
 }  // namespace
 
-void Figures::Add(const std::string& app, Duration own, Duration took) {
+void Measurements::Add(const std::string& app, Duration own, Duration took) {
   ++inferences_;
   Ring& ring = apps_[app];
   if (++ring.inferences <= kWarmup) return;
@@ -25,7 +25,7 @@ void Figures::Add(const std::string& app, Duration own, Duration took) {
   Keep(&spent_, &next_spent_, {own, std::max(own, took)});
 }
 
-std::map<std::string, Figures::App> Figures::Apps() const {
+std::map<std::string, Measurements::App> Measurements::Apps() const {
   std::map<std::string, App> apps;
   for (const auto& [name, ring] : apps_) {
     App& app = apps[name];
@@ -39,7 +39,7 @@ std::map<std::string, Figures::App> Figures::Apps() const {
   return apps;
 }
 
-double Figures::pace() const {
+double Measurements::pace() const {
   Spent sum;
   for (const Spent& one : spent_) {
     sum.own += one.own;

@@ -1,4 +1,4 @@
-#include "console/progress_line.h"
+#include "lab/legs/progress_line.h"
 
 #include <fmt/core.h>
 #include <unistd.h>

@@ -79,9 +79,9 @@ Paragraph WhyReader::Leases() const {
 Paragraph WhyReader::WithoutTurn() const {
   Paragraph said;
   const core::StreamCounters& counters = stream_.counters;
-  if (counters.sole > 0) {
+  if (counters.exclusive > 0) {
     said.Say(fmt::format("{} of {} began at once: no other stream used the device.",
-                         Times(counters.sole, "turn", "turns"), counters.granted));
+                         Times(counters.exclusive, "turn", "turns"), counters.granted));
   }
   if (const std::uint64_t warmup = counters.warmup; warmup > 0) {
     said.Say(fmt::format("{} {} let through to warm up.", Times(warmup, "inference", "inferences"),
@@ -113,8 +113,8 @@ Paragraph WhyReader::Bodies() const {
     said.Say(fmt::format("Alone on the device a body takes {} (p99 {}), confidence {:.2f}.",
                          Time(*body.mean), Time(body.p99.value_or(0)), body.confidence));
   }
-  if (profile.demand) {
-    said.Say(fmt::format("It fills {} of it, as {} beside others tell.", Share(*profile.demand),
+  if (profile.occupancy) {
+    said.Say(fmt::format("It fills {} of it, as {} beside others tell.", Share(*profile.occupancy),
                          Times(profile.overlaps, "body", "bodies")));
   }
   if (device_.kind == "gpu") {
