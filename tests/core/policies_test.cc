@@ -39,7 +39,7 @@ TEST(PoliciesTest, WholeInferencesAreForSimulationsOnly) {
             "with concurrency 1");
   EXPECT_THAT(PolicyNames(TurnsOf::kApps), Not(HasSubstr("serial")));
   EXPECT_THAT(Validate(PolicySpec{"lottery"}, TurnsOf::kApps).error().message,
-              HasSubstr("there are " + PolicyNames(TurnsOf::kApps)));
+              HasSubstr("is not a policy; known: " + PolicyNames(TurnsOf::kApps)));
   for (const core::Policy& policy : Policies()) {
     if (policy.whole) continue;
     EXPECT_TRUE(CheckPolicyName(std::string(policy.name), TurnsOf::kApps)) << policy.name;

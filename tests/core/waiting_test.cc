@@ -58,7 +58,6 @@ TEST_F(Waiting, RemembersWhoLeft) {
   Leave('A');
   EXPECT_EQ(Behind(Account('B')), "A 10");
   EXPECT_EQ(Of('B').waits[0].reason, Reason::kHolderGone);
-  EXPECT_EQ(Account('A').waits, 0u);
 }
 
 TEST_F(Waiting, EndsForTheOthersWithTheLease) {
