@@ -55,8 +55,8 @@ CUresult Record(CUevent, CUstream) {
 }
 CUresult Event(CUevent) { return CUDA_SUCCESS; }
 CUresult IsCapturing(CUstream stream, CUstreamCaptureStatus* status) {
-  *status =
-      stream == capturing.load() ? CU_STREAM_CAPTURE_STATUS_ACTIVE : CU_STREAM_CAPTURE_STATUS_NONE;
+  *status = stream == capturing.load() ? CUstreamCaptureStatus{CU_STREAM_CAPTURE_STATUS_ACTIVE}
+                                       : CUstreamCaptureStatus{CU_STREAM_CAPTURE_STATUS_NONE};
   return CUDA_SUCCESS;
 }
 CUresult ExchangeMode(CUstreamCaptureMode*) { return CUDA_SUCCESS; }

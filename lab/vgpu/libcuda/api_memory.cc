@@ -90,7 +90,8 @@ CUresult AttributeOf(void* value, CUpointer_attribute attribute, CUdeviceptr add
     case CU_POINTER_ATTRIBUTE_CONTEXT:
       return Put(value, found->context);
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
-      return Put<unsigned>(value, found->on_device() ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST);
+      return Put(value, found->on_device() ? unsigned{CU_MEMORYTYPE_DEVICE}
+                                           : unsigned{CU_MEMORYTYPE_HOST});
     case CU_POINTER_ATTRIBUTE_HOST_POINTER:
       if (found->kind == MemoryKind::kDevice) return CUDA_ERROR_INVALID_VALUE;
       [[fallthrough]];
