@@ -62,8 +62,8 @@ ROOM_LINES = 7000   # of a room of src/
 ROOM_FILES = 40     # of a folder of src/, .cc and .h and the like
 FILE_LINES = 600
 # Ceilings that only go down; where they are to be: 40 000 and 56 000.
-PRODUCT_LINES = 42900      # of src/
-TOTAL_LINES = 60100        # of src/ and lab/
+PRODUCT_LINES = 42800      # of src/
+TOTAL_LINES = 60000        # of src/ and lab/
 INCLUDE = re.compile(r'\s*#\s*include\s*(["<])([^">]+)[">]')
 SOURCES = (".cc", ".cpp", ".c", ".h", ".hpp", ".inc", ".S")
 

@@ -23,7 +23,7 @@ constexpr Duration kAheadAfter = std::chrono::milliseconds{500};
 constexpr Duration kAheadStep = std::chrono::milliseconds{10};
 // Events that wait for the worker; beyond this, measurements are not taken.
 constexpr std::size_t kMostWaiting = 1024;
-constexpr std::size_t kMostUnmeasured = 64;  // places in one packet
+constexpr std::size_t kMostPlaces = 64;  // places in one packet
 
 }  // namespace
 
@@ -94,7 +94,7 @@ Result<json> PlanService::Place(const json& body, pid_t owner, TimePoint now) {
                owner, plan_.devices().size(), plan_.streams().size());
   json places = json::array();
   for (const placement::PlacedStream& stream : joined.streams) {
-    places.push_back(DeviceNamesOf(*plan_.Find(stream.need.name)));
+    places.push_back(PlaceOf(*plan_.Find(stream.need.name)));
   }
   return json{{"streams", std::move(places)}};
 }
@@ -181,8 +181,7 @@ void PlanService::StepLater(placement::PlanEvent event) {
   const bool measurements = std::holds_alternative<placement::Measured>(event);
   if (measurements && happened_.size() >= kMostWaiting) return;
   if (worker_ == nullptr) {
-    auto created =
-        PlanWorker::Create(loop_, [this](PlanWorker::Work work) { OnWorked(std::move(work)); });
+    auto created = Worker::Create(loop_);
     if (!created) {
       spdlog::warn("the plan is changed by the loop itself: {}", created.error().message);
       (void)Step(event, Now());
@@ -191,12 +190,24 @@ void PlanService::StepLater(placement::PlanEvent event) {
     worker_ = std::move(created).value();
   }
   happened_.push_back({std::move(event), Now()});
-  if (worker_->busy()) return;
-  overtaken_ = false;
-  worker_->Start({plan_, std::exchange(happened_, {})});
+  if (!working_) GiveWork();
 }
 
-void PlanService::OnWorked(PlanWorker::Work work) {
+// To find which streams move may take hundreds of boards, and the loop grants turns meanwhile.
+void PlanService::GiveWork() {
+  overtaken_ = false;
+  const auto work = std::make_shared<Work>(Work{plan_, std::exchange(happened_, {})});
+  working_ = worker_->Do([this, work]() -> Worker::FollowUp {
+    for (const Happened& each : work->happened) {
+      Result<placement::PlanActions> actions = work->plan.Step(each.event, each.at);
+      if (actions) std::ranges::move(*actions, std::back_inserter(work->actions));
+    }
+    return [this, work] { OnWorked(std::move(*work)); };
+  });
+}
+
+void PlanService::OnWorked(Work work) {
+  working_ = false;
   if (overtaken_) {
     happened_.insert(happened_.begin(), std::make_move_iterator(work.happened.begin()),
                      std::make_move_iterator(work.happened.end()));
@@ -205,9 +216,7 @@ void PlanService::OnWorked(PlanWorker::Work work) {
     Carry(work.actions);
     acted_();
   }
-  if (happened_.empty()) return;
-  overtaken_ = false;
-  worker_->Start({plan_, std::exchange(happened_, {})});
+  if (!happened_.empty()) GiveWork();
 }
 
 void PlanService::Carry(const placement::PlanActions& actions) {
@@ -255,16 +264,16 @@ std::optional<json> PlanService::PlacesSince(std::uint64_t* told, pid_t owner) c
   std::ranges::sort(fresh, {}, &placement::PlacedStream::change);
   *told = plan_.changes();
   if (fresh.empty()) return std::nullopt;
-  if (fresh.size() > kMostUnmeasured) {
-    fresh.resize(kMostUnmeasured);
+  if (fresh.size() > kMostPlaces) {
+    fresh.resize(kMostPlaces);
     *told = fresh.back()->change;
   }
   json places = json::array();
-  for (const placement::PlacedStream* stream : fresh) places.push_back(DeviceNamesOf(*stream));
+  for (const placement::PlacedStream* stream : fresh) places.push_back(PlaceOf(*stream));
   return json{{"streams", std::move(places)}};
 }
 
-json PlanService::DeviceNamesOf(const placement::PlacedStream& stream) const {
+json PlanService::PlaceOf(const placement::PlacedStream& stream) const {
   json devices = json::array();
   json executors = json::array();
   json gpus = json::array();

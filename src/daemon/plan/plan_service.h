@@ -1,6 +1,7 @@
 // Where the plan in force meets the world: processes that ask for places (the command line),
 // executors and GPUs that are there or not, and what the plan wants done about that. Loop thread
-// only. Never waits: what may take long is worked out by a thread of its own (plan_worker.h).
+// only. Never waits: what may take long is worked out on a copy of the plan, by a worker of its
+// own.
 #pragma once
 
 #include <functional>
@@ -12,10 +13,10 @@
 
 #include "base/fd.h"
 #include "daemon/loop/event_loop.h"
+#include "daemon/loop/worker.h"
 #include "daemon/plan/executor_watch.h"
 #include "daemon/plan/gpu_presence.h"
 #include "daemon/plan/plan_request.h"
-#include "daemon/plan/plan_worker.h"
 #include "placement/in_force.h"
 
 namespace stagger::daemon {
@@ -50,6 +51,15 @@ class PlanService {
     EventLoop::WatchId watch = 0;
     placement::Joined draft;  // what came with `more`
   };
+  struct Happened {
+    placement::PlanEvent event;
+    TimePoint at;
+  };
+  struct Work {
+    placement::PlanInForce plan;  // before, and then after, what happened
+    std::vector<Happened> happened;
+    placement::PlanActions actions{};
+  };
 
   Result<Owner*> OwnerOf(pid_t pid);
   void OnOwnerGone(pid_t pid);
@@ -59,19 +69,21 @@ class PlanService {
   Result<void> Step(const placement::PlanEvent& event, TimePoint now);
   // As soon as the worker is free.
   void StepLater(placement::PlanEvent event);
-  void OnWorked(PlanWorker::Work work);
+  void GiveWork();
+  void OnWorked(Work work);
   void Carry(const placement::PlanActions& actions);
   void PlanAhead();
-  nlohmann::json DeviceNamesOf(const placement::PlacedStream& stream) const;
+  nlohmann::json PlaceOf(const placement::PlacedStream& stream) const;
 
   EventLoop* loop_;
   std::vector<device::Device> devices_;
   EngineHost* host_;
   std::function<void()> acted_;
   placement::PlanInForce plan_;
-  std::unique_ptr<PlanWorker> worker_;          // null: it has not been needed yet
-  std::vector<PlanWorker::Happened> happened_;  // and the worker has not had it
-  bool overtaken_ = false;                      // what the worker has is of an older plan
+  std::unique_ptr<Worker> worker_;  // null: it has not been needed yet
+  bool working_ = false;
+  std::vector<Happened> happened_;  // and the worker has not had it
+  bool overtaken_ = false;          // what the worker has is of an older plan
   std::unique_ptr<Timer> ahead_timer_;
   std::uint32_t ahead_next_ = 0;  // device
   std::map<pid_t, Owner> owners_;
