@@ -99,7 +99,7 @@ void Pool::PinTo(const wire::CoreMask& cores) {
   }
 }
 
-PlaceCaller::PlaceCaller(const wire::CoreMask& cores) {
+PinCaller::PinCaller(const wire::CoreMask& cores) {
   if (cores.empty()) return;
   CPU_ZERO(&before_);
   if (sched_getaffinity(0, sizeof before_, &before_) != 0) return;
@@ -108,7 +108,7 @@ PlaceCaller::PlaceCaller(const wire::CoreMask& cores) {
   moved_ = sched_setaffinity(0, sizeof target, &target) == 0;
 }
 
-PlaceCaller::~PlaceCaller() {
+PinCaller::~PinCaller() {
   if (moved_) sched_setaffinity(0, sizeof before_, &before_);
 }
 

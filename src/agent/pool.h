@@ -37,12 +37,12 @@ class Pool {
 };
 
 // Puts the calling thread on `cores` for its lifetime, and back.
-class PlaceCaller {
+class PinCaller {
  public:
-  explicit PlaceCaller(const wire::CoreMask& cores);
-  ~PlaceCaller();
-  PlaceCaller(const PlaceCaller&) = delete;
-  PlaceCaller& operator=(const PlaceCaller&) = delete;
+  explicit PinCaller(const wire::CoreMask& cores);
+  ~PinCaller();
+  PinCaller(const PinCaller&) = delete;
+  PinCaller& operator=(const PinCaller&) = delete;
 
  private:
   bool moved_ = false;

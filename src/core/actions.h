@@ -12,22 +12,23 @@
 namespace stagger::core {
 
 // Why something is done, with what is said of it. Recordings hold the numbers: new ones go last.
-#define STAGGER_REASONS(row)                                                                       \
-  row(kFree, "a turn was free") row(kReleased, "another body ended") row(                          \
-      kHolderGone, "the process that held the turn is gone") row(kDeadline,                        \
-                                                                 "its deadline comes first")       \
-      row(kSpacing, "the spacing since the last start has passed") row(                            \
-          kLeaseEnded, "the holder kept its turn longer than its lease")                           \
-          row(kCancelled, "one that had asked for the turn gave it up") row(                       \
-              kPolicyOff,                                                                          \
-              "the policy is off, nothing is gated") row(kPolicyChange,                            \
-                                                         "the policy or its limit changed")        \
-              row(kClientsChange, "streams joined or left, so the waiting bound changed") row(     \
-                  kBodiesChange, "bodies became longer or shorter, so the waiting bound changed")  \
-                  row(kRatesChange, "rates were lowered under overload, or came back") row(        \
-                      kProbe,                                                                      \
-                      "to see how much bodies slow each other down") /* beyond the demand limit */ \
-      row(kExclusive, "no other stream uses the device")
+// clang-format off
+#define STAGGER_REASONS(row) \
+  row(kFree, "a turn was free") \
+  row(kReleased, "another body ended") \
+  row(kHolderGone, "the process that held the turn is gone") \
+  row(kDeadline, "its deadline comes first") \
+  row(kSpacing, "the spacing since the last start has passed") \
+  row(kLeaseEnded, "the holder kept its turn longer than its lease") \
+  row(kCancelled, "one that had asked for the turn gave it up") \
+  row(kPolicyOff, "the policy is off, nothing is gated") \
+  row(kPolicyChange, "the policy or its limit changed") \
+  row(kClientsChange, "streams joined or left, so the waiting bound changed") \
+  row(kBodiesChange, "bodies became longer or shorter, so the waiting bound changed") \
+  row(kRatesChange, "rates were lowered under overload, or came back") \
+  row(kProbe, "to see how much bodies slow each other down") /* beyond the demand limit */ \
+  row(kExclusive, "no other stream uses the device")
+// clang-format on
 
 enum class Reason : std::uint8_t {
 #define STAGGER_REASON(name, text) name,

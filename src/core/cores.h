@@ -1,4 +1,4 @@
-// Which CPU cores a body gets, on a device that has cores.
+// Which CPU cores a body gets, on a device that has cores. Pure.
 #pragma once
 
 #include <compare>

@@ -54,7 +54,7 @@ struct PastWait {
   Reason reason = Reason::kFree;
 };
 
-// What seldom happens to a stream.
+// A rare event of a stream: a lease that ended, a wait that was given up.
 struct Incident {
   enum class Kind : std::uint8_t { kExpired, kGaveUp };
   Kind kind = Kind::kExpired;

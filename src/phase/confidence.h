@@ -25,8 +25,8 @@ enum class Finding : std::uint8_t {
 
 class Confidence {
  public:
-  // A finished inference. `settled`: it took about as long as the one before. `sort`: what told
-  // it apart from the one before, if only its heaviest pattern did; else 0.
+  // A finished inference. `settled`: it took about as long as the one before. `sort`: the heaviest
+  // pattern's id, if that pattern alone distinguishes it from the one before; else 0.
   void AddInference(Finding finding, bool settled, std::uint32_t sort = 0);
   // A finished burst, of an inference or not: warm-up ends, settled or not, when it lasted too
   // long.

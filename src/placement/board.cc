@@ -90,11 +90,6 @@ void Board::Leave(std::uint32_t stream, std::uint32_t device) {
   list.push_back(device);
 }
 
-void Board::LetGo(std::uint32_t stream) {
-  Note(stream);
-  while (!placed_[stream].empty()) Leave(stream, placed_[stream].back());
-}
-
 bool Board::Takes(std::uint32_t device, ClassId id) const {
   return test_.RoomFor(type_of(device), served_[device].pattern, id, 1) > 0;
 }
@@ -112,8 +107,7 @@ bool Board::Put(std::uint32_t stream, const PlacedOn& on) {
   }
   for (const std::uint32_t device : on) {
     if (Serves(stream, device) || !Takes(device, class_of_[stream])) {
-      LetGo(stream);
-      log_.clear();
+      while (!placed_[stream].empty()) Leave(stream, placed_[stream].back());
       return false;
     }
     Join(stream, device);
@@ -244,45 +238,9 @@ std::vector<MovedStream> Board::Place(std::uint32_t stream) {
   return Commit();
 }
 
-std::vector<MovedStream> Board::Change(std::uint32_t stream, const StreamNeed& need) {
-  const PlacedOn before = placed_[stream];
-  Note(stream);
-  while (!placed_[stream].empty()) Leave(stream, placed_[stream].back());
-  needs_[stream] = need;
-  class_of_[stream] = catalogue_->ClassOf(need);
-  const ClassId id = class_of_[stream];
-  const bool stays = !before.empty() &&
-                     catalogue_->at(id).parts == static_cast<int>(before.size()) &&
-                     std::ranges::all_of(before, [&](std::uint32_t d) { return Takes(d, id); });
-  if (stays) {
-    for (const std::uint32_t device : before) Join(stream, device);
-    return CloseSome(stream, before);
-  }
-  const std::size_t start = log_.size();
-  if (!PlaceParts(stream, true)) {
-    Rewind(start);
-    const std::vector<std::pair<std::uint32_t, PlacedOn>> kept = log_;
-    log_.clear();
-    std::vector<MovedStream> moved = Place(stream);
-    if (placed_[stream].empty()) moved.push_back({stream, before, {}});
-    for (MovedStream& move : moved) {
-      if (move.stream == stream) move.from = before;
-    }
-    return moved;
-  }
-  return CloseSome(stream, before);
-}
-
-std::vector<MovedStream> Board::Remove(std::uint32_t stream) {
-  const PlacedOn before = placed_[stream];
-  LetGo(stream);
-  return CloseSome(stream, before);
-}
-
 // Moves all that `device` serves to other devices in use, or does nothing.
-bool Board::Empty(std::uint32_t device, std::size_t most_moves) {
+void Board::Empty(std::uint32_t device) {
   std::vector<std::uint32_t> streams = served_[device].streams;
-  if (streams.size() > most_moves) return false;
   const TypeId type = type_of(device);
   std::ranges::stable_sort(streams, [&](std::uint32_t a, std::uint32_t b) {
     return catalogue_->at(class_of_[a]).on[type].share >
@@ -292,32 +250,13 @@ bool Board::Empty(std::uint32_t device, std::size_t most_moves) {
   for (const std::uint32_t stream : streams) {
     Note(stream);
     Leave(stream, device);
-    if (log_.size() - start <= most_moves) {
-      const auto to = BestFit(stream, device, 200);
-      if (to) Join(stream, *to);
-      if (to || MakeRoom(stream, device)) {
-        if (log_.size() - start <= most_moves) continue;
-      }
+    const auto to = BestFit(stream, device, 200);
+    if (to) {
+      Join(stream, *to);
+    } else if (!MakeRoom(stream, device)) {
+      return Rewind(start);
     }
-    Rewind(start);
-    return false;
   }
-  return true;
-}
-
-std::vector<MovedStream> Board::CloseSome(std::uint32_t changed,
-                                          std::vector<std::uint32_t> devices) {
-  const auto least = std::ranges::min_element(
-      used_, {}, [&](std::uint32_t device) { return served_[device].streams.size(); });
-  if (least != used_.end()) devices.push_back(*least);
-  std::size_t most = MovesLeft(changed);
-  for (const std::uint32_t device : devices) {
-    if (served_[device].streams.empty()) continue;
-    const std::size_t start = log_.size();
-    Empty(device, most);
-    most -= std::min(most, log_.size() - start);
-  }
-  return Commit();
 }
 
 void Board::PlaceTheRest() {
@@ -336,7 +275,7 @@ std::vector<MovedStream> Board::Close(std::size_t tries) {
     return served_[device].share + (size > 0 ? served_[device].memory / size : 0);
   });
   for (std::size_t i = 0; i < std::min(tries, order.size()); ++i) {
-    Empty(order[i], std::numeric_limits<std::size_t>::max());
+    Empty(order[i]);
   }
   return Commit();
 }

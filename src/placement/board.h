@@ -1,7 +1,7 @@
 // Which stream is placed where: takes one change at a time and moves as few streams as it can.
 // A stream stays where it is as long as its device passes the test with it. One that must go
 // somewhere goes to the fullest device that takes it; else another is moved to make room; else a
-// device is opened. A device whose streams all find room elsewhere is closed. Pure.
+// device is opened. Pure.
 #pragma once
 
 #include <cstdint>
@@ -37,13 +37,10 @@ class Board {
   std::vector<MovedStream> Place(std::uint32_t stream);
   // Each stream that has no place, the first 2000 of them.
   void PlaceTheRest();
-  std::vector<MovedStream> Change(std::uint32_t stream, const StreamNeed& need);
-  std::vector<MovedStream> Remove(std::uint32_t stream);
   // Closes devices while their streams find room elsewhere: at most `tries` devices are tried.
   std::vector<MovedStream> Close(std::size_t tries);
   // Moves what a device serves as a whole to a free one that counts less.
   std::vector<MovedStream> Shrink();
-  void LetGo(std::uint32_t stream);  // has no place any more
 
   const std::vector<PlacedOn>& placed() const { return placed_; }
   const std::vector<StreamNeed>& needs() const { return needs_; }
@@ -74,11 +71,10 @@ class Board {
   std::optional<std::uint32_t> Open(ClassId id) const;
   std::size_t MovesLeft(std::uint32_t changed) const;
   bool PlaceParts(std::uint32_t stream, bool may_open);
-  bool Empty(std::uint32_t device, std::size_t most_moves);
+  void Empty(std::uint32_t device);
   void Note(std::uint32_t stream);
   void Rewind(std::size_t to);
   std::vector<MovedStream> Commit();
-  std::vector<MovedStream> CloseSome(std::uint32_t changed, std::vector<std::uint32_t> devices);
 
   std::vector<PlanDevice> devices_;
   std::unique_ptr<Catalogue> catalogue_;

@@ -58,9 +58,9 @@ TEST(SitePlan, IsGivenAgainAsTheDaemonLastSaid) {
   const auto first = Asked(requests);
   EXPECT_EQ(first.at("gate-1"), first.at("gate-2")) << "on as few devices as can be";
 
-  EXPECT_TRUE(plan->Hear("gate-1", {{"b"}, {"/b"}, {}, "moved"}));
-  EXPECT_TRUE(plan->Hear("gate-2", {{}, {}, {}, "no room"}));
-  EXPECT_FALSE(plan->Hear("stranger", {{"b"}, {}, {}, ""}));
+  EXPECT_TRUE(plan->Hear({"gate-1", {"b"}, {"/b"}, {}, "moved"}));
+  EXPECT_TRUE(plan->Hear({"gate-2", {}, {}, {}, "no room"}));
+  EXPECT_FALSE(plan->Hear({"stranger", {"b"}, {}, {}, ""}));
   EXPECT_EQ(plan->Find("stranger"), nullptr);
   requests = plan->Requests(&sockets, false, All);
   EXPECT_THAT(Asked(requests).at("gate-1"), ElementsAre("b"));
@@ -73,8 +73,8 @@ TEST(SitePlan, IsGivenAgainAsTheDaemonLastSaid) {
 TEST(SitePlan, WhatStaysAsItWasIsWhereTheDaemonHasIt) {
   Result<SitePlan> plan = SitePlan::Make(SiteWith(App("gate", 2, 40)), false, 1);
   ASSERT_TRUE(plan) << plan.error().message;
-  plan->Hear("gate-1", {{"b"}, {"/b"}, {}, "moved"});
-  plan->Hear("gate-2", {{"b"}, {"/b"}, {}, "moved"});
+  plan->Hear({"gate-1", {"b"}, {"/b"}, {}, "moved"});
+  plan->Hear({"gate-2", {"b"}, {"/b"}, {}, "moved"});
   const Result<SitePlan> next =
       plan->ChangedTo(SiteWith(App("gate", 1, 40) + App("yard", 1, 70)), false);
   ASSERT_TRUE(next) << next.error().message;

@@ -140,7 +140,7 @@ SiteTrial RunTrial(const TrialSpec& spec) {
   return trial;
 }
 
-// Changes of one stream each (another rate, one more, one less) to a plan of that many.
+// That many streams more, one at a time, to a plan of that many.
 ChangeTrial RunChanges(sim::SiteMix mix, std::size_t streams, std::uint64_t seed, int changes) {
   const placement::PlacementProblem site = sim::RandomSite(mix, streams, seed);
   const placement::Plan plan = planner::MakePlan(site, planner::NewClp, Within(1)).plan;
@@ -152,18 +152,10 @@ ChangeTrial RunChanges(sim::SiteMix mix, std::size_t streams, std::uint64_t seed
   ChangeTrial trial;
   sim::Random random(seed);
   for (int i = 0; i < changes; ++i) {
-    const auto stream = static_cast<std::uint32_t>(random.Next() % streams);
-    placement::StreamNeed need = board.needs()[stream];
+    placement::StreamNeed need = board.needs()[random.Next() % streams];
+    need.fps = std::max(1.0, std::floor(need.fps * (0.5 + random.Uniform())));
     const TimePoint start = Now();
-    std::vector<placement::MovedStream> moved;
-    if (i % 3 == 0) {
-      need.fps = std::max(1.0, std::floor(need.fps * (0.5 + random.Uniform())));
-      moved = board.Change(stream, need);
-    } else if (i % 3 == 1) {
-      moved = board.Place(board.Add(need));
-    } else {
-      moved = board.Remove(stream);
-    }
+    const std::vector<placement::MovedStream> moved = board.Place(board.Add(need));
     trial.ms.push_back(MsSince(start));
     trial.moved_ratio = std::max(trial.moved_ratio,
                                  static_cast<double>(moved.size()) / static_cast<double>(streams));

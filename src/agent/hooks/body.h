@@ -20,8 +20,8 @@ void WatchFramework(int (*call)(bool begins));
 
 // As in agent/interface.h.
 void DueIn(std::int64_t ns);
-// When the calling thread's inference would have begun to be due when it is; `start`, when it did,
-// where nothing was said of that.
+// The start from which the stream's deadline yields the due time that DueIn set for the calling
+// thread; `start` itself where none was set.
 TimePoint StartByDue(TimePoint start);
 
 // The body's end is also the call's. `begun`: when it had its turn; 0 if it never asked.
@@ -45,7 +45,7 @@ class Body {
   bool handed_over_ = false;
   std::shared_ptr<Session> session_;
   Ticket ticket_;
-  std::optional<PlaceCaller> caller_;
+  std::optional<PinCaller> caller_;
 };
 
 }  // namespace stagger::agent
