@@ -3,9 +3,9 @@
 
     check_lists.py [SOURCE_ROOT]
 
-README.md: each flag of src/base/stream_settings.inc stands in a row of `stagger run`, each variable
-has a row of its own. docs/status-api.md: each key of src/core/stream_counters.inc stands in a row of
-the streams, and among the totals.
+README.md: each verb of src/cli/verbs.inc has a row; each flag of src/base/stream_settings.inc stands
+in a row of `stagger run`, each variable has a row of its own. docs/status-api.md: each key of src/core/stream_counters.inc stands in a row of
+the streams, and among the totals; each key of src/documents/json.cc stands somewhere.
 """
 import os
 import re
@@ -31,6 +31,10 @@ def problems(root):
     found = []
     readme = page(root, "README.md")
     run = "\n".join(line for line in readme.splitlines() if line.startswith("| `stagger"))
+    with open(os.path.join(root, "src/cli/verbs.inc"), encoding="utf-8") as source:
+        verbs = re.findall(r"^STAGGER_VERB\((\w+),", source.read(), re.MULTILINE)
+    found += [f"README.md: no row for stagger {verb}" for verb in verbs
+              if not re.search(rf"^\| .*`stagger {verb}\b", readme, re.MULTILINE)]
     settings = rows(root, "base/stream_settings.inc", r"STAGGER_\w+_SETTING")
     for texts in settings:
         for text in texts:
@@ -47,9 +51,18 @@ def problems(root):
         for part, name in ((streams, "streams"), (totals, "totals")):
             if f"`{key}`" not in part:
                 found.append(f"docs/status-api.md: {name} lack `{key}`")
-    if len(settings) < 2 or len(counters) < 2:
+    with open(os.path.join(root, "src/documents/json.cc"), encoding="utf-8") as source:
+        structs = re.findall(r"STAGGER_FIELDS\(\w+,([^)]*)\)", source.read())
+    inlined = {"counters", "place"}  # their fields stand in their stead
+    keys = {key.strip() for struct in structs for key in struct.split(",")} - inlined
+    words = {word for code in re.findall(r"`([^`]*)`", status) for word in re.findall(r"\w+", code)}
+    found += [f"docs/status-api.md: nothing names `{key}`" for key in sorted(keys - words)]
+    units = {word for word in words if re.search("[a-z0-9]_(ms|s|fps|gb|ratio)$", word)}
+    found += [f"docs/status-api.md: no document has `{key}`" for key in sorted(units - keys)]
+    if len(settings) < 2 or len(counters) < 2 or len(keys) < 2 or len(verbs) < 2:
         found.append("a list reads as empty")
-    return found, f"lists: {len(settings)} settings, {len(counters)} counters, all in the documents"
+    return found, (f"lists: {len(verbs)} verbs, {len(settings)} settings, {len(counters)} counters, {len(keys)} keys of "
+                   "documents, all in the documents")
 
 
 def main(arguments):

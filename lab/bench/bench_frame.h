@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/try.h"
 #include "console/arguments.h"
 #include "console/table.h"
 #include "lab/bench/claims.h"
@@ -91,11 +92,10 @@ Result<std::vector<Repeat>> MeasureRepeats(int count,
     const std::string where = "repeat " + std::to_string(i) + "/" + std::to_string(count);
     line.Update(where);
     const DisturbanceWatch watch;
-    Result<Repeat> repeat =
-        once([&](const std::string& what) { line.Update(where + ": " + what); });
-    if (!repeat) return repeat.error();
-    repeat->disturbed = watch.SoFar().disturbed();
-    repeats.push_back(std::move(repeat).value());
+    Repeat repeat =
+        STAGGER_TRY(once([&](const std::string& what) { line.Update(where + ": " + what); }));
+    repeat.disturbed = watch.SoFar().disturbed();
+    repeats.push_back(std::move(repeat));
   }
   line.Finish(std::to_string(count) + " repeats done");
   return repeats;

@@ -1,4 +1,5 @@
-// What machine this is, and how busy somebody else keeps it while we measure.
+// What machine this is, and how busy others keep it while we measure. Read from /proc; what cannot
+// be read is left out.
 #pragma once
 
 #include <functional>

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "base/stream_settings.h"
+#include "base/try.h"
 #include "cli/verbs.h"
 #include "console/arguments.h"
 #include "launch/preload.h"
@@ -57,15 +58,11 @@ void LookAtFiles(const std::vector<WatchedProgram>& watched, std::vector<Program
 
 Result<Diagnosis> Run(Workplace& place, const ObservedCommand& told, const Environment& more,
                       Observed* observed) {
-  const Result<std::string> agent = place.installation.Agent();
-  const Result<std::string> agents = place.installation.Agents();
-  if (!agent) return agent.error();
-  if (!agents) return agents.error();
+  const std::string agent = STAGGER_TRY(place.installation.Agent());
+  const std::string agents = STAGGER_TRY(place.installation.Agents());
   ProcessWatch watch;
-  Result<Observed> run = Observe(
-      place, told.command, told.limit, [&](pid_t root) { return watch.Look(root); }, more);
-  if (!run) return run.error();
-  *observed = std::move(run).value();
+  *observed = STAGGER_TRY(Observe(
+      place, told.command, told.limit, [&](pid_t root) { return watch.Look(root); }, more));
   const std::vector<WatchedProgram> watched = watch.programs();
   std::vector<ProgramFacts> programs = Together(observed->programs, watched);
   const auto is_the_command = [&](const ProgramFacts& facts) { return facts.pid == observed->pid; };
@@ -76,7 +73,7 @@ Result<Diagnosis> Run(Workplace& place, const ObservedCommand& told, const Envir
     programs.push_back(std::move(facts));
   }
   LookAtFiles(watched, &programs);
-  Diagnosis diagnosis = Diagnose(std::move(programs), *agents != *agent);
+  Diagnosis diagnosis = Diagnose(std::move(programs), agents != agent);
   diagnosis.device_problems = observed->device_problems;
   return diagnosis;
 }

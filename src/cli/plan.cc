@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "cli/verbs.h"
 #include "console/arguments.h"
 #include "console/yaml_reader.h"
@@ -27,9 +28,9 @@ constexpr std::size_t kMostPlanMib = 256;
 // The places of a plan that --json wrote, for the streams and devices that are still there.
 Result<placement::Plan> ReadPlan(const std::string& path,
                                  const placement::PlacementProblem& problem) {
-  const Result<std::string> text = ReadTextFile(path, "a plan as --json writes it", kMostPlanMib);
-  if (!text) return text.error();
-  const nlohmann::json json = nlohmann::json::parse(*text, nullptr, false);
+  const std::string text =
+      STAGGER_TRY(ReadTextFile(path, "a plan as --json writes it", kMostPlanMib));
+  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
   const Error bad{path + ": not a plan; expected what stagger plan --json wrote"};
   if (!json.is_object() || !json.contains("streams") || !json["streams"].is_array()) return bad;
   std::map<std::string, std::uint32_t> streams;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/try.h"
 #include "cli/verbs.h"
 #include "console/arguments.h"
 #include "launch/daemon_control.h"
@@ -42,13 +43,12 @@ SupervisorHooks HooksOf(const Site& site, AppliedPlan* plan) {
   hooks.places_came = [plan] { return plan->News(); };
   hooks.restart_moved = site.restart_on_move;
   hooks.starting = [plan](const std::string& name, ChildSpec* spec) -> Result<void> {
-    const Result<Place> place = plan->Start(name);
-    if (!place) return place.error();
-    for (const auto& [variable, value] : PlaceEnvironment(*place)) {
+    const Place place = STAGGER_TRY(plan->Start(name));
+    for (const auto& [variable, value] : PlaceEnvironment(place)) {
       spec->environment[variable] = value;
     }
-    fmt::print(stderr, "stagger: {}: on {}: {}\n", name, fmt::join(place->devices, ", "),
-               place->reason);
+    fmt::print(stderr, "stagger: {}: on {}: {}\n", name, fmt::join(place.devices, ", "),
+               place.reason);
     return {};
   };
   hooks.finished = [plan](const std::string& name) { plan->Finished(name); };
@@ -71,30 +71,25 @@ std::map<std::string, std::string> SocketsOf(const Site& site, const ScratchDir&
 
 Result<void> RunSite(const std::string& file, Site site, bool partial, const std::string& socket,
                      const std::string& http) {
-  Result<Workplace> place = Workplace::Open();
-  if (!place) return place.error();
+  Workplace place = STAGGER_TRY(Workplace::Open());
   std::optional<SitePlan> plan;
   if (AutoNeedsPlan(site)) {
     if (Result<void> found = DeclareAuto(&site); !found) return found;
   }
   if (HasPlan(site)) {
     if (NeedsProbe(site)) {
-      if (const Result<void> probed = Probe(*place, &site); !probed) return probed.error();
+      if (const Result<void> probed = Probe(place, &site); !probed) return probed.error();
     }
-    Result<SitePlan> made = SitePlan::Make(site, partial, kPlanSeconds);
-    if (!made) return made.error();
-    plan.emplace(std::move(made).value());
+    plan = STAGGER_TRY(SitePlan::Make(site, partial, kPlanSeconds));
   } else if (!site.declared.empty()) {
     return Error{
         "devices: they say how fast they are, and not what they are, which is enough for stagger "
         "plan only; expected e.g. {name: a, on: cpu:0, speed: 1}, or on: gpu:0"};
   }
-  Result<ScratchDir> scratch = ScratchDir::Make(place->keeper);
-  if (!scratch) return scratch.error();
+  ScratchDir scratch = STAGGER_TRY(ScratchDir::Make(place.keeper));
   std::vector<std::string> executors;
-  Result<std::vector<Supervised>> apps =
-      PrepareSite(site, plan ? &*plan : nullptr, place->installation, socket, *scratch, &executors);
-  if (!apps) return apps.error();
+  std::vector<Supervised> apps = STAGGER_TRY(
+      PrepareSite(site, plan ? &*plan : nullptr, place.installation, socket, scratch, &executors));
 
   std::optional<PrivateDaemon> daemon;
   if (DaemonListens(socket)) {
@@ -109,36 +104,34 @@ Result<void> RunSite(const std::string& file, Site site, bool partial, const std
     spec.devices = site.devices;
     spec.mps = site.mps;
     spec.http = http;
-    Result<PrivateDaemon> started = PrivateDaemon::Start(place->installation, spec, place->keeper);
-    if (!started) return started.error();
-    daemon.emplace(std::move(started).value());
+    daemon = STAGGER_TRY(PrivateDaemon::Start(place.installation, spec, place.keeper));
   }
-  if (const Result<void> applied = ApplyMps(site, socket, &*apps); !applied) {
+  if (const Result<void> applied = ApplyMps(site, socket, &apps); !applied) {
     return applied.error();
   }
   if (const std::string trouble = Installation::DriverTrouble(); !trouble.empty()) {
     fmt::print(stderr, "stagger: GPU calls are not controlled: the CUDA driver does not load: {}\n",
                trouble);
   }
-  Supervisor supervisor(std::move(apps).value(), place->keeper, place->stop);
+  Supervisor supervisor(std::move(apps), place.keeper, place.stop);
   const auto ask_faults = [&socket]() -> std::optional<std::vector<GpuFault>> {
     const auto status = AskStatus(socket, kFaultAnswerLimit);
     if (!status) return std::nullopt;
     return FaultsOf(*status);
   };
   // Where no driver loads there is no GPU that could fail.
-  const bool gpus = *place->installation.Agents() != *place->installation.Agent();
+  const bool gpus = *place.installation.Agents() != *place.installation.Agent();
   if (gpus) supervisor.WatchFaults(ask_faults);
   SupervisorHooks hooks;
   std::optional<AppliedPlan> applied;
   if (plan) {
-    applied.emplace(std::move(*plan), socket, SocketsOf(site, *scratch));
+    applied.emplace(std::move(*plan), socket, SocketsOf(site, scratch));
     hooks = HooksOf(site, &*applied);
   }
-  RunningSite running{
-      file, site, applied ? &*applied : nullptr, partial, &place->installation, socket, executors};
+  RunningSite running{file,   site,     applied ? &*applied : nullptr, partial, &place.installation,
+                      socket, executors};
   hooks.reload = [&running] { return Reload(&running); };
-  place->stop.HangupsMeanReload();
+  place.stop.HangupsMeanReload();
   supervisor.Hook(std::move(hooks));
   return supervisor.Run(daemon ? &daemon->process() : nullptr);
 }

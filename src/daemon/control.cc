@@ -8,6 +8,7 @@
 #include "daemon/clients/engine_host.h"
 #include "daemon/plan/plan_service.h"
 #include "daemon/view/status.h"
+#include "daemon/view/values.h"
 #include "daemon/view/why.h"
 #include "documents/json.h"
 
@@ -25,6 +26,10 @@ Control::Answer Said(std::string body) {
 
 Control::Answer Refusal(std::string line) {
   return {.ok = false, .stop = false, .body = Printable(std::move(line))};
+}
+
+Control::Answer Told(const PlanService::Outcome& places) {
+  return places ? Said(*places) : Refusal(places.error().message);
 }
 
 documents::Assigned AllAssigned(const EngineHost& host, TimePoint now) {
@@ -47,7 +52,7 @@ std::optional<Control::Answer> Control::Handle(const std::string& verb, const st
   }
   if (verb == "why") return Explain(body, asker, now);
   if (verb == "policy") return Policy(body, access, now);
-  if (verb == "place" || verb == "unplace") return Place(verb, body, access, asker.pid, now);
+  if (verb == "place" || verb == "unplace") return Place(verb, body, asker);
   if (verb == "places") {
     if (!body.empty()) return Refusal("places: there are no arguments");
     return Answer{.ok = true, .stop = false, .body = R"({"streams":[]})", .follows = true};
@@ -63,23 +68,24 @@ std::optional<Control::Answer> Control::Handle(const std::string& verb, const st
                   verb));
 }
 
-Control::Answer Control::Place(const std::string& verb, const std::string& body, Access access,
-                               pid_t pid, TimePoint now) {
-  if (access != Access::kOwner) {
+std::optional<Control::Answer> Control::Place(const std::string& verb, const std::string& body,
+                                              const Asker& asker) {
+  if (asker.access != Access::kOwner) {
     return Refusal("only the daemon's owner may give streams a place");
   }
   const json args = json::parse(body, nullptr, /*allow_exceptions=*/false);
   if (!args.is_object()) return Refusal(verb + ": the arguments are not a JSON object");
-  const Result<json> answer =
-      verb == "place" ? plan_service_->Place(args, pid, now) : plan_service_->Unplace(args, now);
-  if (!answer) return Refusal(answer.error().message);
-  return Said(answer->dump(-1, ' ', false, json::error_handler_t::replace));
+  const auto send = [this, client = asker.client](const PlanService::Outcome& places) {
+    send_(client, Told(places));
+  };
+  const std::optional<PlanService::Outcome> at_once =
+      verb == "place" ? plan_service_->Place(args, asker.pid, send)
+                      : plan_service_->Unplace(args, send);
+  return at_once ? std::optional(Told(*at_once)) : std::nullopt;
 }
 
 std::optional<std::string> Control::News(pid_t pid, std::uint64_t* told) {
-  const std::optional<json> places = plan_service_->PlacesSince(told, pid);
-  if (!places) return std::nullopt;
-  return places->dump(-1, ' ', false, json::error_handler_t::replace);
+  return plan_service_->PlacesSince(told, pid);
 }
 
 std::optional<Control::Answer> Control::Defer(const Asker& asker, std::function<Answer()> work) {

@@ -22,13 +22,17 @@ class Control : public Commands {
   // Works an answer out on another thread. False: too many wait.
   using Later = std::function<bool(ClientId, std::function<Answer()>)>;
 
+  // An answer that was worked out meanwhile.
+  using Send = std::function<void(ClientId, const Answer&)>;
+
   // `look` gives what is known just now.
-  Control(EngineHost* host, PlanService* plan_service, Look look, Later later,
+  Control(EngineHost* host, PlanService* plan_service, Look look, Later later, Send send,
           std::function<void()> stop)
       : host_(host),
         plan_service_(plan_service),
         look_(std::move(look)),
         later_(std::move(later)),
+        send_(std::move(send)),
         stop_(std::move(stop)) {}
 
   std::optional<Answer> Handle(const std::string& verb, const std::string& body, const Asker& asker,
@@ -45,13 +49,14 @@ class Control : public Commands {
   // and all that is assigned; without arguments only the latter.
   Answer Assign(const std::string& body, Access access, TimePoint now);
   std::string PolicyInForce() const;
-  Answer Place(const std::string& verb, const std::string& body, Access access, pid_t pid,
-               TimePoint now);
+  std::optional<Answer> Place(const std::string& verb, const std::string& body,
+                              const Asker& asker);
 
   EngineHost* host_;
   PlanService* plan_service_;
   Look look_;
   Later later_;
+  Send send_;
   std::function<void()> stop_;
 };
 

@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/stop_signals.h"
+#include "base/try.h"
 #include "core/policies.h"
 #include "daemon/clients/engine_host.h"
 #include "daemon/clients/server.h"
@@ -87,19 +88,18 @@ Result<Hardware> FindDevices(const device::DeviceChoice& choice) {
   }
   const auto found =
       nvidia ? std::span<const device::Gpu>(nvidia->gpus()) : std::span<const device::Gpu>();
-  auto chosen = device::Choose(choice, OwnCores(), found, why_none, wire::kMaxGpus);
-  if (!chosen) return chosen.error();
-  for (const device::Device& device : chosen->all) {
+  auto chosen = STAGGER_TRY(device::Choose(choice, OwnCores(), found, why_none, wire::kMaxGpus));
+  for (const device::Device& device : chosen.all) {
     if (!device.gpu) continue;
     spdlog::info("{} is {}, {:.1f} GB, {}", device.spec.name, device.gpu->model,
                  static_cast<double>(device.gpu->memory_bytes) / 1e9,
                  device::GpuUuidText(device.gpu->uuid));
   }
-  for (const device::Gpu& gpu : chosen->left_out) {
+  for (const device::Gpu& gpu : chosen.left_out) {
     spdlog::info("{} is left out: {} GPUs are the most", device::GpuName(gpu.number),
                  wire::kMaxGpus);
   }
-  hardware.devices = std::move(chosen->all);
+  hardware.devices = std::move(chosen.all);
   if (hardware.devices.size() == 1) {
     hardware.no_gpu = why_none.empty() ? "devices leaves them out" : why_none;
   }
@@ -135,26 +135,21 @@ Result<void> Serve(const Options& options, const UniqueFd& signals, LogQueue* lo
   const std::string path = options.socket.empty() ? wire::DefaultSocketPath() : options.socket;
   std::optional<gid_t> group;
   if (!options.group.empty()) {
-    auto gid = wire::GroupId(options.group);
-    if (!gid) return gid.error();
-    group = *gid;
+    group = STAGGER_TRY(wire::GroupId(options.group));
   }
   RaiseFileLimit();
-  auto listener = wire::Listen(path, options.group);
-  if (!listener) return listener.error();
+  auto listener = STAGGER_TRY(wire::Listen(path, options.group));
   struct Unlink {
     const std::string& path;
     ~Unlink() { unlink(path.c_str()); }
   } unlink_at_end{path};
 
-  auto loop = EventLoop::Create();
-  if (!loop) return loop.error();
-  Server server(loop->get(), group);
+  auto loop = STAGGER_TRY(EventLoop::Create());
+  Server server(loop.get(), group);
   core::EngineConfig config;
-  auto hardware = FindDevices(options.devices);
-  if (!hardware) return hardware.error();
+  auto hardware = STAGGER_TRY(FindDevices(options.devices));
   std::vector<wire::Gpu> gpus;
-  for (const device::Device& device : hardware->devices) {
+  for (const device::Device& device : hardware.devices) {
     const DeviceId id{static_cast<std::uint32_t>(config.devices.size())};
     config.devices.push_back(device.spec);
     if (device.gpu) gpus.push_back({id, device.gpu->uuid});
@@ -165,35 +160,23 @@ Result<void> Serve(const Options& options, const UniqueFd& signals, LogQueue* lo
   config.lease_ceiling = std::max(config.lease_ceiling, config.lease_floor);
   std::optional<record::QueuedRecorder> recorder;
   if (!options.record.empty()) {
-    auto created = record::Recorder::Create(options.record, config);
-    if (!created) return created.error();
-    recorder.emplace(std::move(created).value());
+    recorder.emplace(STAGGER_TRY(record::Recorder::Create(options.record, config)));
     spdlog::info("recording to {}", options.record);
   }
-  auto host = EngineHost::Create(std::move(config), std::move(gpus), options.admission,
-                                 recorder ? &*recorder : nullptr, Now());
-  if (!host) return host.error();
+  auto host = STAGGER_TRY(EngineHost::Create(std::move(config), std::move(gpus), options.admission,
+                                             recorder ? &*recorder : nullptr, Now()));
 
-  auto on_signal = (*loop)->Watch(signals.get(), EPOLLIN, [&](std::uint32_t) {
+  auto on_signal = loop->Watch(signals.get(), EPOLLIN, [&](std::uint32_t) {
     signalfd_siginfo info{};
     if (read(signals.get(), &info, sizeof info) != sizeof info) return;
     spdlog::info("signal {}: leaving; apps run on uncontrolled", info.ssi_signo);
-    (*loop)->Stop();
+    loop->Stop();
   });
   if (!on_signal) return on_signal.error();
-  auto mps = Mps::Create(loop->get(), options.mps, path, hardware->no_gpu);
-  if (!mps) return mps.error();
-  auto fault_log = Timer::Create(loop->get(), [&] { (*host)->LogFaults(); });
-  if (!fault_log) return fault_log.error();
-  PlanService* plan = nullptr;
-  (*host)->WatchFaults([&] { return (*mps)->facts().state == Mps::State::kRunning; },
-                       [&] {
-                         (*fault_log)->ArmBy(Now() + wire::kFaultGather);
-                         if (plan != nullptr) plan->LookAtGpus();
-                       });
+  auto mps = STAGGER_TRY(Mps::Create(loop.get(), options.mps, path, hardware.no_gpu));
+  auto fault_log = STAGGER_TRY(Timer::Create(loop.get(), [&] { host->LogFaults(); }));
 
-  auto board = SnapshotBoard::Create();
-  if (!board) return board.error();
+  auto board = STAGGER_TRY(SnapshotBoard::Create());
   std::unique_ptr<HttpServer> http;
   std::string http_address;
   if (options.http) {
@@ -201,60 +184,62 @@ Result<void> Serve(const Options& options, const UniqueFd& signals, LogQueue* lo
       spdlog::warn("the dashboard listens at {}, open to all that reach that address",
                    options.http_address.ToString());
     }
-    auto started = HttpServer::Start(options.http_address, !options.http_chosen, board->get());
-    if (!started) return started.error();
-    http = std::move(started).value();
+    http = STAGGER_TRY(HttpServer::Start(options.http_address, !options.http_chosen, board.get()));
     http_address = http->address().ToString();
   }
 
-  PlanService plan_service(loop->get(), hardware->devices, host->get(),
+  PlanService plan_service(loop.get(), hardware.devices, host.get(),
                            [&] { server.DeliverAndReap(); });
-  plan = &plan_service;
-  (*host)->KnowExecutors([&](const std::string& socket) {
-    const placement::PlacedDevice* device = plan_service.plan().DeviceAt(socket);
+  host->WatchFaults([&] { return mps->facts().state == Mps::State::kRunning; },
+                    [&] {
+                      fault_log->ArmBy(Now() + wire::kFaultGather);
+                      plan_service.LookAtGpus();
+                    });
+  host->KnowExecutors([&](const std::string& socket) {
+    const placement::PlacedDevice* device = plan_service.plan()->DeviceAt(socket);
     return device != nullptr ? device->plan.name : std::string();
   });
-  Status status(host->get(),
-                {path, http_address, std::move(hardware->devices), &(*loop)->steps(),
+  Status status(host.get(),
+                {path, http_address, std::move(hardware.devices), &loop->steps(),
                  [log] { return log->lost(); }},
-                hardware->watch.get(), mps->get(), &plan_service.plan());
-  auto worker = Worker::Create(loop->get());
-  if (!worker) return worker.error();
+                hardware.watch.get(), mps.get(), &plan_service.plan());
+  auto worker = STAGGER_TRY(Worker::Create(loop.get()));
   Control control(
-      host->get(), &plan_service, [&](TimePoint now) { return status.Latest(kControlMaxAge, now); },
+      host.get(), &plan_service, [&](TimePoint now) { return status.Latest(kControlMaxAge, now); },
       [&](ClientId client, std::function<Commands::Answer()> work) {
-        return (*worker)->Do([&server, client, work = std::move(work)]() -> Worker::FollowUp {
+        return worker->Do([&server, client, work = std::move(work)]() -> Worker::FollowUp {
           return [&server, client, answer = work()] { server.Answer(client, answer); };
         });
       },
-      [&] { (*loop)->Stop(); });
+      [&](ClientId client, const Commands::Answer& answer) { server.Answer(client, answer); },
+      [&] { loop->Stop(); });
   // Last, since what fails later would leave it running.
-  if (auto ok = AwaitMps(loop->get(), mps->get()); !ok) return ok.error();
-  auto on_asked = (*loop)->Watch((*board)->asked_fd(), EPOLLIN, [&](std::uint32_t) {
-    (*board)->ClearAsked();
-    (*board)->Publish(status.Latest(SnapshotBoard::kMaxAge, Now()));
+  if (auto ok = AwaitMps(loop.get(), mps.get()); !ok) return ok.error();
+  auto on_asked = loop->Watch(board->asked_fd(), EPOLLIN, [&](std::uint32_t) {
+    board->ClearAsked();
+    board->Publish(status.Latest(SnapshotBoard::kMaxAge, Now()));
   });
   if (!on_asked) return on_asked.error();
-  if (auto ok = server.Start(std::move(listener->socket), host->get(), &control); !ok) {
+  if (auto ok = server.Start(std::move(listener.socket), host.get(), &control); !ok) {
     return ok.error();
   }
 
   spdlog::info("staggerd {} serves {}: policy {}, {} turn(s) at once, dashboard {}",
-               STAGGER_VERSION, path, (*host)->engine().policy().name,
-               (*host)->engine().devices().front().concurrency,
+               STAGGER_VERSION, path, host->engine().policy().name,
+               host->engine().devices().front().concurrency,
                http_address.empty() ? std::string("off") : "http://" + http_address + "/");
   WriteReady(options.ready_fd, http_address);
   NotifySystemd();
-  const auto end = (*loop)->Run();
+  const auto end = loop->Run();
   if (!end) return end.error();
   unlink(path.c_str());
-  if ((*mps)->facts().mode != MpsMode::kOff) {
+  if (mps->facts().mode != MpsMode::kOff) {
     bool stopped = false;
-    (*mps)->Stop([&] {
+    mps->Stop([&] {
       stopped = true;
-      (*loop)->Stop();
+      loop->Stop();
     });
-    if (!stopped) (void)(*loop)->Run();  // a second signal ends this, too
+    if (!stopped) (void)loop->Run();  // a second signal ends this, too
   }
   if (recorder) recorder->Drain(kLastWords);
   log->Drain(kLastWords);

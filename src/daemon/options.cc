@@ -13,6 +13,7 @@
 #include <set>
 #include <sstream>
 
+#include "base/try.h"
 #include "core/policies.h"
 
 namespace stagger::daemon {
@@ -41,9 +42,7 @@ Result<void> Apply(const std::string& key, const std::string& value, Options* op
   } else if (key == "policy") {
     options->policy.name = value;
   } else if (key == "devices") {
-    auto choice = device::ParseDeviceChoice(value);
-    if (!choice) return choice.error();
-    options->devices = std::move(choice).value();
+    options->devices = STAGGER_TRY(device::ParseDeviceChoice(value));
   } else if (key == "admission") {
     const auto mode = ParseAdmissionMode(value);
     if (!mode) {
@@ -94,9 +93,7 @@ Result<void> Apply(const std::string& key, const std::string& value, Options* op
     options->http = value != "off";
     options->http_chosen = true;
     if (!options->http) return {};
-    auto address = ParseHttpAddress(value);
-    if (!address) return address.error();
-    options->http_address = std::move(address).value();
+    options->http_address = STAGGER_TRY(ParseHttpAddress(value));
   } else {
     return Error{
         fmt::format("unknown key '{}': known are policy, concurrency, demand_limit, spacing_ms, "

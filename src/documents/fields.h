@@ -45,21 +45,28 @@ nlohmann::json Written(const std::optional<Value>& value);
 template <class Value>
 nlohmann::json Written(const std::vector<Value>& values);
 template <class Value>
+nlohmann::json Written(const Value& value);
+template <class Value>
 void ReadInto(const nlohmann::json& json, std::optional<Value>& value);
 template <class Value>
 void ReadInto(const nlohmann::json& json, std::vector<Value>& values);
 
 template <class Value>
+void PutFields(const Value& value, nlohmann::json* object) {
+  EachField(value, [object](const char* key, const auto& field) {
+    if constexpr (kInlined<std::decay_t<decltype(field)>>) {
+      PutFields(field, object);
+    } else {
+      (*object)[key] = Written(field);
+    }
+  });
+}
+
+template <class Value>
 nlohmann::json Written(const Value& value) {
   if constexpr (Listed<Value>) {
     nlohmann::json object = nlohmann::json::object();
-    EachField(value, [&](const char* key, const auto& field) {
-      if constexpr (kInlined<std::decay_t<decltype(field)>>) {
-        object.update(Written(field));
-      } else {
-        object[key] = Written(field);
-      }
-    });
+    PutFields(value, &object);
     return object;
   } else {
     return value;

@@ -1,6 +1,8 @@
 #include "documents/json.h"
 
+#include "documents/executor.h"
 #include "documents/fields.h"
+#include "documents/places.h"
 #include "documents/status.h"
 #include "documents/why.h"
 
@@ -83,6 +85,18 @@ STAGGER_FIELDS(WhyStream, stream, device, rivals, rate, served, on_streams, leas
                waits, incidents, faults)
 STAGGER_FIELDS(Why, policy, admission, mps, streams)
 
+STAGGER_FIELDS(GivenPlace, name, devices, executors, gpus, reason)
+STAGGER_FIELDS(GivenPlaces, streams)
+
+STAGGER_FIELDS(ExecutorApp, name, inferences, samples, body_ms)
+STAGGER_FIELDS(BatchPoint, size, ms)
+STAGGER_FIELDS(ExecutorModel, hash, options, runtime, state, file_bytes, memory_bytes, load_ms,
+               load_ms_total, loads, slots, inferences, body_ms, batch, batches, batched_inferences,
+               no_batches_because, batching)
+STAGGER_FIELDS(ExecutorSlot, name, pid, inferences)
+STAGGER_FIELDS(Executor, device, max_batch, share, pid, shared_memory_bytes, model_memory_bytes,
+               resident_bytes, available_bytes, pace_ratio, inferences, apps, models, slots)
+
 template <class Document>
 std::string ToText(const Document& document) {
   return Written(document).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -99,9 +113,13 @@ template std::string ToText(const Status&);
 template std::string ToText(const Why&);
 template std::string ToText(const PolicyInForce&);
 template std::string ToText(const Assigned&);
+template std::string ToText(const GivenPlaces&);
+template std::string ToText(const Executor&);
 template Status Read(const nlohmann::json&);
 template Why Read(const nlohmann::json&);
 template PolicyInForce Read(const nlohmann::json&);
 template Assigned Read(const nlohmann::json&);
+template GivenPlaces Read(const nlohmann::json&);
+template Executor Read(const nlohmann::json&);
 
 }  // namespace stagger::documents

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/try.h"
+
 namespace stagger::executor {
 namespace {
 
@@ -180,9 +182,8 @@ Result<void> Batch::Scatter(const wire::Layout& answer, std::span<const Work> pa
 Result<void> Batch::Run(Model& model, std::span<const Work> parts) {
   wire::Layout request;
   if (auto gathered = Gather(model, parts, &request); !gathered) return gathered;
-  const Result<wire::Layout> answer = RunInto(model, request, input_.at.get(), &output_);
-  if (!answer) return answer.error();
-  return Scatter(*answer, parts, request.tensors[0].dims[0]);
+  const wire::Layout answer = STAGGER_TRY(RunInto(model, request, input_.at.get(), &output_));
+  return Scatter(answer, parts, request.tensors[0].dims[0]);
 }
 
 bool Batch::SameAlone(Model& model, const Work& part) {

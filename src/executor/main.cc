@@ -15,6 +15,7 @@
 
 #include "agent/interface.h"
 #include "base/stop_signals.h"
+#include "base/try.h"
 #include "device/nvidia.h"
 #include "executor/options.h"
 #include "executor/server.h"
@@ -85,11 +86,9 @@ Result<void> Serve(const Options& options) {
   // Ours to run, not to forward: an agent in this process asks for turns and nothing else.
   unsetenv("STAGGER_EXECUTOR");
   unsetenv("STAGGER_PIPELINE");
-  Result<UniqueFd> signals = TakeStopSignals();
-  if (!signals) return signals.error();
+  UniqueFd signals = STAGGER_TRY(TakeStopSignals());
   if (auto placed = StayOn(options.cores); !placed) return placed;
-  Result<wire::Listener> listener = wire::Listen(options.socket, "");
-  if (!listener) return listener.error();
+  wire::Listener listener = STAGGER_TRY(wire::Listen(options.socket, ""));
   ServerSettings settings{
       .target = TargetOf(options),
       .share = options.share,
@@ -98,27 +97,26 @@ Result<void> Serve(const Options& options) {
   // An older agent has no such function.
   if (Agent() != nullptr && Agent()->size >= sizeof *Agent()) settings.due_in = &TellDue;
   JoinDaemon(options.socket);
-  Server server(std::move(listener).value(), std::move(settings));
+  Server server(std::move(listener), std::move(settings));
   spdlog::info("{} at {}", options.device, options.socket);
   if (options.ready_fd >= 0) {
     if (write(options.ready_fd, "READY\n", 6) != 6) spdlog::warn("nobody reads --ready-fd");
     close(options.ready_fd);
   }
-  server.Run(signals->get());
+  server.Run(signals.get());
   unlink(options.socket.c_str());
   return {};
 }
 
 Result<void> PrintStatus(const Options& options) {
-  const Result<UniqueFd> fd = wire::Connect(options.socket);
-  if (!fd) return fd.error();
-  if (wire::Send(fd->get(), wire::StatusRequest{}) != wire::Io::kOk)
+  const UniqueFd fd = STAGGER_TRY(wire::Connect(options.socket));
+  if (wire::Send(fd.get(), wire::StatusRequest{}) != wire::Io::kOk)
     return Error{"the executor is gone"};
-  pollfd entry{fd->get(), POLLIN, 0};
+  pollfd entry{fd.get(), POLLIN, 0};
   if (poll(&entry, 1, kPatienceMs) <= 0) return Error{"the executor does not answer"};
   wire::ExecutorMessage message;
   wire::Descriptors none;
-  if (wire::Receive(fd->get(), &message, &none) != wire::Io::kOk) {
+  if (wire::Receive(fd.get(), &message, &none) != wire::Io::kOk) {
     return Error{"the executor answers with something else"};
   }
   if (const auto* refused = std::get_if<wire::Refused>(&message)) return Error{refused->reason};

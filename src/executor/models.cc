@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "executor/shared_memory.h"
 
 namespace stagger::executor {
@@ -18,14 +19,12 @@ std::shared_ptr<ModelEntry> Models::Find(const wire::Open& open) {
 }
 
 Result<std::shared_ptr<ModelEntry>> Models::Add(const wire::Open& open, UniqueFd bytes) {
-  const Result<std::uint64_t> size = SizeOfSealed(bytes.get());
-  if (!size) return size.error();
   auto entry = std::make_shared<ModelEntry>();
   entry->bytes_fd = std::move(bytes);
   LoadJob& job = entry->job;
   job.key = KeyOf(open);
   job.bytes_fd = entry->bytes_fd.get();
-  job.bytes = *size;
+  job.bytes = STAGGER_TRY(SizeOfSealed(job.bytes_fd));
   job.hash = open.model;
   job.runtime = {open.runtime, open.runtime_device, open.runtime_inode};
   job.options = open.options;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <map>
 
+#include "base/try.h"
 #include "executor/batch_trial.h"
 #include "executor/ort_cuda.h"
 #include "executor/ort_ports.h"
@@ -38,22 +39,21 @@ Result<void> ApplyOption(const Runtime& runtime, OrtSessionOptions* options,
     return runtime.Check(
         api.AddSessionConfigEntry(options, std::string(key.substr(7)).c_str(), value.c_str()));
   }
-  const Result<std::int64_t> number = Whole(value);
-  if (!number) return number.error();
+  const std::int64_t number = STAGGER_TRY(Whole(value));
   if (key == "optimize") {
-    return runtime.Check(api.SetSessionGraphOptimizationLevel(
-        options, static_cast<GraphOptimizationLevel>(*number)));
+    return runtime.Check(
+        api.SetSessionGraphOptimizationLevel(options, static_cast<GraphOptimizationLevel>(number)));
   }
   if (key == "deterministic") {
-    return runtime.Check(api.SetDeterministicCompute(options, *number != 0));
+    return runtime.Check(api.SetDeterministicCompute(options, number != 0));
   }
   if (key.starts_with("free_dim:")) {
     return runtime.Check(
-        api.AddFreeDimensionOverrideByName(options, std::string(key.substr(9)).c_str(), *number));
+        api.AddFreeDimensionOverrideByName(options, std::string(key.substr(9)).c_str(), number));
   }
   if (key.starts_with("free_denotation:")) {
     return runtime.Check(
-        api.AddFreeDimensionOverride(options, std::string(key.substr(16)).c_str(), *number));
+        api.AddFreeDimensionOverride(options, std::string(key.substr(16)).c_str(), number));
   }
   return Error{fmt::format("session option '{}' is not known to this executor", key)};
 }
@@ -104,14 +104,11 @@ class OrtModel::Values {
 
 Result<std::unique_ptr<Model>> OrtModel::Load(const Runtime& runtime, const ModelSource& source,
                                               const Target& target) {
-  const Result<OnnxOutline> outline = ReadOutline(source.bytes);
-  if (!outline) return outline.error();
-  if (outline->external_weights) return Error{"its weights lie in other files"};
+  const OnnxOutline outline = STAGGER_TRY(ReadOutline(source.bytes));
+  if (outline.external_weights) return Error{"its weights lie in other files"};
   std::unique_ptr<OrtModel> model(new OrtModel(runtime));
   if (const auto made = model->Create(source, target); !made) return made.error();
-  Result<std::string> stub = WriteStub(*outline, model->inputs_, model->outputs_);
-  if (!stub) return stub.error();
-  model->stub_ = std::move(stub).value();
+  model->stub_ = STAGGER_TRY(WriteStub(outline, model->inputs_, model->outputs_));
   // What the app will be told is compared with the truth before anybody is told.
   if (const auto same = CompareDescriptions(runtime, model->session_, model->stub_); !same) {
     return same.error();
@@ -140,9 +137,7 @@ Result<void> OrtModel::Create(const ModelSource& source, const Target& target) {
   }
   if (overridable > 0) return Error{"its weights can be overridden as inputs"};
   for (const bool inputs : {true, false}) {
-    Result<std::vector<Port>> ports = ReadPorts(runtime_, session_, inputs);
-    if (!ports) return ports.error();
-    (inputs ? inputs_ : outputs_) = std::move(ports).value();
+    (inputs ? inputs_ : outputs_) = STAGGER_TRY(ReadPorts(runtime_, session_, inputs));
   }
   for (const Port& port : inputs_) input_names_.push_back(port.name.c_str());
   for (const Port& port : outputs_) output_names_.push_back(port.name.c_str());

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/try.h"
+
 namespace stagger::executor {
 namespace {
 
@@ -97,9 +99,7 @@ Result<std::vector<Port>> ReadPorts(const Runtime& runtime, const OrtSession* se
   }
   std::vector<Port> ports;
   for (std::size_t i = 0; i < count; ++i) {
-    Result<Port> port = ReadPort(runtime, session, i, inputs);
-    if (!port) return port.error();
-    ports.push_back(std::move(port).value());
+    ports.push_back(STAGGER_TRY(ReadPort(runtime, session, i, inputs)));
   }
   return ports;
 }

@@ -6,6 +6,8 @@
 
 #include <cstdlib>
 
+#include "base/try.h"
+
 namespace stagger::executor {
 namespace {
 
@@ -63,9 +65,7 @@ Result<Runtime*> Runtimes::Get(const RuntimeFile& file) {
   }
   std::unique_ptr<Runtime>& runtime = open_[{file.device, file.inode}];
   if (!runtime) {
-    Result<std::unique_ptr<Runtime>> opened = Runtime::Open(path);
-    if (!opened) return opened.error();
-    runtime = std::move(opened).value();
+    runtime = STAGGER_TRY(Runtime::Open(path));
   }
   return runtime.get();
 }

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cmath>
 #include <ctime>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/clock.h"
@@ -28,8 +27,6 @@ constexpr std::uint64_t kLargestBatch = std::uint64_t{256} << 20;
 // Where so many were served and others always waited, requests come faster than they are served;
 // apps that start together do that for a moment too.
 constexpr int kSaturated = 64;
-constexpr std::size_t kMostTold = 200;  // of a kind, in a status
-constexpr std::size_t kLongestStatus = wire::kMaxPacket - 1024;
 
 struct RegionSize {
   std::uint64_t capacity = 0;
@@ -428,74 +425,13 @@ void Server::Remove(ClientAt client) {
   if (models_.all().empty()) batch_ = Batch();  // its memory
 }
 
-std::string Server::Status() const {
-  nlohmann::ordered_json status;
-  status["device"] = settings_.target.name;
-  status["max_batch"] = settings_.max_batch;
-  status["share"] = settings_.share;
-  status["pid"] = getpid();
-  status["shared_memory_bytes"] = budget_.taken;
-  status["model_memory_bytes"] = models_.loaded_bytes();
-  status["resident_bytes"] = ResidentBytes();
-  status["available_bytes"] = AvailableBytes();
-  status["pace_ratio"] = measurements_.pace();
-  status["inferences"] = measurements_.inferences();
-  status["apps"] = nlohmann::json::array();
-  for (const auto& [name, app] : measurements_.Apps()) {
-    status["apps"].push_back({{"name", name},
-                              {"inferences", app.inferences},
-                              {"samples", app.samples},
-                              {"body_ms", ToMs(app.body)}});
-    if (status["apps"].size() == kMostTold) break;
-  }
-  status["models"] = nlohmann::json::array();
-  for (const auto& [key, entry] : models_.all()) {
-    constexpr const char* kStates[] = {"loading", "ready", "unloaded", "failed"};
-    nlohmann::ordered_json model;
-    model["hash"] = ToHex(entry->job.hash);
-    model["options"] = entry->job.options;
-    model["runtime"] = entry->runtime_version;
-    model["state"] = kStates[static_cast<int>(entry->state)];
-    model["file_bytes"] = entry->job.bytes;
-    model["memory_bytes"] = entry->memory;
-    model["load_ms"] = ToMs(entry->load_time);
-    model["load_ms_total"] = ToMs(entry->load_total);
-    model["loads"] = entry->loads;
-    model["slots"] = entry->users;
-    model["inferences"] = entry->runs;
-    model["body_ms"] =
-        entry->runs == 0
-            ? nlohmann::ordered_json(nullptr)
-            : nlohmann::ordered_json(ToMs(entry->body_total) / static_cast<double>(entry->runs));
-    model["batch"] = entry->batch;
-    model["batches"] = entry->batches;
-    model["batched_inferences"] = entry->batched;
-    model["no_batches_because"] = entry->why_no_batches.empty()
-                                      ? nlohmann::ordered_json(nullptr)
-                                      : nlohmann::ordered_json(entry->why_no_batches);
-    model["batching"] = nlohmann::ordered_json::array();
-    for (const batching::BatchCurve::Point& point : entry->curve.points()) {
-      if (entry->batch) {
-        model["batching"].push_back({{"size", point.items}, {"ms", ToMs(point.typical)}});
-      }
-    }
-    status["models"].push_back(std::move(model));
-  }
-  status["slots"] = nlohmann::json::array();
+std::vector<documents::ExecutorSlot> Server::Slots(std::size_t most) const {
+  std::vector<documents::ExecutorSlot> slots;
   for (const Client& client : clients_) {
-    if (!client.arena) continue;
-    nlohmann::ordered_json slot;
-    slot["name"] = client.name;
-    slot["pid"] = client.pid;
-    slot["inferences"] = client.runs;
-    status["slots"].push_back(std::move(slot));
-    if (status["slots"].size() == kMostTold) break;
+    if (slots.size() == most) break;
+    if (client.arena) slots.push_back({client.name, client.pid, client.runs});
   }
-  // One packet, whatever is in it: what planning needs before what people look at.
-  for (const char* field : {"slots", "models"}) {
-    if (status.dump().size() > kLongestStatus) status[field] = nlohmann::json::array();
-  }
-  return status.dump();
+  return slots;
 }
 
 }  // namespace stagger::executor

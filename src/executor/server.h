@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "documents/executor.h"
 #include "executor/batch.h"
 #include "executor/measurements.h"
 #include "executor/models.h"
@@ -60,6 +61,7 @@ class Server {
   int MaxItems(const ModelEntry& entry) const;
   void Remove(ClientAt client);
   std::string Status() const;
+  std::vector<documents::ExecutorSlot> Slots(std::size_t most) const;
 
   wire::Listener listener_;
   ServerSettings settings_;

@@ -11,6 +11,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/try.h"
+
 namespace stagger::executor {
 namespace {
 
@@ -38,9 +40,8 @@ Result<Arena> Arena::Make(std::uint64_t input_bytes, std::uint64_t output_bytes,
       fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
     return Failed("cannot size shared memory");
   }
-  Result<Mapping> mapping = MapShared(fd.get(), input_bytes + output_bytes, true);
-  if (!mapping) return mapping.error();
-  return Arena(std::move(fd), std::move(mapping).value(), input_bytes, output_bytes, budget);
+  Mapping mapping = STAGGER_TRY(MapShared(fd.get(), input_bytes + output_bytes, true));
+  return Arena(std::move(fd), std::move(mapping), input_bytes, output_bytes, budget);
 }
 
 Arena::Arena(UniqueFd fd, Mapping mapping, std::uint64_t input, std::uint64_t output,

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "documents/json.h"
 #include "wire/channel.h"
 
@@ -31,9 +32,7 @@ bool WaitFor(int fd, short events, TimePoint deadline) {
 
 Result<nlohmann::json> AskDaemon(const std::string& socket, const std::string& verb,
                                  const nlohmann::json& body, Duration timeout) {
-  Result<UniqueFd> connected = wire::Connect(socket);
-  if (!connected) return connected.error();
-  const UniqueFd fd = std::move(connected).value();
+  const UniqueFd fd = STAGGER_TRY(wire::Connect(socket));
   const TimePoint deadline = Now() + timeout;
 
   wire::Control control;
@@ -86,9 +85,8 @@ Result<nlohmann::json> AskDaemon(const std::string& socket, const std::string& v
 }
 
 Result<documents::Status> AskStatus(const std::string& socket, Duration timeout) {
-  const Result<nlohmann::json> status = AskDaemon(socket, "status", nullptr, timeout);
-  if (!status) return status.error();
-  return documents::Read<documents::Status>(*status);
+  const nlohmann::json status = STAGGER_TRY(AskDaemon(socket, "status", nullptr, timeout));
+  return documents::Read<documents::Status>(status);
 }
 
 Result<void> DaemonListens(const std::string& socket) {

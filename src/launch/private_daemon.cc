@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "launch/daemon_control.h"
 #include "wire/timers.h"
 
@@ -40,10 +41,8 @@ std::string LastLine(const std::string& path) {
 
 Result<PrivateDaemon> PrivateDaemon::Start(const Installation& installation, const DaemonSpec& spec,
                                            Keeper& keeper) {
-  const Result<std::string> path = installation.Daemon();
-  if (!path) return path.error();
   ChildSpec child;
-  child.path = *path;
+  child.path = STAGGER_TRY(installation.Daemon());
   child.environment = spec.environment;
   child.argv = {"staggerd", "--socket", spec.socket, "--http", spec.http};
   for (const auto& [option, value] : {std::pair{"--policy", &spec.policy},
@@ -60,10 +59,9 @@ Result<PrivateDaemon> PrivateDaemon::Start(const Installation& installation, con
     child.err_file = spec.err_file;
     child.out_file = "/dev/null";
   }
-  Result<ChildProcess> process = ChildProcess::Start(child, keeper);
-  if (!process) return process.error();
+  ChildProcess process = STAGGER_TRY(ChildProcess::Start(child, keeper));
   keeper.WatchPath(spec.socket);
-  PrivateDaemon daemon(spec.socket, std::move(process).value(), keeper);
+  PrivateDaemon daemon(spec.socket, std::move(process), keeper);
 
   const TimePoint deadline = Now() + wire::kDaemonStartLimit;
   // Its socket is there before it serves; and it may yet find that it cannot.

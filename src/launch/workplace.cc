@@ -2,16 +2,15 @@
 
 #include <utility>
 
+#include "base/try.h"
+
 namespace stagger::cli {
 
 Result<Workplace> Workplace::Open() {
-  Result<Installation> installation = Installation::Find();
-  if (!installation) return installation.error();
-  Result<Keeper> keeper = Keeper::Start();
-  if (!keeper) return keeper.error();
-  Result<StopSignal> stop = StopSignal::Block();
-  if (!stop) return stop.error();
-  return Workplace{std::move(*installation), std::move(*keeper), std::move(*stop)};
+  Installation installation = STAGGER_TRY(Installation::Find());
+  Keeper keeper = STAGGER_TRY(Keeper::Start());
+  StopSignal stop = STAGGER_TRY(StopSignal::Block());
+  return Workplace{std::move(installation), std::move(keeper), std::move(stop)};
 }
 
 }  // namespace stagger::cli

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "console/arguments.h"
 #include "launch/daemon_control.h"
 #include "launch/preload.h"
@@ -99,33 +100,29 @@ std::string HowItEnded(const Observed& observed) {
 
 Result<Environment> ReportingEnvironment(const Installation& installation,
                                          const std::string& socket, const std::string& folder) {
-  const Result<std::string> agents = installation.Agents();
-  if (!agents) return agents.error();
-  Environment environment = AppEnvironment(*agents, socket, {});
+  const std::string agents = STAGGER_TRY(installation.Agents());
+  Environment environment = AppEnvironment(agents, socket, {});
   environment["STAGGER_REPORT"] = folder;
   return environment;
 }
 
 Result<Observed> Observe(Workplace& place, const Command& command, std::optional<Duration> limit,
                          const Look& look, const Environment& more) {
-  const Result<ScratchDir> scratch = ScratchDir::Make(place.keeper);
-  if (!scratch) return scratch.error();
-  const Result<std::string> folder = MakeFolder(*scratch);
-  if (!folder) return folder.error();
+  const ScratchDir scratch = STAGGER_TRY(ScratchDir::Make(place.keeper));
+  const std::string folder = STAGGER_TRY(MakeFolder(scratch));
   DaemonSpec spec;
-  spec.socket = scratch->File("daemon.sock");
+  spec.socket = scratch.File("daemon.sock");
   spec.policy = "fifo";
-  spec.err_file = scratch->File("staggerd.err");
+  spec.err_file = scratch.File("staggerd.err");
   Result<PrivateDaemon> daemon = PrivateDaemon::Start(place.installation, spec, place.keeper);
   if (!daemon) return daemon.error();
 
-  const Result<Environment> environment =
-      ReportingEnvironment(place.installation, spec.socket, *folder);
-  if (!environment) return environment.error();
+  const Environment environment =
+      STAGGER_TRY(ReportingEnvironment(place.installation, spec.socket, folder));
   ChildSpec child;
   child.path = command.path;
   child.argv = command.words;
-  child.environment = *environment;
+  child.environment = environment;
   for (const auto& [name, value] : more) {
     child.environment[name] =
         name == "LD_PRELOAD" ? PreloadValue(child.environment[name], value.c_str()) : value;
@@ -134,23 +131,22 @@ Result<Observed> Observe(Workplace& place, const Command& command, std::optional
   // Of a terminal it may not read: it is no longer in the foreground.
   child.keep_input = isatty(0) == 0;
   const TimePoint began = Now();
-  Result<ChildProcess> app = ChildProcess::Start(child, place.keeper);
-  if (!app) return app.error();
+  ChildProcess app = STAGGER_TRY(ChildProcess::Start(child, place.keeper));
 
   Observed observed;
-  observed.pid = app->pid();
+  observed.pid = app.pid();
   const TimePoint end = limit ? began + *limit : kNever;
-  while (!(observed.ended = app->Poll()) && !(observed.interrupted = place.stop.Raised()) &&
+  while (!(observed.ended = app.Poll()) && !(observed.interrupted = place.stop.Raised()) &&
          Now() < end) {
     Duration wait = std::min<Duration>(end - Now(), std::chrono::seconds{1});
-    if (look) wait = std::min(wait, look(app->pid()));
-    pollfd entries[] = {{app->exit_fd(), POLLIN, 0}, {place.stop.fd(), POLLIN, 0}};
+    if (look) wait = std::min(wait, look(app.pid()));
+    pollfd entries[] = {{app.exit_fd(), POLLIN, 0}, {place.stop.fd(), POLLIN, 0}};
     poll(entries, 2, static_cast<int>(std::max(ToMs(wait), 1.0)));
   }
   observed.took = Now() - began;
-  if (!observed.ended) StopAll({&*app}, kGrace);
+  if (!observed.ended) StopAll({&app}, kGrace);
   observed.device_problems = DeviceProblems(spec.socket);
-  observed.programs = ReadReports(*folder);
+  observed.programs = ReadReports(folder);
   return observed;
 }
 

@@ -129,7 +129,7 @@ using PlanEvent = std::variant<Joined, Left, OwnerGone, Presence, Measured, Stan
 // ---- what is to be done ----------------------------------------------------------------------
 
 // Where a stream's inferences go from now on: executors, none where it has no place; and why.
-// nullopt: it has no place to be told of any more.
+// nullopt: the stream's assignment is to be forgotten.
 struct AssignTo {
   std::string stream;
   std::optional<std::vector<std::string>> sockets;

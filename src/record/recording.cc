@@ -5,6 +5,7 @@
 #include <exception>
 #include <utility>
 
+#include "base/try.h"
 #include "record/event_json.h"
 
 namespace stagger::record {
@@ -101,11 +102,10 @@ Result<Recording> Parse(const std::string& text) {
 }
 
 Result<Replayed> Replay(const Recording& recording) {
-  Result<core::Engine> engine = core::Engine::Create(recording.config);
-  if (!engine) return engine.error();
+  core::Engine engine = STAGGER_TRY(core::Engine::Create(recording.config));
   Replayed result;
   for (const Step& step : recording.steps) {
-    const std::vector<core::Action> actions = engine->Step(step.event, step.at);
+    const std::vector<core::Action> actions = engine.Step(step.event, step.at);
     result.actions += actions.size();
     if (actions != step.actions && !result.first_difference) {
       result.first_difference = {result.steps, ActionsJson(step.actions).dump(),

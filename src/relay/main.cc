@@ -11,6 +11,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/try.h"
 #include "relay/decimator.h"
 #include "relay/options.h"
 #include "relay/output.h"
@@ -137,11 +138,10 @@ Result<void> Main(const Options& options) {
     return Error{fmt::format("GStreamer does not start: {}",
                              error != nullptr ? error->message : "no reason given")};
   }
-  Result<std::unique_ptr<Output>> output = options.to.protocol == Destination::Protocol::kRtsp
-                                               ? OpenRtspOutput(options)
-                                               : OpenMjpegOutput(options);
-  if (!output) return output.error();
-  return Relay(options, std::move(output).value()).Run();
+  std::unique_ptr<Output> output =
+      STAGGER_TRY(options.to.protocol == Destination::Protocol::kRtsp ? OpenRtspOutput(options)
+                                                                      : OpenMjpegOutput(options));
+  return Relay(options, std::move(output)).Run();
 }
 
 }  // namespace

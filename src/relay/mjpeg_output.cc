@@ -16,6 +16,7 @@
 #include <string_view>
 #include <thread>
 
+#include "base/try.h"
 #include "relay/output.h"
 #include "relay/plugins.h"
 
@@ -77,12 +78,10 @@ class MjpegOutput : public Output {
 };
 
 Result<void> MjpegOutput::StartEncoder() {
-  const Result<GstElement*> pipeline = ParsePipeline(fmt::format(
+  pipeline_ = STAGGER_TRY(ParsePipeline(fmt::format(
       "appsrc name=frames format=time is-live=true max-buffers={} leaky-type=downstream "
       "! videoconvert ! jpegenc quality={} ! appsink name=jpegs sync=false",
-      kKeptFrames, quality_));
-  if (!pipeline) return pipeline.error();
-  pipeline_ = *pipeline;
+      kKeptFrames, quality_)));
   source_ = gst_bin_get_by_name(GST_BIN(pipeline_), "frames");
   sink_ = gst_bin_get_by_name(GST_BIN(pipeline_), "jpegs");
   GstAppSinkCallbacks callbacks{};

@@ -14,6 +14,7 @@
 #include <mutex>
 #include <vector>
 
+#include "base/try.h"
 #include "relay/output.h"
 #include "relay/plugins.h"
 
@@ -215,9 +216,8 @@ bool RtspOutput::finished() {
 Result<std::unique_ptr<Output>> OpenRtspOutput(const Options& options) {
   const std::string launch = Launch(options);
   // The server makes its pipelines when clients come: what they lack is to be known now.
-  const Result<GstElement*> tried = ParsePipeline(launch);
-  if (!tried) return tried.error();
-  gst_object_unref(*tried);
+  GstElement* const tried = STAGGER_TRY(ParsePipeline(launch));
+  gst_object_unref(tried);
   auto output = std::make_unique<RtspOutput>(options.to);
   if (const Result<void> listening = output->Listen(launch); !listening) {
     return listening.error();

@@ -240,7 +240,8 @@ void SiteLife::On(const Tick& /*event*/) {
 // Why it ended decides when it comes back.
 void SiteLife::Judge(App& app) {
   const GpuFault* fault = FaultOf(app);
-  if (!app.elsewhere.empty()) {  // it need not wait where it no longer is: its device may be what failed
+  if (!app.elsewhere
+           .empty()) {  // it need not wait where it no longer is: its device may be what failed
     Tell(app, fmt::format("ended ({}), and has another place now", app.how));
     Enter(app, State::kDue, Duration{});
   } else if (fault == nullptr) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/try.h"
+#include "documents/json.h"
 #include "launch/daemon_control.h"
 #include "wire/channel.h"
 
@@ -23,33 +25,28 @@ void GiveUpPlace(const std::string& daemon, const std::string& stream) {
 
 Result<void> AppliedPlan::Ask(const std::vector<json>& requests) {
   for (const json& request : requests) {
-    const Result<json> answer = AskDaemon(daemon_, "place", request);
-    if (!answer) return answer.error();
-    Hear(*answer);
+    const json answer = STAGGER_TRY(AskDaemon(daemon_, "place", request));
+    Hear(answer);
   }
   return {};
 }
 
 void AppliedPlan::Hear(const json& answer) {
-  if (!answer.is_object()) return;
-  for (const json& entry : answer.value("streams", json::array())) {
-    const std::string name = entry.value("name", "");
-    const Place place = PlaceFrom(entry);
-    if (!plan_.Hear(name, place)) continue;
-    const auto started = started_on_.find(name);
+  for (const documents::GivenPlace& place :
+       documents::Read<documents::GivenPlaces>(answer).streams) {
+    if (!plan_.Hear(place)) continue;
+    const auto started = started_on_.find(place.name);
     if (started == started_on_.end()) continue;
     const bool elsewhere =
         !place.gpus.empty() && !started->second.empty() && place.gpus != started->second;
-    news_[name] = elsewhere ? place.reason : "";
+    news_[place.name] = elsewhere ? place.reason : "";
   }
 }
 
 Result<void> AppliedPlan::Give() {
   const auto all = [](const std::string&) { return true; };
   if (auto given = Ask(plan_.Requests(&sockets_, false, all)); !given) return given;
-  Result<UniqueFd> line = wire::Connect(daemon_);
-  if (!line) return line.error();
-  line_ = std::move(line).value();
+  line_ = STAGGER_TRY(wire::Connect(daemon_));
   chunks_.clear();
   wire::Control follow;
   follow.verb = "places";
@@ -108,14 +105,13 @@ Result<void> AppliedPlan::Change(SitePlan next, const std::vector<std::string>& 
 }
 
 Result<Place> AskForPlace(const std::string& daemon, const json& need) {
-  const Result<json> answer = AskDaemon(daemon, "place", {{"streams", json::array({need})}});
-  if (!answer) return answer.error();
-  const json streams = answer->value("streams", json::array());
-  if (streams.empty()) {
+  const json answer = STAGGER_TRY(AskDaemon(daemon, "place", {{"streams", json::array({need})}}));
+  const auto places = documents::Read<documents::GivenPlaces>(answer);
+  if (places.streams.empty()) {
     return Error{
         fmt::format("the daemon has no place for '{}'", need.at("name").get<std::string>())};
   }
-  return PlaceFrom(streams.front());
+  return places.streams.front();
 }
 
 }  // namespace stagger::cli

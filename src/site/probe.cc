@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <map>
 
+#include "base/try.h"
 #include "look/observed_run.h"
 #include "look/profile_report.h"
 #include "site/site_program.h"
@@ -47,27 +48,25 @@ Result<SiteProfile> ProbeApp(Workplace& place, const Site& site, const SiteApp& 
                        "the app itself does not use; expected a profile: {body_ms: ...}"
                      : "no device of the site is for it"};
   }
-  Result<std::string> program =
-      FindProgram(app.command.front(), site.folder, place.installation.examples());
-  if (!program) return program.error();
+  std::string program =
+      STAGGER_TRY(FindProgram(app.command.front(), site.folder, place.installation.examples()));
   Environment environment = app.environment;
   if (device->on.starts_with("gpu:")) environment["CUDA_VISIBLE_DEVICES"] = device->on.substr(4);
   const OnCore stay(device->on);
   fmt::print(stderr, "stagger: {}: has no profile; it runs alone on {} for {:g} s\n", app.app,
              device->on, ToMs(kProbeTime) / 1000);
-  const Result<Observed> observed =
-      Observe(place, {app.command, *program}, kProbeTime, nullptr, environment);
-  if (!observed) return observed.error();
-  if (observed->interrupted) return Error{"interrupted"};
+  const Observed observed =
+      STAGGER_TRY(Observe(place, {app.command, program}, kProbeTime, nullptr, environment));
+  if (observed.interrupted) return Error{"interrupted"};
   PhaseProfile best;
-  for (const PhaseProfile& profile : PhaseProfiles(observed->programs)) {
+  for (const PhaseProfile& profile : PhaseProfiles(observed.programs)) {
     if (profile.inferences > best.inferences) best = profile;
   }
   if (best.inferences < kLeastProbed) {
     return Error{
         fmt::format("no profile, and a probe saw {} inferences in {:.1f} s, which are too "
                     "few: expected a profile: {{body_ms: ...}}",
-                    best.inferences, ToMs(observed->took) / 1000)};
+                    best.inferences, ToMs(observed.took) / 1000)};
   }
   // A share of a core has been probed as the whole of it.
   const double speed = device->plan.speed / device->share;

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <set>
 
+#include "base/try.h"
 #include "console/yaml_reader.h"
 #include "core/policies.h"
 #include "device/device_choice.h"
@@ -390,9 +391,8 @@ Result<Site> ParseSite(const std::string& text, const std::string& path) {
 }
 
 Result<Site> ReadSite(const std::string& path) {
-  const Result<std::string> text = ReadTextFile(path, "a site file");
-  if (!text) return text.error();
-  return ParseSite(text.value(), path);
+  const std::string text = STAGGER_TRY(ReadTextFile(path, "a site file"));
+  return ParseSite(text, path);
 }
 
 }  // namespace stagger::cli

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "console/sentences.h"
 #include "planner/clp.h"
 #include "planner/make_plan.h"
@@ -82,11 +83,10 @@ bool HasPlan(const Site& site) {
 
 Result<SitePlan> SitePlan::Begin(const Site& site) {
   if (const auto cores = CheckCores(site); !cores) return cores.error();
-  const Result<PlanSite> planned = PlanSiteOf(site);
-  if (!planned) return planned.error();
+  const PlanSite planned = STAGGER_TRY(PlanSiteOf(site));
   SitePlan plan;
   plan.devices_ = site.declared;
-  plan.problem_ = planned->Problem();
+  plan.problem_ = planned.Problem();
   plan.restarts_ = site.restart_on_move;
   for (std::size_t i = 0; i < site.apps.size(); ++i) {
     const SiteApp& app = site.apps[i];
@@ -220,23 +220,16 @@ std::vector<json> SitePlan::Requests(
   return requests;
 }
 
-bool SitePlan::Hear(const std::string& stream, Place place) {
-  const auto found = places_.find(stream);
+bool SitePlan::Hear(const Place& place) {
+  const auto found = places_.find(place.name);
   if (found == places_.end()) return false;
-  found->second = std::move(place);
+  found->second = place;
   return true;
 }
 
 const Place* SitePlan::Find(const std::string& stream) const {
   const auto found = places_.find(stream);
   return found == places_.end() ? nullptr : &found->second;
-}
-
-Place PlaceFrom(const json& entry) {
-  const auto list = [&](const char* field) {
-    return entry.value(field, std::vector<std::string>());
-  };
-  return {list("devices"), list("executors"), list("gpus"), entry.value("reason", "")};
 }
 
 Environment PlaceEnvironment(const Place& place) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "documents/places.h"
 #include "launch/app_environment.h"
 #include "placement/keep_plan.h"
 #include "site/plan_site.h"
@@ -18,15 +19,7 @@
 namespace stagger::cli {
 
 // Where a stream runs.
-struct Place {
-  std::vector<std::string> devices;    // by name; empty: it has none
-  std::vector<std::string> executors;  // sockets
-  std::vector<std::string> gpus;       // UUIDs
-  std::string reason;
-};
-
-// As the daemon says it: {"name", "devices", "executors", "gpus", "reason"}.
-Place PlaceFrom(const nlohmann::json& entry);
+using Place = documents::GivenPlace;
 
 // What an app must have in its environment to be there.
 Environment PlaceEnvironment(const Place& place);
@@ -54,7 +47,7 @@ class SitePlan {
       const std::map<std::string, std::string>* sockets, bool partial,
       const std::function<bool(const std::string& stream)>& which) const;
   // Takes over what the daemon says of a stream. False: the plan has no such stream.
-  bool Hear(const std::string& stream, Place place);
+  bool Hear(const Place& place);
   // Null: the plan has no such stream.
   const Place* Find(const std::string& stream) const;
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/try.h"
 #include "console/arguments.h"
 #include "device/device_choice.h"
 #include "documents/json.h"
@@ -48,13 +49,12 @@ Result<std::vector<Supervised>> PrepareExecutors(const Site& site, const Install
   const bool planned = std::ranges::any_of(
       site.declared, [](const SiteDevice& device) { return device.has_executor(); });
   if (site.cores.empty() && !planned) return executors;
-  const Result<std::string> program = installation.Executor();
-  if (!program) return program.error();
+  const std::string program = STAGGER_TRY(installation.Executor());
   for (const std::string& core : site.cores) {
     Supervised executor;
     executor.name = "executor-" + core;
     executor.serves = scratch.File(core);
-    executor.spec.path = *program;
+    executor.spec.path = program;
     executor.spec.argv = {"stagger-executor", "--device", core, "--socket", executor.serves};
     executor.spec.pipe_output = true;
     executor.spec.environment = AppEnvironment(agents, socket, {.name = executor.name});
@@ -66,7 +66,7 @@ Result<std::vector<Supervised>> PrepareExecutors(const Site& site, const Install
     Supervised executor;
     executor.name = ExecutorName(device);
     executor.serves = scratch.File(fmt::format("executor-{}", i));
-    executor.spec.path = *program;
+    executor.spec.path = program;
     executor.spec.argv = {
         "stagger-executor", "--device",     device.on, "--share", fmt::format("{}", device.share),
         "--socket",         executor.serves};
@@ -87,11 +87,10 @@ Result<std::vector<Supervised>> PrepareExecutors(const Site& site, const Install
 
 // A daemon that runs already keeps its devices: those the site names must be among them.
 Result<void> CheckDevices(const Site& site, const documents::PolicyInForce& in_force) {
-  const Result<device::DeviceChoice> choice = device::ParseDeviceChoice(site.devices);
-  if (!choice) return choice.error();
+  const device::DeviceChoice choice = STAGGER_TRY(device::ParseDeviceChoice(site.devices));
   std::vector<std::string> names;
   for (const documents::DeviceConcurrency& device : in_force.devices) names.push_back(device.name);
-  for (const unsigned number : choice->gpus) {
+  for (const unsigned number : choice.gpus) {
     if (std::ranges::count(names, device::GpuName(number)) > 0) continue;
     return Error{fmt::format("devices: {} is not one of the running daemon's: {}",
                              device::GpuName(number), fmt::join(names, ", "))};
@@ -105,8 +104,7 @@ Result<std::vector<Supervised>> PrepareApps(const Site& site, const SitePlan* pl
                                             const Installation& installation,
                                             const std::string& socket,
                                             const std::vector<std::string>& sockets) {
-  const Result<std::string> agent = installation.Agents();
-  if (!agent) return agent.error();
+  const std::string agent = STAGGER_TRY(installation.Agents());
   std::vector<Supervised> apps;
   for (const SiteApp& app : site.apps) {
     if (app.command.empty())
@@ -131,7 +129,7 @@ Result<std::vector<Supervised>> PrepareApps(const Site& site, const SitePlan* pl
     if (!preload.why_not.empty()) {
       fmt::print(stderr, "stagger: {}: runs uncontrolled: {}\n", app.stream.name, preload.why_not);
     }
-    const std::string agents = preload.wanted ? *agent : "";
+    const std::string agents = preload.wanted ? agent : "";
     StreamSettings stream = app.stream;
     if (app.executor && plan == nullptr) stream.executors = sockets;
     stream.forwards = app.executor;
@@ -150,15 +148,13 @@ Result<std::vector<Supervised>> PrepareSite(const Site& site, const SitePlan* pl
                                             const Installation& installation,
                                             const std::string& socket, const ScratchDir& scratch,
                                             std::vector<std::string>* sockets) {
-  const Result<std::string> agent = installation.Agents();
-  if (!agent) return agent.error();
+  const std::string agent = STAGGER_TRY(installation.Agents());
   Result<std::vector<Supervised>> all =
-      PrepareExecutors(site, installation, *agent, socket, scratch);
+      PrepareExecutors(site, installation, agent, socket, scratch);
   if (!all) return all.error();
   for (const Supervised& executor : *all) sockets->push_back(executor.serves);
-  Result<std::vector<Supervised>> apps = PrepareApps(site, plan, installation, socket, *sockets);
-  if (!apps) return apps.error();
-  std::ranges::move(*apps, std::back_inserter(*all));
+  std::ranges::move(STAGGER_TRY(PrepareApps(site, plan, installation, socket, *sockets)),
+                    std::back_inserter(*all));
   return all;
 }
 
@@ -167,11 +163,10 @@ Result<void> ApplyPolicy(const Site& site, const std::string& socket) {
   if (!site.policy.empty()) body["name"] = site.policy;
   if (!site.concurrency.empty()) body["concurrency"] = ConcurrencyArgument(site.concurrency);
   if (site.demand_limit > 0) body["demand_limit"] = site.demand_limit;
-  const Result<nlohmann::json> answer =
-      body.empty() ? AskDaemon(socket, "policy") : AskDaemon(socket, "policy", body);
-  if (!answer) return answer.error();
+  const nlohmann::json answer =
+      STAGGER_TRY(body.empty() ? AskDaemon(socket, "policy") : AskDaemon(socket, "policy", body));
   if (site.devices.empty()) return {};
-  return CheckDevices(site, documents::Read<documents::PolicyInForce>(*answer));
+  return CheckDevices(site, documents::Read<documents::PolicyInForce>(answer));
 }
 
 Result<void> ApplyMps(const Site& site, const std::string& socket, std::vector<Supervised>* apps) {

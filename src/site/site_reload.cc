@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/try.h"
 #include "site/site_processes.h"
 
 namespace stagger::cli {
@@ -47,13 +48,12 @@ Result<Site> ReadAgain(const RunningSite& running) {
 }  // namespace
 
 Result<SiteChange> Reload(RunningSite* running) {
-  Result<Site> next = ReadAgain(*running);
-  if (!next) return next.error();
+  Site next = STAGGER_TRY(ReadAgain(*running));
   SiteChange change;
   std::vector<std::string> fresh;
-  Site started = *next;
+  Site started = next;
   started.apps.clear();
-  for (const SiteApp& app : next->apps) {
+  for (const SiteApp& app : next.apps) {
     const auto before = std::ranges::find(running->site.apps, app.stream.name,
                                           [](const SiteApp& each) { return each.stream.name; });
     if (before != running->site.apps.end() && *before == app) continue;
@@ -63,29 +63,26 @@ Result<SiteChange> Reload(RunningSite* running) {
   }
   for (const SiteApp& app : running->site.apps) {
     const bool stays = std::ranges::any_of(
-        next->apps, [&](const SiteApp& each) { return each.stream.name == app.stream.name; });
+        next.apps, [&](const SiteApp& each) { return each.stream.name == app.stream.name; });
     if (!stays) change.stop.push_back(app.stream.name);
   }
   std::optional<SitePlan> plan;
   if (running->plan != nullptr) {
-    Result<SitePlan> made = running->plan->plan().ChangedTo(*next, running->partial);
-    if (!made) return made.error();
-    plan.emplace(std::move(made).value());
+    plan = STAGGER_TRY(running->plan->plan().ChangedTo(next, running->partial));
   }
-  Result<std::vector<Supervised>> apps =
-      PrepareApps(started, plan ? &*plan : nullptr, *running->installation, running->socket,
-                  running->executors);
-  if (!apps) return apps.error();
-  if (const Result<void> applied = ApplyPolicy(*next, running->socket); !applied) {
+  std::vector<Supervised> apps =
+      STAGGER_TRY(PrepareApps(started, plan ? &*plan : nullptr, *running->installation,
+                              running->socket, running->executors));
+  if (const Result<void> applied = ApplyPolicy(next, running->socket); !applied) {
     return applied.error();
   }
-  if (const Result<void> mps = ApplyMps(*next, running->socket, &*apps); !mps) return mps.error();
+  if (const Result<void> mps = ApplyMps(next, running->socket, &apps); !mps) return mps.error();
   if (plan) {
     const auto applied = running->plan->Change(std::move(*plan), change.stop, fresh);
     if (!applied) return applied.error();
   }
-  change.start = std::move(apps).value();
-  running->site = std::move(next).value();
+  change.start = std::move(apps);
+  running->site = std::move(next);
   return change;
 }
 

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/try.h"
 #include "wire/codec.h"
 #include "wire/socket_address.h"
 
@@ -107,11 +108,10 @@ std::string DefaultSocketPath() {
 }
 
 Result<UniqueFd> Connect(const std::string& path) {
-  const auto address = AddressOf(path);
-  if (!address) return address.error();
+  const auto address = STAGGER_TRY(AddressOf(path));
   UniqueFd fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return Error{std::string("cannot make a socket: ") + std::strerror(errno)};
-  if (connect(fd.get(), address->get(), SocketAddress::size()) != 0) {
+  if (connect(fd.get(), address.get(), SocketAddress::size()) != 0) {
     switch (errno) {
       case ENOENT:
       case ECONNREFUSED:
@@ -128,13 +128,11 @@ Result<UniqueFd> Connect(const std::string& path) {
         return Error{"cannot connect to " + path + ": " + std::strerror(errno)};
     }
   }
-  const auto peer = PeerOf(fd.get());
-  if (!peer) return peer.error();
-  if (peer->uid != geteuid() && peer->uid != 0) {
-    const auto allowed = Allowed(peer->uid);
-    if (!allowed) return allowed.error();
-    if (!*allowed) {
-      const std::string uid = std::to_string(peer->uid);
+  const auto peer = STAGGER_TRY(PeerOf(fd.get()));
+  if (peer.uid != geteuid() && peer.uid != 0) {
+    const auto allowed = STAGGER_TRY(Allowed(peer.uid));
+    if (!allowed) {
+      const std::string uid = std::to_string(peer.uid);
       return Error{"the server at " + path + " runs as user " + uid + ", not as " +
                    std::to_string(geteuid()) + " or root: set STAGGER_SERVER_UID=" + uid +
                    " if it is to be trusted"};

@@ -13,6 +13,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/try.h"
 #include "wire/socket_address.h"
 
 namespace stagger::wire {
@@ -184,22 +185,16 @@ Result<gid_t> GroupId(const std::string& group) {
 }
 
 Result<Listener> Listen(const std::string& path, const std::string& group) {
-  const auto address = AddressOf(path);
-  if (!address) return address.error();
-  const auto parts = SplitPath(path);
-  if (!parts) return parts.error();
-  const auto gid = group.empty() ? Result<gid_t>(kNoGroup) : GroupId(group);
-  if (!gid) return gid.error();
-  const auto folder = OpenFolder(parts->folder, *gid);
-  if (!folder) return folder.error();
-  auto lock = TakeLock(folder->get(), parts->name + ".lock", path);
-  if (!lock) return lock.error();
-  if (const auto gone = RemoveStale(folder->get(), parts->name, path, *address); !gone) {
+  const auto address = STAGGER_TRY(AddressOf(path));
+  const auto parts = STAGGER_TRY(SplitPath(path));
+  const auto gid = STAGGER_TRY(group.empty() ? Result<gid_t>(kNoGroup) : GroupId(group));
+  const auto folder = STAGGER_TRY(OpenFolder(parts.folder, gid));
+  auto lock = STAGGER_TRY(TakeLock(folder.get(), parts.name + ".lock", path));
+  if (const auto gone = RemoveStale(folder.get(), parts.name, path, address); !gone) {
     return gone.error();
   }
-  auto socket = Bind(folder->get(), parts->name, path, *address, *gid);
-  if (!socket) return socket.error();
-  return Listener{.socket = std::move(*socket), .lock = std::move(*lock)};
+  auto socket = STAGGER_TRY(Bind(folder.get(), parts.name, path, address, gid));
+  return Listener{.socket = std::move(socket), .lock = std::move(lock)};
 }
 
 }  // namespace stagger::wire

@@ -190,8 +190,8 @@ struct Serves {
 
 struct Control {
   std::uint16_t version = kProtocolVersion;
-  std::string verb;  // "status", "policy", "assign", "stop"
-  std::string body;  // JSON arguments, may be empty
+  std::string verb{};  // daemon/control.h has them
+  std::string body{};  // JSON arguments, may be empty
   friend bool operator==(const Control&, const Control&) = default;
 };
 
@@ -206,8 +206,8 @@ struct Gpu {
 
 struct Welcome {
   std::uint16_t version = kProtocolVersion;
-  ClientId client;
-  std::vector<Gpu> gpus;  // at most kMaxGpus; other GPUs are not the daemon's to share out
+  ClientId client{};
+  std::vector<Gpu> gpus{};  // at most kMaxGpus; other GPUs are not the daemon's to share out
   std::uint64_t features = kFeatures;  // those that were agreed
   friend bool operator==(const Welcome&, const Welcome&) = default;
 };

@@ -75,7 +75,8 @@ TEST_F(SessionTest, KeepsOnlyTheLatestAssignForOneThatDoesNotRead) {
 TEST_F(SessionTest, IsOverdueFiveSecondsAfterItStoppedReading) {
   EngineHost* no_host = nullptr;
   Control control(
-      no_host, nullptr, [](TimePoint) { return nullptr; }, [](auto&&...) { return false; }, [] {});
+      no_host, nullptr, [](TimePoint) { return nullptr; }, [](auto&&...) { return false; },
+      [](auto&&...) {}, [] {});
   session_->OnMessage(wire::Control{wire::kProtocolVersion, "status", ""}, no_host, &control, now_);
   EXPECT_EQ(session_->deadline(), kNever);
   Fill();

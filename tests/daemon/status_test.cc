@@ -58,7 +58,8 @@ class StatusTest : public testing::Test {
   std::unique_ptr<EngineHost> host_;
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<Mps> mps_;
-  placement::PlanInForce plan_;
+  std::shared_ptr<const placement::PlanInForce> plan_ =
+      std::make_shared<const placement::PlanInForce>();
   std::optional<Status> status_;
 };
 

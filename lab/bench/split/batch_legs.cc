@@ -2,10 +2,11 @@
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "base/clock.h"
 #include "base/try.h"
+#include "documents/executor.h"
+#include "documents/json.h"
 #include "lab/bench/split/frame_legs.h"
 #include "wire/executor_channel.h"
 #include "wire/listener.h"
@@ -17,29 +18,7 @@ constexpr int kPatienceMs = 5000;
 constexpr const char* kNoAnswer = "the executor does not tell its status";
 
 // What an executor says of its only model.
-struct BatchStatus {
-  double inferences = 0;
-  double batched = 0;                         // of those
-  std::vector<std::pair<int, double>> curve;  // items, ms
-};
-
-std::optional<BatchStatus> ParseBatchStatus(const std::string& text) {
-  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
-  if (!json.is_object() || !json.contains("models") || json["models"].size() != 1) {
-    return std::nullopt;
-  }
-  const nlohmann::json& model = json["models"][0];
-  BatchStatus status;
-  status.inferences = model.value("inferences", 0.0);
-  status.batched = model.value("batched_inferences", 0.0);
-  if (!model.contains("batching")) return std::nullopt;
-  for (const nlohmann::json& point : model["batching"]) {
-    status.curve.emplace_back(point.value("size", 0), point.value("ms", 0.0));
-  }
-  return status;
-}
-
-Result<BatchStatus> AskExecutor(const std::string& socket) {
+Result<documents::ExecutorModel> AskExecutor(const std::string& socket) {
   const UniqueFd fd = STAGGER_TRY(wire::Connect(socket));
   if (wire::Send(fd.get(), wire::ExecutorMessage{wire::StatusRequest{}}) != wire::Io::kOk) {
     return Error{kNoAnswer};
@@ -53,15 +32,16 @@ Result<BatchStatus> AskExecutor(const std::string& socket) {
   }
   const auto* told = std::get_if<wire::StatusReply>(&message);
   if (told == nullptr) return Error{kNoAnswer};
-  std::optional<BatchStatus> status = ParseBatchStatus(told->chunk);
-  if (!status) return Error{"the executor does not have exactly one model"};
-  return *std::move(status);
+  const auto status =
+      documents::Read<documents::Executor>(nlohmann::json::parse(told->chunk, nullptr, false));
+  if (status.models.size() != 1) return Error{"the executor does not have exactly one model"};
+  return status.models.front();
 }
 
 struct Leg {
   std::vector<RunnerReport> reports;
-  BatchStatus half;
-  BatchStatus end;  // nearly
+  documents::ExecutorModel half;
+  documents::ExecutorModel end;  // nearly
   double fps() const {
     double sum = 0;
     for (const RunnerReport& report : reports) sum += report.fps;
@@ -70,13 +50,13 @@ struct Leg {
 };
 
 // Until the first app ends: then the model may go any time.
-Result<std::vector<BatchStatus>> Watch(const std::string& socket, double seconds,
-                                       Workplace& place) {
-  std::vector<BatchStatus> seen;
+Result<std::vector<documents::ExecutorModel>> Watch(const std::string& socket, double seconds,
+                                                    Workplace& place) {
+  std::vector<documents::ExecutorModel> seen;
   const TimePoint until = Now() + FromMs(seconds * 1000);
   while (Now() < until) {
     if (place.stop.Raised()) return Error{"stopped"};
-    Result<BatchStatus> told = AskExecutor(socket);
+    Result<documents::ExecutorModel> told = AskExecutor(socket);
     if (!told && seen.empty()) return told.error();
     if (!told) break;
     seen.push_back(std::move(told).value());
@@ -90,15 +70,12 @@ Result<Leg> RunLeg(const RunnerSpec& runner, int apps, int executor_core, int ma
   Leg leg;
   const FramePlan plan{
       std::vector(static_cast<std::size_t>(apps), runner), {executor_core}, max_batch};
-  Result<std::vector<RunnerReport>> reports =
-      plan.Run(place, [&](FrameLeg& frames) -> Result<void> {
-        const auto seen = STAGGER_TRY(Watch(frames.executors().front(), runner.seconds, place));
-        leg.half = seen[seen.size() / 2];
-        leg.end = seen.back();
-        return {};
-      });
-  if (!reports) return reports.error();
-  leg.reports = std::move(reports).value();
+  leg.reports = STAGGER_TRY(plan.Run(place, [&](FrameLeg& frames) -> Result<void> {
+    const auto seen = STAGGER_TRY(Watch(frames.executors().front(), runner.seconds, place));
+    leg.half = seen[seen.size() / 2];
+    leg.end = seen.back();
+    return {};
+  }));
   return leg;
 }
 
@@ -117,9 +94,14 @@ Result<BatchComparison> CompareBatches(const std::string& model, int apps, doubl
   BatchComparison result;
   result.serial_fps = serial.fps();
   result.batched_fps = batched.fps();
-  const double done = batched.end.inferences - batched.half.inferences;
-  if (done > 0) result.batched_ratio = (batched.end.batched - batched.half.batched) / done;
-  result.curve = batched.end.curve;
+  const auto gained = [&](auto member) {
+    return static_cast<double>(batched.end.*member) - static_cast<double>(batched.half.*member);
+  };
+  const double done = gained(&documents::ExecutorModel::inferences);
+  if (done > 0) {
+    result.batched_ratio = gained(&documents::ExecutorModel::batched_inferences) / done;
+  }
+  result.curve = batched.end.batching;
   result.same = true;
   for (const RunnerReport& report : batched.reports) {
     const Comparison comparison = Compare(bare.front(), report, 0);

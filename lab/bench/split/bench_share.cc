@@ -83,13 +83,13 @@ Result<Memory> Weigh(const Settings& settings, const std::string& model, int app
   FramePlan plan{std::vector(static_cast<std::size_t>(apps), spec)};
   if (forwarded) plan.executors = {cores.first};
   Memory memory;
-  Result<std::vector<RunnerReport>> reports = plan.Run(place, [&](FrameLeg& leg) -> Result<void> {
-    const double bytes = STAGGER_TRY(leg.ProportionalSize());
-    memory.mb = bytes / kMegabyte;
-    return {};
-  });
-  if (!reports) return reports.error();
-  memory.reports = std::move(reports).value();
+  std::vector<RunnerReport> reports =
+      STAGGER_TRY(plan.Run(place, [&](FrameLeg& leg) -> Result<void> {
+        const double bytes = STAGGER_TRY(leg.ProportionalSize());
+        memory.mb = bytes / kMegabyte;
+        return {};
+      }));
+  memory.reports = std::move(reports);
   return memory;
 }
 
@@ -234,7 +234,7 @@ constexpr Figure kFigures[] = {
      "of heavy's inferences, those in batches, once its curve is known"},
 };
 
-std::string Shown(const std::vector<std::pair<int, double>>& curve) {
+std::string Shown(const std::vector<documents::BatchPoint>& curve) {
   std::string text;
   for (const auto& [items, ms] : curve) {
     text += fmt::format("{}{}: {:.1f}", text.empty() ? "" : ", ", items, ms);
@@ -308,10 +308,9 @@ struct Measured {
 Result<Measured> Measure(const Settings& settings, Workplace& place) {
   const std::pair<int, int> cores = STAGGER_TRY(TwoCores());
   std::vector<Simulated> simulated = STAGGER_TRY(SimulateBatches());
-  Result<std::vector<Repeat>> repeats = MeasureRepeats<Repeat>(
-      settings.repeats, [&](const Say&) { return MeasureOnce(settings, cores, place); });
-  if (!repeats) return repeats.error();
-  return Measured{std::move(repeats).value(), std::move(simulated)};
+  std::vector<Repeat> repeats = STAGGER_TRY(MeasureRepeats<Repeat>(
+      settings.repeats, [&](const Say&) { return MeasureOnce(settings, cores, place); }));
+  return Measured{std::move(repeats), std::move(simulated)};
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "documents/executor.h"
 #include "launch/child_process.h"
 #include "launch/scratch_dir.h"
 #include "launch/workplace.h"
@@ -88,7 +89,7 @@ struct BatchComparison {
   double batched_fps = 0;    // as an executor does by itself
   double batched_ratio = 0;  // of the inferences of the second half: in batches
   bool same = false;         // every app's results as bare, within 1e-5
-  std::vector<std::pair<int, double>> curve;
+  std::vector<documents::BatchPoint> curve;
 };
 
 // `apps` runners of `model` on one core, their executor on the other; `seconds` each way.

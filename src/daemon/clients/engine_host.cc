@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/try.h"
 #include "core/policies.h"
 #include "daemon/loop/peer.h"
 
@@ -42,10 +43,9 @@ Result<std::unique_ptr<EngineHost>> EngineHost::Create(core::EngineConfig config
                                                        record::QueuedRecorder* recorder,
                                                        TimePoint now) {
   const std::size_t devices = config.devices.size();
-  auto engine = core::Engine::Create(std::move(config));
-  if (!engine) return engine.error();
-  return std::unique_ptr<EngineHost>(new EngineHost(std::move(engine).value(), std::move(gpus),
-                                                    admission, devices, recorder, now));
+  auto engine = STAGGER_TRY(core::Engine::Create(std::move(config)));
+  return std::unique_ptr<EngineHost>(
+      new EngineHost(std::move(engine), std::move(gpus), admission, devices, recorder, now));
 }
 
 EngineHost::EngineHost(core::Engine engine, std::vector<wire::Gpu> gpus, AdmissionMode admission,
@@ -60,9 +60,9 @@ std::string EngineHost::Join(ClientId client, const wire::Hello& hello, const st
                              pid_t pid, uid_t uid, std::string command, TimePoint now) {
   std::string name = Printable(hello.spec.name.empty() ? fallback : hello.spec.name);
   if (name.empty()) name = "app";
-  if (ledger_.NameTaken(name)) {
+  if (ledger_.Named(name)) {
     int n = 2;
-    while (ledger_.NameTaken(name + "-" + std::to_string(n))) ++n;
+    while (ledger_.Named(name + "-" + std::to_string(n))) ++n;
     name += "-" + std::to_string(n);
   }
   StreamRecord record{.name = name,
@@ -175,7 +175,7 @@ bool EngineHost::OnForwarding(ClientId client, const wire::Message& message) {
   if (serves == nullptr || serves->socket.empty()) return false;
   // Once: a client may not fill the log with executors without end.
   if (!record->serves.empty()) return record->serves == serves->socket;
-  record->serves = serves->socket;
+  ledger_.Serves(client, serves->socket);
   spdlog::info("stream '{}' is the executor at {}", record->name, record->serves);
   return true;
 }
@@ -206,31 +206,31 @@ Result<void> EngineHost::Assign(const std::string& name, const std::vector<std::
                   shown, why.empty() ? "" : ": " + why);
   if (auto set = assignments_.Set(name, assignment); !set) return set;
   spdlog::info("{}", line);
-  for (const auto& [client, record] : ledger_.streams()) {
-    if (assignments_.Of(record) != &assignments_.all().at(name)) continue;
-    outgoing_.push_back({client, wire::Assign{assignment.executors}});
-  }
+  TellAssigned(name);
   return {};
 }
 
 void EngineHost::SetStandby(const std::string& name, std::vector<std::string> sockets) {
   if (!assignments_.SetStandby(name, std::move(sockets))) return;
+  TellAssigned(name);
+}
+
+void EngineHost::TellAssigned(const std::string& name) {
   const Assignment& assignment = assignments_.all().at(name);
   for (const auto& [client, record] : ledger_.streams()) {
+    // To compare names spares most streams the search: a plan may assign hundreds at once.
+    if (record.name != name && record.asked_name != name) continue;
     if (assignments_.Of(record) != &assignment) continue;
     outgoing_.push_back({client, wire::Assign{assignment.executors, assignment.standby}});
   }
 }
 
 void EngineHost::CapForwarded(const std::string& name, double fps, TimePoint now) {
-  std::vector<core::RateCapped> capped;
-  for (const auto& [client, record] : ledger_.streams()) {
-    if (record.name != name || !record.uses) continue;
-    const core::Stream& stream = engine_.streams().at(client);
-    const double cap = fps > 0 ? std::max(fps, stream.spec.min_fps) : 0;
-    if (stream.cap_fps != cap) capped.push_back({client, cap});
-  }
-  for (const core::RateCapped& cap : capped) Apply(cap, cap.client, now);
+  const std::optional<ClientId> client = ledger_.Named(name);
+  if (!client || !ledger_.Find(*client)->uses) return;
+  const core::Stream& stream = engine_.streams().at(*client);
+  const double cap = fps > 0 ? std::max(fps, stream.spec.min_fps) : 0;
+  if (stream.cap_fps != cap) Apply(core::RateCapped{*client, cap}, *client, now);
 }
 
 bool EngineHost::OnFault(ClientId client, const wire::Faulted& faulted, TimePoint now) {

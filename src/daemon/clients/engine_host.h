@@ -1,4 +1,6 @@
-// Between wire and engine: messages become events, actions become messages. Decides nothing.
+// Between wire and engine: messages become events, actions become messages. Which turns are granted
+// the engine decides; here streams get unique names and the deadline that their rate implies, turns
+// are freed after a GPU's fault, and rates are capped by admission.
 // Loop thread only; no I/O but the log. What clients are to be told is for the caller to fetch and
 // deliver (TakeOutgoing), after each call: nothing calls back from in here.
 #pragma once
@@ -57,7 +59,7 @@ class EngineHost {
                       std::string reason, TimePoint now);
   // Beside what it was assigned: executors that have its model ready, should none of those serve.
   void SetStandby(const std::string& name, std::vector<std::string> sockets);
-  // Of streams with that name whose inferences go elsewhere: no more than this; 0: as they need.
+  // Of the stream with that name, if its inferences go elsewhere: no more than this; 0: as they need.
   void CapForwarded(const std::string& name, double fps, TimePoint now);
   // Streams of that name stay where they are; one that joins with it later is told nothing.
   void Unassign(const std::string& name) { assignments_.Forget(name); }
@@ -98,6 +100,8 @@ class EngineHost {
   bool OnFault(ClientId client, const wire::Faulted& faulted, TimePoint now);
   bool OnForwarding(ClientId client, const wire::Message& message);
   void LogExpiry(const core::Expire& expire, TimePoint now);
+  // The streams that the assignment of that name is for.
+  void TellAssigned(const std::string& name);
 
   core::Engine engine_;
   std::vector<wire::Gpu> gpus_;

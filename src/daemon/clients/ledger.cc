@@ -14,6 +14,7 @@ Ledger::Ledger(std::size_t devices, TimePoint now)
     : started_(now), busy_(devices, Busy{RateWindow(now), {}}) {}
 
 void Ledger::Joined(ClientId client, StreamRecord record) {
+  by_name_.emplace(record.name, client);
   streams_.emplace(client, std::move(record));
 }
 
@@ -22,6 +23,8 @@ void Ledger::Leaving(ClientId client, const core::StreamCounters& counters) {
   if (const StreamRecord* record = Find(client)) {
     if (gone_.size() == kGoneKept) gone_.pop_front();
     gone_.emplace_back(client, record->name);
+    by_name_.erase(record->name);
+    std::erase_if(by_socket_, [client](const auto& entry) { return entry.second == client; });
   }
   streams_.erase(client);
 }
@@ -67,11 +70,14 @@ StreamRecord* Ledger::Find(ClientId client) {
   return it == streams_.end() ? nullptr : &it->second;
 }
 
+void Ledger::Serves(ClientId client, const std::string& socket) {
+  streams_.at(client).serves = socket;
+  by_socket_.emplace(socket, client);
+}
+
 const StreamRecord* Ledger::FindExecutor(const std::string& socket) const {
-  for (const auto& [client, record] : streams_) {
-    if (record.serves == socket) return &record;
-  }
-  return nullptr;
+  const auto it = by_socket_.find(socket);
+  return it == by_socket_.end() ? nullptr : Find(it->second);
 }
 
 std::map<ClientId, std::string> Ledger::Names() const {
@@ -87,11 +93,9 @@ const StreamRecord* Ledger::FindPid(pid_t pid) const {
   return nullptr;
 }
 
-bool Ledger::NameTaken(const std::string& name) const {
-  for (const auto& [client, record] : streams_) {
-    if (record.name == name) return true;
-  }
-  return false;
+std::optional<ClientId> Ledger::Named(const std::string& name) const {
+  const auto it = by_name_.find(name);
+  return it == by_name_.end() ? std::nullopt : std::optional(it->second);
 }
 
 void AddCounters(core::StreamCounters* sum, const core::StreamCounters& more) {

@@ -44,12 +44,14 @@ class Ledger {
 
   const StreamRecord* Find(ClientId client) const;
   StreamRecord* Find(ClientId client);
+  // It is the executor at that socket; of several the one that said so first.
+  void Serves(ClientId client, const std::string& socket);
   const StreamRecord* FindExecutor(const std::string& socket) const;
   const std::map<ClientId, StreamRecord>& streams() const { return streams_; }
   const StreamRecord* FindPid(pid_t pid) const;  // of several the first
   // Also of those that left, as long as they are among the newest 64 of those.
   std::map<ClientId, std::string> Names() const;
-  bool NameTaken(const std::string& name) const;
+  std::optional<ClientId> Named(const std::string& name) const;
   const core::StreamCounters& left() const { return left_; }
   // Of the last `window`, the time during which at least one body ran: ns per second.
   double BusyPerSecond(const core::Engine& engine, std::size_t device, TimePoint now,
@@ -67,6 +69,8 @@ class Ledger {
   };
   TimePoint started_;
   std::map<ClientId, StreamRecord> streams_;
+  std::map<std::string, ClientId> by_name_;    // names are unique
+  std::map<std::string, ClientId> by_socket_;  // executors
   std::vector<Busy> busy_;
   core::StreamCounters left_;
   std::deque<std::pair<ClientId, std::string>> gone_;  // oldest first

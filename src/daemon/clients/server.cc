@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "wire/timers.h"
 
 namespace stagger::daemon {
@@ -35,15 +36,10 @@ Result<void> Server::Start(UniqueFd listener, EngineHost* host, Commands* comman
   host_ = host;
   commands_ = commands;
   listener_ = std::move(listener);
-  auto leases = Timer::Create(loop_, [this] { OnLeaseTimer(); });
-  if (!leases) return leases.error();
-  lease_timer_ = std::move(leases).value();
-  auto sessions = Timer::Create(loop_, [this] { OnSessionTimer(); });
-  if (!sessions) return sessions.error();
-  session_timer_ = std::move(sessions).value();
-  auto watch = loop_->Watch(listener_.get(), EPOLLIN, [this](std::uint32_t) { OnAccept(); });
-  if (!watch) return watch.error();
-  listener_watch_ = *watch;
+  lease_timer_ = STAGGER_TRY(Timer::Create(loop_, [this] { OnLeaseTimer(); }));
+  session_timer_ = STAGGER_TRY(Timer::Create(loop_, [this] { OnSessionTimer(); }));
+  listener_watch_ =
+      STAGGER_TRY(loop_->Watch(listener_.get(), EPOLLIN, [this](std::uint32_t) { OnAccept(); }));
   return {};
 }
 

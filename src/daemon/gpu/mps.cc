@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/try.h"
 #include "daemon/loop/peer.h"
 #include "wire/timers.h"
 
@@ -84,9 +85,7 @@ Mps::Mps(EventLoop* loop, MpsMode mode, const std::string& socket, std::string n
 Result<std::unique_ptr<Mps>> Mps::Create(EventLoop* loop, MpsMode mode, const std::string& socket,
                                          std::string no_gpu) {
   std::unique_ptr<Mps> mps(new Mps(loop, mode, socket, std::move(no_gpu)));
-  auto timer = Timer::Create(loop, [raw = mps.get()] { raw->OnTimer(); });
-  if (!timer) return timer.error();
-  mps->timer_ = std::move(timer).value();
+  mps->timer_ = STAGGER_TRY(Timer::Create(loop, [raw = mps.get()] { raw->OnTimer(); }));
   return mps;
 }
 

@@ -10,6 +10,7 @@
 #include <ctime>
 
 #include "base/clock.h"
+#include "base/try.h"
 
 namespace stagger::daemon {
 
@@ -60,7 +61,8 @@ void EventLoop::Unwatch(WatchId id) {
 
 Result<void> EventLoop::Run() {
   running_ = true;
-  std::array<epoll_event, 64> events{};
+  // Few at a time: what a step takes is bounded, and a timer that has run out meanwhile comes soon.
+  std::array<epoll_event, 16> events{};
   // One reading a step, since reading is a system call: the cost of the wait counts to the step.
   Duration cpu = CpuTime();
   while (running_) {
@@ -89,15 +91,13 @@ Result<std::unique_ptr<Timer>> Timer::Create(EventLoop* loop, std::function<void
   if (!fd.valid()) return Failed("cannot make a timer");
   std::unique_ptr<Timer> timer(new Timer(loop, std::move(fd)));
   Timer* raw = timer.get();
-  auto watch =
+  timer->watch_ = STAGGER_TRY(
       loop->Watch(raw->fd_.get(), EPOLLIN, [raw, callback = std::move(callback)](std::uint32_t) {
         std::uint64_t expirations = 0;
         if (read(raw->fd_.get(), &expirations, sizeof expirations) < 0) return;
         raw->armed_ = kNever;
         callback();
-      });
-  if (!watch) return watch.error();
-  timer->watch_ = *watch;
+      }));
   return timer;
 }
 

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "base/try.h"
+
 namespace stagger::daemon {
 
 Result<std::unique_ptr<Worker>> Worker::Create(EventLoop* loop) {
@@ -14,10 +16,8 @@ Result<std::unique_ptr<Worker>> Worker::Create(EventLoop* loop) {
   done->ready = UniqueFd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!done->ready.valid()) return Error{"cannot make an eventfd"};
   std::unique_ptr<Worker> worker(new Worker(loop, std::move(done)));
-  auto watch = loop->Watch(worker->done_->ready.get(), EPOLLIN,
-                           [raw = worker.get()](std::uint32_t) { raw->OnDone(); });
-  if (!watch) return watch.error();
-  worker->watch_ = *watch;
+  worker->watch_ = STAGGER_TRY(loop->Watch(worker->done_->ready.get(), EPOLLIN,
+                                           [raw = worker.get()](std::uint32_t) { raw->OnDone(); }));
   return worker;
 }
 

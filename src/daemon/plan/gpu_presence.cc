@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/try.h"
+
 namespace stagger::daemon {
 
 struct GpuPresence::Shared {
@@ -29,10 +31,8 @@ Result<std::unique_ptr<GpuPresence>> GpuPresence::Create(EventLoop* loop) {
   Shared& shared = *presence->shared_;
   shared.looked.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!shared.looked.valid()) return Error{"cannot make an eventfd"};
-  auto watch = loop->Watch(shared.looked.get(), EPOLLIN,
-                           [raw = presence.get()](std::uint32_t) { raw->OnLooked(); });
-  if (!watch) return watch.error();
-  presence->watch_ = *watch;
+  presence->watch_ = STAGGER_TRY(loop->Watch(
+      shared.looked.get(), EPOLLIN, [raw = presence.get()](std::uint32_t) { raw->OnLooked(); }));
   std::thread(&GpuPresence::Run, presence->shared_).detach();
   return presence;
 }

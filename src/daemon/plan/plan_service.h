@@ -1,13 +1,14 @@
 // Where the plan in force meets the world: processes that ask for places (the command line),
 // executors and GPUs that are there or not, and what the plan wants done about that. Loop thread
-// only. Never waits: what may take long is worked out on a copy of the plan, by a worker of its
-// own.
+// only. Never waits: each step of the plan is worked out on a copy by a thread of its own, since to
+// find which streams move may take hundreds of boards, and the loop grants turns meanwhile.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@
 #include "daemon/plan/executor_watch.h"
 #include "daemon/plan/gpu_presence.h"
 #include "daemon/plan/plan_request.h"
+#include "documents/json.h"
+#include "documents/places.h"
 #include "placement/in_force.h"
 
 namespace stagger::daemon {
@@ -25,25 +28,31 @@ class EngineHost;
 
 class PlanService {
  public:
+  // The places of the streams that were named (documents::GivenPlaces, as text); an error is one
+  // line.
+  using Outcome = Result<std::string>;
+  using Answer = std::function<void(const Outcome&)>;  // called from the loop
+
   // `acted` is called after this service acted by itself, outside of a request.
   PlanService(EventLoop* loop, std::vector<device::Device> devices, EngineHost* host,
               std::function<void()> acted)
       : loop_(loop), devices_(std::move(devices)), host_(host), acted_(std::move(acted)) {}
   ~PlanService();
 
-  const placement::PlanInForce& plan() const { return plan_; }
+  // As it is now; what happens later makes another one. Any thread may read it.
+  const std::shared_ptr<const placement::PlanInForce>& plan() const { return plan_; }
 
   // An app says that a GPU has failed: it may be gone.
   void LookAtGpus();
 
-  // What process `owner` asks for. The answer is the places of the streams it named, as JSON;
-  // nothing has changed on an error.
-  Result<nlohmann::json> Place(const nlohmann::json& body, pid_t owner, TimePoint now);
-  // {"streams": names}: their places are free.
-  Result<nlohmann::json> Unplace(const nlohmann::json& body, TimePoint now);
+  // What process `owner` asks for: the answer, or nullopt where `answer` is called with it later.
+  // Nothing has changed on an error.
+  std::optional<Outcome> Place(const nlohmann::json& body, pid_t owner, Answer answer);
+  // {"streams": names}: their places are free. Likewise.
+  std::optional<Outcome> Unplace(const nlohmann::json& body, Answer answer);
   // The places of streams of process `owner` that have changed after `*told`, a count of changes,
   // oldest first: some of them, and `*told` says which are left. nullopt: none.
-  std::optional<nlohmann::json> PlacesSince(std::uint64_t* told, pid_t owner) const;
+  std::optional<std::string> PlacesSince(std::uint64_t* told, pid_t owner) const;
 
  private:
   struct Owner {
@@ -54,10 +63,13 @@ class PlanService {
   struct Happened {
     placement::PlanEvent event;
     TimePoint at;
+    Answer answer{};  // empty: nobody asked
+    Outcome outcome = documents::ToText(documents::GivenPlaces());
   };
   struct Work {
-    placement::PlanInForce plan;  // before, and then after, what happened
+    std::shared_ptr<const placement::PlanInForce> before;
     std::vector<Happened> happened;
+    std::shared_ptr<const placement::PlanInForce> after{};
     placement::PlanActions actions{};
   };
 
@@ -65,25 +77,26 @@ class PlanService {
   void OnOwnerGone(pid_t pid);
   Result<void> Watch(const placement::PlacedDevice& device);
   Result<void> WatchGpu(const placement::PlacedDevice& device);
-  // Here and now. What the worker has under way is of the plan before, and is worked out again.
-  Result<void> Step(const placement::PlanEvent& event, TimePoint now);
   // As soon as the worker is free.
-  void StepLater(placement::PlanEvent event);
+  void Step(placement::PlanEvent event, Answer answer = {});
   void GiveWork();
-  void OnWorked(Work work);
-  void Carry(const placement::PlanActions& actions);
+  static void Do(Work* work);
+  void OnWorked(const std::shared_ptr<Work>& work);
+  void CarryOn(const std::shared_ptr<Work>& work, std::size_t from);
+  void Finish(const Work& work);
+  Result<void> WatchAll(const std::vector<placement::PlacedDevice>& devices);
+  void Carry(std::span<const placement::PlanAction> actions);
   void PlanAhead();
-  nlohmann::json PlaceOf(const placement::PlacedStream& stream) const;
 
   EventLoop* loop_;
   std::vector<device::Device> devices_;
   EngineHost* host_;
   std::function<void()> acted_;
-  placement::PlanInForce plan_;
-  std::unique_ptr<Worker> worker_;  // null: it has not been needed yet
+  std::shared_ptr<const placement::PlanInForce> plan_ =
+      std::make_shared<const placement::PlanInForce>();
+  std::unique_ptr<Worker> worker_;  // null: nothing has asked for a place yet
   bool working_ = false;
   std::vector<Happened> happened_;  // and the worker has not had it
-  bool overtaken_ = false;          // what the worker has is of an older plan
   std::unique_ptr<Timer> ahead_timer_;
   std::uint32_t ahead_next_ = 0;  // device
   std::map<pid_t, Owner> owners_;

@@ -5,10 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <string_view>
 #include <utility>
 
 #include "core/profile.h"
+#include "daemon/view/placement_view.h"
+#include "daemon/view/values.h"
 
 namespace stagger::daemon {
 
@@ -17,17 +18,7 @@ namespace {
 constexpr Duration kRateWindow = std::chrono::seconds{5};
 constexpr Duration kBusyWindow = std::chrono::seconds{10};
 
-// `parts` to the unit: 1000 keeps three decimals.
-double Rounded(double value, double parts) { return std::round(value * parts) / parts; }
-
 double Gigabytes(std::uint64_t bytes) { return Rounded(static_cast<double>(bytes) / 1e9, 1000); }
-
-template <typename Value>
-std::optional<Value> If(bool known, Value value) {
-  return known ? std::optional<Value>(std::move(value)) : std::nullopt;
-}
-
-documents::Text OrNull(const std::string& text) { return If(!text.empty(), text); }
 
 documents::Number Ratio(double part, double whole) {
   if (!(whole > 0)) return std::nullopt;
@@ -128,9 +119,6 @@ std::optional<documents::Admission> Judged(const admission::DeviceLoad& load) {
 
 }  // namespace
 
-double RoundedMs(Duration duration) { return Rounded(ToMs(duration), 1000); }
-double RoundedSeconds(Duration duration) { return Rounded(ToMs(duration) / 1000, 1000); }
-
 documents::Policy PolicyOf(const core::PolicySpec& policy) {
   return {policy.name,
           {policy.auto_concurrency, policy.concurrency},
@@ -146,6 +134,7 @@ documents::Status Snapshot::Complete() const {
     const auto use = gpu_numbers[i] ? uses.find(*gpu_numbers[i]) : uses.end();
     if (use != uses.end()) PutUse(use->second, whole, &whole.devices[i]);
   }
+  PutPlacement(*plan, taken, &whole);
   documents::Totals& totals = whole.totals;
   for (const documents::Stream& stream : whole.streams) {
     AddCounters(&totals.counters, stream.counters);
@@ -172,6 +161,7 @@ Snapshot Status::Build(TimePoint now) const {
   Snapshot snapshot;
   snapshot.taken = now;
   snapshot.gpus = gpus_;
+  snapshot.plan = *plan_;
   const LoopSteps::Measurements steps = facts_.steps->measurements();
   documents::Status& status = snapshot.status;
   status.version = STAGGER_VERSION;
@@ -186,11 +176,6 @@ Snapshot Status::Build(TimePoint now) const {
   status.admission = ToString(host_->admission().mode());
   status.mps = MpsFacts(now);
   status.faults = Faults(now);
-  status.placement = Placement(now);
-  std::map<std::string_view, std::size_t> places;  // by stream
-  for (const placement::PlacedStream& placed : plan_->streams()) {
-    places.emplace(placed.need.name, places.size());
-  }
   for (std::uint32_t i = 0; i < engine.devices().size(); ++i) {
     const auto& gpu = facts_.devices[i].gpu;
     status.devices.push_back(DeviceAt({i}, now));
@@ -206,10 +191,6 @@ Snapshot Status::Build(TimePoint now) const {
     status.streams.push_back(StreamOf(client, stream, *record, now));
     const auto state = states.find(client);
     status.streams.back().state = state == states.end() ? "idle" : state->second;
-    const auto place = places.find(record->name);
-    if (place == places.end()) continue;
-    status.placement->streams[place->second].runs = true;
-    PutPlace(plan_->streams()[place->second], now, &status.streams.back());
   }
   status.totals.counters = {ledger.left()};
   status.totals.clients_refused = ledger.refused;
@@ -246,62 +227,6 @@ std::vector<documents::Fault> Status::Faults(TimePoint now) const {
     }
   }
   return faults;
-}
-
-documents::Names Status::DeviceNames(const placement::PlacedOn& on) const {
-  documents::Names names;
-  for (const std::uint32_t device : on) names.push_back(plan_->devices()[device].plan.name);
-  return names;
-}
-
-documents::Place Status::PlaceOf(const placement::PlacedStream& stream, TimePoint now) const {
-  return {DeviceNames(stream.on),
-          DeviceNames(stream.standby),
-          stream.reason,
-          ToMs(stream.need.body),
-          If(stream.growth.factor() > 1, RoundedMs(placement::NeedOf(stream).body)),
-          If(stream.lowered_fps > 0, Rounded(stream.lowered_fps, 1000)),
-          stream.moves,
-          RoundedSeconds(now - stream.since)};
-}
-
-void Status::PutPlace(const placement::PlacedStream& placed, TimePoint now,
-                      documents::Stream* out) const {
-  // An app that uses its device itself, and is still on another one than its place.
-  const bool elsewhere = out->device && placed.need.kind == placement::DeviceKind::kGpu &&
-                         std::ranges::none_of(placed.on, [&](std::uint32_t device) {
-                           return plan_->devices()[device].on == *out->device;
-                         });
-  out->placement = {PlaceOf(placed, now), elsewhere};
-}
-
-// The plan in force; nullopt: there is none.
-std::optional<documents::Placement> Status::Placement(TimePoint now) const {
-  if (plan_->empty()) return std::nullopt;
-  documents::Placement plan;
-  for (const placement::PlacedDevice& device : plan_->devices()) {
-    const placement::PlanDevice measured = placement::PlanOf(device);
-    plan.devices.push_back({device.plan.name,
-                            device.on,
-                            device.plan.speed,
-                            If(device.plan.memory_gb > 0, device.plan.memory_gb),
-                            device.here,
-                            If(device.slower.factor() > 1, Rounded(measured.speed, 1000)),
-                            If(device.shorter.factor() > 1, Rounded(measured.memory_gb, 1000)),
-                            OrNull(device.overfull),
-                            RoundedSeconds(now - device.since),
-                            {}});
-  }
-  for (const placement::PlacedStream& stream : plan_->streams()) {
-    for (const std::uint32_t device : stream.on) {
-      plan.devices[device].streams.push_back(stream.need.name);
-    }
-    plan.streams.push_back({PlaceOf(stream, now), stream.need.name, stream.need.fps, false});
-  }
-  for (const placement::PlanInForce::Event& event : plan_->events()) {
-    plan.events.push_back({RoundedSeconds(now - event.at), event.text});
-  }
-  return plan;
 }
 
 documents::Device Status::DeviceAt(DeviceId id, TimePoint now) const {

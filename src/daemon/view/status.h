@@ -33,8 +33,10 @@ struct Snapshot {
   TimePoint taken;
   device::GpuWatch* gpus = nullptr;                  // null: nothing to look at
   std::vector<std::optional<unsigned>> gpu_numbers;  // by device
+  std::shared_ptr<const placement::PlanInForce> plan;
 
-  // Any thread but the loop's: whether all that is here fits, how others see the GPUs used, totals.
+  // Any thread but the loop's: whether all that is here fits, how others see the GPUs used, the
+  // plan, totals.
   documents::Status Complete() const;
 };
 
@@ -43,7 +45,7 @@ class Status {
  public:
   // `gpus` may be null: nothing to look at.
   Status(const EngineHost* host, DaemonFacts facts, device::GpuWatch* gpus, const Mps* mps,
-         const placement::PlanInForce* plan)
+         const std::shared_ptr<const placement::PlanInForce>* plan)
       : host_(host), facts_(std::move(facts)), gpus_(gpus), mps_(mps), plan_(plan) {}
 
   // No older than `max_age`; built anew only if the last one is.
@@ -59,22 +61,15 @@ class Status {
   void PutVerdict(ClientId client, const core::Stream& stream, const StreamRecord& record,
                   documents::Stream* out) const;
   void PutForwarding(const StreamRecord& record, documents::Stream* out) const;
-  documents::Place PlaceOf(const placement::PlacedStream& stream, TimePoint now) const;
-  void PutPlace(const placement::PlacedStream& placed, TimePoint now, documents::Stream* out) const;
-  std::optional<documents::Placement> Placement(TimePoint now) const;
-  documents::Names DeviceNames(const placement::PlacedOn& on) const;
 
   const EngineHost* host_;
   DaemonFacts facts_;
   device::GpuWatch* gpus_;
   const Mps* mps_;
-  const placement::PlanInForce* plan_;
+  const std::shared_ptr<const placement::PlanInForce>* plan_;
   std::shared_ptr<const Snapshot> latest_;
 };
 
 documents::Policy PolicyOf(const core::PolicySpec& policy);
-// In ms and s, to three decimals: no tail of binary noise in the text.
-double RoundedMs(Duration duration);
-double RoundedSeconds(Duration duration);
 
 }  // namespace stagger::daemon

@@ -8,6 +8,7 @@
 
 #include "core/waiting.h"
 #include "daemon/loop/peer.h"
+#include "daemon/view/values.h"
 
 namespace stagger::daemon {
 namespace {
