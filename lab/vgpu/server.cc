@@ -264,7 +264,7 @@ class Server {
   void Switch(ServedDevice* unit, bool here) {
     if (unit->lost == !here) return;
     unit->lost = !here;
-    if (log_) log_->Switched(unit->number, here, Now());
+    switched_.push_back(unit);
     for (auto& [fd, other] : clients_) {
       if (!here && other.key != 0 && other.unit == unit) other.broken = true;
     }
@@ -370,6 +370,10 @@ class Server {
       if (it->second.broken) Drop(it);
       it = next;
     }
+    // Not before what ran there until now has been cut: nothing in the log ends on a lost device.
+    for (const ServedDevice* unit : std::exchange(switched_, {})) {
+      if (log_) log_->Switched(unit->number, !unit->lost, Now());
+    }
   }
 
   void Drop(Clients::iterator it) {
@@ -395,6 +399,7 @@ class Server {
   std::vector<std::unique_ptr<ServedDevice>> units_;  // by number
   std::unique_ptr<OpLog> log_;
   Clients clients_;
+  std::vector<ServedDevice*> switched_;  // and the log does not say so yet
   ProcessKey last_key_ = 0;
   bool gathered_ = false;  // somebody has something to be told
   TimePoint last_gather_{};
