@@ -62,14 +62,13 @@ std::string Server::Status() const {
   status.slots = Slots(kMostTold);
   // One packet, whatever is in it: what planning needs before what people look at.
   std::string text = documents::ToText(status);
-  if (text.size() > kLongestStatus) {
-    status.slots.clear();
+  const auto leave_out = [&](auto& list) {
+    if (text.size() <= kLongestStatus) return;
+    list.clear();
     text = documents::ToText(status);
-  }
-  if (text.size() > kLongestStatus) {
-    status.models.clear();
-    text = documents::ToText(status);
-  }
+  };
+  leave_out(status.slots);
+  leave_out(status.models);
   return text;
 }
 

@@ -66,6 +66,19 @@ TEST_F(EngineHostTest, AStreamThatJoinsIsToldHowToBehave) {
   EXPECT_EQ(Join(kYard, "gate"), "gate-2") << "the name is taken";
 }
 
+TEST_F(EngineHostTest, AnExecutorThatIsStartedAgainMayComeBeforeItsForerunnerHasLeft) {
+  Join(kGate, "executor");
+  Join(kYard, "executor");
+  for (const ClientId client : {kGate, kYard}) {
+    EXPECT_TRUE(host_->OnMessage(client, wire::Serves{"/e0"}, now_));
+  }
+  EXPECT_EQ(host_->ExecutorName("/e0"), "executor");
+  host_->Leave(kGate, now_);
+  EXPECT_EQ(host_->ExecutorName("/e0"), "executor-2");
+  host_->Leave(kYard, now_);
+  EXPECT_EQ(host_->ExecutorName("/e0"), "/e0");
+}
+
 TEST_F(EngineHostTest, TurnsGoRound) {
   Join(kGate, "gate");
   Join(kYard, "yard");

@@ -76,8 +76,8 @@ void Ledger::Serves(ClientId client, const std::string& socket) {
 }
 
 const StreamRecord* Ledger::FindExecutor(const std::string& socket) const {
-  const auto it = by_socket_.find(socket);
-  return it == by_socket_.end() ? nullptr : Find(it->second);
+  const auto it = by_socket_.lower_bound(socket);  // of equals the first that came
+  return it == by_socket_.end() || it->first != socket ? nullptr : Find(it->second);
 }
 
 std::map<ClientId, std::string> Ledger::Names() const {

@@ -69,8 +69,9 @@ class Ledger {
   };
   TimePoint started_;
   std::map<ClientId, StreamRecord> streams_;
-  std::map<std::string, ClientId> by_name_;    // names are unique
-  std::map<std::string, ClientId> by_socket_;  // executors
+  std::map<std::string, ClientId> by_name_;  // names are unique
+  // Executors. One that was started again may be here before its forerunner has left.
+  std::multimap<std::string, ClientId> by_socket_;
   std::vector<Busy> busy_;
   core::StreamCounters left_;
   std::deque<std::pair<ClientId, std::string>> gone_;  // oldest first

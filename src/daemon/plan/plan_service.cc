@@ -13,6 +13,8 @@
 #include "daemon/loop/spawn.h"
 #include "daemon/plan/executor_measurements.h"
 #include "daemon/plan/gpu_measurements.h"
+#include "documents/json.h"
+#include "documents/places.h"
 
 namespace stagger::daemon {
 
@@ -209,9 +211,10 @@ void PlanService::Do(Work* work) {
       continue;
     }
     std::ranges::move(*actions, std::back_inserter(work->actions));
-    if (const auto* joined = std::get_if<placement::Joined>(&each.event)) {
-      each.outcome = documents::ToText(PlacesOf(*plan, joined->streams));
-    }
+    if (!each.answer) continue;
+    const auto* joined = std::get_if<placement::Joined>(&each.event);
+    each.outcome = documents::ToText(joined != nullptr ? PlacesOf(*plan, joined->streams)
+                                                       : documents::GivenPlaces());
   }
   work->after = plan;
 }
@@ -289,8 +292,7 @@ void PlanService::PlanAhead() {
   ahead_timer_->ArmBy(Now() + kAheadAfter);
 }
 
-std::optional<std::string> PlanService::PlacesSince(std::uint64_t* told,
-                                                               pid_t owner) const {
+std::optional<std::string> PlanService::PlacesSince(std::uint64_t* told, pid_t owner) const {
   if (*told >= plan_->changes()) return std::nullopt;
   std::vector<const placement::PlacedStream*> fresh;
   for (const placement::PlacedStream& stream : plan_->streams()) {

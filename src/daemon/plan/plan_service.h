@@ -18,8 +18,6 @@
 #include "daemon/plan/executor_watch.h"
 #include "daemon/plan/gpu_presence.h"
 #include "daemon/plan/plan_request.h"
-#include "documents/json.h"
-#include "documents/places.h"
 #include "placement/in_force.h"
 
 namespace stagger::daemon {
@@ -63,8 +61,8 @@ class PlanService {
   struct Happened {
     placement::PlanEvent event;
     TimePoint at;
-    Answer answer{};  // empty: nobody asked
-    Outcome outcome = documents::ToText(documents::GivenPlaces());
+    Answer answer{};                  // empty: nobody asked
+    Outcome outcome = std::string();  // of what was asked
   };
   struct Work {
     std::shared_ptr<const placement::PlanInForce> before;
