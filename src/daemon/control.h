@@ -49,8 +49,7 @@ class Control : public Commands {
   // and all that is assigned; without arguments only the latter.
   Answer Assign(const std::string& body, Access access, TimePoint now);
   std::string PolicyInForce() const;
-  std::optional<Answer> Place(const std::string& verb, const std::string& body,
-                              const Asker& asker);
+  std::optional<Answer> Place(const std::string& verb, const std::string& body, const Asker& asker);
 
   EngineHost* host_;
   PlanService* plan_service_;

@@ -128,7 +128,7 @@ struct App {
   TimePoint deadline = kNever;
   Next next = Next::kJudged;
   std::string elsewhere{};  // why it is to be there; nothing that happened where it was holds it up
-  int failures = 0;    // in a row
+  int failures = 0;         // in a row
   int faults_caused = 0;
   pid_t pid = -1;                 // the latest process's
   std::uint64_t known_fault = 0;  // later ones broke the latest process, if any did

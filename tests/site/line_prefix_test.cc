@@ -1,8 +1,8 @@
-#include "site/supervisor.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
+
+#include "site/supervisor.h"
 
 namespace stagger::cli {
 namespace {

@@ -1,6 +1,7 @@
-// Finding the runtime the way the app found it: linked, dlopened, or asked for by dlsym. Any thread,
-// also before our constructors: dlsym of the app and of its loader comes through here. Takes no lock
-// of ours and never fails; onnxruntime.h and this one include each other's half of one hook.
+// Finding the runtime the way the app found it: linked, dlopened, or asked for by dlsym. Any
+// thread, also before our constructors: dlsym of the app and of its loader comes through here.
+// Takes no lock of ours and never fails; onnxruntime.h and this one include each other's half of
+// one hook.
 #pragma once
 
 #include "agent/interface.h"

@@ -59,7 +59,8 @@ class EngineHost {
                       std::string reason, TimePoint now);
   // Beside what it was assigned: executors that have its model ready, should none of those serve.
   void SetStandby(const std::string& name, std::vector<std::string> sockets);
-  // Of the stream with that name, if its inferences go elsewhere: no more than this; 0: as they need.
+  // Of the stream with that name, if its inferences go elsewhere: no more than this; 0: as they
+  // need.
   void CapForwarded(const std::string& name, double fps, TimePoint now);
   // Streams of that name stay where they are; one that joins with it later is told nothing.
   void Unassign(const std::string& name) { assignments_.Forget(name); }

@@ -7,7 +7,8 @@
 
 namespace stagger::daemon {
 
-// The plan, and the place of each stream of the document that has one. Nothing if the plan is empty.
+// The plan, and the place of each stream of the document that has one. Nothing if the plan is
+// empty.
 void PutPlacement(const placement::PlanInForce& plan, TimePoint now, documents::Status* out);
 
 }  // namespace stagger::daemon

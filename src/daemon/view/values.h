@@ -19,6 +19,8 @@ template <typename Value>
 std::optional<Value> If(bool known, Value value) {
   return known ? std::optional<Value>(std::move(value)) : std::nullopt;
 }
-inline std::optional<std::string> OrNull(const std::string& text) { return If(!text.empty(), text); }
+inline std::optional<std::string> OrNull(const std::string& text) {
+  return If(!text.empty(), text);
+}
 
 }  // namespace stagger::daemon

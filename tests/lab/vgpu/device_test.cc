@@ -1,11 +1,11 @@
 // The virtual GPU's core: operations in, what happened out, in model time.
 #include "lab/vgpu/device.h"
-#include "lab/vgpu/driver_values.h"
 
 #include <gtest/gtest.h>
 
 #include <map>
 
+#include "lab/vgpu/driver_values.h"
 
 namespace stagger::vgpu {
 namespace {
